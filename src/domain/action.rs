@@ -1,0 +1,346 @@
+//! What regend can do to the world, why it does it, and why it does not do it now.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::{InstanceId, Zone};
+use super::span::{Span, Time};
+
+/// One effect: exactly one AWS call. Nothing is written to AWS that is not one of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `CreateOrUpdateTags`: mark the group as being regenerated, with what must be restored.
+    TakeLease { value: String, until: Time },
+    /// `DeleteTags`, only the lease.
+    ReleaseLease,
+    /// `UpdateAutoScalingGroup`, max size only.
+    RaiseMaxSize { from: u32, to: u32 },
+    /// `UpdateAutoScalingGroup`, max size only.
+    RestoreMaxSize { from: u32, to: u32 },
+    /// `LaunchInstances`: relative, idempotent by its token. One zone a call.
+    Launch { count: u32, zone: Option<Zone>, token: String },
+    /// Where `LaunchInstances` cannot be used: `SetDesiredCapacity` from the value just read, or, with a new max size,
+    /// `UpdateAutoScalingGroup` (a warm pool grows with max size, so there both must change in one call).
+    Grow { from: u32, to: u32, max: Option<u32> },
+    /// `SetDesiredCapacity`: takes back a surplus for which no instance ever came.
+    Shrink { from: u32, to: u32 },
+    /// `TerminateInstanceInAutoScalingGroup`: Auto Scaling itself deregisters, drains and runs hooks.
+    Retire(Retire),
+}
+
+/// The retirement of one named instance, with the arithmetic that allows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retire {
+    pub instance: InstanceId,
+    pub why: Reason,
+    /// Whether desired capacity falls with it.
+    pub decrement: bool,
+    /// The verified instance that takes its place; absent when it is a surplus or a failure.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub successor: Option<InstanceId>,
+    /// Serving instances that remain without it.
+    pub serving: u32,
+    /// `wanted - max_unavailable`.
+    pub floor: u32,
+}
+
+/// Why an instance is retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Born before the cutoff.
+    Stale,
+    /// A fresh instance that missed a deadline or fell ill.
+    Failed,
+    /// One more than wanted, and ours.
+    Surplus,
+}
+
+/// The noun of an action's journal entries: `launch.intended`, `max_size.raised`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noun {
+    Lease,
+    MaxSize,
+    Launch,
+    Surplus,
+    Retire,
+}
+
+impl Action {
+    pub fn noun(&self) -> Noun {
+        match self {
+            Self::TakeLease { .. } | Self::ReleaseLease => Noun::Lease,
+            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } => Noun::MaxSize,
+            Self::Launch { .. } | Self::Grow { .. } => Noun::Launch,
+            Self::Shrink { .. } => Noun::Surplus,
+            Self::Retire(_) => Noun::Retire,
+        }
+    }
+
+    /// The call it makes, as IAM and CloudTrail spell it.
+    pub fn api(&self) -> &'static str {
+        match self {
+            Self::TakeLease { .. } => "autoscaling:CreateOrUpdateTags",
+            Self::ReleaseLease => "autoscaling:DeleteTags",
+            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } | Self::Grow { max: Some(_), .. } => {
+                "autoscaling:UpdateAutoScalingGroup"
+            }
+            Self::Launch { .. } => "autoscaling:LaunchInstances",
+            Self::Grow { max: None, .. } | Self::Shrink { .. } => "autoscaling:SetDesiredCapacity",
+            Self::Retire(_) => "autoscaling:TerminateInstanceInAutoScalingGroup",
+        }
+    }
+}
+
+/// What AWS answered to an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The call took effect. Instances that came with it, and per-instance errors of a partial launch.
+    Done(Receipt),
+    /// AWS refused: nothing was changed.
+    Refused(Refusal),
+    /// The answer was lost, or says nothing about the effect: only looking can tell.
+    Unknown { error: String },
+}
+
+/// What a call that took effect brought back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    pub instances: Vec<InstanceId>,
+    pub request: Option<String>,
+    pub activity: Option<String>,
+    /// For a launch that brought fewer than asked: AWS's code and words.
+    pub shortfall: Option<(String, String)>,
+}
+
+/// A call that AWS refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// AWS's error code.
+    pub code: String,
+    pub message: String,
+    pub request: Option<String>,
+    pub kind: RefusalKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// Throttled, or another activity is in progress: the same call may succeed later.
+    Busy,
+    /// No permission.
+    Forbidden,
+    /// No capacity in the zone asked for.
+    NoCapacity,
+    /// `LaunchInstances` does not exist for this group or endpoint.
+    NotOffered,
+    /// The arithmetic did not fit the group any more, or anything else AWS says no to.
+    Invalid,
+}
+
+/// A typed "not now", with the numbers that justify it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    // Ordinary waiting: it ends by itself and is shown, not recorded.
+    Settling { expected: u32, seen: u32 },
+    IntentOpen { api: String },
+    Launching { pending: u32 },
+    Unhealthy { instance: InstanceId, target_group: String, says: String },
+    Warming { instance: InstanceId, serving_at: Time },
+    Draining { count: u32 },
+    Serving { serving: u32, floor: u32 },
+    AgeUnknown { instances: u32 },
+    Replacing { members: u32, desired: u32 },
+    BackingOff { code: String, until: Time },
+    CanaryBake { until: Time },
+    Baking { until: Time },
+    // Interference and limits: somebody must know, so they are recorded.
+    Paused,
+    Suspended { process: String, reason: String },
+    InstanceRefresh { id: String },
+    ZonalShift,
+    LeasedByOther { daemon: String, regeneration: String, until: Time },
+    MaxSize { desired: u32, max: u32 },
+    NoCapacity { code: String, until: Time },
+    DrainOverdue { instance: InstanceId, since: Time, limit: Span },
+    Blackout { reason: String, until: Time },
+    Vetoed { says: String },
+}
+
+impl Hold {
+    /// Waiting that ends by itself. Everything else is recorded as `regeneration.held`.
+    pub fn is_ordinary(&self) -> bool {
+        match self {
+            Self::Settling { .. }
+            | Self::IntentOpen { .. }
+            | Self::Launching { .. }
+            | Self::Unhealthy { .. }
+            | Self::Warming { .. }
+            | Self::Draining { .. }
+            | Self::Serving { .. }
+            | Self::AgeUnknown { .. }
+            | Self::Replacing { .. }
+            | Self::BackingOff { .. }
+            | Self::CanaryBake { .. }
+            | Self::Baking { .. } => true,
+            Self::Paused
+            | Self::Suspended { .. }
+            | Self::InstanceRefresh { .. }
+            | Self::ZonalShift
+            | Self::LeasedByOther { .. }
+            | Self::MaxSize { .. }
+            | Self::NoCapacity { .. }
+            | Self::DrainOverdue { .. }
+            | Self::Blackout { .. }
+            | Self::Vetoed { .. } => false,
+        }
+    }
+
+    /// A stable code for the journal and for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Settling { .. } => "settling",
+            Self::IntentOpen { .. } => "intent_open",
+            Self::Launching { .. } => "launching",
+            Self::Unhealthy { .. } => "unhealthy",
+            Self::Warming { .. } => "warming",
+            Self::Draining { .. } => "draining",
+            Self::Serving { .. } => "serving",
+            Self::AgeUnknown { .. } => "age_unknown",
+            Self::Replacing { .. } => "replacing",
+            Self::BackingOff { .. } => "backing_off",
+            Self::CanaryBake { .. } => "canary_bake",
+            Self::Baking { .. } => "baking",
+            Self::Paused => "paused",
+            Self::Suspended { .. } => "suspended",
+            Self::InstanceRefresh { .. } => "instance_refresh",
+            Self::ZonalShift => "zonal_shift",
+            Self::LeasedByOther { .. } => "leased_by_other",
+            Self::MaxSize { .. } => "max_size",
+            Self::NoCapacity { .. } => "no_capacity",
+            Self::DrainOverdue { .. } => "drain_overdue",
+            Self::Blackout { .. } => "blackout",
+            Self::Vetoed { .. } => "vetoed",
+        }
+    }
+}
+
+fn at(time: &Time) -> impl fmt::Display + use<> {
+    time.format("%H:%M:%SZ")
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settling { expected, seen } => {
+                write!(f, "AWS still shows desired capacity {seen}, not {expected}: looking again")
+            }
+            Self::IntentOpen { api } => write!(f, "the answer to {api} was lost: looking for its effect"),
+            Self::Launching { pending } => write!(f, "{pending} launching"),
+            Self::Unhealthy { instance, target_group, says } if target_group.is_empty() => {
+                write!(f, "{instance} is {says}")
+            }
+            Self::Unhealthy { instance, target_group, says } => {
+                write!(f, "{instance} is {says} in target group {target_group}")
+            }
+            Self::Warming { instance, serving_at } => {
+                write!(f, "{instance} is healthy, and serving from {} if it stays so", at(serving_at))
+            }
+            Self::Draining { count } => write!(f, "{count} draining"),
+            Self::Serving { serving, floor } => {
+                write!(f, "{serving} serving, and at least {floor} must go on serving: nothing can be retired yet")
+            }
+            Self::AgeUnknown { instances } => write!(f, "EC2 does not tell the age of {instances} yet"),
+            Self::Replacing { members, desired } => {
+                write!(f, "the group has {members} members for a desired capacity of {desired}: it launches by itself")
+            }
+            Self::BackingOff { code, until } => write!(f, "AWS answered {code}: trying again at {}", at(until)),
+            Self::CanaryBake { until } => write!(f, "the canary bakes until {}", at(until)),
+            Self::Baking { until } => write!(f, "all replaced; watched until {}", at(until)),
+            Self::Paused => write!(f, "paused by an operator: `regend resume` lets it go on"),
+            Self::Suspended { process, reason } if reason.is_empty() => {
+                write!(f, "process {process} is suspended on the group: resume it to go on")
+            }
+            Self::Suspended { process, reason } => {
+                write!(f, "process {process} is suspended on the group ({reason}): resume it to go on")
+            }
+            Self::InstanceRefresh { id } => write!(f, "instance refresh {id} is in progress: waiting until it ends"),
+            Self::ZonalShift => write!(f, "a zonal shift is active: waiting until it ends"),
+            Self::LeasedByOther { daemon, regeneration, until } => {
+                write!(f, "regend on {daemon} holds the group for regeneration {regeneration} until {}", at(until))
+            }
+            Self::MaxSize { desired, max } => write!(
+                f,
+                "desired capacity {desired} leaves no room under max size {max}: \
+                 allow raise_max_size or max_unavailable"
+            ),
+            Self::NoCapacity { code, until } => {
+                write!(f, "AWS has no capacity ({code}): trying again at {}", at(until))
+            }
+            Self::DrainOverdue { instance, since, limit } => {
+                write!(f, "{instance} has been draining since {}, longer than {limit}", at(since))
+            }
+            Self::Blackout { reason, until } => write!(f, "blackout until {until}: {reason}"),
+            Self::Vetoed { says } => write!(f, "vetoed: {says}"),
+        }
+    }
+}
+
+/// How a regeneration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every instance born before the cutoff is gone.
+    Completed,
+    /// The record names those that were left, and why.
+    Incomplete,
+    /// Replacements failed; all remaining stale instances still serve.
+    Failed,
+    /// Somebody, or the group's own state, ended it.
+    Aborted,
+}
+
+impl Outcome {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+impl Reason {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stale => "stale",
+            Self::Failed => "failed",
+            Self::Surplus => "surplus",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TakeLease { until, .. } => write!(f, "take the lease until {}", at(until)),
+            Self::ReleaseLease => write!(f, "release the lease"),
+            Self::RaiseMaxSize { from, to } => write!(f, "raise max size from {from} to {to}"),
+            Self::RestoreMaxSize { from, to } => write!(f, "restore max size from {from} to {to}"),
+            Self::Launch { count, zone: Some(zone), .. } => write!(f, "launch {count} in {zone}"),
+            Self::Launch { count, zone: None, .. } => write!(f, "launch {count}"),
+            Self::Grow { from, to, max: None } => write!(f, "raise desired capacity from {from} to {to}"),
+            Self::Grow { from, to, max: Some(max) } => {
+                write!(f, "raise desired capacity from {from} to {to} and max size to {max}")
+            }
+            Self::Shrink { from, to } => write!(f, "take desired capacity back from {from} to {to}"),
+            Self::Retire(Retire { instance, why, serving, floor, .. }) => {
+                write!(f, "retire {instance} ({}): {serving} serve without it, {floor} must", why.word())
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The group's tag `regend:lease`: what another host needs to finish or to undo. A hint from outside, never obeyed blindly.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::SecondsFormat;
+use uuid::Uuid;
+
+use super::span::{Span, Time};
+
+/// The tag's key.
+pub const TAG: &str = "regend:lease";
+
+/// A tag value holds at most 256 characters (Auto Scaling `Tag.Value`).
+const VALUE_MAX: usize = 256;
+
+/// Shortest life of a lease: long enough for a group of a few instances never to need a renewal, short enough for
+/// another host to take over within the hour.
+pub const SHORTEST: Span = Span::hours(1);
+
+/// Who regenerates the group, and what must be as it was when that ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub regeneration: Uuid,
+    pub cutoff: Time,
+    /// The journal's writer.
+    pub daemon: String,
+    /// After this the owner is taken for dead, unless it renewed.
+    pub until: Time,
+    /// Desired capacity when it was taken: anything above, up to `surge`, may be its surplus.
+    pub wanted: u32,
+    pub surge: u32,
+    pub max: u32,
+}
+
+impl Lease {
+    pub fn is_dead(&self, now: Time) -> bool {
+        self.until <= now
+    }
+}
+
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |t: &Time| t.to_rfc3339_opts(SecondsFormat::Micros, true);
+        // A host's name may be long or strange; the value must fit, and parse again.
+        let daemon: String =
+            self.daemon.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(64).collect();
+        write!(
+            f,
+            "v=1 id={} cutoff={} daemon={daemon} until={} wanted={} surge={} max={}",
+            self.regeneration.simple(),
+            time(&self.cutoff),
+            time(&self.until),
+            self.wanted,
+            self.surge,
+            self.max
+        )
+    }
+}
+
+/// Why a tag's value is not a lease.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the tag regend:lease holds {value:?}, which is not a lease: {why}")]
+pub struct NotALease {
+    value: String,
+    why: &'static str,
+}
+
+impl FromStr for Lease {
+    type Err = NotALease;
+
+    fn from_str(value: &str) -> Result<Self, NotALease> {
+        let bad = |why| NotALease { value: value.chars().take(VALUE_MAX).collect(), why };
+        if value.len() > VALUE_MAX {
+            return Err(bad("it is too long"));
+        }
+        let field = |key: &'static str| {
+            value
+                .split(' ')
+                .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+                .filter(|text| !text.is_empty())
+                .ok_or_else(|| bad("a field is missing"))
+        };
+        let number = |key| field(key)?.parse::<u32>().map_err(|_| bad("a number is not a number"));
+        let time = |key| {
+            chrono::DateTime::parse_from_rfc3339(field(key)?)
+                .map(|t| t.to_utc())
+                .map_err(|_| bad("a time is not a time"))
+        };
+        if field("v")? != "1" {
+            return Err(bad("its version is unknown"));
+        }
+        Ok(Self {
+            regeneration: Uuid::parse_str(field("id")?).map_err(|_| bad("its id is not a UUID"))?,
+            cutoff: time("cutoff")?,
+            daemon: field("daemon")?.to_owned(),
+            until: time("until")?,
+            wanted: number("wanted")?,
+            surge: number("surge")?,
+            max: number("max")?,
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! What a look shows that the journal does not say yet.
+
+use super::action::{Action, Refusal, RefusalKind, Retire};
+use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
+use super::group::{Group, Instance, InstanceId, Lifecycle};
+use super::regeneration::{Intent, Newcomer, OURS, Regeneration, THEIRS};
+use super::span::{Span, Time};
+use super::watch::Watch;
+
+/// How long a look may still show the world before an effect of ours. Auto Scaling's reads settle within seconds;
+/// the price of waiting longer is time, that of waiting too little a surplus taken for somebody's wish.
+pub const SETTLE: Span = Span::seconds(30);
+
+/// How long a launch token is trusted to be idempotent. AWS does not document it; EC2's own tokens last longer.
+pub const TOKEN_LIFE: Span = Span::minutes(10);
+
+/// The entries that this look adds, or nothing when the journal tells it all already. To be called again after they are
+/// applied: some news only shows once other news is known.
+pub fn news(now: Time, group: &Group, regeneration: &Regeneration, watch: &mut Watch) -> Vec<Entry> {
+    let look = Look { now, group, regeneration };
+    if let Some(intent) = &regeneration.intent {
+        // Until the open intent is settled nobody can tell whose doing a difference is.
+        return look.effect(intent).into_iter().collect();
+    }
+    if let Some(change) = look.change() {
+        return vec![change];
+    }
+    let mut news = look.members(watch);
+    news.extend(look.leavers(watch));
+    news
+}
+
+struct Look<'a> {
+    now: Time,
+    group: &'a Group,
+    regeneration: &'a Regeneration,
+}
+
+impl Look<'_> {
+    fn entry(&self, kind: Kind) -> Entry {
+        Entry::about(kind, self.regeneration, self.now)
+    }
+
+    fn of(&self, kind: Kind, instance: &Instance) -> Entry {
+        Entry {
+            instance: Some(instance.id.clone()),
+            zone: Some(instance.zone.clone()),
+            role: self.role(instance),
+            image: instance.image.clone(),
+            template: instance.template.clone(),
+            ..self.entry(kind)
+        }
+        .born_at(instance.born)
+    }
+
+    fn role(&self, instance: &Instance) -> Option<Role> {
+        self.regeneration.is_fresh(instance).map(|fresh| if fresh { Role::Fresh } else { Role::Stale })
+    }
+
+    /// What became of an effect whose answer was lost, if the look can tell.
+    fn effect(&self, intent: &Intent) -> Option<Entry> {
+        if self.group.seen <= intent.at {
+            return None;
+        }
+        let group = self.group;
+        let settled = group.seen > SETTLE.after(intent.at);
+        let (seen, instances) = match &intent.action {
+            Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
+            Action::ReleaseLease => (group.lease.is_none(), vec![]),
+            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => (group.max == *to, vec![]),
+            Action::Grow { to, max, .. } => (group.desired == *to && max.is_none_or(|max| group.max == max), vec![]),
+            Action::Shrink { to, .. } => (group.desired == *to, vec![]),
+            Action::Launch { count, .. } => {
+                let came: Vec<_> = self.strangers().map(|i| i.id.clone()).collect();
+                let all = came.len() == *count as usize && group.desired == intent.desired.saturating_add(*count);
+                (all, came)
+            }
+            Action::Retire(Retire { instance, decrement, .. }) => {
+                let leaving =
+                    group.instance(instance).is_none_or(|i| !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby);
+                // Gone, but desired as before: somebody else may have done it.
+                let desired = if *decrement { intent.desired.saturating_sub(1) } else { intent.desired };
+                (leaving && (group.desired == desired || group.desired != intent.desired), vec![])
+            }
+        };
+        let overdue = match intent.action {
+            // Repeated with its token by the decision, until the token is too old to trust.
+            Action::Launch { .. } => group.seen > TOKEN_LIFE.after(intent.at),
+            _ => settled,
+        };
+        if seen {
+            let mut entry = self.entry(Kind::concluded(&intent.action, Conclusion::Done));
+            entry.intent = Some(intent.id);
+            entry.instances = instances;
+            entry.code = None;
+            entry.reason = None;
+            entry.aws = Some(super::entry::Aws { api: intent.action.api().to_owned(), ..Default::default() });
+            entry.error = Some("the answer was lost; the effect was seen".to_owned());
+            return Some(entry);
+        }
+        overdue.then(|| {
+            let refusal = Refusal {
+                code: "NoEffectSeen".to_owned(),
+                message: "the answer was lost, and no effect can be seen".to_owned(),
+                request: None,
+                kind: RefusalKind::Busy,
+            };
+            self.entry(Kind::concluded(&intent.action, Conclusion::Refused)).refused(intent.id, &intent.action, refusal)
+        })
+    }
+
+    /// Somebody else's change of the group's numbers.
+    fn change(&self) -> Option<Entry> {
+        let (group, known) = (self.group, self.regeneration);
+        let stale = known.settling.is_some_and(|s| s.was == group.desired && group.seen <= SETTLE.after(s.since));
+        let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
+        let change = Change {
+            min: differs(known.min, group.min),
+            desired: differs(known.desired, group.desired).filter(|_| !stale),
+            max: differs(known.max, group.max).filter(|_| !self.may_be_stale()),
+        };
+        (change != Change::default()).then(|| Entry { change: Some(change), ..self.entry(Kind::GroupChanged) })
+    }
+
+    /// Whether the look may still show the world before the latest effect.
+    fn may_be_stale(&self) -> bool {
+        self.regeneration.last_effect.is_some_and(|at| self.group.seen <= SETTLE.after(at))
+    }
+
+    /// Members that were not there at the opening and that the journal does not know.
+    fn strangers(&self) -> impl Iterator<Item = &Instance> {
+        self.group.members().filter(|i| {
+            !self.regeneration.originals.contains(&i.id) && !self.regeneration.newcomers.contains_key(&i.id)
+        })
+    }
+
+    fn members(&self, watch: &Watch) -> Vec<Entry> {
+        let known = self.regeneration;
+        let alive = known.newcomers.values().filter(|n| n.ours && !n.gone).count();
+        let mut unclaimed = (known.raised as usize).saturating_sub(alive);
+        let mut news: Vec<_> = self
+            .strangers()
+            .map(|instance| {
+                // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
+                let ours = unclaimed > 0;
+                unclaimed = unclaimed.saturating_sub(1);
+                let whose = if ours { OURS } else { THEIRS };
+                Entry { code: Some(whose.to_owned()), ..self.of(Kind::InstanceLaunched, instance) }
+            })
+            .collect();
+        for instance in self.group.members().filter(|i| !known.is_retired(&i.id)) {
+            if let Some(newcomer) = known.newcomers.get(&instance.id) {
+                news.extend(self.progress(instance, newcomer, watch));
+            }
+        }
+        news
+    }
+
+    /// A newcomer's next milestone, or the deadline that it missed.
+    fn progress(&self, instance: &Instance, newcomer: &Newcomer, watch: &Watch) -> Option<Entry> {
+        let policy = &self.regeneration.opened.policy;
+        let now = self.group.seen;
+        let waived = self.regeneration.waived(self.group);
+        if newcomer.failed {
+            return None;
+        }
+        let Some(in_service) = newcomer.in_service else {
+            return match instance.lifecycle {
+                Lifecycle::InService => Some(self.of(Kind::InstanceInService, instance)),
+                _ if now > policy.launch_timeout.after(newcomer.since) => {
+                    let says = format!("not InService within {} of its launch", policy.launch_timeout);
+                    Some(self.failed(instance, "LaunchTimeout", says))
+                }
+                _ => None,
+            };
+        };
+        if let Some(since) = instance.healthy_since {
+            let serving = newcomer.serving.is_none() && now >= policy.warmup.after(since);
+            return serving.then(|| Entry {
+                targets: self.verdicts(instance, &waived),
+                ..self.of(Kind::InstanceServing, instance)
+            });
+        }
+        let sick_since = watch.sick_since(&instance.id)?;
+        let since = if newcomer.serving.is_some() { sick_since } else { in_service };
+        if now <= policy.health_timeout.after(since) {
+            return None;
+        }
+        let limit = policy.health_timeout;
+        Some(match self.group.complaint(instance, &waived) {
+            Some((target_group, health)) => {
+                let says = format!("{} in target group {} for more than {limit}", health, target_group.name);
+                let code = if health.code.is_empty() { health.state.word() } else { &health.code };
+                self.failed(instance, code, says)
+            }
+            None => {
+                self.failed(instance, "Unhealthy", format!("marked unhealthy by Auto Scaling for more than {limit}"))
+            }
+        })
+    }
+
+    fn failed(&self, instance: &Instance, code: &str, says: String) -> Entry {
+        let waived = self.regeneration.waived(self.group);
+        Entry {
+            code: Some(code.to_owned()),
+            error: Some(says),
+            targets: self.verdicts(instance, &waived),
+            ..self.of(Kind::InstanceFailed, instance)
+        }
+    }
+
+    fn verdicts(&self, instance: &Instance, waived: &[usize]) -> Vec<Verdict> {
+        self.group
+            .target_groups
+            .iter()
+            .zip(&instance.targets)
+            .enumerate()
+            .map(|(n, (target_group, health))| Verdict {
+                target_group: target_group.name.clone(),
+                state: health.state,
+                code: health.code.clone(),
+                waived: waived.contains(&n),
+            })
+            .collect()
+    }
+
+    /// Instances that drain, are gone, or went without us.
+    fn leavers(&self, watch: &mut Watch) -> Vec<Entry> {
+        let known = self.regeneration;
+        let mut scaled_in = known.scaled_in;
+        let mut news = Vec::new();
+        for (id, retirement) in known.draining() {
+            match self.group.instance(id) {
+                None if watch.is_gone(id, self.group.seen) => news.push(self.gone(Kind::InstanceTerminated, id)),
+                Some(i) if !retirement.draining && i.lifecycle == Lifecycle::Terminating => {
+                    let targets = self.verdicts(i, &known.waived(self.group));
+                    news.push(Entry { targets, ..self.of(Kind::InstanceDraining, i) });
+                }
+                _ => {}
+            }
+        }
+        let newcomers = known.newcomers.iter().filter(|(_, n)| !n.gone).map(|(id, _)| id);
+        let originals = known.originals.iter().filter(|id| !known.lost.contains(id));
+        for id in newcomers.chain(originals).filter(|id| !known.is_retired(id)) {
+            let newcomer = known.newcomers.get(id);
+            let lost = match self.group.instance(id) {
+                None => watch.is_gone(id, self.group.seen).then(|| self.gone(Kind::InstanceLost, id)),
+                Some(i) if matches!(i.lifecycle, Lifecycle::Terminating | Lifecycle::Retained) => {
+                    Some(self.of(Kind::InstanceLost, i))
+                }
+                Some(_) => None,
+            };
+            let Some(lost) = lost else { continue };
+            let lost = Entry { error: Some("it went, and regend did not retire it".to_owned()), ..lost };
+            if scaled_in > 0 {
+                scaled_in -= 1;
+            } else if newcomer.is_some_and(|n| !n.failed) {
+                // A fresh instance that dies, and not by a scale-in, is a failed replacement.
+                news.push(Entry { kind: Kind::InstanceFailed, code: Some("Lost".to_owned()), ..lost.clone() });
+            }
+            news.push(lost);
+        }
+        news
+    }
+
+    fn gone(&self, kind: Kind, id: &InstanceId) -> Entry {
+        let was = self.regeneration.opened.members.iter().find(|member| &member.instance == id);
+        Entry {
+            instance: Some(id.clone()),
+            zone: was.map(|member| member.zone.clone()),
+            image: was.and_then(|member| member.image.clone()),
+            role: Some(if was.is_some() { Role::Stale } else { Role::Fresh }),
+            ..self.entry(kind)
+        }
+        .born_at(was.and_then(|member| member.born))
+    }
+}

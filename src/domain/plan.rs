@@ -1,0 +1,296 @@
+//! What a regeneration would do and how long it should take; and the entry that opens it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::action::Hold;
+use super::decide;
+use super::entry::{Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
+use super::group::{Group, GroupKey, InstanceId, Lifecycle, Zone};
+use super::lease::Lease;
+use super::policy::Policy;
+use super::regeneration::Regeneration;
+use super::span::{Span, Time};
+
+/// What will be replaced, in which order, how many at once, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    pub group: GroupKey,
+    pub min: u32,
+    pub desired: u32,
+    pub max: u32,
+    pub replace: Vec<Planned>,
+    pub left: Vec<Left>,
+    /// How many are replaced at once.
+    pub abreast: u32,
+    /// Whether max size must be raised for the surge.
+    pub raises_max_size_to: Option<u32>,
+    pub estimate: Span,
+    pub pace: Pace,
+    /// Why it would not start now.
+    pub obstacles: Vec<Hold>,
+    /// What an operator should know before it starts.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Planned {
+    pub instance: InstanceId,
+    pub zone: Zone,
+    /// Absent while EC2 does not tell.
+    pub age_s: Option<i64>,
+    pub image: Option<String>,
+    pub serving: bool,
+}
+
+/// How long things take in this group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// From launch to serving, `warmup` included.
+    pub launch: Span,
+    /// From retire to gone.
+    pub drain: Span,
+    /// Measured in this group's own journal, or assumed.
+    pub measured: bool,
+}
+
+impl Pace {
+    /// Before a group has been measured: a minute to boot, AWS's default half minute to the first health check, and
+    /// AWS's default deregistration delay of 300 s.
+    pub fn assumed(policy: &Policy) -> Self {
+        Self { launch: Span::seconds(90) + policy.warmup, drain: Span::minutes(5), measured: false }
+    }
+}
+
+/// Who opens a regeneration, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opener {
+    pub actor: String,
+    pub trigger: Trigger,
+    pub reason: Option<String>,
+    /// The journal's writer: a lease of its own is not somebody else's.
+    pub daemon: String,
+    /// No batch starts after this.
+    pub window_ends: Time,
+}
+
+/// Why a regeneration does not open. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    pub code: String,
+    pub why: String,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// The plan for a group as it was just seen.
+pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
+    let opener = Opener {
+        actor: "plan".to_owned(),
+        trigger: Trigger::Manual,
+        reason: None,
+        daemon: String::new(),
+        window_ends: policy.window.after(now),
+    };
+    let entry = opening(now, group, policy, &opener, Uuid::nil(), None);
+    let (replace, left, abreast) = match Regeneration::open(&entry) {
+        Ok(regeneration) => {
+            let agenda = decide::agenda(now, group, &regeneration);
+            let planned = agenda.due.iter().map(|(instance, serving)| Planned {
+                instance: instance.id.clone(),
+                zone: instance.zone.clone(),
+                age_s: instance.born.map(|born| Span::between(born, now).as_secs()),
+                image: instance.image.clone(),
+                serving: *serving,
+            });
+            (planned.collect::<Vec<_>>(), agenda.left, agenda.abreast)
+        }
+        // An opening entry made above opens: there is no other case.
+        Err(_) => (Vec::new(), Vec::new(), 0),
+    };
+    let count = replace.len() as u32;
+    let abreast = abreast.min(count.max(1));
+    let surge = policy.max_surge.rounded_up(group.desired).min(count);
+    let peak = group.desired.saturating_add(surge);
+    let batches = count.div_ceil(abreast.max(1));
+    let estimate = match count {
+        0 => Span::ZERO,
+        _ => {
+            pace.launch * batches
+                + pace.drain
+                + policy.bake
+                + if policy.canary > 0 { policy.canary_bake + pace.launch } else { Span::ZERO }
+        }
+    };
+    let mut notes = Vec::new();
+    let mut obstacles = obstacles(now, group, "");
+    let raises = peak > group.max && policy.raise_max_size && count > 0;
+    if peak > group.max && !policy.raise_max_size && group.desired == group.max && count > 0 {
+        if policy.max_unavailable.rounded_down(group.desired) == 0 {
+            obstacles.push(Hold::MaxSize { desired: group.desired, max: group.max });
+        } else {
+            notes.push(format!(
+                "no room above max size {}: old instances are terminated before their replacements launch",
+                group.max
+            ));
+        }
+    }
+    if estimate > policy.window {
+        notes.push(format!("{estimate} does not fit the window of {}: raise max_surge or window", policy.window));
+    }
+    if let Some(why) = &group.no_direct_launch {
+        notes.push(format!("LaunchInstances cannot be used ({why}): desired capacity is raised instead"));
+    }
+    notes.extend(caution(group).map(|why| format!("{why}: proceeds one at a time until the first replacement serves")));
+    notes.extend(
+        group
+            .waived()
+            .iter()
+            .filter_map(|n| group.target_groups.get(*n))
+            .map(|target_group| format!("target group {} has no listener: its verdict is waived", target_group.name)),
+    );
+    if group.target_groups.is_empty() {
+        notes.push("no target group: judged by Auto Scaling and EC2 health".to_owned());
+    }
+    Plan {
+        group: group.key.clone(),
+        min: group.min,
+        desired: group.desired,
+        max: group.max,
+        replace,
+        left,
+        abreast,
+        raises_max_size_to: raises.then_some(peak),
+        estimate,
+        pace,
+        obstacles,
+        notes,
+    }
+}
+
+/// Why nothing may be started in this group now.
+pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
+    let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
+    let suspended = group.suspended.iter().filter(|s| blocking.contains(&s.process.as_str()));
+    let mut obstacles: Vec<_> =
+        suspended.map(|s| Hold::Suspended { process: s.process.clone(), reason: s.reason.clone() }).collect();
+    obstacles.extend(group.refresh.iter().map(|id| Hold::InstanceRefresh { id: id.clone() }));
+    if group.zonal_shift() {
+        obstacles.push(Hold::ZonalShift);
+    }
+    if let Some(lease) = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok())
+        && !lease.is_dead(now)
+        && lease.daemon != daemon
+    {
+        obstacles.push(Hold::LeasedByOther {
+            daemon: lease.daemon,
+            regeneration: lease.regeneration.to_string(),
+            until: lease.until,
+        });
+    }
+    obstacles
+}
+
+/// The entry that opens a regeneration of the group as it was just seen, or why it does not open.
+///
+/// # Errors
+/// Somebody else is at work on the group, or it is going away.
+pub fn open(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid) -> Result<Entry, Skipped> {
+    if group.deleting {
+        return Err(Skipped { code: "group_deleted".to_owned(), why: "the group is being deleted".to_owned() });
+    }
+    if let Some(obstacle) = obstacles(now, group, &opener.daemon).first() {
+        return Err(Skipped { code: obstacle.code().to_owned(), why: obstacle.to_string() });
+    }
+    // What is left of a lease is a dead owner's, or our own from before the journal was lost.
+    let dead = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
+    let id = dead.as_ref().map_or(id, |lease| lease.regeneration);
+    Ok(opening(now, group, policy, opener, id, dead))
+}
+
+fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, dead: Option<Lease>) -> Entry {
+    let target_groups = || group.target_groups.iter().map(|t| t.name.clone());
+    let waived: Vec<_> = group.waived().iter().filter_map(|n| target_groups().nth(*n)).collect();
+    let mut judged_by: Vec<_> = target_groups().filter(|name| !waived.contains(name)).collect();
+    if judged_by.is_empty() {
+        judged_by.push("auto_scaling_and_ec2".to_owned());
+    }
+    // A tag is a hint: a cutoff in the future, or a surplus larger than the policy of its owner, is not believed.
+    let cutoff = dead.as_ref().map_or(now, |lease| lease.cutoff.min(now));
+    let inherited = dead.map(|lease| Inherited {
+        raised: group.desired.saturating_sub(lease.wanted).min(lease.surge),
+        max: (lease.max < group.max).then_some(lease.max),
+        daemon: lease.daemon,
+    });
+    let members = group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating).map(|i| Member {
+        instance: i.id.clone(),
+        zone: i.zone.clone(),
+        born: i.born,
+        image: i.image.clone(),
+    });
+    Entry {
+        v: VERSION,
+        kind: Kind::RegenerationOpened,
+        t: now,
+        actor: opener.actor.clone(),
+        trigger: Some(opener.trigger),
+        reason: opener.reason.clone(),
+        regeneration: Some(id),
+        account: Some(group.key.account.clone()),
+        region: Some(group.key.region.clone()),
+        group: Some(group.key.name.clone()),
+        opened: Some(Box::new(Opened {
+            cutoff,
+            window_ends: opener.window_ends,
+            policy: policy.clone(),
+            min: group.min,
+            max: group.max,
+            desired: group.desired,
+            members: members.collect(),
+            waived,
+            judged_by,
+            cautious: caution(group),
+            inherited,
+        })),
+        ..Entry::default()
+    }
+}
+
+/// Why the group is treated like a canary: it does not fully serve before anything is done to it.
+fn caution(group: &Group) -> Option<String> {
+    let waived = group.waived();
+    let sick = group.members().find(|i| !group.is_healthy(i, &waived));
+    let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
+    let desired = group.desired;
+    match sick {
+        _ if healthy >= desired as usize => None,
+        Some(instance) => Some(match group.complaint(instance, &waived) {
+            Some((target_group, health)) => {
+                format!(
+                    "{healthy} of {desired} serve at the start ({} is {health} in {})",
+                    instance.id, target_group.name
+                )
+            }
+            None => format!("{healthy} of {desired} serve at the start ({} is not healthy)", instance.id),
+        }),
+        None => Some(format!("{healthy} of {desired} serve at the start")),
+    }
+}
+
+/// What is said of an instance that a regeneration leaves.
+pub fn left_words(why: LeftWhy) -> &'static str {
+    match why {
+        LeftWhy::Protected => "protected from scale-in (policy: protected = \"skip\")",
+        LeftWhy::Standby => "in standby (policy: standby = \"skip\")",
+        LeftWhy::Young => "younger than min_age",
+        LeftWhy::Untouchable => "in a lifecycle state that regend does not touch",
+        LeftWhy::Draining => "still draining after drain_timeout",
+        LeftWhy::NotReached => "the regeneration ended before its turn",
+    }
+}

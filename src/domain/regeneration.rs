@@ -1,0 +1,489 @@
+//! What must be remembered of a regeneration: a fold over its journal entries, the same live and in recovery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use super::entry::{Entry, Kind, Opened, Trigger};
+use super::group::{GroupKey, Instance, InstanceId, Zone};
+use super::span::{Span, Time};
+
+/// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
+/// NTP keeps hosts within seconds; minutes mean a broken clock, which `check` reports.
+const SKEW: Span = Span::minutes(5);
+
+/// The code of an `instance.launched` whose instance answers to a launch of regend's.
+pub const OURS: &str = "regend";
+/// The code of one that the group, or somebody else, launched.
+pub const THEIRS: &str = "group";
+
+/// One replacement of every instance of one group, from opened to closed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Regeneration {
+    pub id: Uuid,
+    pub group: GroupKey,
+    pub actor: String,
+    pub trigger: Trigger,
+    pub reason: Option<String>,
+    pub opened_at: Time,
+    pub opened: Opened,
+    /// The group's numbers as regend last accounted for them. A look that differs shows somebody else's hand.
+    pub min: u32,
+    pub desired: u32,
+    pub max: u32,
+    /// Desired capacity before an effect of ours that a stale look may still show.
+    pub settling: Option<Settling>,
+    /// How much of desired capacity is regend's own surplus.
+    pub raised: u32,
+    /// The max size to put back: an obligation.
+    pub max_before: Option<u32>,
+    /// Until when the lease on the group is ours.
+    pub lease: Option<Time>,
+    /// The intent that has no outcome yet. There is never more than one.
+    pub intent: Option<Intent>,
+    /// Instances that came after the regeneration opened.
+    pub newcomers: BTreeMap<InstanceId, Newcomer>,
+    /// Instances that regend retired and that are not known to be gone.
+    pub retired: BTreeMap<InstanceId, Retirement>,
+    /// Stale instances that went without us.
+    pub lost: BTreeSet<InstanceId>,
+    /// How many members somebody else's scale-in may still take: those did not fail.
+    pub scaled_in: u32,
+    /// Members at the opening.
+    pub originals: BTreeSet<InstanceId>,
+    /// Fresh instances that a retired one was paired with.
+    pub successors: BTreeSet<InstanceId>,
+    /// When the outcome of the latest effect was known. Only a look that began later may carry a decision.
+    pub last_effect: Option<Time>,
+    pub failures: u32,
+    /// When the newest instance came to serve, for the canary's bake.
+    pub served: Vec<Time>,
+    /// When the last retired instance was gone, for the bake.
+    pub last_gone: Option<Time>,
+    /// Launches asked for: each has its own token.
+    pub launches: u32,
+    /// Refusals in a row, of any call.
+    pub refusals: Refusals,
+    pub paused: bool,
+    /// The reason a regeneration is being ended early; what is left is tidying up.
+    pub ending: Option<Ending>,
+    /// The holds in force, by code, as they were last recorded.
+    pub held: BTreeSet<String>,
+    pub closed: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settling {
+    pub was: u32,
+    pub since: Time,
+}
+
+/// An effect that was intended and of which nothing is known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intent {
+    pub id: Uuid,
+    pub action: Action,
+    pub at: Time,
+    /// Desired capacity at the look that it rested on.
+    pub desired: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newcomer {
+    /// First known.
+    pub since: Time,
+    /// Launched by regend, rather than by the group itself or by somebody else.
+    pub ours: bool,
+    pub in_service: Option<Time>,
+    pub serving: Option<Time>,
+    pub failed: bool,
+    pub gone: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retirement {
+    pub since: Time,
+    pub why: Reason,
+    pub draining: bool,
+    pub gone: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusals {
+    pub in_a_row: u32,
+    pub first: Option<Time>,
+    pub last: Option<Time>,
+    pub code: String,
+    pub message: String,
+    pub kind: Option<RefusalKind>,
+    pub api: String,
+    /// Zones that had no capacity, and when they said so.
+    pub dry: BTreeMap<Zone, Time>,
+    /// `LaunchInstances` turned out not to exist for this group.
+    pub no_direct_launch: bool,
+}
+
+/// Why a regeneration ends before its time, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    pub outcome: Outcome,
+    pub code: String,
+    pub why: String,
+}
+
+/// An entry that cannot follow what is already known. The journal is damaged, or the program has a bug.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("entry {id} ({kind}) cannot follow: {why}")]
+pub struct Illegal {
+    pub id: Uuid,
+    pub kind: Kind,
+    pub why: &'static str,
+}
+
+impl Regeneration {
+    /// Starts from a `regeneration.opened`.
+    ///
+    /// # Errors
+    /// The entry is of another kind, or lacks what a regeneration starts from.
+    pub fn open(entry: &Entry) -> Result<Self, Illegal> {
+        let illegal = |why| Illegal { id: entry.id, kind: entry.kind, why };
+        if entry.kind != Kind::RegenerationOpened {
+            return Err(illegal("a regeneration starts with regeneration.opened"));
+        }
+        let opened = entry.opened.as_deref().cloned().ok_or_else(|| illegal("it does not say what it starts from"))?;
+        let inherited = opened.inherited.as_ref();
+        Ok(Self {
+            id: entry.regeneration.ok_or_else(|| illegal("it has no regeneration"))?,
+            group: GroupKey {
+                account: entry.account.clone().ok_or_else(|| illegal("it has no account"))?,
+                region: entry.region.clone().ok_or_else(|| illegal("it has no region"))?,
+                name: entry.group.clone().ok_or_else(|| illegal("it has no group"))?,
+            },
+            actor: entry.actor.clone(),
+            trigger: entry.trigger.unwrap_or(Trigger::Manual),
+            reason: entry.reason.clone(),
+            opened_at: entry.t,
+            min: opened.min,
+            desired: opened.desired,
+            max: opened.max,
+            settling: None,
+            raised: inherited.map_or(0, |i| i.raised),
+            max_before: inherited.and_then(|i| i.max),
+            lease: None,
+            intent: None,
+            newcomers: BTreeMap::new(),
+            retired: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            scaled_in: 0,
+            originals: opened.members.iter().map(|member| member.instance.clone()).collect(),
+            successors: BTreeSet::new(),
+            last_effect: None,
+            failures: 0,
+            served: Vec::new(),
+            last_gone: None,
+            launches: 0,
+            refusals: Refusals::default(),
+            paused: false,
+            ending: None,
+            held: BTreeSet::new(),
+            closed: None,
+            opened,
+        })
+    }
+
+    /// Folds a whole regeneration, oldest entry first.
+    ///
+    /// # Errors
+    /// An entry cannot follow those before it.
+    pub fn recover<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Result<Option<Self>, Illegal> {
+        let mut entries = entries.into_iter();
+        let Some(first) = entries.next() else { return Ok(None) };
+        let mut regeneration = Self::open(first)?;
+        entries.try_for_each(|entry| regeneration.apply(entry))?;
+        Ok(Some(regeneration))
+    }
+
+    /// Takes one more entry in.
+    ///
+    /// # Errors
+    /// The entry cannot follow: it belongs to another regeneration, concludes no open intent, or comes after the close.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Illegal> {
+        let illegal = |why| Illegal { id: entry.id, kind: entry.kind, why };
+        if entry.regeneration != Some(self.id) {
+            return Err(illegal("it belongs to another regeneration"));
+        }
+        if self.closed.is_some() {
+            return Err(illegal("the regeneration is closed"));
+        }
+        match entry.kind {
+            Kind::RegenerationOpened => return Err(illegal("the regeneration is already open")),
+            Kind::RegenerationClosed => {
+                self.closed = Some(entry.outcome.ok_or_else(|| illegal("it has no outcome"))?);
+            }
+            Kind::RegenerationPaused => self.paused = true,
+            Kind::RegenerationResumed => {
+                // A restart resumes too; only an operator's word, which names no code, ends an operator's pause.
+                match entry.code.as_deref() {
+                    None => self.paused = false,
+                    Some("holds_ended") => self.held.clear(),
+                    Some(_) => {}
+                }
+            }
+            Kind::RegenerationHeld => {
+                self.held = entry.code.iter().flat_map(|codes| codes.split(',')).map(str::to_owned).collect();
+            }
+            Kind::RegenerationAborted => {
+                self.ending = Some(Ending {
+                    outcome: entry.outcome.unwrap_or(Outcome::Aborted),
+                    code: entry.code.clone().unwrap_or_default(),
+                    why: entry.error.clone().unwrap_or_default(),
+                });
+            }
+            Kind::LeaseIntended
+            | Kind::MaxSizeIntended
+            | Kind::LaunchIntended
+            | Kind::SurplusIntended
+            | Kind::RetireIntended => {
+                if self.intent.is_some() {
+                    return Err(illegal("another intent is still open"));
+                }
+                let action = entry.action.clone().ok_or_else(|| illegal("it does not say what is intended"))?;
+                if let Action::Launch { .. } | Action::Grow { .. } = action {
+                    self.launches += 1;
+                }
+                let desired = entry.capacity.map_or(self.desired, |c| c.desired);
+                self.intent = Some(Intent { id: entry.id, action, at: entry.t, desired });
+            }
+            Kind::LeaseTaken
+            | Kind::LeaseReleased
+            | Kind::MaxSizeRaised
+            | Kind::MaxSizeRestored
+            | Kind::LaunchAccepted
+            | Kind::SurplusReturned
+            | Kind::RetireAccepted => {
+                let intent = self.concluded(entry).ok_or_else(|| illegal("it concludes no open intent"))?;
+                self.refusals.in_a_row = 0;
+                self.refusals.first = None;
+                self.done(&intent, entry);
+            }
+            Kind::LeaseRefused
+            | Kind::MaxSizeRefused
+            | Kind::LaunchRefused
+            | Kind::SurplusRefused
+            | Kind::RetireRefused => {
+                let intent = self.concluded(entry).ok_or_else(|| illegal("it concludes no open intent"))?;
+                self.refused(&intent, entry);
+            }
+            // The intent stays open: only a look can close it.
+            Kind::LeaseUnknown
+            | Kind::MaxSizeUnknown
+            | Kind::LaunchUnknown
+            | Kind::SurplusUnknown
+            | Kind::RetireUnknown => {
+                if self.intent.as_ref().map(|i| i.id) != entry.intent {
+                    return Err(illegal("it concludes no open intent"));
+                }
+            }
+            Kind::GroupChanged => {
+                let change = entry.change.clone().unwrap_or_default();
+                if let Some([_, min]) = change.min {
+                    self.min = min;
+                }
+                if let Some([_, desired]) = change.desired {
+                    // Somebody's word, as an absolute wish: it absorbs whatever surplus was out.
+                    self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
+                    self.desired = desired;
+                    self.raised = 0;
+                    self.settling = None;
+                }
+                if let Some([_, max]) = change.max {
+                    // They set it: there is nothing of ours left to restore.
+                    self.max = max;
+                    self.max_before = None;
+                }
+            }
+            Kind::InstanceLaunched
+            | Kind::InstanceInService
+            | Kind::InstanceServing
+            | Kind::InstanceFailed
+            | Kind::InstanceDraining
+            | Kind::InstanceTerminated
+            | Kind::InstanceLost => {
+                let id = entry.instance.clone().ok_or_else(|| illegal("it names no instance"))?;
+                self.instance(entry, id);
+            }
+            Kind::RegenerationSkipped | Kind::RegenerationMissed => {
+                return Err(illegal("a regeneration that was not opened has no entries of its own"));
+            }
+            Kind::ActionVetoed
+            | Kind::GateClosed
+            | Kind::GateOpened
+            | Kind::DaemonStarted
+            | Kind::DaemonReloaded
+            | Kind::DaemonStopped => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the open intent if this entry concludes it.
+    fn concluded(&mut self, entry: &Entry) -> Option<Intent> {
+        self.last_effect = Some(entry.t);
+        self.intent.take_if(|intent| Some(intent.id) == entry.intent)
+    }
+
+    fn done(&mut self, intent: &Intent, entry: &Entry) {
+        match &intent.action {
+            Action::TakeLease { until, .. } => self.lease = Some(*until),
+            Action::ReleaseLease => self.lease = None,
+            Action::RaiseMaxSize { from, to } => {
+                self.max_before.get_or_insert(*from);
+                self.max = *to;
+            }
+            Action::RestoreMaxSize { to, .. } => {
+                self.max_before = None;
+                self.max = *to;
+            }
+            Action::Launch { .. } => {
+                let came = u32::try_from(entry.instances.len()).unwrap_or(u32::MAX);
+                for id in &entry.instances {
+                    self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
+                }
+                self.expect(intent.desired.saturating_add(came), entry.t);
+                self.raised = self.raised.saturating_add(came);
+                // A partial launch is a refusal of the rest.
+                if entry.code.is_some() {
+                    self.refused(intent, entry);
+                }
+            }
+            Action::Grow { from, to, max } => {
+                self.expect(*to, entry.t);
+                self.raised = self.raised.saturating_add(to.saturating_sub(*from));
+                if let Some(max) = max {
+                    self.max_before.get_or_insert(self.max);
+                    self.max = *max;
+                }
+            }
+            Action::Shrink { from, to } => {
+                self.expect(*to, entry.t);
+                self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
+            }
+            Action::Retire(Retire { instance, why, decrement, .. }) => {
+                if *decrement {
+                    self.expect(intent.desired.saturating_sub(1), entry.t);
+                    self.raised = self.raised.saturating_sub(1);
+                }
+                let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
+                self.retired.insert(instance.clone(), retirement);
+                self.successors.extend(entry.successor.clone());
+            }
+        }
+    }
+
+    fn expect(&mut self, desired: u32, now: Time) {
+        if desired != self.desired {
+            self.settling = Some(Settling { was: self.desired, since: now });
+            self.desired = desired;
+        }
+    }
+
+    fn refused(&mut self, intent: &Intent, entry: &Entry) {
+        let refusals = &mut self.refusals;
+        refusals.in_a_row += 1;
+        refusals.first.get_or_insert(entry.t);
+        refusals.last = Some(entry.t);
+        refusals.code = entry.code.clone().unwrap_or_default();
+        refusals.message = entry.error.clone().unwrap_or_default();
+        refusals.kind = entry.refusal;
+        refusals.api = intent.action.api().to_owned();
+        match entry.refusal {
+            Some(RefusalKind::NotOffered) => refusals.no_direct_launch = true,
+            Some(RefusalKind::NoCapacity) => {
+                if let Action::Launch { zone: Some(zone), .. } = &intent.action {
+                    refusals.dry.insert(zone.clone(), entry.t);
+                }
+            }
+            Some(RefusalKind::Busy | RefusalKind::Forbidden | RefusalKind::Invalid) | None => {}
+        }
+    }
+
+    fn instance(&mut self, entry: &Entry, id: InstanceId) {
+        let now = entry.t;
+        match entry.kind {
+            Kind::InstanceLaunched => {
+                let ours = entry.code.as_deref() == Some(OURS);
+                self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
+            }
+            Kind::InstanceInService => {
+                let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
+                newcomer.in_service.get_or_insert(now);
+            }
+            Kind::InstanceServing => {
+                let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
+                newcomer.serving.get_or_insert(now);
+                self.served.push(now);
+            }
+            Kind::InstanceFailed => {
+                self.failures += 1;
+                self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false)).failed = true;
+            }
+            Kind::InstanceDraining => {
+                if let Some(retirement) = self.retired.get_mut(&id) {
+                    retirement.draining = true;
+                }
+            }
+            _ => {
+                self.last_gone = Some(now);
+                if let Some(newcomer) = self.newcomers.get_mut(&id) {
+                    newcomer.gone = true;
+                }
+                match self.retired.get_mut(&id) {
+                    Some(retirement) => retirement.gone = true,
+                    None => {
+                        self.scaled_in = self.scaled_in.saturating_sub(1);
+                        self.lost.insert(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What everyone else wants the group's desired capacity to be.
+    pub fn wanted(&self) -> u32 {
+        self.desired.saturating_sub(self.raised)
+    }
+
+    /// Whether the instance is fresh: it is never replaced by this regeneration. Unknown while its birth is.
+    pub fn is_fresh(&self, instance: &Instance) -> Option<bool> {
+        if self.newcomers.get(&instance.id).is_some_and(|newcomer| newcomer.ours) {
+            return Some(true);
+        }
+        let born = instance.born?;
+        let was_there = self.originals.contains(&instance.id);
+        let cutoff = if was_there { self.opened.cutoff } else { SKEW.before(self.opened.cutoff) };
+        Some(born >= cutoff)
+    }
+
+    /// Retired, whatever a look may still show of it.
+    pub fn is_retired(&self, id: &InstanceId) -> bool {
+        self.retired.contains_key(id)
+    }
+
+    /// Retired and not gone yet.
+    pub fn draining(&self) -> impl Iterator<Item = (&InstanceId, &Retirement)> {
+        self.retired.iter().filter(|(_, retirement)| !retirement.gone)
+    }
+
+    /// The target groups whose verdict does not count, by index, at this look: they were unused when the regeneration
+    /// opened, and still are.
+    pub fn waived(&self, group: &super::group::Group) -> Vec<usize> {
+        let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(|t| self.opened.waived.contains(&t.name));
+        group.waived().into_iter().filter(at_open).collect()
+    }
+}
+
+impl Newcomer {
+    fn since(since: Time, ours: bool) -> Self {
+        Self { since, ours, in_service: None, serving: None, failed: false, gone: false }
+    }
+}

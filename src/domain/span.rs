@@ -1,0 +1,194 @@
+//! Spans of time as people write them ("1h30m"), and what all values that are read from text have in common.
+
+use std::fmt;
+use std::ops::{Add, Mul};
+use std::str::FromStr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// An instant.
+pub type Time = DateTime<Utc>;
+
+/// A length of time: whole seconds, never negative. Its text always has units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span(i64);
+
+/// Units from the largest to the smallest, in seconds.
+const UNITS: [(&str, i64); 4] = [("d", DAY), ("h", 3600), ("m", 60), ("s", 1)];
+const DAY: i64 = 24 * 3600;
+
+/// A longer span in a policy is a slip of the pen; the bound also keeps the arithmetic far from overflow.
+const LONGEST: i64 = 3650 * DAY;
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// So many seconds.
+    #[must_use]
+    pub const fn seconds(count: u32) -> Self {
+        Self(count as i64)
+    }
+
+    /// So many minutes.
+    #[must_use]
+    pub const fn minutes(count: u32) -> Self {
+        Self(count as i64 * 60)
+    }
+
+    /// So many hours.
+    #[must_use]
+    pub const fn hours(count: u32) -> Self {
+        Self(count as i64 * 3600)
+    }
+
+    /// From one instant to a later one; zero if it is not later.
+    #[must_use]
+    pub fn between(from: Time, to: Time) -> Self {
+        Self((to - from).num_seconds().max(0))
+    }
+
+    /// The instant this long after `time`.
+    #[must_use]
+    pub fn after(self, time: Time) -> Time {
+        time.checked_add_signed(self.as_delta()).unwrap_or(Time::MAX_UTC)
+    }
+
+    /// The instant this long before `time`.
+    #[must_use]
+    pub fn before(self, time: Time) -> Time {
+        time.checked_sub_signed(self.as_delta()).unwrap_or(Time::MIN_UTC)
+    }
+
+    /// In seconds.
+    #[must_use]
+    pub const fn as_secs(self) -> i64 {
+        self.0
+    }
+
+    /// As chrono counts.
+    #[must_use]
+    pub fn as_delta(self) -> TimeDelta {
+        TimeDelta::try_seconds(self.0).unwrap_or(TimeDelta::MAX)
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Mul<u32> for Span {
+    type Output = Self;
+
+    fn mul(self, times: u32) -> Self {
+        Self(self.0.saturating_mul(times.into()))
+    }
+}
+
+/// Canonical and short: the largest units first, and days only from two on, because "24h" is how people say a day.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.write_str("0s");
+        }
+        let mut rest = self.0;
+        for (unit, seconds) in UNITS {
+            if rest >= seconds && (seconds < DAY || rest >= 2 * DAY) {
+                write!(f, "{}{unit}", rest / seconds)?;
+                rest %= seconds;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Span {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let wrong = |what: &str, hint: &str| Err(Invalid::new(format!("{text:?} {what}"), hint));
+        if text.is_empty() {
+            return wrong("is no duration", r#"write for example "15m""#);
+        }
+        if text.starts_with('-') {
+            return wrong("is negative", r#"a duration is "0s" or more"#);
+        }
+        let mut total: i64 = 0;
+        let mut previous = i64::MAX;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
+            let (unit, after) = split_where(after, |c| !c.is_alphabetic());
+            if number.is_empty() {
+                return wrong("is no duration", r#"write whole numbers with units, for example "1h30m""#);
+            }
+            if unit.is_empty() && after.is_empty() {
+                let example = if number == text { format!("{text}s") } else { "1h30m".to_owned() };
+                return wrong("has no unit", &format!("write for example {example:?}"));
+            }
+            let Some((_, seconds)) = UNITS.into_iter().find(|(name, _)| *name == unit) else {
+                return wrong("has an unknown unit", r#"units are d, h, m and s, for example "1h30m""#);
+            };
+            if seconds >= previous {
+                return wrong("has its units out of order", r#"largest first and each once, for example "1h30m""#);
+            }
+            // Digits that do not fit are as much too long as a sum that does not.
+            total = (number.parse::<i64>().ok())
+                .and_then(|count| count.checked_mul(seconds))
+                .and_then(|part| total.checked_add(part))
+                .unwrap_or(i64::MAX);
+            if total > LONGEST {
+                return wrong("is longer than 10 years", r#"write for example "7d""#);
+            }
+            previous = seconds;
+            rest = after;
+        }
+        Ok(Self(total))
+    }
+}
+
+fn split_where(text: &str, at: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(at).unwrap_or(text.len()))
+}
+
+/// Why a text is not the value it should be, and what would be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {hint}")]
+pub struct Invalid {
+    /// What is wrong, quoting the text.
+    pub what: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+impl Invalid {
+    /// Both halves of the sentence.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: hint.into() }
+    }
+}
+
+/// Serialises a type as the text it is read from, so that `FromStr` stays the only door.
+macro_rules! as_text {
+    ($type:ty) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use as_text;
+
+as_text!(Span);

@@ -1,0 +1,189 @@
+//! The second opinion: each action against the same look, from the promises alone. It shares no helper with the decision.
+
+use super::action::{Action, Reason, Retire};
+use super::group::{Group, InstanceId, Lifecycle, TargetState};
+use super::policy::{Share, Treatment};
+use super::regeneration::Regeneration;
+use super::span::Time;
+
+/// Why an action must not be performed. Reaching this is a bug or a race, and is loud.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("promise {promise}: {says}")]
+pub struct Veto {
+    /// The promise of the README that would be broken.
+    pub promise: u8,
+    pub says: String,
+}
+
+/// Says no to an action that would break a promise.
+///
+/// # Errors
+/// The promise that would be broken, and the numbers.
+pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Action) -> Result<(), Veto> {
+    let no = |promise, says: String| Err(Veto { promise, says });
+    if regeneration.last_effect.is_some_and(|known| group.seen < known) {
+        return no(1, "the look began before the last effect was known".to_owned());
+    }
+    if regeneration.closed.is_some() {
+        return no(3, "the regeneration is closed".to_owned());
+    }
+    if let Some(intent) = &regeneration.intent {
+        let repeats = matches!((&intent.action, action), (Action::Launch { token: a, .. }, Action::Launch { token: b, .. }) if a == b);
+        if !repeats {
+            return no(6, "an earlier call has no outcome yet".to_owned());
+        }
+    }
+    let changes_the_group = !matches!(action, Action::TakeLease { .. } | Action::ReleaseLease);
+    if changes_the_group && regeneration.lease.is_none_or(|until| until < now) {
+        return no(3, "the lease is not held: another host could not undo this".to_owned());
+    }
+    match action {
+        Action::TakeLease { .. } => Ok(()),
+        Action::ReleaseLease if regeneration.raised > 0 => {
+            no(3, format!("a surplus of {} is still out", regeneration.raised))
+        }
+        Action::ReleaseLease => Ok(()),
+        Action::RaiseMaxSize { from, to } if *from != group.max || to <= from => {
+            no(4, format!("max size is {}, not {from}, or {to} does not raise it", group.max))
+        }
+        Action::RaiseMaxSize { .. } if !regeneration.opened.policy.raise_max_size => {
+            no(3, "the policy forbids raising max size".to_owned())
+        }
+        Action::RaiseMaxSize { .. } => Ok(()),
+        Action::RestoreMaxSize { from, to } => {
+            if *from != group.max || *from != regeneration.max {
+                no(4, format!("max size is {}, which somebody else set", group.max))
+            } else if group.desired > *to {
+                no(4, format!("max size {to} would force desired capacity down from {}", group.desired))
+            } else {
+                Ok(())
+            }
+        }
+        Action::Launch { count, .. } => grows(group, regeneration, *count, group.max),
+        Action::Grow { from, to, max } => {
+            if *from != group.desired {
+                return no(4, format!("desired capacity is {}, not {from}", group.desired));
+            }
+            grows(group, regeneration, to.saturating_sub(*from), max.unwrap_or(group.max))
+        }
+        Action::Shrink { from, to } => {
+            let members = population(group, regeneration, None);
+            if *from != group.desired {
+                no(4, format!("desired capacity is {}, not {from}", group.desired))
+            } else if members > *to {
+                no(1, format!("{members} members for {to}: Auto Scaling would choose a victim itself"))
+            } else if from - to > regeneration.raised {
+                no(4, format!("only {} of desired capacity is ours", regeneration.raised))
+            } else {
+                Ok(())
+            }
+        }
+        Action::Retire(retire) => retires(group, regeneration, retire),
+    }
+}
+
+fn grows(group: &Group, regeneration: &Regeneration, by: u32, max: u32) -> Result<(), Veto> {
+    let policy = &regeneration.opened.policy;
+    let wanted = group.desired.saturating_sub(regeneration.raised);
+    let surge = match policy.max_surge {
+        Share::Count(n) => n,
+        Share::Percent(p) => (u64::from(wanted) * u64::from(p)).div_ceil(100).max(u64::from(p > 0)) as u32,
+    };
+    // The repeat of a launch whose answer was lost may find its own instances there already.
+    let repeats = regeneration.intent.is_some();
+    let members = population(group, regeneration, None).max(group.desired);
+    if !repeats && members + by > wanted + surge {
+        return Err(Veto {
+            promise: 4,
+            says: format!("{members} + {by} members are more than {wanted} wanted + {surge} surge"),
+        });
+    }
+    if !repeats && group.desired + by > max {
+        return Err(Veto { promise: 4, says: format!("{} + {by} is above max size {max}", group.desired) });
+    }
+    Ok(())
+}
+
+/// Members that regend did not retire, without `but`.
+fn population(group: &Group, regeneration: &Regeneration, but: Option<&InstanceId>) -> u32 {
+    let mut members = 0;
+    for instance in &group.instances {
+        let counts =
+            matches!(instance.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume);
+        if counts && Some(&instance.id) != but && !regeneration.retired.contains_key(&instance.id) {
+            members += 1;
+        }
+    }
+    members
+}
+
+fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Result<(), Veto> {
+    let no = |promise, says: String| Err(Veto { promise, says });
+    let policy = &regeneration.opened.policy;
+    let Some(victim) = group.instances.iter().find(|i| i.id == retire.instance) else {
+        return no(1, format!("{} is not in the group", retire.instance));
+    };
+    if regeneration.retired.contains_key(&victim.id) {
+        return no(2, format!("{} was retired already", victim.id));
+    }
+    let mut serving = 0;
+    let mut victim_serves = false;
+    for instance in &group.instances {
+        if instance.lifecycle != Lifecycle::InService
+            || !instance.healthy
+            || regeneration.retired.contains_key(&instance.id)
+        {
+            continue;
+        }
+        let everywhere = group.target_groups.iter().enumerate().all(|(n, target_group)| {
+            let verdict = instance.targets.get(n);
+            let not_in_use = verdict.is_some_and(|v| v.state == TargetState::Unused && v.code == "Target.NotInUse");
+            let waived = not_in_use && regeneration.opened.waived.contains(&target_group.name);
+            waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
+        });
+        let born_before = instance.born.is_some_and(|born| born < regeneration.opened.cutoff)
+            && !regeneration.newcomers.contains_key(&instance.id);
+        let warm = instance.healthy_since.is_some_and(|since| policy.warmup.after(since) <= group.seen);
+        if everywhere && (born_before || warm) {
+            if instance.id == victim.id {
+                victim_serves = true;
+            } else {
+                serving += 1;
+            }
+        }
+    }
+    let wanted = group.desired.saturating_sub(regeneration.raised);
+    let unavailable = match policy.max_unavailable {
+        Share::Count(n) => n,
+        Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
+    };
+    let floor = wanted.saturating_sub(unavailable);
+    let costs_nothing = !victim_serves && retire.why != Reason::Stale;
+    if serving < floor && !costs_nothing {
+        return no(1, format!("{serving} would serve without {}, and {floor} must", victim.id));
+    }
+    let ours = regeneration.newcomers.get(&victim.id);
+    match retire.why {
+        Reason::Stale => {
+            if ours.is_some_and(|n| n.ours) || victim.born.is_none_or(|born| born >= regeneration.opened.cutoff) {
+                return no(2, format!("{} is not known to be born before the cutoff", victim.id));
+            }
+            if victim.protected && policy.protected == Treatment::Skip {
+                return no(4, format!("{} is protected from scale-in", victim.id));
+            }
+            if victim.lifecycle == Lifecycle::Standby && policy.standby == Treatment::Skip {
+                return no(4, format!("{} is in standby", victim.id));
+            }
+        }
+        Reason::Failed if !ours.is_some_and(|n| n.failed) => {
+            return no(5, format!("{} is not a failed replacement", victim.id));
+        }
+        Reason::Surplus if regeneration.raised == 0 => return no(4, "no surplus of ours is out".to_owned()),
+        Reason::Surplus if ours.is_none() => return no(4, format!("{} was there before us", victim.id)),
+        Reason::Failed | Reason::Surplus => {}
+    }
+    if retire.decrement && regeneration.raised == 0 {
+        return no(4, "desired capacity would fall below what is wanted".to_owned());
+    }
+    Ok(())
+}

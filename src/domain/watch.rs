@@ -1,0 +1,55 @@
+//! What several looks in a row show and one look cannot: how long an instance has been healthy, and who is really gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::group::{Group, InstanceId};
+use super::span::{Span, Time};
+
+/// Two looks further apart than this say nothing of the time between them. Longer than any sensible poll interval with
+/// a retry or two, shorter than a target that fell ill and recovered unseen would need with AWS's default thresholds
+/// (2 × 30 s down, 5 × 30 s up).
+const GAP: Span = Span::minutes(2);
+
+/// The memory of one group's looks. Not durable: after a restart every clock in it starts again, which only costs time.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    last: Option<Time>,
+    healthy: BTreeMap<InstanceId, Time>,
+    sick: BTreeMap<InstanceId, Time>,
+    absent: BTreeMap<InstanceId, Time>,
+}
+
+impl Watch {
+    /// Takes a look in, and writes into it since when each instance has been healthy.
+    pub fn take(&mut self, group: &mut Group, waived: &[usize]) {
+        let blind = self.last.is_some_and(|last| Span::between(last, group.seen) > GAP);
+        if blind {
+            self.healthy.clear();
+            self.sick.clear();
+        }
+        self.last = Some(group.seen);
+        let seen = group.seen;
+        let healthy: Vec<bool> = group.instances.iter().map(|i| group.is_healthy(i, waived)).collect();
+        for (instance, healthy) in group.instances.iter_mut().zip(healthy) {
+            let (is, other) =
+                if healthy { (&mut self.healthy, &mut self.sick) } else { (&mut self.sick, &mut self.healthy) };
+            other.remove(&instance.id);
+            let since = *is.entry(instance.id.clone()).or_insert(seen);
+            instance.healthy_since = healthy.then_some(since);
+        }
+        let present: BTreeSet<_> = group.instances.iter().map(|i| &i.id).collect();
+        self.healthy.retain(|id, _| present.contains(id));
+        self.sick.retain(|id, _| present.contains(id));
+        self.absent.retain(|id, _| !present.contains(id));
+    }
+
+    /// Since when each look has found the instance not healthy.
+    pub fn sick_since(&self, id: &InstanceId) -> Option<Time> {
+        self.sick.get(id).copied()
+    }
+
+    /// Whether a member that the look does not show is gone: a bad observation counts only when it is made twice.
+    pub fn is_gone(&mut self, id: &InstanceId, seen: Time) -> bool {
+        *self.absent.entry(id.clone()).or_insert(seen) < seen
+    }
+}

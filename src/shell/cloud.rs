@@ -1,0 +1,59 @@
+//! The door to AWS, or to the simulator: what the loop asks of it, and what can go wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::action::{Action, Answer};
+use crate::domain::group::{Group, GroupKey};
+
+/// AWS as the loop needs it. Reading may be repeated; performing makes exactly one call.
+#[expect(async_fn_in_trait, reason = "both implementations live here, and neither is shared between threads")]
+pub trait Cloud {
+    /// Every group of every configured account and region that is reachable, with its tags.
+    async fn list(&mut self) -> Listing;
+
+    /// One sweep over the groups asked for: batched, each target group once.
+    async fn look(&mut self, asks: &[Ask]) -> Sweep;
+
+    /// Makes one call. Never repeats it.
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer;
+}
+
+/// A group to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub key: GroupKey,
+    /// Also ask for instance refreshes: one more call, so only where something is unexplained.
+    pub closely: bool,
+}
+
+/// What each group looked like. A group that was asked for and is not in here does not exist.
+pub type Sweep = BTreeMap<GroupKey, Result<Group, CloudError>>;
+
+/// All groups that could be listed, and the places that could not be.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub groups: BTreeMap<GroupKey, BTreeMap<String, String>>,
+    /// Account and region.
+    pub failed: BTreeMap<(String, String), CloudError>,
+    /// Places that answered: a group that is missing there does not exist.
+    pub reached: BTreeSet<(String, String)>,
+}
+
+/// Why AWS could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloudError {
+    #[error("no AWS credentials: {0}")]
+    NoCredentials(String),
+    #[error("no permission for {action}: {message}")]
+    Forbidden {
+        /// As IAM spells it: `autoscaling:DescribeAutoScalingGroups`.
+        action: String,
+        message: String,
+    },
+    #[error("{action} was throttled")]
+    Throttled { action: String },
+    #[error("could not reach AWS for {action}: {message}")]
+    Unreachable { action: String, message: String },
+    #[error("{action} answered {code}: {message}")]
+    Other { action: String, code: String, message: String },
+}

@@ -1,0 +1,326 @@
+//! Many groups at once: who may open, one sweep for all that are due, a turn for each, and when to stop.
+
+use std::collections::BTreeMap;
+
+use crate::domain::action::{Hold, Outcome};
+use crate::domain::entry::{Entry, Kind, VERSION};
+use crate::domain::group::{Group, GroupKey};
+use crate::domain::plan::{self, Opener, Skipped};
+use crate::domain::policy::Policy;
+use crate::domain::regeneration::Regeneration;
+use crate::domain::span::{Span, Time};
+use crate::domain::watch::Watch;
+use crate::shell::clock::Clock;
+use crate::shell::cloud::{Ask, Cloud, CloudError};
+use crate::shell::journal::Journal;
+use crate::shell::reconcile::{Active, Stop, Turn, Turning};
+
+/// A group whose regeneration is to be opened.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub key: GroupKey,
+    pub policy: Policy,
+    pub opener: Opener,
+}
+
+/// How fast and how far the fleet may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Between two looks at an active group.
+    pub poll: Span,
+    pub max_concurrent: usize,
+    /// After so many groups that failed or were aborted, nothing further opens.
+    pub max_failed: u32,
+}
+
+/// How a wish ended.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    Closed(Outcome),
+    /// It did not open; nothing was changed.
+    Skipped(Skipped),
+    /// AWS could not be asked, so it did not open.
+    Unreachable(CloudError),
+    /// It does not exist.
+    NoSuchGroup,
+}
+
+/// What whoever watches is told.
+#[expect(missing_debug_implementations, reason = "it borrows the whole state and lives for one call")]
+pub enum Event<'a> {
+    Recorded(&'a Entry, &'a Regeneration),
+    /// A look, and why nothing more happens now.
+    Looked(&'a Regeneration, &'a Group, &'a [Hold]),
+    Resumed(&'a Regeneration),
+    /// The group could not be looked at; it is tried again.
+    Blind(&'a GroupKey, &'a CloudError, Time),
+    Ended(&'a GroupKey, &'a Ended),
+}
+
+/// Longest wait between two tries to look at a group that cannot be seen.
+const BLIND_MAX: Span = Span::minutes(2);
+
+/// The regenerations under way and those that wait for their turn.
+pub struct Fleet<C, J, K> {
+    pub cloud: C,
+    pub journal: J,
+    pub clock: K,
+    pub limits: Limits,
+    /// SHA-256 of the configuration, for the record.
+    pub config: Option<String>,
+    queue: Vec<Wish>,
+    active: Vec<Slot>,
+    failed: u32,
+    pub ended: BTreeMap<GroupKey, Ended>,
+}
+
+struct Slot {
+    active: Active,
+    stage: u32,
+    /// Looks in a row that did not find the group.
+    absent: u32,
+    /// Looks in a row that failed.
+    blind: u32,
+}
+
+impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
+    pub fn new(cloud: C, journal: J, clock: K, limits: Limits) -> Self {
+        Self {
+            cloud,
+            journal,
+            clock,
+            limits,
+            config: None,
+            queue: Vec::new(),
+            active: Vec::new(),
+            failed: 0,
+            ended: BTreeMap::new(),
+        }
+    }
+
+    /// Asks for a regeneration. One that is already open or waiting is not asked for twice.
+    pub fn wish(&mut self, wish: Wish) {
+        if !self.is_busy_with(&wish.key) {
+            self.queue.push(wish);
+            self.queue.sort_by_key(|wish| wish.policy.stage);
+        }
+    }
+
+    pub fn is_busy_with(&self, key: &GroupKey) -> bool {
+        self.active.iter().any(|slot| &slot.active.regeneration.group == key)
+            || self.queue.iter().any(|w| &w.key == key)
+    }
+
+    /// Takes up what an earlier process left unfinished, of the groups that `which` accepts.
+    ///
+    /// # Errors
+    /// The journal cannot be read or contradicts itself.
+    pub fn resume(&mut self, which: impl Fn(&GroupKey) -> bool, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        for entries in self.journal.unfinished()? {
+            let Some(mut regeneration) = Regeneration::recover(&entries)? else { continue };
+            if !which(&regeneration.group) || self.is_busy_with(&regeneration.group) {
+                continue;
+            }
+            let now = self.clock.now();
+            let entry = Entry {
+                code: Some("restarted".to_owned()),
+                ..Entry::about(Kind::RegenerationResumed, &regeneration, now)
+            };
+            let entry = self.journal.append(entry)?;
+            regeneration.apply(&entry)?;
+            tell(Event::Resumed(&regeneration));
+            self.start(regeneration, now);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, regeneration: Regeneration, now: Time) {
+        let stage = regeneration.opened.policy.stage;
+        let active = Active { regeneration, watch: Watch::default(), closely: true, look_at: now, shown: None };
+        self.active.push(Slot { active, stage, absent: 0, blind: 0 });
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.queue.is_empty()
+    }
+
+    /// The regenerations under way.
+    pub fn active(&self) -> impl Iterator<Item = &Active> {
+        self.active.iter().map(|slot| &slot.active)
+    }
+
+    /// Opens what may open, waits until a look is due (or until `deadline`), looks once at all that are due, and takes a
+    /// turn for each.
+    ///
+    /// # Errors
+    /// The journal cannot be written or contradicts itself: nothing more may be done.
+    pub async fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        self.open(tell).await?;
+        let Some(due) = self.active.iter().map(|slot| slot.active.look_at).min() else { return Ok(()) };
+        let due = deadline.map_or(due, |deadline| due.min(deadline));
+        self.clock.sleep_until(due).await;
+        let now = self.clock.now();
+        if self.clock.stopping() {
+            return Ok(());
+        }
+        // Who is due soon comes along: their looks would cost a sweep of their own.
+        let soon = Span::seconds((self.limits.poll.as_secs() / 4) as u32).after(now);
+        let asks: Vec<_> = self
+            .active
+            .iter()
+            .filter(|slot| slot.active.look_at <= soon)
+            .map(|slot| Ask { key: slot.active.regeneration.group.clone(), closely: slot.active.closely })
+            .collect();
+        if asks
+            .iter()
+            .all(|ask| self.active.iter().any(|s| s.active.regeneration.group == ask.key && s.active.look_at > now))
+        {
+            return Ok(());
+        }
+        let mut sweep = self.cloud.look(&asks).await;
+        for ask in asks {
+            if self.clock.stopping() {
+                return Ok(());
+            }
+            self.visit(&ask.key, sweep.remove(&ask.key), tell).await?;
+        }
+        Ok(())
+    }
+
+    /// One group's turn, on what the sweep found of it.
+    async fn visit(
+        &mut self,
+        key: &GroupKey,
+        found: Option<Result<Group, CloudError>>,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Stop> {
+        let Some(n) = self.active.iter().position(|slot| &slot.active.regeneration.group == key) else { return Ok(()) };
+        let Some(slot) = self.active.get_mut(n) else { return Ok(()) };
+        let now = self.clock.now();
+        let poll = self.limits.poll;
+        let turn = match found {
+            Some(Ok(group)) => {
+                (slot.absent, slot.blind) = (0, 0);
+                let mut recorded =
+                    |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
+                let mut turning = Turning {
+                    cloud: &mut self.cloud,
+                    journal: &mut self.journal,
+                    clock: &self.clock,
+                    tell: &mut recorded,
+                };
+                let turn = turning.turn(&mut slot.active, group).await?;
+                if let Some((group, holds)) = &slot.active.shown {
+                    tell(Event::Looked(&slot.active.regeneration, group, holds));
+                }
+                turn
+            }
+            Some(Err(error)) => {
+                slot.blind += 1;
+                let wait = (poll * slot.blind).min(BLIND_MAX.max(poll));
+                slot.active.look_at = wait.after(now);
+                tell(Event::Blind(key, &error, slot.active.look_at));
+                return Ok(());
+            }
+            None => {
+                slot.absent += 1;
+                if slot.absent < 2 {
+                    Turn::Wait(None)
+                } else {
+                    let entry = Entry {
+                        outcome: Some(Outcome::Aborted),
+                        code: Some("GroupGone".to_owned()),
+                        error: Some("the group no longer exists".to_owned()),
+                        ..Entry::about(Kind::RegenerationClosed, &slot.active.regeneration, now)
+                    };
+                    let entry = self.journal.append(entry)?;
+                    slot.active.regeneration.apply(&entry)?;
+                    tell(Event::Recorded(&entry, &slot.active.regeneration));
+                    Turn::Closed(Outcome::Aborted)
+                }
+            }
+        };
+        match turn {
+            Turn::Acted => slot.active.look_at = now,
+            Turn::Wait(wake) => {
+                let regular = poll.after(now);
+                slot.active.look_at = wake.map_or(regular, |wake| wake.min(regular)).max(now);
+            }
+            Turn::Closed(outcome) => {
+                self.active.remove(n);
+                self.failed += u32::from(matches!(outcome, Outcome::Failed | Outcome::Aborted));
+                self.end(key, Ended::Closed(outcome), tell);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the next wishes: the lowest stage first, so many at once, and none after too many failures.
+    async fn open(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        loop {
+            let stage = self.active.iter().map(|s| s.stage).chain(self.queue.iter().map(|w| w.policy.stage)).min();
+            let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
+            let ready = self.queue.iter().take_while(|wish| Some(wish.policy.stage) == stage).count().min(room);
+            if ready == 0 || self.clock.stopping() {
+                return Ok(());
+            }
+            let wishes: Vec<_> = self.queue.drain(..ready).collect();
+            if self.failed >= self.limits.max_failed.max(1) {
+                for wish in wishes {
+                    let why =
+                        format!("{} groups failed, and max_failed_groups is {}", self.failed, self.limits.max_failed);
+                    self.skip(&wish, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
+                }
+                continue;
+            }
+            let asks: Vec<_> = wishes.iter().map(|wish| Ask { key: wish.key.clone(), closely: true }).collect();
+            let mut sweep = self.cloud.look(&asks).await;
+            for wish in wishes {
+                match sweep.remove(&wish.key) {
+                    None => self.end(&wish.key, Ended::NoSuchGroup, tell),
+                    Some(Err(error)) => self.end(&wish.key, Ended::Unreachable(error), tell),
+                    Some(Ok(group)) => self.open_one(&wish, &group, tell)?,
+                }
+            }
+        }
+    }
+
+    fn open_one(&mut self, wish: &Wish, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        let now = self.clock.now();
+        let entry = match plan::open(now, group, &wish.policy, &wish.opener, self.journal.new_id(now)) {
+            Ok(entry) => entry,
+            Err(skipped) => return self.skip(wish, skipped, tell),
+        };
+        let entry = self.journal.append(Entry { config: self.config.clone(), ..entry })?;
+        let regeneration = Regeneration::open(&entry)?;
+        tell(Event::Recorded(&entry, &regeneration));
+        self.start(regeneration, now);
+        Ok(())
+    }
+
+    fn skip(&mut self, wish: &Wish, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        let entry = Entry {
+            v: VERSION,
+            kind: Kind::RegenerationSkipped,
+            t: self.clock.now(),
+            actor: wish.opener.actor.clone(),
+            trigger: Some(wish.opener.trigger),
+            reason: wish.opener.reason.clone(),
+            account: Some(wish.key.account.clone()),
+            region: Some(wish.key.region.clone()),
+            group: Some(wish.key.name.clone()),
+            code: Some(skipped.code.clone()),
+            error: Some(skipped.why.clone()),
+            config: self.config.clone(),
+            ..Entry::default()
+        };
+        self.journal.append(entry)?;
+        self.end(&wish.key, Ended::Skipped(skipped), tell);
+        Ok(())
+    }
+
+    fn end(&mut self, key: &GroupKey, ended: Ended, tell: &mut dyn FnMut(Event<'_>)) {
+        tell(Event::Ended(key, &ended));
+        self.ended.insert(key.clone(), ended);
+    }
+}

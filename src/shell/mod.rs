@@ -1,0 +1,7 @@
+//! Effects: AWS, the journal's storage, the command line, the daemon. Only here is anything read from or written to.
+
+pub mod clock;
+pub mod cloud;
+pub mod fleet;
+pub mod journal;
+pub mod reconcile;
