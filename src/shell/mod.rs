@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod cloud;
+#[cfg(feature = "daemon")]
+pub mod config;
 pub mod fleet;
 pub mod journal;
 pub mod reconcile;
