@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: parse, run, print an error once, and leave with an exit code that means something.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(regend::shell::cli::main())
+}

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Closed;
 use super::group::{InstanceId, Zone};
 use super::span::{Span, Time};
 
@@ -283,8 +284,22 @@ impl fmt::Display for Hold {
             Self::DrainOverdue { instance, since, limit } => {
                 write!(f, "{instance} has been draining since {}, longer than {limit}", at(since))
             }
-            Self::Blackout { reason, until } => write!(f, "blackout until {until}: {reason}"),
+            Self::Blackout { reason, until } => {
+                write!(f, "blackout until {}: {reason}", until.format("%Y-%m-%d %H:%MZ"))
+            }
             Self::Vetoed { says } => write!(f, "vetoed: {says}"),
+        }
+    }
+}
+
+impl From<Closed> for Hold {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Blackout { until, reason } => Self::Blackout { reason, until },
+            Closed::Window { until } => Self::Blackout {
+                reason: "outside the schedule's window".to_owned(),
+                until: until.unwrap_or(Time::MAX_UTC),
+            },
         }
     }
 }

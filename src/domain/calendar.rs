@@ -61,6 +61,15 @@ impl Calendar<'_> {
         Err(Closed::Window { until })
     }
 
+    /// When the batches of a regeneration that is opened at an instant must have started: the window's end, or the
+    /// first blackout before it.
+    #[must_use]
+    pub fn window_ends(&self, opened: Time) -> Time {
+        let begins =
+            self.blackouts.iter().map(|blackout| blackout.bounds(self.timezone).0).filter(|begin| *begin > opened);
+        begins.chain([self.window.after(opened)]).min().unwrap_or(opened)
+    }
+
     /// Whether no blackout forbids a batch: all that binds a regeneration which an operator opened by hand.
     ///
     /// # Errors
@@ -339,12 +348,18 @@ impl Blackout {
     /// When it is over, if it applies now.
     #[must_use]
     pub fn until(&self, timezone: Timezone, now: Time) -> Option<Time> {
-        let (begin, end) = match self.extent {
+        let (begin, end) = self.bounds(timezone);
+        (begin <= now && now < end).then_some(end)
+    }
+
+    /// When it begins, and when it is over.
+    #[must_use]
+    pub fn bounds(&self, timezone: Timezone) -> (Time, Time) {
+        match self.extent {
             Extent::Days(first, last) => {
                 (timezone.midnight(first), last.succ_opt().map_or(Time::MAX_UTC, |after| timezone.midnight(after)))
             }
             Extent::Instants(begin, end) => (begin, end),
-        };
-        (begin <= now && now < end).then_some(end)
+        }
     }
 }

@@ -286,7 +286,7 @@ impl<'a> View<'a> {
             && lease.daemon != self.me.daemon
         {
             self.wake(lease.until);
-            return self.hold(Hold::LeasedByOther {
+            return self.out_of_our_hands(Hold::LeasedByOther {
                 daemon: lease.daemon,
                 regeneration: lease.regeneration.to_string(),
                 until: lease.until,
@@ -295,7 +295,7 @@ impl<'a> View<'a> {
         if known.paused {
             return self.hold(Hold::Paused);
         }
-        if known.settling.is_some_and(|s| s.was == group.desired) && group.desired != known.desired {
+        if known.is_settling(group) {
             return self.hold(Hold::Settling { expected: known.desired, seen: group.desired });
         }
         let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
@@ -629,10 +629,8 @@ impl<'a> View<'a> {
         let (known, policy, group) = (self.known, self.policy, self.group);
         let ending = known.ending.as_ref();
         let over = self.now > known.opened.window_ends;
-        if ending.is_none()
-            && !over
-            && (count(&self.serving) < self.wanted.min(count(&self.live)) || count(&self.live) < group.desired)
-        {
+        let warming = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
+        if ending.is_none() && !over && (self.live.iter().any(warming) || count(&self.live) < group.desired) {
             // The last replacements must serve before anybody is told that it is done.
             return Some(Next::Wait);
         }

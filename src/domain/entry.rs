@@ -39,6 +39,9 @@ pub struct Entry {
     pub actor: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Trigger>,
+    /// The scheduled local time that fired: it never fires twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firing: Option<String>,
     /// What the person who asked for it said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -3,13 +3,9 @@
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
 use super::group::{Group, Instance, InstanceId, Lifecycle};
-use super::regeneration::{Intent, Newcomer, OURS, Regeneration, THEIRS};
+use super::regeneration::{Intent, Newcomer, OURS, Regeneration, SETTLE, THEIRS};
 use super::span::{Span, Time};
 use super::watch::Watch;
-
-/// How long a look may still show the world before an effect of ours. Auto Scaling's reads settle within seconds;
-/// the price of waiting longer is time, that of waiting too little a surplus taken for somebody's wish.
-pub const SETTLE: Span = Span::seconds(30);
 
 /// How long a launch token is trusted to be idempotent. AWS does not document it; EC2's own tokens last longer.
 pub const TOKEN_LIFE: Span = Span::minutes(10);
@@ -112,11 +108,10 @@ impl Look<'_> {
     /// Somebody else's change of the group's numbers.
     fn change(&self) -> Option<Entry> {
         let (group, known) = (self.group, self.regeneration);
-        let stale = known.settling.is_some_and(|s| s.was == group.desired && group.seen <= SETTLE.after(s.since));
         let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
         let change = Change {
             min: differs(known.min, group.min),
-            desired: differs(known.desired, group.desired).filter(|_| !stale),
+            desired: differs(known.desired, group.desired).filter(|_| !known.is_settling(group)),
             max: differs(known.max, group.max).filter(|_| !self.may_be_stale()),
         };
         (change != Change::default()).then(|| Entry { change: Some(change), ..self.entry(Kind::GroupChanged) })

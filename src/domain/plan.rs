@@ -74,6 +74,8 @@ pub struct Opener {
     pub daemon: String,
     /// No batch starts after this.
     pub window_ends: Time,
+    /// The scheduled local time that fired.
+    pub firing: Option<String>,
 }
 
 /// Why a regeneration does not open. Nothing was changed.
@@ -81,6 +83,12 @@ pub struct Opener {
 pub struct Skipped {
     pub code: String,
     pub why: String,
+}
+
+impl From<&Hold> for Skipped {
+    fn from(hold: &Hold) -> Self {
+        Self { code: hold.code().to_owned(), why: hold.to_string() }
+    }
 }
 
 impl fmt::Display for Skipped {
@@ -97,6 +105,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         reason: None,
         daemon: String::new(),
         window_ends: policy.window.after(now),
+        firing: None,
     };
     let entry = opening(now, group, policy, &opener, Uuid::nil(), None);
     let (replace, left, abreast) = match Regeneration::open(&entry) {
@@ -205,13 +214,18 @@ pub fn open(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid
     if group.deleting {
         return Err(Skipped { code: "group_deleted".to_owned(), why: "the group is being deleted".to_owned() });
     }
-    if let Some(obstacle) = obstacles(now, group, &opener.daemon).first() {
-        return Err(Skipped { code: obstacle.code().to_owned(), why: obstacle.to_string() });
+    // A person wants to know now. A schedule has a window in which to wait until the obstacle is gone.
+    if opener.trigger == Trigger::Manual
+        && let Some(obstacle) = obstacles(now, group, &opener.daemon).first()
+    {
+        return Err(obstacle.into());
     }
-    // What is left of a lease is a dead owner's, or our own from before the journal was lost.
-    let dead = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
-    let id = dead.as_ref().map_or(id, |lease| lease.regeneration);
-    Ok(opening(now, group, policy, opener, id, dead))
+    // What is left of a lease is a dead owner's: its regeneration is taken over, with its cutoff. Our own journal knows
+    // our own regenerations, so a lease of ours is one that could not be released: only its obligations are left.
+    let lease = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
+    let lease = lease.filter(|lease| lease.is_dead(now) || lease.daemon == opener.daemon);
+    let id = lease.as_ref().filter(|lease| lease.daemon != opener.daemon).map_or(id, |lease| lease.regeneration);
+    Ok(opening(now, group, policy, opener, id, lease))
 }
 
 fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, dead: Option<Lease>) -> Entry {
@@ -222,7 +236,7 @@ fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid,
         judged_by.push("auto_scaling_and_ec2".to_owned());
     }
     // A tag is a hint: a cutoff in the future, or a surplus larger than the policy of its owner, is not believed.
-    let cutoff = dead.as_ref().map_or(now, |lease| lease.cutoff.min(now));
+    let cutoff = dead.as_ref().filter(|lease| lease.regeneration == id).map_or(now, |lease| lease.cutoff.min(now));
     let inherited = dead.map(|lease| Inherited {
         raised: group.desired.saturating_sub(lease.wanted).min(lease.surge),
         max: (lease.max < group.max).then_some(lease.max),
@@ -240,6 +254,7 @@ fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid,
         t: now,
         actor: opener.actor.clone(),
         trigger: Some(opener.trigger),
+        firing: opener.firing.clone(),
         reason: opener.reason.clone(),
         regeneration: Some(id),
         account: Some(group.key.account.clone()),

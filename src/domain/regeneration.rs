@@ -6,12 +6,16 @@ use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use super::entry::{Entry, Kind, Opened, Trigger};
-use super::group::{GroupKey, Instance, InstanceId, Zone};
+use super::group::{Group, GroupKey, Instance, InstanceId, Zone};
 use super::span::{Span, Time};
 
 /// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
 /// NTP keeps hosts within seconds; minutes mean a broken clock, which `check` reports.
 const SKEW: Span = Span::minutes(5);
+
+/// How long a look may still show the world before an effect of ours. Auto Scaling's reads settle within seconds;
+/// the price of waiting longer is time, that of waiting too little a surplus taken for somebody's wish.
+pub const SETTLE: Span = Span::seconds(30);
 
 /// The code of an `instance.launched` whose instance answers to a launch of regend's.
 pub const OURS: &str = "regend";
@@ -32,8 +36,8 @@ pub struct Regeneration {
     pub min: u32,
     pub desired: u32,
     pub max: u32,
-    /// Desired capacity before an effect of ours that a stale look may still show.
-    pub settling: Option<Settling>,
+    /// Desired capacity before recent effects of ours, which a stale look may still show.
+    pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
     pub raised: u32,
     /// The max size to put back: an obligation.
@@ -73,10 +77,12 @@ pub struct Regeneration {
     pub closed: Option<Outcome>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settling {
     pub was: u32,
     pub since: Time,
+    /// The instances that came with the effect: a look that shows them is not stale.
+    pub came: Vec<InstanceId>,
 }
 
 /// An effect that was intended and of which nothing is known yet.
@@ -167,7 +173,7 @@ impl Regeneration {
             min: opened.min,
             desired: opened.desired,
             max: opened.max,
-            settling: None,
+            settling: Vec::new(),
             raised: inherited.map_or(0, |i| i.raised),
             max_before: inherited.and_then(|i| i.max),
             lease: None,
@@ -295,7 +301,7 @@ impl Regeneration {
                     self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
                     self.desired = desired;
                     self.raised = 0;
-                    self.settling = None;
+                    self.settling.clear();
                 }
                 if let Some([_, max]) = change.max {
                     // They set it: there is nothing of ours left to restore.
@@ -349,7 +355,7 @@ impl Regeneration {
                 for id in &entry.instances {
                     self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
                 }
-                self.expect(intent.desired.saturating_add(came), entry.t);
+                self.expect(intent.desired.saturating_add(came), entry.t, entry.instances.clone());
                 self.raised = self.raised.saturating_add(came);
                 // A partial launch is a refusal of the rest.
                 if entry.code.is_some() {
@@ -357,7 +363,7 @@ impl Regeneration {
                 }
             }
             Action::Grow { from, to, max } => {
-                self.expect(*to, entry.t);
+                self.expect(*to, entry.t, Vec::new());
                 self.raised = self.raised.saturating_add(to.saturating_sub(*from));
                 if let Some(max) = max {
                     self.max_before.get_or_insert(self.max);
@@ -365,12 +371,12 @@ impl Regeneration {
                 }
             }
             Action::Shrink { from, to } => {
-                self.expect(*to, entry.t);
+                self.expect(*to, entry.t, Vec::new());
                 self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
             }
             Action::Retire(Retire { instance, why, decrement, .. }) => {
                 if *decrement {
-                    self.expect(intent.desired.saturating_sub(1), entry.t);
+                    self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());
                     self.raised = self.raised.saturating_sub(1);
                 }
                 let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
@@ -380,9 +386,10 @@ impl Regeneration {
         }
     }
 
-    fn expect(&mut self, desired: u32, now: Time) {
+    fn expect(&mut self, desired: u32, now: Time, came: Vec<InstanceId>) {
         if desired != self.desired {
-            self.settling = Some(Settling { was: self.desired, since: now });
+            self.settling.retain(|settling| SETTLE.after(settling.since) >= now);
+            self.settling.push(Settling { was: self.desired, since: now, came });
             self.desired = desired;
         }
     }
@@ -394,9 +401,14 @@ impl Regeneration {
         refusals.last = Some(entry.t);
         refusals.code = entry.code.clone().unwrap_or_default();
         refusals.message = entry.error.clone().unwrap_or_default();
-        refusals.kind = entry.refusal;
+        let launches = matches!(intent.action, Action::Launch { .. });
+        // Many policies are older than `LaunchInstances`: without it there is another way to launch.
+        refusals.kind = match entry.refusal {
+            Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),
+            kind => kind,
+        };
         refusals.api = intent.action.api().to_owned();
-        match entry.refusal {
+        match refusals.kind {
             Some(RefusalKind::NotOffered) => refusals.no_direct_launch = true,
             Some(RefusalKind::NoCapacity) => {
                 if let Action::Launch { zone: Some(zone), .. } = &intent.action {
@@ -474,9 +486,27 @@ impl Regeneration {
         self.retired.iter().filter(|(_, retirement)| !retirement.gone)
     }
 
+    /// Whether the look may still show desired capacity as it was before an effect of ours.
+    pub fn is_settling(&self, group: &Group) -> bool {
+        let shown = |id: &InstanceId| group.instance(id).is_some();
+        group.desired != self.desired
+            && self.settling.iter().any(|settling| {
+                settling.was == group.desired
+                    && group.seen <= SETTLE.after(settling.since)
+                    && (settling.came.is_empty() || !settling.came.iter().all(shown))
+            })
+    }
+
+    /// Stale instances that are gone, whoever saw them off.
+    pub fn replaced(&self) -> usize {
+        let retired =
+            self.retired.values().filter(|retirement| retirement.gone && retirement.why == Reason::Stale).count();
+        retired + self.lost.iter().filter(|id| self.originals.contains(id)).count()
+    }
+
     /// The target groups whose verdict does not count, by index, at this look: they were unused when the regeneration
     /// opened, and still are.
-    pub fn waived(&self, group: &super::group::Group) -> Vec<usize> {
+    pub fn waived(&self, group: &Group) -> Vec<usize> {
         let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(|t| self.opened.waived.contains(&t.name));
         group.waived().into_iter().filter(at_open).collect()
     }

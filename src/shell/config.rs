@@ -17,6 +17,9 @@ pub use self::reader::Problem;
 
 mod reader;
 
+/// Health is continuous only as far as it is looked at; a target can fall ill and recover within two minutes.
+const POLL_MAX: Span = Span::minutes(1);
+
 /// All that an operator can say.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
@@ -241,6 +244,10 @@ fn aws(mut section: Section<'_, '_>) -> Aws {
     section.read("poll_interval", &mut aws.poll_interval, duration);
     if aws.poll_interval == Span::ZERO {
         section.problem("poll_interval", Invalid::new("0s would never pause", r#"write for example "15s""#));
+    }
+    if aws.poll_interval > POLL_MAX {
+        let what = format!("{} would miss what happens between two looks", aws.poll_interval);
+        section.problem("poll_interval", Invalid::new(what, r#"write at most "1m""#));
     }
     let mut lines = BTreeMap::new();
     for mut section in section.tables("accounts") {

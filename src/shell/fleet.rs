@@ -21,6 +21,8 @@ pub struct Wish {
     pub key: GroupKey,
     pub policy: Policy,
     pub opener: Opener,
+    /// What keeps it from opening, whatever the group looks like: a blackout.
+    pub obstacle: Option<Hold>,
 }
 
 /// How fast and how far the fleet may go.
@@ -287,6 +289,9 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
 
     fn open_one(&mut self, wish: &Wish, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
+        if let Some(obstacle) = &wish.obstacle {
+            return self.skip(wish, obstacle.into(), tell);
+        }
         let entry = match plan::open(now, group, &wish.policy, &wish.opener, self.journal.new_id(now)) {
             Ok(entry) => entry,
             Err(skipped) => return self.skip(wish, skipped, tell),
@@ -305,6 +310,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             t: self.clock.now(),
             actor: wish.opener.actor.clone(),
             trigger: Some(wish.opener.trigger),
+            firing: wish.opener.firing.clone(),
             reason: wish.opener.reason.clone(),
             account: Some(wish.key.account.clone()),
             region: Some(wish.key.region.clone()),

@@ -7,3 +7,4 @@ pub mod config;
 pub mod fleet;
 pub mod journal;
 pub mod reconcile;
+pub mod rehearsal;

@@ -1,0 +1,51 @@
+# Two commands do all the set-up on a fresh machine with Rust: `make demo` and `make test`.
+
+CARGO ?= cargo
+PYTHON ?= python3
+# One profile for everything, so that nothing is compiled twice. The demo and the core leave the AWS SDKs out.
+CORE = --release --locked --no-default-features
+DEMO = $(CORE) --features daemon
+FULL = --release --locked
+VENV = .venv
+MOTO = $(VENV)/moto-installed
+
+.PHONY: demo build test lint doc bench install clean
+
+demo:
+	$(CARGO) run $(DEMO) -- demo
+
+build:
+	$(CARGO) build $(FULL)
+
+# The order is the order in which a mistake is cheapest to find.
+test: $(MOTO) nextest
+	$(CARGO) fmt --check
+	$(CARGO) nextest run $(CORE) --no-fail-fast
+	$(MAKE) lint doc
+	$(CARGO) nextest run $(FULL) --no-fail-fast
+	$(VENV)/bin/python -B tests/aws/selftest.py
+
+# Clippy drives the real build rather than a check of its own, because checking the SDKs costs as much as building them.
+lint:
+	$(CARGO) clippy $(DEMO) --all-targets -- -D warnings
+	RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver 2>/dev/null || command -v clippy-driver)" \
+	CLIPPY_ARGS="-Dwarnings" $(CARGO) build $(FULL)
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(DEMO) --no-deps --document-private-items
+
+bench:
+	$(CARGO) bench --locked --no-default-features --bench calls
+
+.PHONY: nextest
+nextest:
+	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install cargo-nextest --locked
+
+$(MOTO): tests/aws/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/aws/requirements.txt
+	touch $@
+
+clean:
+	$(CARGO) clean
+	rm -rf $(VENV)

@@ -1,0 +1,102 @@
+//! `regend check`: configuration, credentials, permissions and each group's readiness; changes nothing.
+
+use clap::Args;
+
+use crate::domain::plan::{Pace, left_words};
+use crate::shell::config::ConfigError;
+use crate::shell::journal::lock::StateLock;
+use crate::shell::journal::sqlite::Sqlite;
+use crate::shell::journal::JournalError;
+
+use super::select::{connect, list, select};
+use super::{Failure, Global, exit, plan};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Names or globs; none = every group that the configuration rules
+    #[arg(value_name = "GROUP")]
+    groups: Vec<String>,
+}
+
+/// What regend may have to call and what no harmless call can prove.
+const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
+    ec2:DescribeLaunchTemplateVersions), autoscaling:SetDesiredCapacity, autoscaling:UpdateAutoScalingGroup, \
+    autoscaling:TerminateInstanceInAutoScalingGroup, autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
+
+pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
+    let config = global.config()?;
+    let mut worst = exit::DONE;
+    let from = global.config.as_deref().unwrap_or(std::path::Path::new(super::CONFIG));
+    match crate::shell::config::Config::load(from) {
+        Ok(_) => good(&format!("configuration {}", from.display())),
+        Err(ConfigError::Missing { .. }) => good("no configuration file: the defaults apply"),
+        Err(error) => bad(&error.to_string()),
+    }
+    for warning in &config.warnings {
+        note(&warning.to_string());
+    }
+    let state_dir = global.state_dir(&config);
+    match StateLock::take(&state_dir).and_then(|lock| Sqlite::open(&state_dir).map(|_| lock)) {
+        Ok(_) => good(&format!("state directory {}", state_dir.display())),
+        Err(error @ JournalError::Locked { .. }) => note(&error.to_string()),
+        Err(error) => {
+            bad(&error.to_string());
+            worst = exit::UNREACHABLE;
+        }
+    }
+    let mut aws = connect(&config).await?;
+    for (place, identity) in aws.identities().await {
+        match identity {
+            Ok(arn) => good(&format!("credentials for {place}: {arn}")),
+            Err(error) => {
+                bad(&format!("credentials for {place}: {error}"));
+                worst = exit::UNREACHABLE;
+            }
+        }
+    }
+    for (place, action, result) in aws.probe().await {
+        match result {
+            Ok(()) => good(&format!("{place}: {action}")),
+            Err(error) => {
+                bad(&format!("{place}: {error}"));
+                worst = exit::UNREACHABLE;
+            }
+        }
+    }
+    note(&format!("no harmless call proves these, so they are not checked: {CHANGES}"));
+    if worst == exit::UNREACHABLE {
+        return Ok(worst);
+    }
+    let chosen = select(&list(&mut aws).await?, &config, &args.groups)?;
+    if chosen.is_empty() {
+        note("no group matches a [[groups]] rule: nothing would be regenerated");
+    }
+    for (group, plan, ruled) in plan::look(&mut aws, &chosen, &|_| None::<Pace>).await? {
+        let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
+        match plan.obstacles.first() {
+            None => good(&format!("group {name}: {} to replace", plan.replace.len())),
+            Some(obstacle) => {
+                bad(&format!("group {name}: {obstacle}"));
+                worst = worst.max(exit::HELD);
+            }
+        }
+        plan.notes.iter().for_each(|text| note(&format!("group {name}: {text}")));
+        plan.left.iter().for_each(|left| note(&format!("group {name}: {} is left alone, {}", left.instance, left_words(left.why))));
+        if !ruled {
+            note(&format!("group {name}: no [[groups]] rule matches it, so the daemon leaves it alone"));
+        }
+    }
+    Ok(worst)
+}
+
+fn good(text: &str) {
+    println!("ok    {text}");
+}
+
+fn bad(text: &str) {
+    println!("FAIL  {text}");
+}
+
+fn note(text: &str) {
+    println!("note  {text}");
+}

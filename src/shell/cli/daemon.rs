@@ -1,0 +1,201 @@
+//! `regend daemon`: each group by its own schedule, until told to stop.
+
+use std::collections::BTreeSet;
+
+use crate::domain::action::Hold;
+use crate::domain::calendar::Firing;
+use crate::domain::entry::{Entry, Kind, Trigger, VERSION};
+use crate::domain::group::GroupKey;
+use crate::domain::plan::Opener;
+use crate::domain::span::{Span, Time};
+use crate::domain::tell;
+use crate::shell::aws::Aws;
+use crate::shell::clock::{Clock, Wall};
+use crate::shell::cloud::Cloud;
+use crate::shell::config::Config;
+use crate::shell::fleet::{Ended, Event, Fleet, Limits, Wish};
+use crate::shell::journal::Journal;
+use crate::shell::journal::lock::StateLock;
+use crate::shell::journal::sqlite::Sqlite;
+
+use super::select::{Chosen, connect, select};
+use super::{Failure, Global, actor, exit};
+
+/// How often new groups and new tags are looked for.
+const LIST_EVERY: Span = Span::minutes(10);
+
+type Daemon = Fleet<Aws, Sqlite, Wall>;
+
+pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
+    let config = global.config()?;
+    if config.groups.is_empty() {
+        return Err(Failure::usage(
+            "the configuration has no [[groups]]: every group would be left alone. Write a rule, for example name = \"*\"",
+        ));
+    }
+    let state_dir = global.state_dir(&config);
+    let _lock = StateLock::take(&state_dir)?;
+    let journal = Sqlite::open(&state_dir)?;
+    let aws = connect(&config).await?;
+    let clock = Wall::default();
+    super::stop_on_signals(&clock);
+    let limits = Limits {
+        poll: config.aws.poll_interval,
+        max_concurrent: config.daemon.max_concurrent_groups as usize,
+        max_failed: config.daemon.max_failed_groups,
+    };
+    let mut fleet = Fleet::new(aws, journal, clock.clone(), limits);
+    fleet.config = Some(config.hash());
+    for warning in &config.warnings {
+        say(&warning.to_string());
+    }
+    let before = fleet.journal.first_daemon_start()?;
+    mark(&mut fleet, Kind::DaemonStarted)?;
+    let mut tell = |event: Event<'_>| log(&event);
+    fleet.resume(|_| true, &mut tell)?;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let mut scheduler = Scheduler { config: &config, groups: Vec::new(), list_at: clock.now(), before };
+    while !clock.stopping() {
+        let wake = scheduler.turn(&mut fleet).await?;
+        notify(&fleet, &scheduler, wake);
+        if fleet.is_idle() {
+            fleet.clock.clone().sleep_until(wake).await;
+        } else {
+            fleet.step(Some(wake), &mut tell).await?;
+        }
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    mark(&mut fleet, Kind::DaemonStopped)?;
+    for active in fleet.active() {
+        let regeneration = &active.regeneration;
+        say(&format!("regeneration {} of {} stays open: the next start resumes it", regeneration.id, regeneration.group));
+    }
+    Ok(exit::DONE)
+}
+
+/// Turns schedules into wishes.
+struct Scheduler<'a> {
+    config: &'a Config,
+    groups: Vec<Chosen>,
+    list_at: Time,
+    /// When a daemon first watched these groups: what fired earlier was nobody's to miss.
+    before: Option<Time>,
+}
+
+impl Scheduler<'_> {
+    /// Wishes for what fires now; returns when the next thing fires or the list is due.
+    async fn turn(&mut self, fleet: &mut Daemon) -> Result<Time, Failure> {
+        let now = fleet.clock.now();
+        if now >= self.list_at {
+            self.list_at = LIST_EVERY.after(now);
+            let listing = fleet.cloud.list().await;
+            for ((account, region), error) in &listing.failed {
+                say(&format!("{account} in {region} cannot be listed, trying again in {LIST_EVERY}: {error}"));
+            }
+            let mut groups = select(&listing, self.config, &[])?;
+            // What could not be listed this time is still there.
+            let known: BTreeSet<_> = groups.iter().map(|c| c.key.clone()).collect();
+            let unseen = |key: &GroupKey| listing.failed.contains_key(&(key.account.clone(), key.region.clone()));
+            groups.extend(std::mem::take(&mut self.groups).into_iter().filter(|c| unseen(&c.key) && !known.contains(&c.key)));
+            self.groups = groups;
+        }
+        let mut wake = self.list_at;
+        for one in &self.groups {
+            let last = fleet.journal.last_opened(&one.key)?;
+            let (schedule, timezone) = (&one.policy.schedule, one.policy.timezone);
+            if let Some(firing) = schedule.latest_at_or_before(timezone, now, last)
+                && !fleet.is_busy_with(&one.key)
+                && !fleet.journal.has_fired(&one.key, &firing.local)?
+            {
+                self.fire(fleet, one, firing, now)?;
+            }
+            if let Some(next) = schedule.next_after(timezone, now, last).filter(|_| !fleet.is_busy_with(&one.key)) {
+                wake = wake.min(next.at);
+            }
+        }
+        Ok(wake.max(Span::seconds(1).after(now)))
+    }
+
+    fn fire(&self, fleet: &mut Daemon, one: &Chosen, firing: Firing, now: Time) -> Result<(), Failure> {
+        let calendar = one.policy.calendar(&self.config.blackouts);
+        let window_ends = calendar.window_ends(firing.at);
+        if now >= window_ends && one.policy.window.after(firing.at) <= now {
+            if self.before.is_some_and(|before| before <= firing.at) {
+                let entry = Entry {
+                    v: VERSION,
+                    kind: Kind::RegenerationMissed,
+                    t: now,
+                    actor: "schedule".to_owned(),
+                    trigger: Some(Trigger::Schedule),
+                    firing: Some(firing.local.clone()),
+                    account: Some(one.key.account.clone()),
+                    region: Some(one.key.region.clone()),
+                    group: Some(one.key.name.clone()),
+                    code: Some("window_passed".to_owned()),
+                    error: Some(format!("no daemon was running between {} and {window_ends}", firing.at)),
+                    ..Entry::default()
+                };
+                let entry = fleet.journal.append(entry)?;
+                say(&format!("{}: {}", one.key, tell::sentence(&entry)));
+            }
+            return Ok(());
+        }
+        let opener = Opener {
+            actor: "schedule".to_owned(),
+            trigger: Trigger::Schedule,
+            reason: None,
+            daemon: fleet.journal.writer().to_owned(),
+            window_ends,
+            firing: Some(firing.local),
+        };
+        let obstacle = calendar.is_clear(now).err().map(Hold::from);
+        fleet.wish(Wish { key: one.key.clone(), policy: one.policy.clone(), opener, obstacle });
+        Ok(())
+    }
+}
+
+fn mark(fleet: &mut Daemon, kind: Kind) -> Result<(), Failure> {
+    let entry = Entry { v: VERSION, kind, t: fleet.clock.now(), actor: actor(), config: fleet.config.clone(), ..Entry::default() };
+    let entry = fleet.journal.append(entry)?;
+    say(&tell::sentence(&entry));
+    Ok(())
+}
+
+/// What `systemctl status` shows.
+fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
+    let running: Vec<_> = fleet
+        .active()
+        .map(|active| {
+            let regeneration = &active.regeneration;
+            let total = regeneration.opened.members.len();
+            format!("{} {}/{total}", regeneration.group, regeneration.replaced())
+        })
+        .collect();
+    let status = match running.is_empty() {
+        true => format!("{} groups; next wake-up {}", scheduler.groups.len(), wake.format("%Y-%m-%d %H:%M:%SZ")),
+        false => format!("regenerating {}", running.join(", ")),
+    };
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
+}
+
+fn log(event: &Event<'_>) {
+    match event {
+        Event::Recorded(entry, regeneration) => say(&format!("{}: {}", regeneration.group, tell::sentence(entry))),
+        Event::Looked(regeneration, _, holds) => {
+            tracing::debug!(group = %regeneration.group, ?holds, "looked");
+        }
+        Event::Resumed(regeneration) => {
+            say(&format!("{}: resuming regeneration {}", regeneration.group, regeneration.id));
+        }
+        Event::Blind(key, error, again) => say(&format!("{key}: cannot be looked at, trying again at {again}: {error}")),
+        Event::Ended(key, Ended::Skipped(skipped)) => say(&format!("{key}: skipped: {skipped}")),
+        Event::Ended(key, Ended::Unreachable(error)) => say(&format!("{key}: not opened: {error}")),
+        Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: it no longer exists")),
+        Event::Ended(_, Ended::Closed(_)) => {}
+    }
+}
+
+/// For journald, which adds the time itself.
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,139 @@
+//! How a regeneration looks while it runs: a live view on a terminal, plain lines elsewhere; always on stderr.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::domain::action::Hold;
+use crate::domain::entry::{Entry, Kind};
+use crate::domain::group::{Group, GroupKey};
+use crate::domain::regeneration::Regeneration;
+use crate::domain::span::{Span, Time};
+use crate::domain::{decide, tell};
+use crate::shell::fleet::{Ended, Event};
+
+/// Without a terminal, a long wait says at least this often how things stand.
+const QUIET_MAX: Span = Span::minutes(1);
+
+pub(super) struct Show {
+    live: Option<MultiProgress>,
+    bars: BTreeMap<GroupKey, ProgressBar>,
+    /// When each group was last spoken of.
+    spoken: BTreeMap<GroupKey, Time>,
+}
+
+impl Show {
+    pub(super) fn new(terminal: bool) -> Self {
+        let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+        Self { live, bars: BTreeMap::new(), spoken: BTreeMap::new() }
+    }
+
+    /// One line that stays.
+    pub(super) fn line(&self, text: &str) {
+        match &self.live {
+            Some(live) => {
+                // A terminal that cannot be written to is no reason to stop a regeneration.
+                let _ = live.println(text);
+            }
+            None => eprintln!("{text}"),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Recorded(entry, regeneration) => self.recorded(entry, regeneration),
+            Event::Looked(regeneration, group, holds) => self.looked(regeneration, group, holds),
+            Event::Resumed(regeneration) => {
+                let opened = regeneration.opened_at.format("%Y-%m-%d %H:%M:%SZ");
+                self.say(
+                    Utc::now(),
+                    &regeneration.group,
+                    &format!("resuming regeneration {}, opened {opened} by {}", regeneration.id, regeneration.actor),
+                );
+            }
+            Event::Blind(key, error, again) => {
+                let again = again.format("%H:%M:%SZ");
+                self.say(Utc::now(), key, &format!("cannot be looked at, trying again at {again}: {error}"));
+            }
+            Event::Ended(key, ended) => {
+                if let Some(bar) = self.bars.remove(*key) {
+                    bar.finish_and_clear();
+                }
+                match ended {
+                    Ended::Skipped(skipped) => self.say(Utc::now(), key, &format!("skipped: {skipped}")),
+                    Ended::Unreachable(error) => self.say(Utc::now(), key, &format!("not opened: {error}")),
+                    Ended::NoSuchGroup => self.say(Utc::now(), key, "not opened: it no longer exists"),
+                    Ended::Closed(_) => {}
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, at: Time, key: &GroupKey, text: &str) {
+        self.spoken.insert(key.clone(), at);
+        self.line(&format!("{} {key}  {text}", at.format("%H:%M:%SZ")));
+    }
+
+    fn recorded(&mut self, entry: &Entry, regeneration: &Regeneration) {
+        if is_worth_a_line(entry.kind) {
+            self.say(entry.t, &regeneration.group, &tell::sentence(entry));
+        }
+    }
+
+    fn looked(&mut self, regeneration: &Regeneration, group: &Group, holds: &[Hold]) {
+        let key = &regeneration.group;
+        let now = group.seen;
+        let serving = decide::serving(now, group, regeneration);
+        let total = regeneration.replaced() + decide::agenda(now, group, regeneration).due.len()
+            + regeneration.draining().filter(|(id, _)| regeneration.originals.contains(*id)).count();
+        let replaced = regeneration.replaced();
+        let waits: Vec<_> = holds.iter().map(ToString::to_string).collect();
+        let says = format!("{serving} of {} serve; {}", regeneration.wanted(), brief(&waits));
+        if let Some(live) = &self.live {
+            let bar = self.bars.entry(key.clone()).or_insert_with(|| {
+                let style = ProgressStyle::with_template("{prefix:.bold} {bar:20} {pos}/{len} replaced  {elapsed}  {wide_msg}");
+                let bar = ProgressBar::new(0).with_prefix(key.name.clone());
+                let bar = live.add(style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style)));
+                bar.enable_steady_tick(std::time::Duration::from_millis(500));
+                bar
+            });
+            bar.set_length(total as u64);
+            bar.set_position(replaced as u64);
+            bar.set_message(says);
+        } else if self.spoken.get(key).is_none_or(|at| Span::between(*at, now) >= QUIET_MAX) {
+            self.say(now, key, &format!("{replaced} of {total} replaced; {says}"));
+        }
+    }
+
+    /// Takes the live view away.
+    pub(super) fn finish(&mut self) {
+        for bar in std::mem::take(&mut self.bars).into_values() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn brief(waits: &[String]) -> String {
+    match waits {
+        [] => "looking".to_owned(),
+        [one] => one.clone(),
+        [one, two] => format!("{one}; {two}"),
+        [one, two, rest @ ..] => format!("{one}; {two}; and {} more", rest.len()),
+    }
+}
+
+/// What an operator follows along. The journal has the rest.
+fn is_worth_a_line(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::LeaseIntended
+            | Kind::LeaseTaken
+            | Kind::LeaseReleased
+            | Kind::MaxSizeIntended
+            | Kind::LaunchIntended
+            | Kind::SurplusIntended
+            | Kind::RetireAccepted
+            | Kind::InstanceDraining
+    )
+}

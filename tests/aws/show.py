@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Prints what the endpoint says of a group and its targets as JSON; or changes it as another actor would."""
+
+import argparse
+import json
+
+from seed import REGION, client
+
+
+def show(port, group, region=REGION):
+    asg, elb = client("autoscaling", port, region), client("elbv2", port, region)
+    found = asg.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
+    if not found:
+        return None
+    g = found[0]
+    instances = {
+        i["InstanceId"]: {"lifecycle": i["LifecycleState"], "health": i["HealthStatus"], "zone": i["AvailabilityZone"],
+                          "targets": []}
+        for i in g["Instances"]
+    }
+    for arn in g.get("TargetGroupARNs", []):
+        for t in elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]:
+            if t["Target"]["Id"] in instances:
+                instances[t["Target"]["Id"]]["targets"].append(t["TargetHealth"]["State"])
+    return {"desired": g["DesiredCapacity"], "min": g["MinSize"], "max": g["MaxSize"], "instances": instances,
+            "tags": {t["Key"]: t["Value"] for t in g["Tags"]}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--group", default="web")
+    parser.add_argument("--region", default=REGION)
+    parser.add_argument("--desired", type=int, help="first set desired capacity")
+    parser.add_argument("--suspend", help="first suspend this process")
+    parser.add_argument("--tag", help="first set KEY=VALUE")
+    o = parser.parse_args()
+    asg = client("autoscaling", o.port, o.region)
+    if o.desired is not None:
+        asg.set_desired_capacity(AutoScalingGroupName=o.group, DesiredCapacity=o.desired)
+    if o.suspend:
+        asg.suspend_processes(AutoScalingGroupName=o.group, ScalingProcesses=[o.suspend])
+    if o.tag:
+        key, _, value = o.tag.partition("=")
+        asg.create_or_update_tags(Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": False, "ResourceId": o.group,
+                                         "ResourceType": "auto-scaling-group"}])
+    print(json.dumps(show(o.port, o.group, o.region)))
+
+
+if __name__ == "__main__":
+    main()

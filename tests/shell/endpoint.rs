@@ -1,0 +1,211 @@
+//! An AWS-like endpoint in a process of its own, and the real binary run against it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// moto, stock or patched; it ends when this is dropped, and by itself when this process dies.
+pub struct Endpoint {
+    server: Child,
+    pub port: u16,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn python(script: &str) -> Command {
+    let venv = root().join(".venv/bin/python");
+    assert!(venv.exists(), "{} is missing: `make test` sets it up", venv.display());
+    let mut command = Command::new(venv);
+    command.arg("-B").arg(root().join("tests/aws").join(script));
+    command
+}
+
+impl Endpoint {
+    /// moto as it is: AWS's wire formats, but everything happens at once.
+    pub fn stock() -> Self {
+        Self::start("stock.py", &[])
+    }
+
+    /// moto patched to behave as AWS does, in seconds where AWS takes minutes.
+    pub fn faithful(flags: &[&str]) -> Self {
+        Self::start("faithful.py", flags)
+    }
+
+    fn start(script: &str, flags: &[&str]) -> Self {
+        let mut server = python(script).args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{script} did not start: {line:?}"));
+        Self { server, port: u16::try_from(ready["port"].as_u64().unwrap()).unwrap() }
+    }
+
+    /// Creates groups; the flags are those of seed.py.
+    pub fn seed(&self, flags: &[&str]) -> Value {
+        let made = self.python("seed.py", flags);
+        self.http("POST", "calls/reset", "");
+        made
+    }
+
+    /// What the endpoint says of a group, after the changes that the flags of show.py ask for.
+    pub fn show(&self, flags: &[&str]) -> Value {
+        self.python("show.py", flags)
+    }
+
+    fn python(&self, script: &str, flags: &[&str]) -> Value {
+        let out = python(script).arg("--port").arg(self.port.to_string()).args(flags).output().unwrap();
+        assert!(out.status.success(), "{script} {flags:?}: {}", String::from_utf8_lossy(&out.stderr));
+        serde_json::from_slice(&out.stdout).unwrap()
+    }
+
+    pub fn set(&self, settings: &Value) {
+        self.http("POST", "set", &settings.to_string());
+    }
+
+    pub fn watch(&self, group: &str) -> Value {
+        self.http("GET", "watch", "")[group].clone()
+    }
+
+    pub fn reset_watch(&self) {
+        self.http("POST", "watch/reset", "");
+    }
+
+    pub fn calls(&self) -> Value {
+        self.http("GET", "calls", "")
+    }
+
+    /// Mutating calls of one action, in order.
+    pub fn log(&self, action: &str) -> Vec<Value> {
+        let log = self.http("GET", "log", "");
+        log.as_array().unwrap().iter().filter(|call| call["action"] == action).cloned().collect()
+    }
+
+    fn http(&self, method: &str, path: &str, body: &str) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let length = body.len();
+        write!(
+            stream,
+            "{method} /regend/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{method} {path}: {answer}");
+        serde_json::from_str(body).unwrap_or(Value::Null)
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        // Ours alone: it was started above, and nothing else has its handle.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The real binary in a directory of its own.
+pub struct Regend {
+    pub dir: TempDir,
+    port: u16,
+}
+
+impl Regend {
+    /// With a configuration; `poll_interval` and `warmup` are short because the endpoint's seconds stand for minutes.
+    pub fn new(endpoint: &Endpoint, policy: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let config = format!(
+            "[aws]\npoll_interval = \"1s\"\n[policy]\nwarmup = \"0s\"\n{policy}\n[[groups]]\nname = \"*\"\n"
+        );
+        std::fs::write(dir.path().join("regend.toml"), config).unwrap();
+        Self { dir, port: endpoint.port }
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = binary();
+        command
+            .args(args)
+            .env("REGEND_CONFIG", self.dir.path().join("regend.toml"))
+            .arg("--state-dir")
+            .arg(self.state_dir())
+            .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test");
+        command
+    }
+
+    #[track_caller]
+    pub fn run(&self, args: &[&str]) -> Done {
+        Done::from(self.command(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// `audit list --output json` with these filters, parsed line by line.
+    #[track_caller]
+    pub fn audit(&self, filters: &[&str]) -> Vec<Value> {
+        let done = self.run(&[&["audit", "list", "--output", "json"], filters].concat());
+        assert_eq!(done.code, 0, "{done}");
+        done.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON: {e}: {line}"))).collect()
+    }
+}
+
+/// The binary without anything of this machine's own in its environment.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_regend"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// How a run of the binary ended.
+pub struct Done {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl From<Output> for Done {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl std::fmt::Display for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "exit {}\n--- stdout\n{}\n--- stderr\n{}", self.code, self.out, self.err)
+    }
+}
+
+/// Waits until something is so; the endpoint's clock is real, so this is the one place that waits.
+#[track_caller]
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "never came: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The instances of a group, from seed.py's answer or show.py's.
+pub fn ids(group: &Value) -> Vec<String> {
+    match group {
+        Value::Array(ids) => ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect(),
+        Value::Object(instances) => instances.keys().cloned().collect(),
+        other => panic!("no instances in {other}"),
+    }
+}
+
+/// Whether a path is there; for tests that look over the binary's shoulder.
+pub fn exists(path: &Path) -> bool {
+    path.exists()
+}

@@ -1,0 +1,256 @@
+//! Does it speak AWS? The real binary against moto, stock and patched to behave.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::endpoint::{Done, Endpoint, Regend, ids, wait_until};
+
+/// Every original is gone, as many fresh ones serve, and the group's own numbers and tags are what they were.
+#[track_caller]
+fn assert_regenerated(endpoint: &Endpoint, group: &str, before: &Value, made: &[String]) {
+    let after = endpoint.show(&["--group", group]);
+    let fresh = ids(&after["instances"]);
+    assert!(fresh.iter().all(|id| !made.contains(id)), "an original is still there: {after}");
+    assert_eq!(fresh.len(), made.len(), "{after}");
+    for (id, instance) in after["instances"].as_object().unwrap() {
+        assert_eq!(instance["lifecycle"], "InService", "{id}: {after}");
+        assert!(instance["targets"].as_array().unwrap().iter().all(|state| state == "healthy"), "{id}: {after}");
+    }
+    for key in ["desired", "min", "max", "tags"] {
+        assert_eq!(after[key], before[key], "{key} is not what it was");
+    }
+}
+
+#[track_caller]
+fn regenerates(endpoint: &Endpoint, seed: &[&str], policy: &str) -> (Regend, Done, Vec<String>) {
+    let made = endpoint.seed(&[&["--group", "web"], seed].concat());
+    let originals = ids(&made["groups"][0]["instances"]);
+    let before = endpoint.show(&["--group", "web"]);
+    let regend = Regend::new(endpoint, policy);
+    let done = regend.run(&["run", "web", "--yes"]);
+    assert_eq!(done.code, 0, "{done}");
+    assert_regenerated(endpoint, "web", &before, &originals);
+    (regend, done, originals)
+}
+
+#[test]
+fn a_group_of_four_behind_a_target_group_is_replaced() {
+    let endpoint = Endpoint::stock();
+    let (regend, done, originals) = regenerates(&endpoint, &["--size", "4", "--min", "2", "--max", "10"], "");
+    assert!(done.out.contains("web: completed, 4 replaced"), "{done}");
+    let entries = regend.audit(&[]);
+    assert!(entries.iter().any(|e| e["kind"] == "regeneration.opened" && e["actor"].as_str().unwrap().starts_with("user:")));
+    // Every effect has its intent before it, and an outcome after it.
+    for intent in entries.iter().filter(|e| e["kind"].as_str().unwrap().ends_with(".intended")) {
+        assert!(entries.iter().any(|e| e["intent"] == intent["id"]), "no outcome: {intent}");
+    }
+    let life = regend.run(&["audit", "instance", &originals[0]]);
+    assert_eq!(life.code, 0, "{life}");
+    for word in [originals[0].as_str(), "stale", "serve"] {
+        assert!(life.out.contains(word), "{word} is missing in {life}");
+    }
+}
+
+#[test]
+fn a_group_without_room_above_max_size_is_replaced() {
+    regenerates(&Endpoint::stock(), &["--size", "3", "--min", "3", "--max", "3"], "");
+}
+
+#[test]
+fn a_group_of_one_is_replaced() {
+    regenerates(&Endpoint::stock(), &["--size", "1", "--min", "1", "--max", "1"], "");
+}
+
+#[test]
+fn an_empty_group_is_done_at_once() {
+    let endpoint = Endpoint::stock();
+    let (_, done, _) = regenerates(&endpoint, &["--size", "0", "--min", "0", "--max", "2"], "");
+    assert!(done.out.contains("web: completed, 0 replaced"), "{done}");
+    assert!(endpoint.log("CreateOrUpdateTags").is_empty(), "nothing to do needs no lease");
+}
+
+#[test]
+fn two_target_groups_must_both_be_healthy() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
+    let (regend, _, _) = regenerates(&endpoint, &["--size", "2", "--target-groups", "2", "--age", "90000"], "");
+    let serving = regend.audit(&["--kind", "instance.serving"]);
+    assert_eq!(serving.len(), 2);
+    assert!(serving.iter().all(|e| e["targets"].as_array().unwrap().len() == 2), "{serving:?}");
+}
+
+#[test]
+fn a_group_without_target_groups_is_judged_by_auto_scaling_and_ec2() {
+    let endpoint = Endpoint::stock();
+    let (regend, _, _) = regenerates(&endpoint, &["--size", "2", "--target-groups", "0"], "");
+    let opened = regend.audit(&["--kind", "regeneration.opened"]);
+    assert_eq!(opened[0]["opened"]["judged_by"], json!(["auto_scaling_and_ec2"]));
+}
+
+#[test]
+fn sixty_groups_are_paged_through() {
+    let endpoint = Endpoint::stock();
+    let made = endpoint.seed(&["--group", "web", "--count", "60", "--size", "1"]);
+    let regend = Regend::new(&endpoint, "");
+    let done = regend.run(&["run", "--all", "--yes", "--output", "json"]);
+    assert_eq!(done.code, 0, "{done}");
+    let results: Vec<Value> = done.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.len(), 60);
+    assert!(results.iter().all(|r| r["outcome"] == "completed" && r["replaced"] == 1), "{done}");
+    let last = &made["groups"][59];
+    let after = endpoint.show(&["--group", last["name"].as_str().unwrap()]);
+    assert!(!ids(&after["instances"]).contains(&ids(&last["instances"])[0]));
+}
+
+/// While it runs: never less than wanted serves, and never more than the surge on top.
+#[track_caller]
+fn keeps_capacity(flags: &[&str], size: u64, policy: &str, surge: u64) -> (Endpoint, Regend) {
+    let endpoint = Endpoint::faithful(&[&["--boot", "1", "--healthy-after", "1", "--drain", "2"], flags].concat());
+    let size_text = size.to_string();
+    let made = endpoint.seed(&["--size", &size_text, "--max", "40", "--age", "90000"]);
+    let originals = ids(&made["groups"][0]["instances"]);
+    let before = endpoint.show(&[]);
+    endpoint.reset_watch();
+    let regend = Regend::new(&endpoint, policy);
+    let done = regend.run(&["run", "web", "--yes"]);
+    assert_eq!(done.code, 0, "{done}");
+    assert_regenerated(&endpoint, "web", &before, &originals);
+    let watch = endpoint.watch("web");
+    let of = |key: &str, end: &str| watch[key][end].as_u64().unwrap();
+    assert!(of("serving", "min") >= size, "served with less than {size}: {watch}");
+    assert!(of("serving", "max") <= size + surge, "{watch}");
+    assert!(of("members", "max") <= size + surge, "{watch}");
+    (endpoint, regend)
+}
+
+#[test]
+fn serving_never_falls_with_launch_instances() {
+    let (endpoint, _) = keeps_capacity(&[], 4, "max_surge = 1", 1);
+    assert_eq!(endpoint.log("LaunchInstances").len(), 4);
+    assert_eq!(endpoint.log("TerminateInstanceInAutoScalingGroup").len(), 4);
+    assert!(endpoint.log("SetDesiredCapacity").is_empty());
+}
+
+#[test]
+fn serving_never_falls_without_launch_instances() {
+    let (endpoint, _) = keeps_capacity(&["--no-launch-instances"], 4, "max_surge = 2", 2);
+    assert!(!endpoint.log("SetDesiredCapacity").is_empty());
+    // What is not offered is found out once.
+    assert!(endpoint.calls()["LaunchInstances"].as_u64().unwrap_or(0) <= 1, "{}", endpoint.calls());
+}
+
+#[test]
+fn a_launch_that_does_not_raise_desired_capacity_is_understood() {
+    keeps_capacity(&["--keep-desired"], 3, "max_surge = 1", 1);
+}
+
+#[test]
+fn a_surge_of_three_runs_three_abreast_and_drains_overlap_launches() {
+    let (endpoint, _) = keeps_capacity(&[], 12, "max_surge = 3", 3);
+    let watch = endpoint.watch("web");
+    assert!(watch["max_pending_at_once"].as_u64().unwrap() >= 2, "{watch}");
+    assert_eq!(watch["overlap"], true, "no drain overlapped a launch: {watch}");
+}
+
+#[test]
+fn replacements_that_never_turn_healthy_stop_it() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
+    let made = endpoint.seed(&["--size", "4", "--max", "10", "--age", "90000"]);
+    let originals = ids(&made["groups"][0]["instances"]);
+    let before = endpoint.show(&[]);
+    endpoint.set(&json!({"sick": "all"}));
+    endpoint.reset_watch();
+    let regend = Regend::new(&endpoint, "max_surge = 2\nmax_failures = 1\nhealth_timeout = \"3s\"");
+    let done = regend.run(&["run", "web", "--yes"]);
+    assert_eq!(done.code, 1, "{done}");
+    let launched = endpoint.log("LaunchInstances").len();
+    assert!(launched <= 3, "max_failures 1 + surge 2 allow 3 launches, not {launched}");
+    let after = endpoint.show(&[]);
+    let left = ids(&after["instances"]);
+    assert!(originals.iter().all(|id| left.contains(id)) && left.len() == 4, "{after}");
+    for key in ["desired", "min", "max", "tags"] {
+        assert_eq!(after[key], before[key]);
+    }
+    assert!(endpoint.watch("web")["serving"]["min"].as_u64().unwrap() >= 4);
+    let failed = regend.audit(&["--kind", "instance.failed"]);
+    let (instance, target_group) = (failed[0]["instance"].as_str().unwrap(), failed[0]["targets"][0]["target_group"].as_str().unwrap());
+    for word in [instance, target_group, "Target.FailedHealthChecks"] {
+        assert!(done.err.contains(word) || done.out.contains(word), "{word} is missing in {done}");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_it_resumes_the_same_regeneration() {
+    for after_ms in [400, 1200, 2000, 3100, 4700, 6500] {
+        let endpoint = Endpoint::faithful(&["--boot", "0.6", "--healthy-after", "0.6", "--drain", "0.8"]);
+        let made = endpoint.seed(&["--size", "3", "--max", "3", "--age", "90000"]);
+        let originals = ids(&made["groups"][0]["instances"]);
+        let before = endpoint.show(&[]);
+        endpoint.reset_watch();
+        let regend = Regend::new(&endpoint, "max_surge = 1");
+        let mut child = regend.command(&["run", "web", "--yes"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(after_ms));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let done = regend.run(&["run", "web", "--yes"]);
+        assert_eq!(done.code, 0, "killed after {after_ms} ms: {done}");
+        assert_regenerated(&endpoint, "web", &before, &originals);
+        assert!(endpoint.watch("web")["serving"]["min"].as_u64().unwrap() >= 3, "killed after {after_ms} ms");
+        let opened = regend.audit(&["--kind", "regeneration.opened"]);
+        assert_eq!(opened.len(), 1, "killed after {after_ms} ms: it opened a second one");
+        assert!(endpoint.log("LaunchInstances").len() <= 4, "killed after {after_ms} ms: replaced twice");
+    }
+}
+
+#[test]
+fn lost_answers_are_looked_for_in_the_world() {
+    for action in ["LaunchInstances", "TerminateInstanceInAutoScalingGroup", "CreateOrUpdateTags", "UpdateAutoScalingGroup", "DeleteTags"] {
+        let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
+        let made = endpoint.seed(&["--size", "2", "--max", "2", "--age", "90000"]);
+        let originals = ids(&made["groups"][0]["instances"]);
+        let before = endpoint.show(&[]);
+        endpoint.set(&json!({"drop": {action: 1}}));
+        endpoint.reset_watch();
+        let regend = Regend::new(&endpoint, "max_surge = 1");
+        let done = regend.run(&["run", "web", "--yes"]);
+        assert_eq!(done.code, 0, "{action}: {done}");
+        assert_regenerated(&endpoint, "web", &before, &originals);
+        assert!(endpoint.watch("web")["serving"]["min"].as_u64().unwrap() >= 2, "{action}");
+        let unknown = regend.audit(&["--kind", "*.unknown"]);
+        assert_eq!(unknown.len(), 1, "{action}: {unknown:?}");
+    }
+}
+
+#[test]
+fn an_operator_who_scales_out_half_way_has_the_last_word() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.7", "--healthy-after", "0.7", "--drain", "0.7"]);
+    let made = endpoint.seed(&["--size", "4", "--max", "12", "--age", "90000"]);
+    let originals = ids(&made["groups"][0]["instances"]);
+    let regend = Regend::new(&endpoint, "max_surge = 1");
+    let child = regend.command(&["run", "web", "--yes"]).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("the first retirement", || !endpoint.log("TerminateInstanceInAutoScalingGroup").is_empty());
+    endpoint.show(&["--desired", "7"]);
+    let done = Done::from(child.wait_with_output().unwrap());
+    assert_eq!(done.code, 0, "{done}");
+    let after = endpoint.show(&[]);
+    assert_eq!(after["desired"], 7, "{after}");
+    assert!(ids(&after["instances"]).iter().all(|id| !originals.contains(id)), "{after}");
+    assert!(!regend.audit(&["--kind", "group.changed"]).is_empty());
+}
+
+#[test]
+fn plan_and_dry_run_change_nothing() {
+    let endpoint = Endpoint::stock();
+    endpoint.seed(&["--size", "3"]);
+    let regend = Regend::new(&endpoint, "");
+    for args in [&["plan", "web"][..], &["run", "web", "--dry-run"], &["status"], &["check"]] {
+        let done = regend.run(args);
+        assert_eq!(done.code, 0, "{args:?}: {done}");
+        assert!(done.out.contains("web"), "{args:?}: {done}");
+    }
+    let calls = endpoint.calls();
+    let changing = |action: &str| !["Describe", "Get"].iter().any(|read| action.starts_with(read));
+    let changed: Vec<_> = calls.as_object().unwrap().keys().filter(|action| changing(action)).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+}
