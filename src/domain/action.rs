@@ -141,12 +141,24 @@ pub enum RefusalKind {
     Invalid,
 }
 
+impl RefusalKind {
+    /// Whether a launch that is refused like this cannot have happened under the same token before: AWS would have
+    /// answered with what that brought.
+    pub fn speaks_of_the_launch(self) -> bool {
+        match self {
+            Self::NoCapacity | Self::NotOffered => true,
+            Self::Busy | Self::Forbidden | Self::Invalid => false,
+        }
+    }
+}
+
 /// A typed "not now", with the numbers that justify it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     // Ordinary waiting: it ends by itself and is shown, not recorded.
     Settling { expected: u32, seen: u32 },
+    MaxSettling { expected: u32, seen: u32 },
     IntentOpen { api: String },
     Launching { pending: u32 },
     Unhealthy { instance: InstanceId, target_group: String, says: String },
@@ -176,6 +188,7 @@ impl Hold {
     pub fn is_ordinary(&self) -> bool {
         match self {
             Self::Settling { .. }
+            | Self::MaxSettling { .. }
             | Self::IntentOpen { .. }
             | Self::Launching { .. }
             | Self::Unhealthy { .. }
@@ -204,6 +217,7 @@ impl Hold {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Settling { .. } => "settling",
+            Self::MaxSettling { .. } => "max_settling",
             Self::IntentOpen { .. } => "intent_open",
             Self::Launching { .. } => "launching",
             Self::Unhealthy { .. } => "unhealthy",
@@ -238,6 +252,9 @@ impl fmt::Display for Hold {
         match self {
             Self::Settling { expected, seen } => {
                 write!(f, "AWS still shows desired capacity {seen}, not {expected}: looking again")
+            }
+            Self::MaxSettling { expected, seen } => {
+                write!(f, "AWS shows max size {seen}, not {expected}: looking again")
             }
             Self::IntentOpen { api } => write!(f, "the answer to {api} was lost: looking for its effect"),
             Self::Launching { pending } => write!(f, "{pending} launching"),

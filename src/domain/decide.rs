@@ -8,7 +8,7 @@ use super::group::{Group, Instance, Lifecycle, Zone};
 use super::lease::{self, Lease};
 use super::notice::TOKEN_LIFE;
 use super::policy::{Policy, Treatment};
-use super::regeneration::{Ending, Newcomer, Regeneration, Retirement};
+use super::regeneration::{Ending, Newcomer, Regeneration, Retirement, SETTLE};
 use super::span::{Span, Time};
 
 /// What to do after a look. At most one effect: the next one needs a look that began after this one was known.
@@ -96,6 +96,11 @@ struct View<'a> {
     surge: u32,
     holds: Vec<Hold>,
     wake: Option<Time>,
+}
+
+/// How long to wait after so many failures in a row.
+fn back_off(times: u32) -> Span {
+    (BACK_OFF.0 * (1 << times.saturating_sub(1).min(8))).min(BACK_OFF.1)
 }
 
 fn count<T>(items: &[T]) -> u32 {
@@ -192,8 +197,8 @@ impl<'a> View<'a> {
         self.explain();
         None.or_else(|| self.intent())
             .or_else(|| self.interference())
-            .or_else(|| self.lease())
             .or_else(|| self.refusals())
+            .or_else(|| self.lease())
             .or_else(|| self.too_many_failures())
             .or_else(|| self.retire_failed())
             .or_else(|| self.retire_stale())
@@ -267,7 +272,13 @@ impl<'a> View<'a> {
         match &intent.action {
             // The token makes the same call again safe, and its answer tells which instances came.
             launch @ Action::Launch { .. } if self.now <= TOKEN_LIFE.after(intent.at) => {
-                Some(Next::Act(launch.clone()))
+                match self.known.unanswered.map(|(times, last)| back_off(times).after(last)) {
+                    Some(until) if self.now < until => {
+                        self.wake(until);
+                        self.hold(Hold::IntentOpen { api: launch.api().to_owned() })
+                    }
+                    _ => Some(Next::Act(launch.clone())),
+                }
             }
             action => self.hold(Hold::IntentOpen { api: action.api().to_owned() }),
         }
@@ -281,22 +292,35 @@ impl<'a> View<'a> {
             return Some(self.close(Outcome::Aborted, Some(("GroupDeleted".to_owned(), why))));
         }
         if let Some(lease) = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok())
-            && lease.regeneration != known.id
             && !lease.is_dead(self.now)
-            && lease.daemon != self.me.daemon
+            && !lease.is_of(self.me.daemon)
         {
+            // Even under our own regeneration's id: whoever takes a dead lease over goes on with what it was about.
             self.wake(lease.until);
-            return self.out_of_our_hands(Hold::LeasedByOther {
+            let hold = Hold::LeasedByOther {
                 daemon: lease.daemon,
                 regeneration: lease.regeneration.to_string(),
                 until: lease.until,
-            });
+            };
+            return match &known.ending {
+                None => self.out_of_our_hands(hold),
+                // What was ours to tidy up has gone over to them with the lease.
+                Some(ending) => {
+                    let why = Some((ending.code.clone(), ending.why.clone()));
+                    self.holds.push(hold);
+                    Some(self.close(ending.outcome, why))
+                }
+            };
         }
         if known.paused {
             return self.hold(Hold::Paused);
         }
         if known.is_settling(group) {
             return self.hold(Hold::Settling { expected: known.desired, seen: group.desired });
+        }
+        if group.max != known.max {
+            // Either the look is behind, or somebody has just set it: a moment later it is known.
+            return self.hold(Hold::MaxSettling { expected: known.max, seen: group.max });
         }
         let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
         let suspended = group.suspended.iter().find(|s| blocking.contains(&s.process.as_str()));
@@ -334,8 +358,7 @@ impl<'a> View<'a> {
     /// The lease is written before the first change, and renewed when little of it is left.
     fn lease(&mut self) -> Option<Next> {
         let taken = self.known.lease;
-        let nothing_to_do = self.due.is_empty() && self.known.raised == 0 && self.known.max_before.is_none();
-        if taken.is_none() && (nothing_to_do || self.known.ending.is_some()) {
+        if taken.is_none() && !self.has_something_to_change() {
             return None;
         }
         let life = self.lease_life();
@@ -355,10 +378,16 @@ impl<'a> View<'a> {
         Some(Next::Act(Action::TakeLease { value: lease.to_string(), until }))
     }
 
+    fn has_something_to_change(&self) -> bool {
+        let replaces = self.known.ending.is_none() && !self.due.is_empty();
+        let restores = self.known.max_before.is_some_and(|before| self.group.desired <= before);
+        replaces || self.known.raised > 0 || restores
+    }
+
     /// Long enough for all that is due if every batch takes as long as it may; so that most never need renewing.
     fn lease_life(&self) -> Span {
         let policy = self.policy;
-        let abreast = (self.surge + policy.max_unavailable.rounded_down(self.wanted)).max(1);
+        let abreast = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
         let batches = count(&self.due).div_ceil(abreast).max(1);
         let batch = policy.launch_timeout + policy.health_timeout + policy.warmup;
         let bakes = policy.canary_bake + policy.bake + policy.drain_timeout;
@@ -391,12 +420,12 @@ impl<'a> View<'a> {
         }
         match kind {
             RefusalKind::NotOffered => return None,
-            RefusalKind::NoCapacity if self.dry_zones().len() < self.group.zones.len() => return None,
+            // Another zone may have some.
+            RefusalKind::NoCapacity if (1..self.group.zones.len()).contains(&self.dry_zones().len()) => return None,
             RefusalKind::NoCapacity if self.known.ending.is_some() => return None,
             _ => {}
         }
-        let doubled = BACK_OFF.0 * (1 << (refusals.in_a_row - 1).min(8));
-        let until = doubled.min(BACK_OFF.1).after(last);
+        let until = back_off(refusals.in_a_row).after(last);
         if self.now >= until {
             return None;
         }
@@ -427,7 +456,8 @@ impl<'a> View<'a> {
         if self.known.ending.is_some() && self.known.raised == 0 {
             return None;
         }
-        let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && !self.serves(i);
+        // One that came to its senses after all serves in truth, even while it warms up.
+        let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && i.healthy_since.is_none();
         let instance = *self.live.iter().find(failed)?;
         Some(self.retire(instance, Reason::Failed))
     }
@@ -461,8 +491,8 @@ impl<'a> View<'a> {
             why,
             decrement: takes_a_place && self.known.raised > 0 && count(&self.live) <= self.group.desired,
             successor: match why {
-                Reason::Stale => self.successor().map(|i| i.id.clone()),
-                Reason::Failed | Reason::Surplus => None,
+                Reason::Stale if takes_a_place => self.successor().map(|i| i.id.clone()),
+                Reason::Stale | Reason::Failed | Reason::Surplus => None,
             },
             serving: self.serving_without(instance),
             floor: self.floor,
@@ -487,7 +517,7 @@ impl<'a> View<'a> {
         match self.known.served.get(last) {
             None => {
                 let started = self.live.iter().filter(|i| self.newcomer(i).is_some_and(|n| !n.failed)).count() as u32;
-                canary.saturating_sub(started + missing)
+                canary.saturating_sub(started).saturating_sub(missing)
             }
             Some(served) => {
                 let until = self.policy.canary_bake.after(*served);
@@ -533,7 +563,8 @@ impl<'a> View<'a> {
         let room = room.min(group.max.saturating_sub(group.desired));
         if room == 0 {
             let hold = Hold::MaxSize { desired: group.desired, max: group.max };
-            return if self.floor < self.wanted { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
+            let goes_on = above > 0 || self.floor < self.wanted;
+            return if goes_on { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
         }
         Some(Next::Act(match direct {
             true => {
@@ -547,25 +578,33 @@ impl<'a> View<'a> {
 
     /// Nothing may be launched: whether that will change by itself.
     fn cannot_launch(&mut self, live: u32) -> Option<Next> {
-        let in_flight = self.known.raised > 0 || live < self.group.desired || live > self.wanted;
-        if self.now > self.known.opened.window_ends && !in_flight {
-            let why = format!("the window ended with {} instances still to be replaced", self.due.len());
-            return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
+        let (serving, desired) = (count(&self.serving), self.group.desired);
+        if self.holds.is_empty() {
+            self.holds.push(match live < desired {
+                true => Hold::Replacing { members: live, desired },
+                false => Hold::Serving { serving, floor: self.floor },
+            });
         }
-        let serving = count(&self.serving);
-        let stuck = live.max(self.group.desired) >= self.wanted + self.surge;
-        if stuck && self.holds.is_empty() {
-            self.holds.push(Hold::Serving { serving, floor: self.floor });
+        // What was asked for by raising desired capacity comes in time, or Auto Scaling tries for ever.
+        let late = self.known.last_effect.is_some_and(|at| self.now > self.policy.launch_timeout.after(at));
+        if late && self.known.raised > 0 && live < desired {
+            let why = format!("no instance came within {} of raising desired capacity", self.policy.launch_timeout);
+            return Some(Next::End(Ending { outcome: Outcome::Failed, code: "LaunchTimeout".to_owned(), why }));
         }
-        if stuck && self.now > self.known.opened.window_ends {
-            let why = format!(
-                "the window ended with {} instances still to be replaced: {serving} serve, {} must",
-                self.due.len(),
-                self.floor
-            );
-            return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
+        // A batch that has started comes to its end: each newcomer serves, or fails by its deadline.
+        let ends = self.known.opened.window_ends;
+        let patience = if live < desired { self.policy.launch_timeout.after(ends) } else { ends };
+        let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
+        if self.now <= patience || self.live.iter().any(comes) {
+            self.wake(patience + TimeDelta::seconds(1));
+            return Some(Next::Wait);
         }
-        Some(Next::Wait)
+        let why = format!(
+            "the window ended with {} instances still to be replaced: {serving} serve, {} must",
+            self.due.len(),
+            self.floor
+        );
+        Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }))
     }
 
     /// The zone to launch in, and how many of `room` go there: the emptiest zone now, and after the swap.
@@ -579,21 +618,19 @@ impl<'a> View<'a> {
         };
         let mut zones: Vec<_> = (self.group.zones.iter().enumerate())
             .filter(|(_, zone)| !dry.contains(zone))
-            .map(|(n, zone)| (population(zone, false), population(zone, true), n, 0u32))
+            .map(|(n, zone)| (population(zone, false), population(zone, true), n))
             .collect();
-        for _ in 0..room {
-            if let Some(zone) = zones.iter_mut().min() {
-                zone.0 += 1;
-                zone.1 += 1;
-                zone.3 += 1;
-            }
-        }
-        // One zone a call: the largest share first, the rest on the next look.
-        let best = zones.iter().max_by_key(|(_, _, n, share)| (*share, std::cmp::Reverse(*n)));
-        match best {
-            Some((_, _, n, share)) => (self.group.zones.get(*n).cloned(), *share),
-            None => (self.group.zones.first().cloned(), room),
-        }
+        zones.sort_unstable();
+        let Some((least, fresh, n)) = zones.first().copied() else {
+            return (self.group.zones.first().cloned(), room);
+        };
+        // One zone a call, and neither between two calls nor when the stale ones are gone may zones differ by more than
+        // one: then AZRebalance would launch and terminate on its own.
+        let others = || zones.iter().skip(1);
+        let level = others().map(|(all, ..)| all + 1 - least).min();
+        let level_after = others().map(|(_, new, _)| (new + 1).saturating_sub(fresh)).min();
+        let level = level.into_iter().chain(level_after).min().unwrap_or(room).max(1);
+        (self.group.zones.get(n).cloned(), room.min(level))
     }
 
     /// Nothing is due any more, or it ends early: give back what is ours.
@@ -604,21 +641,28 @@ impl<'a> View<'a> {
         }
         let live = count(&self.live);
         let desired = self.group.desired;
-        let pending = self.live.iter().any(|i| i.lifecycle == Lifecycle::Pending);
-        if live.saturating_add(raised) <= desired && !pending {
-            // It never came. While the group launches, taking it back would let Auto Scaling choose a victim.
-            return Some(Next::Act(Action::Shrink { from: desired, to: desired - raised }));
-        }
         if live < desired {
-            return self.hold(Hold::Replacing { members: live, desired });
+            // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
+            // it while a look may not show yet what was launched.
+            let pending = self.live.iter().any(|i| i.lifecycle == Lifecycle::Pending);
+            let settled = self.known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
+            if pending || settled.is_some_and(|at| self.group.seen < at) {
+                settled.into_iter().for_each(|at| self.wake(at));
+                return self.hold(Hold::Replacing { members: live, desired });
+            }
+            let to = desired - raised.min(desired - live);
+            return Some(Next::Act(Action::Shrink { from: desired, to }));
         }
-        let mut ours: Vec<_> = self.live.iter().copied().filter(|i| self.newcomer(i).is_some()).collect();
+        // What another host left behind is known only by its age.
+        let came = |i: &&Instance| self.newcomer(i).is_some() || self.known.is_fresh(i) == Some(true);
+        let mut ours: Vec<_> = self.live.iter().copied().filter(came).collect();
         ours.sort_by_key(|i| {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
-            (self.serves(i), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
+            (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
         });
         let instance = ours.first().copied()?;
-        if self.serves(instance) && self.serving_without(instance) < self.floor {
+        // One that is healthy serves in truth, even while it warms up.
+        if instance.healthy_since.is_some() && self.serving_without(instance) < self.floor {
             return self.hold(Hold::Serving { serving: count(&self.serving), floor: self.floor });
         }
         Some(self.retire(instance, Reason::Surplus))
@@ -630,8 +674,14 @@ impl<'a> View<'a> {
         let ending = known.ending.as_ref();
         let over = self.now > known.opened.window_ends;
         let warming = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
-        if ending.is_none() && !over && (self.live.iter().any(warming) || count(&self.live) < group.desired) {
-            // The last replacements must serve before anybody is told that it is done.
+        let ageless = |i: &&Instance| known.is_fresh(i).is_none();
+        let unsettled = self.live.iter().any(|i| warming(i) || ageless(i)) || count(&self.live) < group.desired;
+        if ending.is_none() && !over && unsettled {
+            // The last replacements must serve, and every age be known, before anybody is told that it is done.
+            self.wake(known.opened.window_ends + TimeDelta::seconds(1));
+            if self.holds.is_empty() {
+                self.holds.push(Hold::Replacing { members: count(&self.live), desired: group.desired });
+            }
             return Some(Next::Wait);
         }
         let overdue = |r: &Retirement| policy.drain_timeout.after(r.since) < group.seen;
@@ -646,6 +696,7 @@ impl<'a> View<'a> {
                 return Some(Next::Act(Action::RestoreMaxSize { from: group.max, to: before }));
             }
             if !over {
+                self.wake(known.opened.window_ends + TimeDelta::seconds(1));
                 return self.hold(Hold::MaxSize { desired: group.desired, max: before });
             }
         }
@@ -657,7 +708,7 @@ impl<'a> View<'a> {
                 return self.hold(Hold::Baking { until });
             }
         }
-        if known.lease.is_some() {
+        if known.lease.is_some() || self.is_left_over() {
             return Some(Next::Act(Action::ReleaseLease));
         }
         let why = ending.map(|e| (e.code.clone(), e.why.clone()));
@@ -665,18 +716,44 @@ impl<'a> View<'a> {
         Some(self.close(outcome, why))
     }
 
-    fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {
-        let not_reached = self.due.iter().map(|i| Left { instance: i.id.clone(), why: LeftWhy::NotReached });
-        let draining = self.known.draining().map(|(id, _)| Left { instance: id.clone(), why: LeftWhy::Draining });
-        let left: Vec<_> = self.left.iter().cloned().chain(not_reached).chain(draining).collect();
-        let stuck = self.known.max_before.map(|before| {
-            let (max, desired) = (self.group.max, self.group.desired);
-            (
+    /// A lease on the group that nobody else will release: from before the journal was lost, or of a dead owner.
+    fn is_left_over(&self) -> bool {
+        let lease = self.group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
+        let lease = lease.filter(|_| !self.known.released);
+        lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now))
+    }
+
+    /// What is not as it was found.
+    fn not_restored(&self) -> Option<(String, String)> {
+        let (known, group) = (self.known, self.group);
+        let (max, desired) = (group.max, group.desired);
+        if group.deleting {
+            return None;
+        }
+        match known.max_before {
+            Some(before) => Some((
                 "MaxSizeNotRestored".to_owned(),
                 format!("max size stays {max}, it was {before}: desired capacity is {desired}"),
-            )
-        });
-        let (code, why) = why.or(stuck).unzip();
+            )),
+            None if known.raised > 0 => Some((
+                "SurplusNotReturned".to_owned(),
+                format!("desired capacity stays {desired}, and {} is wanted", self.wanted),
+            )),
+            None => None,
+        }
+    }
+
+    fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {
+        let ageless = self.live.iter().filter(|i| self.known.is_fresh(i).is_none());
+        let not_reached = self.due.iter().chain(ageless);
+        let not_reached = not_reached.map(|i| Left { instance: i.id.clone(), why: LeftWhy::NotReached });
+        let draining = self.known.draining().map(|(id, _)| Left { instance: id.clone(), why: LeftWhy::Draining });
+        let left: Vec<_> = self.left.iter().cloned().chain(not_reached).chain(draining).collect();
+        let stuck = self.not_restored();
+        let (code, why) = match (why, stuck) {
+            (Some((code, why)), Some((_, stuck))) => (Some(code), Some(format!("{why}; {stuck}"))),
+            (why, stuck) => why.or(stuck).unzip(),
+        };
         let all = outcome == Outcome::Completed && code.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
         let outcome = if outcome == Outcome::Completed && !all { Outcome::Incomplete } else { outcome };
         Next::Close(Close { outcome, left, why, code })

@@ -147,14 +147,16 @@ impl Group {
         self.instances.iter().filter(|instance| instance.lifecycle.counts())
     }
 
-    /// The target groups that no listener uses: every member of them is `unused` with `Target.NotInUse`, for ever.
+    /// The target groups that no listener uses: every member that they know is `unused` with `Target.NotInUse`, for ever.
+    /// A member that was launched while AddToLoadBalancer was suspended is known to none, and says nothing of them.
     pub fn waived(&self) -> Vec<usize> {
-        let in_service: Vec<_> = self.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService).collect();
+        let verdicts = |n: usize| {
+            let in_service = self.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
+            in_service.filter_map(move |i| i.targets.get(n)).filter(|t| t.state != TargetState::Unregistered)
+        };
         let not_in_use =
             |health: &TargetHealth| health.state == TargetState::Unused && health.code == "Target.NotInUse";
-        (0..self.target_groups.len())
-            .filter(|&n| !in_service.is_empty() && in_service.iter().all(|i| i.targets.get(n).is_some_and(not_in_use)))
-            .collect()
+        (0..self.target_groups.len()).filter(|&n| verdicts(n).count() > 0 && verdicts(n).all(not_in_use)).collect()
     }
 
     /// InService, not marked unhealthy, and healthy in every target group that is in use.

@@ -37,14 +37,27 @@ impl Lease {
     pub fn is_dead(&self, now: Time) -> bool {
         self.until <= now
     }
+
+    /// Whether that daemon took it.
+    pub fn is_of(&self, daemon: &str) -> bool {
+        self.daemon == word(daemon)
+    }
+}
+
+/// A host's name may be long or strange; the value must fit, and parse again.
+fn word(daemon: &str) -> String {
+    let mut word: String =
+        daemon.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(64).collect();
+    if word.is_empty() {
+        word.push('-');
+    }
+    word
 }
 
 impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = |t: &Time| t.to_rfc3339_opts(SecondsFormat::Micros, true);
-        // A host's name may be long or strange; the value must fit, and parse again.
-        let daemon: String =
-            self.daemon.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(64).collect();
+        let daemon = word(&self.daemon);
         write!(
             f,
             "v=1 id={} cutoff={} daemon={daemon} until={} wanted={} surge={} max={}",

@@ -11,5 +11,6 @@ pub mod plan;
 pub mod policy;
 pub mod regeneration;
 pub mod span;
+pub mod tell;
 pub mod veto;
 pub mod watch;

@@ -67,9 +67,15 @@ impl Look<'_> {
             Action::Grow { to, max, .. } => (group.desired == *to && max.is_none_or(|max| group.max == max), vec![]),
             Action::Shrink { to, .. } => (group.desired == *to, vec![]),
             Action::Launch { count, .. } => {
-                let came: Vec<_> = self.strangers().map(|i| i.id.clone()).collect();
-                let all = came.len() == *count as usize && group.desired == intent.desired.saturating_add(*count);
-                (all, came)
+                let mut strangers: Vec<_> = self.strangers().collect();
+                let raised = group.desired == intent.desired.saturating_add(*count);
+                let all = strangers.len() == *count as usize;
+                // When nothing better can be known, more strangers than were launched must do: the surplus is ours, and
+                // so are the first to come.
+                let enough = strangers.len() > *count as usize && group.seen > TOKEN_LIFE.after(intent.at);
+                strangers.sort_by_key(|i| (i.born.is_none(), i.born));
+                strangers.truncate(*count as usize);
+                (raised && (all || enough), strangers.into_iter().map(|i| i.id.clone()).collect())
             }
             Action::Retire(Retire { instance, decrement, .. }) => {
                 let leaving =
@@ -131,8 +137,7 @@ impl Look<'_> {
 
     fn members(&self, watch: &Watch) -> Vec<Entry> {
         let known = self.regeneration;
-        let alive = known.newcomers.values().filter(|n| n.ours && !n.gone).count();
-        let mut unclaimed = (known.raised as usize).saturating_sub(alive);
+        let mut unclaimed = known.unclaimed;
         let mut news: Vec<_> = self
             .strangers()
             .map(|instance| {
@@ -234,7 +239,11 @@ impl Look<'_> {
                 _ => {}
             }
         }
-        let newcomers = known.newcomers.iter().filter(|(_, n)| !n.gone).map(|(id, _)| id);
+        // One that was just launched may not show yet: a fresh id that is not found means "not yet".
+        let may_show = |newcomer: &Newcomer| self.group.seen > SETTLE.after(newcomer.since);
+        let newcomers =
+            known.newcomers.iter().filter(|(id, n)| !n.gone && (may_show(n) || self.group.instance(id).is_some()));
+        let newcomers = newcomers.map(|(id, _)| id);
         let originals = known.originals.iter().filter(|id| !known.lost.contains(id));
         for id in newcomers.chain(originals).filter(|id| !known.is_retired(id)) {
             let newcomer = known.newcomers.get(id);

@@ -13,6 +13,7 @@ use super::lease::Lease;
 use super::policy::Policy;
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
+use super::watch::Watch;
 
 /// What will be replaced, in which order, how many at once, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -110,7 +111,10 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let entry = opening(now, group, policy, &opener, Uuid::nil(), None);
     let (replace, left, abreast) = match Regeneration::open(&entry) {
         Ok(regeneration) => {
-            let agenda = decide::agenda(now, group, &regeneration);
+            let mut group = group.clone();
+            let waived = regeneration.waived(&group);
+            Watch::default().take(&mut group, &waived);
+            let agenda = decide::agenda(now, &group, &regeneration);
             let planned = agenda.due.iter().map(|(instance, serving)| Planned {
                 instance: instance.id.clone(),
                 zone: instance.zone.clone(),
@@ -195,7 +199,7 @@ pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
     }
     if let Some(lease) = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok())
         && !lease.is_dead(now)
-        && lease.daemon != daemon
+        && !lease.is_of(daemon)
     {
         obstacles.push(Hold::LeasedByOther {
             daemon: lease.daemon,
@@ -223,8 +227,8 @@ pub fn open(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid
     // What is left of a lease is a dead owner's: its regeneration is taken over, with its cutoff. Our own journal knows
     // our own regenerations, so a lease of ours is one that could not be released: only its obligations are left.
     let lease = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
-    let lease = lease.filter(|lease| lease.is_dead(now) || lease.daemon == opener.daemon);
-    let id = lease.as_ref().filter(|lease| lease.daemon != opener.daemon).map_or(id, |lease| lease.regeneration);
+    let lease = lease.filter(|lease| lease.is_dead(now) || lease.is_of(&opener.daemon));
+    let id = lease.as_ref().filter(|lease| !lease.is_of(&opener.daemon)).map_or(id, |lease| lease.regeneration);
     Ok(opening(now, group, policy, opener, id, lease))
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
-use super::entry::{Entry, Kind, Opened, Trigger};
+use super::entry::{Conclusion, Entry, Kind, Opened, Trigger};
 use super::group::{Group, GroupKey, Instance, InstanceId, Zone};
 use super::span::{Span, Time};
 
@@ -40,12 +40,18 @@ pub struct Regeneration {
     pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
     pub raised: u32,
+    /// Surplus asked for by way of desired capacity whose instances have not come yet.
+    pub unclaimed: u32,
     /// The max size to put back: an obligation.
     pub max_before: Option<u32>,
     /// Until when the lease on the group is ours.
     pub lease: Option<Time>,
+    /// It was given back: a look may still show it.
+    pub released: bool,
     /// The intent that has no outcome yet. There is never more than one.
     pub intent: Option<Intent>,
+    /// How often in a row its answer was lost, and when last.
+    pub unanswered: Option<(u32, Time)>,
     /// Instances that came after the regeneration opened.
     pub newcomers: BTreeMap<InstanceId, Newcomer>,
     /// Instances that regend retired and that are not known to be gone.
@@ -175,9 +181,13 @@ impl Regeneration {
             max: opened.max,
             settling: Vec::new(),
             raised: inherited.map_or(0, |i| i.raised),
+            unclaimed: inherited
+                .map_or(0, |i| i.raised.min(opened.desired.saturating_sub(opened.members.len() as u32))),
             max_before: inherited.and_then(|i| i.max),
             lease: None,
+            released: false,
             intent: None,
+            unanswered: None,
             newcomers: BTreeMap::new(),
             retired: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -245,6 +255,9 @@ impl Regeneration {
                     code: entry.code.clone().unwrap_or_default(),
                     why: entry.error.clone().unwrap_or_default(),
                 });
+                // What was refused so far says nothing of the calls that tidy up.
+                self.refusals.in_a_row = 0;
+                self.refusals.first = None;
             }
             Kind::LeaseIntended
             | Kind::MaxSizeIntended
@@ -269,6 +282,9 @@ impl Regeneration {
             | Kind::SurplusReturned
             | Kind::RetireAccepted => {
                 let intent = self.concluded(entry).ok_or_else(|| illegal("it concludes no open intent"))?;
+                if entry.kind != Kind::concluded(&intent.action, Conclusion::Done) {
+                    return Err(illegal("it concludes an intent of another kind"));
+                }
                 self.refusals.in_a_row = 0;
                 self.refusals.first = None;
                 self.done(&intent, entry);
@@ -279,6 +295,9 @@ impl Regeneration {
             | Kind::SurplusRefused
             | Kind::RetireRefused => {
                 let intent = self.concluded(entry).ok_or_else(|| illegal("it concludes no open intent"))?;
+                if entry.kind != Kind::concluded(&intent.action, Conclusion::Refused) {
+                    return Err(illegal("it concludes an intent of another kind"));
+                }
                 self.refused(&intent, entry);
             }
             // The intent stays open: only a look can close it.
@@ -290,18 +309,22 @@ impl Regeneration {
                 if self.intent.as_ref().map(|i| i.id) != entry.intent {
                     return Err(illegal("it concludes no open intent"));
                 }
+                self.unanswered = Some((self.unanswered.map_or(0, |(times, _)| times) + 1, entry.t));
             }
             Kind::GroupChanged => {
                 let change = entry.change.clone().unwrap_or_default();
-                if let Some([_, min]) = change.min {
-                    self.min = min;
-                }
                 if let Some([_, desired]) = change.desired {
                     // Somebody's word, as an absolute wish: it absorbs whatever surplus was out.
                     self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
                     self.desired = desired;
                     self.raised = 0;
+                    self.unclaimed = 0;
                     self.settling.clear();
+                }
+                if let Some([_, min]) = change.min {
+                    // Whoever wants so many at least has taken our surplus for their own, as far as that goes.
+                    self.min = min;
+                    self.raised = self.raised.min(self.desired.saturating_sub(min));
                 }
                 if let Some([_, max]) = change.max {
                     // They set it: there is nothing of ours left to restore.
@@ -335,13 +358,14 @@ impl Regeneration {
     /// Takes the open intent if this entry concludes it.
     fn concluded(&mut self, entry: &Entry) -> Option<Intent> {
         self.last_effect = Some(entry.t);
+        self.unanswered = None;
         self.intent.take_if(|intent| Some(intent.id) == entry.intent)
     }
 
     fn done(&mut self, intent: &Intent, entry: &Entry) {
         match &intent.action {
-            Action::TakeLease { until, .. } => self.lease = Some(*until),
-            Action::ReleaseLease => self.lease = None,
+            Action::TakeLease { until, .. } => (self.lease, self.released) = (Some(*until), false),
+            Action::ReleaseLease => (self.lease, self.released) = (None, true),
             Action::RaiseMaxSize { from, to } => {
                 self.max_before.get_or_insert(*from);
                 self.max = *to;
@@ -365,6 +389,7 @@ impl Regeneration {
             Action::Grow { from, to, max } => {
                 self.expect(*to, entry.t, Vec::new());
                 self.raised = self.raised.saturating_add(to.saturating_sub(*from));
+                self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(*from));
                 if let Some(max) = max {
                     self.max_before.get_or_insert(self.max);
                     self.max = *max;
@@ -373,15 +398,16 @@ impl Regeneration {
             Action::Shrink { from, to } => {
                 self.expect(*to, entry.t, Vec::new());
                 self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
+                self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(*to));
             }
-            Action::Retire(Retire { instance, why, decrement, .. }) => {
+            Action::Retire(Retire { instance, why, decrement, successor, .. }) => {
                 if *decrement {
                     self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());
                     self.raised = self.raised.saturating_sub(1);
                 }
                 let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
                 self.retired.insert(instance.clone(), retirement);
-                self.successors.extend(entry.successor.clone());
+                self.successors.extend(successor.clone());
             }
         }
     }
@@ -424,6 +450,7 @@ impl Regeneration {
         match entry.kind {
             Kind::InstanceLaunched => {
                 let ours = entry.code.as_deref() == Some(OURS);
+                self.unclaimed = self.unclaimed.saturating_sub(u32::from(ours));
                 self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
             }
             Kind::InstanceInService => {

@@ -2,9 +2,13 @@
 
 use super::action::{Action, Reason, Retire};
 use super::group::{Group, InstanceId, Lifecycle, TargetState};
+use super::lease::Lease;
 use super::policy::{Share, Treatment};
 use super::regeneration::Regeneration;
-use super::span::Time;
+use super::span::{Span, Time};
+
+/// By how much the clocks that tell an instance's birth and a cutoff may differ.
+const CLOCKS: Span = Span::minutes(5);
 
 /// Why an action must not be performed. Reaching this is a bug or a race, and is loud.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,7 +42,15 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         return no(3, "the lease is not held: another host could not undo this".to_owned());
     }
     match action {
-        Action::TakeLease { .. } => Ok(()),
+        Action::TakeLease { value, .. } => {
+            let Ok(ours) = value.parse::<Lease>() else {
+                return no(3, format!("another host could not read the lease {value:?}"));
+            };
+            match holder(now, group).filter(|theirs| theirs.daemon != ours.daemon) {
+                Some(theirs) => no(4, format!("{} holds the group until {}", theirs.daemon, theirs.until)),
+                None => Ok(()),
+            }
+        }
         Action::ReleaseLease if regeneration.raised > 0 => {
             no(3, format!("a surplus of {} is still out", regeneration.raised))
         }
@@ -51,7 +63,9 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         }
         Action::RaiseMaxSize { .. } => Ok(()),
         Action::RestoreMaxSize { from, to } => {
-            if *from != group.max || *from != regeneration.max {
+            if regeneration.max_before != Some(*to) {
+                no(3, format!("max size was not {to}, or is not ours to restore"))
+            } else if *from != group.max || *from != regeneration.max {
                 no(4, format!("max size is {}, which somebody else set", group.max))
             } else if group.desired > *to {
                 no(4, format!("max size {to} would force desired capacity down from {}", group.desired))
@@ -72,14 +86,19 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
                 no(4, format!("desired capacity is {}, not {from}", group.desired))
             } else if members > *to {
                 no(1, format!("{members} members for {to}: Auto Scaling would choose a victim itself"))
-            } else if from - to > regeneration.raised {
-                no(4, format!("only {} of desired capacity is ours", regeneration.raised))
+            } else if to >= from || from - to > regeneration.raised {
+                no(4, format!("only {} of desired capacity is ours to take back", regeneration.raised))
             } else {
                 Ok(())
             }
         }
         Action::Retire(retire) => retires(group, regeneration, retire),
     }
+}
+
+/// Whoever holds the group by a lease that has not run out.
+fn holder(now: Time, group: &Group) -> Option<Lease> {
+    group.lease.as_deref()?.parse::<Lease>().ok().filter(|lease| now < lease.until)
 }
 
 fn grows(group: &Group, regeneration: &Regeneration, by: u32, max: u32) -> Result<(), Veto> {
@@ -92,13 +111,13 @@ fn grows(group: &Group, regeneration: &Regeneration, by: u32, max: u32) -> Resul
     // The repeat of a launch whose answer was lost may find its own instances there already.
     let repeats = regeneration.intent.is_some();
     let members = population(group, regeneration, None).max(group.desired);
-    if !repeats && members + by > wanted + surge {
+    if !repeats && members.saturating_add(by) > wanted.saturating_add(surge) {
         return Err(Veto {
             promise: 4,
             says: format!("{members} + {by} members are more than {wanted} wanted + {surge} surge"),
         });
     }
-    if !repeats && group.desired + by > max {
+    if !repeats && group.desired.saturating_add(by) > max {
         return Err(Veto { promise: 4, says: format!("{} + {by} is above max size {max}", group.desired) });
     }
     Ok(())
@@ -137,12 +156,16 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         }
         let everywhere = group.target_groups.iter().enumerate().all(|(n, target_group)| {
             let verdict = instance.targets.get(n);
-            let not_in_use = verdict.is_some_and(|v| v.state == TargetState::Unused && v.code == "Target.NotInUse");
+            let not_in_use = verdict.is_some_and(|v| {
+                v.state == TargetState::Unregistered || (v.state == TargetState::Unused && v.code == "Target.NotInUse")
+            });
             let waived = not_in_use && regeneration.opened.waived.contains(&target_group.name);
             waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
         });
-        let born_before = instance.born.is_some_and(|born| born < regeneration.opened.cutoff)
-            && !regeneration.newcomers.contains_key(&instance.id);
+        // A newcomer that looks a little older than the cutoff may be younger: clocks differ.
+        let doubt = if regeneration.originals.contains(&instance.id) { Span::ZERO } else { CLOCKS };
+        let ours = regeneration.newcomers.get(&instance.id).is_some_and(|newcomer| newcomer.ours);
+        let born_before = !ours && instance.born.is_some_and(|born| doubt.after(born) < regeneration.opened.cutoff);
         let warm = instance.healthy_since.is_some_and(|since| policy.warmup.after(since) <= group.seen);
         if everywhere && (born_before || warm) {
             if instance.id == victim.id {
@@ -179,7 +202,9 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
             return no(5, format!("{} is not a failed replacement", victim.id));
         }
         Reason::Surplus if regeneration.raised == 0 => return no(4, "no surplus of ours is out".to_owned()),
-        Reason::Surplus if ours.is_none() => return no(4, format!("{} was there before us", victim.id)),
+        Reason::Surplus if ours.is_none() && victim.born.is_none_or(|born| born < regeneration.opened.cutoff) => {
+            return no(4, format!("{} was there before us", victim.id));
+        }
         Reason::Failed | Reason::Surplus => {}
     }
     if retire.decrement && regeneration.raised == 0 {

@@ -54,6 +54,9 @@ pub enum CloudError {
     Throttled { action: String },
     #[error("could not reach AWS for {action}: {message}")]
     Unreachable { action: String, message: String },
+    /// What was configured cannot work, and says why: no region, or a group that regend must not touch.
+    #[error("{0}")]
+    Unusable(String),
     #[error("{action} answered {code}: {message}")]
     Other { action: String, code: String, message: String },
 }

@@ -1,6 +1,6 @@
 //! The loop's one turn for one group: observe → decide → (veto) → intend → perform → conclude.
 
-use crate::domain::action::{Action, Answer, Hold, Outcome};
+use crate::domain::action::{Action, Answer, Hold, Outcome, Refusal};
 use crate::domain::decide::{self, Close, Decision, Me, Next};
 use crate::domain::entry::{Aws, Capacity, Conclusion, Entry, Kind, Role};
 use crate::domain::group::{Group, Instance, Lifecycle};
@@ -97,7 +97,8 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             }
             Next::Wait => Turn::Wait(look_again_at),
         };
-        if !matches!(turn, Turn::Closed(_)) {
+        // After an effect the next look says what holds it now, if anything still does.
+        if matches!(turn, Turn::Wait(_)) {
             self.note_holds(active, &holds)?;
         }
         active.closely = holds.iter().any(|hold| matches!(hold, Hold::InstanceRefresh { .. }));
@@ -122,6 +123,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
 
     /// The intent is durable, then exactly one call is made, then its outcome is recorded.
     async fn effect(&mut self, active: &mut Active, group: &Group, action: Action) -> Result<(), Stop> {
+        let repeats = active.regeneration.intent.is_some();
         let intent = match &active.regeneration.intent {
             // The repeat of a call whose answer was lost: the intent is on disk already.
             Some(intent) => intent.id,
@@ -147,6 +149,11 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
                 let aws =
                     Aws { api: action.api().to_owned(), request_id: receipt.request, activity_id: receipt.activity };
                 Entry { aws: Some(aws), instances: receipt.instances, code, error, ..about(Conclusion::Done) }
+            }
+            // That the repeat was turned away says nothing of what the first call did.
+            Answer::Refused(Refusal { code, message, request, kind }) if repeats && !kind.speaks_of_the_launch() => {
+                let aws = Aws { api: action.api().to_owned(), request_id: request, activity_id: None };
+                Entry { aws: Some(aws), code: Some(code), error: Some(message), ..about(Conclusion::Unknown) }
             }
             Answer::Refused(refusal) => about(Conclusion::Refused).refused(intent, &action, refusal),
             Answer::Unknown { error } => Entry { error: Some(error), ..about(Conclusion::Unknown) },

@@ -1,12 +1,14 @@
 //! `regend check`: configuration, credentials, permissions and each group's readiness; changes nothing.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 
-use crate::domain::plan::{Pace, left_words};
+use crate::domain::plan::left_words;
 use crate::shell::config::ConfigError;
+use crate::shell::journal::JournalError;
 use crate::shell::journal::lock::StateLock;
 use crate::shell::journal::sqlite::Sqlite;
-use crate::shell::journal::JournalError;
 
 use super::select::{connect, list, select};
 use super::{Failure, Global, exit, plan};
@@ -71,7 +73,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     if chosen.is_empty() {
         note("no group matches a [[groups]] rule: nothing would be regenerated");
     }
-    for (group, plan, ruled) in plan::look(&mut aws, &chosen, &|_| None::<Pace>).await? {
+    for (group, plan, ruled) in plan::look(&mut aws, &chosen, &BTreeMap::new()).await? {
         let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
         match plan.obstacles.first() {
             None => good(&format!("group {name}: {} to replace", plan.replace.len())),
@@ -81,7 +83,9 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
             }
         }
         plan.notes.iter().for_each(|text| note(&format!("group {name}: {text}")));
-        plan.left.iter().for_each(|left| note(&format!("group {name}: {} is left alone, {}", left.instance, left_words(left.why))));
+        plan.left
+            .iter()
+            .for_each(|left| note(&format!("group {name}: {} is left alone, {}", left.instance, left_words(left.why))));
         if !ruled {
             note(&format!("group {name}: no [[groups]] rule matches it, so the daemon leaves it alone"));
         }

@@ -68,7 +68,10 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     mark(&mut fleet, Kind::DaemonStopped)?;
     for active in fleet.active() {
         let regeneration = &active.regeneration;
-        say(&format!("regeneration {} of {} stays open: the next start resumes it", regeneration.id, regeneration.group));
+        say(&format!(
+            "regeneration {} of {} stays open: the next start resumes it",
+            regeneration.id, regeneration.group
+        ));
     }
     Ok(exit::DONE)
 }
@@ -96,7 +99,9 @@ impl Scheduler<'_> {
             // What could not be listed this time is still there.
             let known: BTreeSet<_> = groups.iter().map(|c| c.key.clone()).collect();
             let unseen = |key: &GroupKey| listing.failed.contains_key(&(key.account.clone(), key.region.clone()));
-            groups.extend(std::mem::take(&mut self.groups).into_iter().filter(|c| unseen(&c.key) && !known.contains(&c.key)));
+            groups.extend(
+                std::mem::take(&mut self.groups).into_iter().filter(|c| unseen(&c.key) && !known.contains(&c.key)),
+            );
             self.groups = groups;
         }
         let mut wake = self.list_at;
@@ -155,7 +160,14 @@ impl Scheduler<'_> {
 }
 
 fn mark(fleet: &mut Daemon, kind: Kind) -> Result<(), Failure> {
-    let entry = Entry { v: VERSION, kind, t: fleet.clock.now(), actor: actor(), config: fleet.config.clone(), ..Entry::default() };
+    let entry = Entry {
+        v: VERSION,
+        kind,
+        t: fleet.clock.now(),
+        actor: actor(),
+        config: fleet.config.clone(),
+        ..Entry::default()
+    };
     let entry = fleet.journal.append(entry)?;
     say(&tell::sentence(&entry));
     Ok(())
@@ -187,7 +199,9 @@ fn log(event: &Event<'_>) {
         Event::Resumed(regeneration) => {
             say(&format!("{}: resuming regeneration {}", regeneration.group, regeneration.id));
         }
-        Event::Blind(key, error, again) => say(&format!("{key}: cannot be looked at, trying again at {again}: {error}")),
+        Event::Blind(key, error, again) => {
+            say(&format!("{key}: cannot be looked at, trying again at {again}: {error}"))
+        }
         Event::Ended(key, Ended::Skipped(skipped)) => say(&format!("{key}: skipped: {skipped}")),
         Event::Ended(key, Ended::Unreachable(error)) => say(&format!("{key}: not opened: {error}")),
         Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: it no longer exists")),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::shell::config::{Config, ConfigError};
 use crate::shell::journal::JournalError;
@@ -76,6 +76,7 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the program")]
 enum Command {
     /// Run the scheduler: each group by its own schedule, until told to stop
     #[cfg(feature = "aws")]
@@ -113,8 +114,8 @@ enum Generate {
 }
 
 /// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only the commands that talk to AWS print this way"))]
+#[cfg(feature = "aws")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     Text,
     Json,
@@ -202,7 +203,7 @@ fn manual(mut command: clap::Command, out: &mut dyn std::io::Write) -> std::io::
         }
         options(&sub, out)?;
         for nested in nested {
-            writeln!(out, ".SS {}", nested.get_bin_name().unwrap_or(nested.get_name()))?;
+            writeln!(out, ".SS {}", nested.get_bin_name().unwrap_or_else(|| nested.get_name()))?;
             if let Some(about) = nested.get_about() {
                 writeln!(out, "{about}.")?;
             }
@@ -318,7 +319,6 @@ fn actor() -> String {
 
 /// The first SIGINT or SIGTERM asks the loop to stop after the call in flight; what is open stays resumable. A second
 /// one ends the program at once.
-#[cfg(feature = "aws")]
 fn stop_on_signals(clock: &crate::shell::clock::Wall) {
     use tokio::signal::unix::{SignalKind, signal};
     let clock = clock.clone();

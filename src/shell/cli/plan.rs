@@ -1,15 +1,18 @@
 //! `regend plan`: what a run would do, why, in which order, how many at once, and for how long.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use clap::Args;
 
-use crate::domain::group::Group;
+use crate::domain::group::{Group, GroupKey};
 use crate::domain::plan::{self, Pace, Plan, left_words};
 use crate::domain::span::Span;
 use crate::shell::aws::Aws;
 use crate::shell::clock::{Clock, Wall};
 use crate::shell::cloud::{Ask, Cloud};
+use crate::shell::journal::sqlite::Sqlite;
 
 use super::select::{Chosen, connect, list, select, unreachable};
 use super::{Failure, Global, Output, exit};
@@ -35,7 +38,7 @@ pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure
         return Ok(exit::HELD);
     }
     let state_dir = global.state_dir(&config);
-    let plans = look(&mut aws, &chosen, &paces(&state_dir)).await?;
+    let plans = look(&mut aws, &chosen, &paces(&state_dir, &chosen)).await?;
     let mut out = std::io::stdout().lock();
     let mut held = false;
     for (_, plan, ruled) in &plans {
@@ -56,7 +59,7 @@ pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure
 pub(super) async fn look(
     aws: &mut Aws,
     chosen: &[Chosen],
-    pace: &dyn Fn(&Chosen) -> Option<Pace>,
+    paces: &BTreeMap<GroupKey, Pace>,
 ) -> Result<Vec<(Group, Plan, bool)>, Failure> {
     let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: true }).collect();
     let mut sweep = aws.look(&asks).await;
@@ -65,7 +68,7 @@ pub(super) async fn look(
     for one in chosen {
         match sweep.remove(&one.key) {
             Some(Ok(group)) => {
-                let pace = pace(one).unwrap_or_else(|| Pace::assumed(&one.policy));
+                let pace = paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
                 let plan = plan::plan(now, &group, &one.policy, pace);
                 plans.push((group, plan, one.ruled));
             }
@@ -83,13 +86,19 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
         plan.group.name, plan.group.account, plan.group.region, plan.desired, plan.min, plan.max
     );
     let mut line = |indent: &str, said: String| text.push_str(&format!("{indent}{said}\n"));
-    let based = if plan.pace.measured { "as measured in this group before" } else { "assumed: nothing of this group is in the journal yet" };
+    let based = if plan.pace.measured {
+        "as measured in this group before"
+    } else {
+        "assumed: nothing of this group is in the journal yet"
+    };
     match plan.replace.len() {
         0 => line("  ", "nothing to replace".to_owned()),
         n => line("  ", format!("replace {n}, {} at a time, in about {} ({based})", plan.abreast, plan.estimate)),
     }
     for (n, planned) in plan.replace.iter().enumerate().take(LISTED_MAX) {
-        let age = planned.age_s.map_or_else(|| "unknown".to_owned(), |s| rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
+        let age = planned
+            .age_s
+            .map_or_else(|| "unknown".to_owned(), |s| rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
         let sick = if planned.serving { "" } else { "  not serving" };
         let image = planned.image.as_deref().unwrap_or("image unknown");
         line("  ", format!("{:>3}  {}  {}  age {age}  {image}{sick}", n + 1, planned.instance, planned.zone));
@@ -127,7 +136,8 @@ pub(super) fn rough(span: Span) -> String {
 }
 
 /// How long things took in each group before, by its journal; nothing where there is none.
-pub(super) fn paces(state_dir: &std::path::Path) -> impl Fn(&Chosen) -> Option<Pace> + use<> {
-    let journal = crate::shell::journal::sqlite::Sqlite::read(state_dir).ok();
-    move |one| journal.as_ref()?.pace(&one.key).ok().flatten()
+pub(super) fn paces(state_dir: &Path, chosen: &[Chosen]) -> BTreeMap<GroupKey, Pace> {
+    // Closed again when this returns: the journal is written over another connection.
+    let Ok(journal) = Sqlite::read(state_dir) else { return BTreeMap::new() };
+    chosen.iter().filter_map(|one| Some((one.key.clone(), journal.pace(&one.key).ok()??))).collect()
 }

@@ -66,7 +66,9 @@ struct Result_ {
 pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
     let config = global.config()?;
     if args.all && config.groups.is_empty() {
-        return Err(Failure::usage("--all means every group that a [[groups]] rule matches, and the configuration has none"));
+        return Err(Failure::usage(
+            "--all means every group that a [[groups]] rule matches, and the configuration has none",
+        ));
     }
     let mut aws = connect(&config).await?;
     let listing = list(&mut aws).await?;
@@ -76,7 +78,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         return Ok(exit::HELD);
     }
     let state_dir = global.state_dir(&config);
-    let paces = plan::paces(&state_dir);
+    let paces = plan::paces(&state_dir, &chosen);
     if args.dry_run {
         let plans = plan::look(&mut aws, &chosen, &paces).await?;
         plans.iter().for_each(|(_, plan, ruled)| print!("{}", plan::describe(plan, *ruled)));
@@ -104,7 +106,9 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         fleet.resume(named, &mut tell)?;
     }
     for entries in fleet.journal.unfinished()? {
-        let Some(other) = Regeneration::recover(&entries).map_err(crate::shell::reconcile::Stop::from)? else { continue };
+        let Some(other) = Regeneration::recover(&entries).map_err(crate::shell::reconcile::Stop::from)? else {
+            continue;
+        };
         if !named(&other.group) {
             show.line(&format!(
                 "regeneration {} of {} is unfinished too: `regend run {}` goes on with it",

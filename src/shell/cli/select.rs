@@ -71,7 +71,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 fn unknown_group(name: &str, listing: &Listing) -> String {
     let places: Vec<_> = listing.reached.iter().map(|(account, region)| format!("{account}/{region}")).collect();
-    let mut near: Vec<_> = listing.groups.keys().map(|key| (strsim::damerau_levenshtein(name, &key.name), &key.name)).collect();
+    let mut near: Vec<_> =
+        listing.groups.keys().map(|key| (strsim::damerau_levenshtein(name, &key.name), &key.name)).collect();
     near.sort();
     near.dedup();
     let near: Vec<_> = near

@@ -85,14 +85,16 @@ impl Show {
         let key = &regeneration.group;
         let now = group.seen;
         let serving = decide::serving(now, group, regeneration);
-        let total = regeneration.replaced() + decide::agenda(now, group, regeneration).due.len()
+        let total = regeneration.replaced()
+            + decide::agenda(now, group, regeneration).due.len()
             + regeneration.draining().filter(|(id, _)| regeneration.originals.contains(*id)).count();
         let replaced = regeneration.replaced();
         let waits: Vec<_> = holds.iter().map(ToString::to_string).collect();
         let says = format!("{serving} of {} serve; {}", regeneration.wanted(), brief(&waits));
         if let Some(live) = &self.live {
             let bar = self.bars.entry(key.clone()).or_insert_with(|| {
-                let style = ProgressStyle::with_template("{prefix:.bold} {bar:20} {pos}/{len} replaced  {elapsed}  {wide_msg}");
+                let style =
+                    ProgressStyle::with_template("{prefix:.bold} {bar:20} {pos}/{len} replaced  {elapsed}  {wide_msg}");
                 let bar = ProgressBar::new(0).with_prefix(key.name.clone());
                 let bar = live.add(style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style)));
                 bar.enable_steady_tick(std::time::Duration::from_millis(500));

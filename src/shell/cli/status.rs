@@ -176,7 +176,7 @@ fn table(lines: &[Line]) -> String {
         return "no group matches a [[groups]] rule of the configuration".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["GROUP", "ACCOUNT", "REGION", "HEALTHY", "OLDEST", "STATE", "LAST", "NEXT"]);
     for line in lines {
         let age = line.oldest_age_s.map(|s| rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));

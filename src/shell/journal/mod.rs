@@ -5,6 +5,17 @@ use uuid::Uuid;
 use crate::domain::entry::Entry;
 use crate::domain::span::Time;
 
+#[cfg(feature = "daemon")]
+mod dir;
+#[cfg(feature = "daemon")]
+pub mod history;
+#[cfg(feature = "daemon")]
+pub mod lock;
+#[cfg(feature = "daemon")]
+pub mod query;
+#[cfg(feature = "daemon")]
+pub mod sqlite;
+
 /// Where entries go. Append-only.
 pub trait Journal {
     /// Stamps the entry (id, time of recording, writer, boot, sequence, software) and writes it. When this returns, the

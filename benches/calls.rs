@@ -1,0 +1,110 @@
+//! What a regeneration costs over the simulator: calls to AWS, and time against the best that is possible.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use regend::domain::entry::Trigger;
+use regend::domain::group::GroupKey;
+use regend::domain::plan::Opener;
+use regend::domain::policy::{Policy, Share};
+use regend::domain::span::Span;
+use regend::shell::fleet::{Limits, Wish};
+use regend::shell::rehearsal::{Rehearsal, Step};
+use regend::sim::group::Shape;
+use regend::sim::nature::Nature;
+use regend::sim::world::World;
+
+const MUTATING: [&str; 6] = [
+    "LaunchInstances",
+    "TerminateInstanceInAutoScalingGroup",
+    "SetDesiredCapacity",
+    "UpdateAutoScalingGroup",
+    "CreateOrUpdateTags",
+    "DeleteTags",
+];
+
+fn main() {
+    println!("One target group, poll 15 s, health 15–30 s, warmup 30 s, drain 120 s; boot as given.");
+    println!(
+        "{:>4} {:>5} {:>7} | {:>6} {:>7} {:>8} | {:>6} {:>5} {:>4} {:>4} | {:>9} {:>9} {:>5}",
+        "N",
+        "surge",
+        "boot s",
+        "looks",
+        "health",
+        "describe",
+        "launch",
+        "retire",
+        "tags",
+        "max",
+        "wall",
+        "bound",
+        "ratio"
+    );
+    for boot in [(60, 60), (60, 120)] {
+        for size in [4, 20, 100] {
+            for surge in [Share::Count(1), Share::Percent(10), Share::Percent(25)] {
+                row(size, surge, boot);
+            }
+        }
+    }
+}
+
+fn row(size: u32, surge: Share, boot: (u32, u32)) {
+    let nature = Nature { boot, health: (15, 30), drain: 120, ..Nature::default() };
+    let shape =
+        Shape { min: size, max: size, desired: size, zones: 3, target_groups: vec![true], age: Span::hours(24) };
+    let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
+    let mut world = World::new(u64::from(size) * 7 + u64::from(boot.1));
+    world.add(key.clone(), &shape, nature);
+    let start = world.now();
+    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
+    let mut rehearsal = Rehearsal::new(world, limits);
+    let policy = Policy { max_surge: surge, window: Span::hours(48), ..Policy::default() };
+    let opener = Opener {
+        actor: "user:bench".into(),
+        trigger: Trigger::Manual,
+        reason: None,
+        daemon: rehearsal.writer().to_owned(),
+        window_ends: policy.window.after(start),
+        firing: None,
+    };
+    let (abreast, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
+    rehearsal.fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
+    while matches!(rehearsal.step(None, &mut |_| {}), Ok(Step::Done)) {}
+    let world = rehearsal.world.borrow();
+    let wall = (world.now() - start).num_seconds();
+    let members = &world.group(&key).expect("the group is still there").members;
+    assert_eq!(members.len(), size as usize, "the group has its size again");
+    assert!(members.iter().all(|i| i.born >= start), "everything is replaced");
+    let launches = members.iter().filter_map(|i| Some((i.first_served? - i.born).num_seconds() + warmup));
+    let bound = makespan(launches, abreast) + 120 + 10;
+    let counts: &BTreeMap<&str, u64> = &world.history.counts;
+    let of = |api: &str| counts.get(api).copied().unwrap_or(0);
+    let [launch, retire, desired, max, tag, untag] = MUTATING.map(of);
+    println!(
+        "{size:>4} {:>5} {:>7} | {:>6} {:>7} {:>8} | {:>6} {retire:>5} {:>4} {max:>4} | {:>9} {:>9} {:>5.2}",
+        surge.to_string(),
+        if boot.0 == boot.1 { boot.0.to_string() } else { format!("{}–{}", boot.0, boot.1) },
+        of("DescribeAutoScalingGroups"),
+        of("DescribeTargetHealth"),
+        of("DescribeInstances"),
+        launch + desired,
+        tag + untag,
+        Span::seconds(wall as u32).to_string(),
+        Span::seconds(bound as u32).to_string(),
+        wall as f64 / bound as f64,
+    );
+}
+
+/// How long so many hands need for these jobs in this order, if none ever waits: what no controller can beat.
+fn makespan(jobs: impl Iterator<Item = i64>, hands: u32) -> i64 {
+    let mut free: BinaryHeap<Reverse<i64>> = (0..hands).map(|_| Reverse(0)).collect();
+    let mut end = 0;
+    for job in jobs {
+        let Some(Reverse(at)) = free.pop() else { return 0 };
+        end = end.max(at + job);
+        free.push(Reverse(at + job));
+    }
+    end
+}

@@ -1,0 +1,353 @@
+//! Looking: what AWS says of groups, their instances and their targets, as the domain sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, MixedInstancesPolicy};
+use tokio::join;
+
+use super::Place;
+use super::births::{self, Births};
+use super::call::{NOT_OFFERED, all, read};
+use super::health::{self, Verdict, Verdicts};
+use crate::domain::group::{
+    Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Template,
+    Zone,
+};
+use crate::domain::lease;
+use crate::domain::span::Time;
+use crate::shell::cloud::{Ask, CloudError, Sweep};
+
+const DESCRIBE_GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
+const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
+
+/// The most groups that one call answers with.
+const PAGE: i32 = 100;
+/// AWS takes 50 names, and as many as `MaxRecords` where that is given; should it ever say otherwise, 50 it is.
+const NAMES: usize = PAGE as usize;
+const NAMES_FEWER: usize = 50;
+/// Ten thousand groups in one region: a listing that does not end by then is a loop.
+const PAGES_MAX: u32 = 100;
+
+const REFRESHES_AT_ONCE: usize = 4;
+
+/// What one place has taught us.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) births: Births,
+    /// The endpoint does not offer `DescribeInstanceRefreshes`: nobody refreshes instances there.
+    no_refreshes: bool,
+    /// The endpoint does not offer `LaunchInstances`.
+    pub(super) no_launches: bool,
+    fewer_names: bool,
+}
+
+/// One look at the groups asked for. Those that are not in the result do not exist.
+pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
+    // Before the first call: an effect that was known by now is in the picture.
+    let seen = Time::from(std::time::SystemTime::now());
+    let names: BTreeSet<&str> = asks.iter().map(|ask| ask.key.name.as_str()).collect();
+    let mut sweep = Sweep::new();
+    let mut groups = Vec::new();
+    for (chunk, found) in described(place, names.iter().copied().collect()).await {
+        match found {
+            Ok(found) => groups.extend(found.into_iter().filter(|group| names.contains(name(group)))),
+            Err(error) => sweep.extend(chunk.into_iter().map(|name| (place.key(name), Err(error.clone())))),
+        }
+    }
+    let there = |ask: &&&Ask| ask.closely && groups.iter().any(|group| name(group) == ask.key.name);
+    let closely: BTreeSet<&str> = asks.iter().filter(there).map(|ask| ask.key.name.as_str()).collect();
+    let arns: BTreeSet<String> = groups.iter().flat_map(target_groups).collect();
+    let ids: BTreeSet<&str> = groups.iter().flat_map(members).filter_map(Member::instance_id).collect();
+    let (verdicts, births, refreshes) =
+        join!(health::verdicts(place, arns), births::learn(place, &ids), refreshes(place, closely));
+    let memory = place.memory();
+    let seen = Seen {
+        place,
+        at: seen,
+        verdicts,
+        births: &memory.births,
+        unborn: births.err(),
+        no_launches: memory.no_launches,
+    };
+    for group in &groups {
+        let refresh = refreshes.get(name(group)).cloned().unwrap_or(Ok(None));
+        let looked = refresh.and_then(|refresh| Ok(Group { refresh, ..seen.group(group)? }));
+        sweep.insert(place.key(name(group)), looked);
+    }
+    sweep
+}
+
+/// Every group's name and tags.
+pub(super) async fn list(place: &Place) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
+    let mut listed = BTreeMap::new();
+    let mut token: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let call = || {
+            let page = place.autoscaling.describe_auto_scaling_groups().max_records(PAGE).include_instances(false);
+            page.set_next_token(token.clone()).send()
+        };
+        let page = read(place, DESCRIBE_GROUPS, call).await?;
+        listed.extend(page.auto_scaling_groups().iter().map(|group| (place.key(name(group)), tags(group))));
+        match page.next_token {
+            Some(next) => token = Some(next),
+            None => return Ok(listed),
+        }
+    }
+    Err(incomplete(format!("more than {PAGES_MAX} pages of groups")))
+}
+
+/// Tries each reading API that can be tried here.
+pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudError>)> {
+    let first = || place.autoscaling.describe_auto_scaling_groups().max_records(PAGE).send();
+    let groups = read(place, DESCRIBE_GROUPS, first).await.map(|page| page.auto_scaling_groups.unwrap_or_default());
+    let found = groups.as_deref().unwrap_or_default();
+    let mut probes = Vec::new();
+    if let Some(group) = found.first() {
+        probes.push((DESCRIBE_REFRESHES, refresh(place, name(group)).await.map(drop)));
+    }
+    probes.push(births::probe(place).await);
+    if let Some(arn) = found.iter().flat_map(target_groups).next() {
+        probes.push(health::probe(place, &arn).await);
+    }
+    probes.insert(0, (DESCRIBE_GROUPS, groups.map(drop)));
+    probes
+}
+
+/// The groups of these names, by the chunks in which they were asked for.
+async fn described<'a>(
+    place: &Place,
+    mut names: Vec<&'a str>,
+) -> Vec<(Vec<&'a str>, Result<Vec<AutoScalingGroup>, CloudError>)> {
+    let mut chunks = Vec::new();
+    while !names.is_empty() {
+        let size = if place.memory().fewer_names { NAMES_FEWER } else { NAMES };
+        let chunk: Vec<_> = names.drain(..size.min(names.len())).collect();
+        let call = || {
+            let wanted = chunk.iter().map(|&name| name.to_owned()).collect();
+            place
+                .autoscaling
+                .describe_auto_scaling_groups()
+                .set_auto_scaling_group_names(Some(wanted))
+                .max_records(PAGE)
+                .send()
+        };
+        match read(place, DESCRIBE_GROUPS, call).await {
+            Err(CloudError::Other { message, .. }) if chunk.len() > NAMES_FEWER && message.contains("limited to") => {
+                place.memory().fewer_names = true;
+                names.extend(chunk);
+            }
+            // No more groups than names, and no more names than a page holds: there is no second page.
+            page => chunks.push((chunk, page.map(|page| page.auto_scaling_groups.unwrap_or_default()))),
+        }
+    }
+    chunks
+}
+
+/// The instance refresh that somebody runs in each of these groups.
+async fn refreshes<'a>(
+    place: &Place,
+    names: BTreeSet<&'a str>,
+) -> BTreeMap<&'a str, Result<Option<String>, CloudError>> {
+    let found = all(REFRESHES_AT_ONCE, names.iter().map(|name| refresh(place, name))).await;
+    names.into_iter().zip(found).collect()
+}
+
+async fn refresh(place: &Place, group: &str) -> Result<Option<String>, CloudError> {
+    if place.memory().no_refreshes {
+        return Ok(None);
+    }
+    // Only one can be under way, and the latest come first.
+    let call = || place.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).max_records(10).send();
+    match read(place, DESCRIBE_REFRESHES, call).await {
+        Ok(page) => {
+            let running = ["Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"];
+            let found = page
+                .instance_refreshes
+                .unwrap_or_default()
+                .into_iter()
+                .find(|refresh| refresh.status().is_some_and(|status| running.contains(&status.as_str())));
+            Ok(found.map(|refresh| refresh.instance_refresh_id.unwrap_or_default()))
+        }
+        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED => {
+            place.memory().no_refreshes = true;
+            Ok(None)
+        }
+        // It went between the two calls.
+        Err(CloudError::Other { code, message, .. }) if code == "ValidationError" && message.contains("not found") => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a look found, to make groups of.
+struct Seen<'a> {
+    place: &'a Place,
+    at: Time,
+    verdicts: Verdicts,
+    births: &'a Births,
+    /// Why EC2 could not be asked.
+    unborn: Option<CloudError>,
+    no_launches: bool,
+}
+
+impl Seen<'_> {
+    fn group(&self, group: &AutoScalingGroup) -> Result<Group, CloudError> {
+        if is_weighted(group) {
+            return Err(CloudError::Unusable(format!(
+                "group {} counts its capacity in weights, vCPUs or memory, and regend counts instances: \
+                 no [[groups]] rule should match it",
+                name(group)
+            )));
+        }
+        let size = |value: Option<i32>, what| {
+            let size = value.and_then(|size| u32::try_from(size).ok());
+            size.ok_or_else(|| incomplete(format!("group {} has no {what}", name(group))))
+        };
+        let arns = target_groups(group);
+        let verdicts = arns.iter().map(|arn| self.verdict(arn)).collect::<Result<Vec<_>, _>>()?;
+        let instances = members(group).map(|member| self.instance(member, &verdicts)).collect::<Result<_, _>>()?;
+        let tags = tags(group);
+        let suspended = group.suspended_processes().iter().map(|suspended| Suspension {
+            process: suspended.process_name().unwrap_or_default().to_owned(),
+            reason: suspended.suspension_reason().unwrap_or_default().to_owned(),
+        });
+        let target_group = |arn: String| TargetGroup { name: health::name(&arn).to_owned(), arn };
+        Ok(Group {
+            key: self.place.key(name(group)),
+            seen: self.at,
+            min: size(group.min_size(), "min size")?,
+            max: size(group.max_size(), "max size")?,
+            desired: size(group.desired_capacity(), "desired capacity")?,
+            zones: group.availability_zones().iter().map(Zone::new).collect(),
+            instances,
+            target_groups: arns.into_iter().map(target_group).collect(),
+            suspended: suspended.collect(),
+            deleting: group.status().is_some(),
+            warm_pool: group.warm_pool_configuration().is_some(),
+            no_direct_launch: self.no_direct_launch(group).map(str::to_owned),
+            lease: tags.get(lease::TAG).cloned(),
+            refresh: None,
+            tags,
+        })
+    }
+
+    fn verdict(&self, arn: &str) -> Result<&Verdict, CloudError> {
+        match self.verdicts.get(arn) {
+            Some(verdict) => verdict.as_ref().map_err(Clone::clone),
+            None => Err(incomplete(format!("target group {} was not asked", health::name(arn)))),
+        }
+    }
+
+    fn instance(&self, member: &Member, verdicts: &[&Verdict]) -> Result<Instance, CloudError> {
+        let missing = |what| incomplete(format!("an instance without {what}"));
+        let id = member.instance_id().ok_or_else(|| missing("an id"))?;
+        let birth = self.births.get(id);
+        if let (None, Some(error)) = (birth, &self.unborn) {
+            return Err(error.clone());
+        }
+        Ok(Instance {
+            id: InstanceId::new(id),
+            zone: Zone::new(member.availability_zone().ok_or_else(|| missing("a zone"))?),
+            lifecycle: lifecycle(member.lifecycle_state().map_or("", |state| state.as_str()))
+                .unwrap_or(Lifecycle::Unknown),
+            healthy: member.health_status().is_some_and(|status| status.eq_ignore_ascii_case("healthy")),
+            protected: member.protected_from_scale_in().unwrap_or_default(),
+            born: birth.and_then(|birth| birth.born),
+            image: birth.and_then(|birth| birth.image.clone()),
+            template: member.launch_template().map(|template| Template {
+                id: template.launch_template_id().or(template.launch_template_name()).unwrap_or_default().to_owned(),
+                version: template.version().unwrap_or_default().to_owned(),
+            }),
+            targets: verdicts.iter().map(|verdict| verdict.get(id).cloned().unwrap_or(UNREGISTERED)).collect(),
+            healthy_since: None,
+        })
+    }
+
+    /// Why `LaunchInstances` cannot be used.
+    fn no_direct_launch(&self, group: &AutoScalingGroup) -> Option<&'static str> {
+        if self.no_launches {
+            Some("this endpoint does not offer it")
+        } else if group.launch_configuration_name().is_some() {
+            Some("the group uses a launch configuration")
+        } else if group.warm_pool_configuration().is_some() {
+            Some("the group has a warm pool")
+        } else if group.mixed_instances_policy().is_some_and(mixes) {
+            Some("the group mixes On-Demand and Spot")
+        } else {
+            None
+        }
+    }
+}
+
+const UNREGISTERED: TargetHealth =
+    TargetHealth { state: TargetState::Unregistered, code: String::new(), shifted: false };
+
+/// Folds AWS's lifecycle states to what a decision needs; nothing for a member of a warm pool, which is not one of the
+/// group's.
+pub fn lifecycle(state: &str) -> Option<Lifecycle> {
+    let (state, phase) = state.split_once(':').unwrap_or((state, ""));
+    Some(match state {
+        "Warmed" => return None,
+        "Pending" => Lifecycle::Pending,
+        "InService" => Lifecycle::InService,
+        "Terminating" if phase == "Retained" => Lifecycle::Retained,
+        "Terminating" | "Terminated" => Lifecycle::Terminating,
+        "EnteringStandby" | "Standby" => Lifecycle::Standby,
+        "Detaching" | "Detached" => Lifecycle::Detaching,
+        "ReplacingRootVolume" | "RootVolumeReplaced" => Lifecycle::ReplacingRootVolume,
+        _ => Lifecycle::Unknown,
+    })
+}
+
+fn name(group: &AutoScalingGroup) -> &str {
+    group.auto_scaling_group_name().unwrap_or_default()
+}
+
+/// The instances that are the group's, and not its warm pool's.
+fn members(group: &AutoScalingGroup) -> impl Iterator<Item = &Member> {
+    let warmed = |member: &&Member| member.lifecycle_state().is_some_and(|state| lifecycle(state.as_str()).is_none());
+    group.instances().iter().filter(move |member| !warmed(member))
+}
+
+/// Attached in the old way or in the new one; AWS shows most of them in both.
+fn target_groups(group: &AutoScalingGroup) -> Vec<String> {
+    let sources = group.traffic_sources().iter();
+    let new = sources.filter(|s| s.r#type().is_none_or(|kind| kind == "elbv2")).filter_map(|s| s.identifier());
+    let mut arns: Vec<String> = Vec::new();
+    for arn in group.target_group_arns().iter().map(String::as_str).chain(new) {
+        if arn.contains(":elasticloadbalancing:") && !arns.iter().any(|known| known == arn) {
+            arns.push(arn.to_owned());
+        }
+    }
+    arns
+}
+
+fn tags(group: &AutoScalingGroup) -> BTreeMap<String, String> {
+    let tag = |tag: &aws_sdk_autoscaling::types::TagDescription| {
+        Some((tag.key.clone()?, tag.value.clone().unwrap_or_default()))
+    };
+    group.tags().iter().filter_map(tag).collect()
+}
+
+/// Neither all On-Demand nor all Spot.
+fn mixes(policy: &MixedInstancesPolicy) -> bool {
+    let distribution = policy.instances_distribution();
+    let base = distribution.and_then(|d| d.on_demand_base_capacity()).unwrap_or(0);
+    let above = distribution.and_then(|d| d.on_demand_percentage_above_base_capacity()).unwrap_or(100);
+    !(above == 100 || (above == 0 && base == 0))
+}
+
+/// Whether one instance may count for more than one of desired capacity.
+fn is_weighted(group: &AutoScalingGroup) -> bool {
+    let heavy = |weight: Option<&str>| weight.is_some_and(|weight| weight != "1");
+    let template = group.mixed_instances_policy().and_then(MixedInstancesPolicy::launch_template);
+    group.desired_capacity_type().is_some_and(|kind| kind != "units")
+        || members(group).any(|member| heavy(member.weighted_capacity()))
+        || template.is_some_and(|t| t.overrides().iter().any(|o| heavy(o.weighted_capacity())))
+}
+
+/// AWS left something out that its own model promises.
+fn incomplete(message: String) -> CloudError {
+    CloudError::Other { action: DESCRIBE_GROUPS.to_owned(), code: "IncompleteAnswer".to_owned(), message }
+}

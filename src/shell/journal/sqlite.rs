@@ -1,0 +1,317 @@
+//! The journal in one SQLite file: each entry a commit of its own that has reached the disk before anybody acts on it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use uuid::{ContextV7, Timestamp, Uuid};
+
+use crate::domain::entry::{Entry, VERSION};
+use crate::domain::span::Time;
+
+use super::{Journal, JournalError, dir};
+use failure::{Doing, damaged, failure, vanished};
+use file::{attach, beside, examine, identity, name, prepare};
+
+mod failure;
+mod file;
+pub mod schema;
+
+/// The file's name in the state directory.
+pub const FILE: &str = "journal.sqlite";
+
+/// A journal, open for writing or only for reading.
+#[derive(Debug)]
+pub struct Sqlite {
+    pub(super) conn: Connection,
+    path: PathBuf,
+    access: Access,
+    pen: Pen,
+    /// For names of regenerations: apart from the entries' own, because its times are the loop's, which may be simulated.
+    ids: ContextV7,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// With the file's identity: what is removed or replaced under a running program is not written to any more.
+    Write {
+        device: u64,
+        inode: u64,
+    },
+    Read,
+    /// Nobody writes, and there is nothing but the file itself: it is taken as it is, without locks.
+    Frozen,
+}
+
+/// What stamps entries.
+#[derive(Debug)]
+struct Pen {
+    writer: String,
+    boot: Uuid,
+    /// The number within this boot of the latest entry.
+    wseq: u64,
+    ids: ContextV7,
+}
+
+/// One entry as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The position in the tree.
+    pub seq: u64,
+    pub leaf: [u8; 32],
+    /// The bytes that were hashed.
+    pub body: Vec<u8>,
+}
+
+impl Journal for Sqlite {
+    fn append(&mut self, entry: Entry) -> Result<Entry, JournalError> {
+        let Access::Write { device, inode } = self.access else {
+            let message = "it was opened for reading only".to_owned();
+            return Err(JournalError::Write { path: self.name(), message });
+        };
+        if identity(&self.path) != Some((device, inode)) {
+            return Err(vanished(&self.path));
+        }
+        self.write(entry).map_err(|error| match error {
+            Unwritten::Sqlite(error) => failure(&self.path, Doing::Writing, &error),
+            Unwritten::Json(error) => JournalError::Write { path: self.name(), message: error.to_string() },
+        })
+    }
+
+    fn unfinished(&self) -> Result<Vec<Vec<Entry>>, JournalError> {
+        // One that was taken over from another host may be in here twice: what counts is the latest opening.
+        let open = "SELECT max(seq), regeneration FROM entry AS o INDEXED BY entry_opened
+            WHERE kind = 'regeneration.opened' AND NOT EXISTS (
+                SELECT 1 FROM entry AS c INDEXED BY entry_closed
+                WHERE c.kind = 'regeneration.closed' AND c.regeneration = o.regeneration AND c.seq > o.seq)
+            GROUP BY regeneration ORDER BY 1";
+        let open: Vec<(i64, [u8; 16])> = self.ask(|conn| {
+            let mut open = conn.prepare_cached(open)?;
+            open.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        })?;
+        let since = "SELECT seq, leaf, body FROM entry WHERE regeneration = ?2 AND seq >= ?1 ORDER BY seq";
+        open.into_iter().map(|opened| self.entries(since, opened)).collect()
+    }
+
+    fn writer(&self) -> &str {
+        &self.pen.writer
+    }
+
+    fn new_id(&mut self, now: Time) -> Uuid {
+        uuid(&self.ids, now)
+    }
+}
+
+impl Sqlite {
+    /// Opens the journal of a state directory for writing, and makes both where they are missing. Whoever does this
+    /// holds the [`super::lock::StateLock`].
+    ///
+    /// # Errors
+    /// The directory cannot be used, or the file is damaged, another program's, or a newer regend's.
+    pub fn open(state_dir: &Path) -> Result<Self, JournalError> {
+        Self::open_with(state_dir, schema::MIGRATIONS)
+    }
+
+    /// Opens it with other migrations than this version's: for the tests of upgrades.
+    ///
+    /// # Errors
+    /// As for [`Sqlite::open`].
+    pub fn open_with(state_dir: &Path, migrations: &[&str]) -> Result<Self, JournalError> {
+        dir::ensure(state_dir)?;
+        let path = state_dir.join(FILE);
+        let log = beside(&path, "-wal");
+        let size = |path: &Path| fs::metadata(path).map_or(0, |found| found.len());
+        if size(&path) == 0 && size(&log) > 0 {
+            // SQLite would take it for a new one, and throw the rest away.
+            let message = format!("the file is empty or gone, but {} is not", log.display());
+            return Err(JournalError::Damaged { path: path.display().to_string(), message });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opening = |error| failure(&path, Doing::Opening, &error);
+        let mut conn = Connection::open_with_flags(&path, flags).map_err(opening)?;
+        let found = examine(&conn, &path, migrations)?;
+        let writer = prepare(&mut conn, found, migrations).map_err(opening)?;
+        let (device, inode) = identity(&path).ok_or_else(|| vanished(&path))?;
+        let journal = Self::new(conn, path, Access::Write { device, inode }, writer);
+        // The end of the file proves that it can be gone on with.
+        journal.entries("SELECT seq, leaf, body FROM entry ORDER BY seq DESC LIMIT 1", [])?;
+        Ok(journal)
+    }
+
+    /// Opens the journal of a state directory for reading, also while another process writes it and for a user who may
+    /// not. Changes nothing on disk.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn read(state_dir: &Path) -> Result<Self, JournalError> {
+        let path = state_dir.join(FILE);
+        match fs::File::open(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let message =
+                    format!("no journal in {}: nothing was recorded yet, or pass --state-dir", state_dir.display());
+                return Err(JournalError::Read { path: path.display().to_string(), message });
+            }
+            Err(error) => {
+                let visible = if fs::metadata(&path).is_ok() { &path } else { state_dir };
+                return Err(dir::refuse(visible, &format!("it cannot be read: {error}")));
+            }
+        }
+        let size = |path: &Path| fs::metadata(path).ok().map(|found| found.len());
+        let (log, index) = (size(&beside(&path, "-wal")), size(&beside(&path, "-shm")));
+        let logged = log.is_some_and(|size| size > 0);
+        // Nothing is to be made or changed. Without a log the file is all there is, and nobody writes; a log without its
+        // index was copied from elsewhere, and only there is an index made.
+        let last_resort = if logged { (Access::Read, "mode=ro") } else { (Access::Frozen, "immutable=1") };
+        let shared = (Access::Read, "mode=ro&readonly_shm=1");
+        let (access, how) = if log.is_some() && index.is_some() { shared } else { last_resort };
+        let opening = |error| failure(&path, Doing::Opening, &error);
+        let (conn, access) = match attach(&path, how) {
+            Ok(conn) => (conn, access),
+            Err(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                    (attach(&path, last_resort.1).map_err(opening)?, last_resort.0)
+                }
+                _ => return Err(opening(error)),
+            },
+        };
+        let known = schema::MIGRATIONS.len();
+        let refuse = |message| Err(JournalError::Read { path: path.display().to_string(), message });
+        match examine(&conn, &path, schema::MIGRATIONS)? {
+            schema::Found::Empty => return refuse("nothing was recorded yet".to_owned()),
+            schema::Found::Journal(version) if (version as usize) < known => {
+                return refuse(format!("it has schema {version}: start this regend once to bring it to {known}"));
+            }
+            schema::Found::Journal(_) => {}
+        }
+        let writer = name(&conn).map_err(opening)?;
+        Ok(Self::new(conn, path, access, writer))
+    }
+
+    fn new(conn: Connection, path: PathBuf, access: Access, writer: String) -> Self {
+        let pen = Pen { writer, boot: Uuid::now_v7(), wseq: 0, ids: ContextV7::new() };
+        Self { conn, path, access, pen, ids: ContextV7::new() }
+    }
+
+    fn write(&mut self, entry: Entry) -> Result<Entry, Unwritten> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let latest: Option<(i64, i64)> = tx
+            .prepare_cached("SELECT seq, rt FROM entry ORDER BY seq DESC LIMIT 1")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let body = self.pen.stamp(entry, latest.map(|(_, rt)| rt)).to_bytes()?;
+        // What goes on in memory is what was stored, to the microsecond: a restart must come to the same conclusions.
+        let stored: Entry = serde_json::from_slice(&body)?;
+        schema::insert(&tx, latest.map_or(0, |(seq, _)| seq + 1), &body, &stored)?;
+        tx.commit()?;
+        self.pen.wseq += 1;
+        Ok(stored)
+    }
+
+    /// Runs a query.
+    pub(super) fn ask<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+        query(&self.conn).map_err(|error| failure(&self.path, self.doing(), &error))
+    }
+
+    /// Entries by a query for `seq, leaf, body`, each checked against its leaf.
+    pub(super) fn stored(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, JournalError> {
+        let rows: Vec<Stored> = self.ask(|conn| {
+            let mut rows = conn.prepare_cached(sql)?;
+            let stored = |row: &rusqlite::Row<'_>| {
+                Ok(Stored { seq: row.get::<_, i64>(0)?.cast_unsigned(), leaf: row.get(1)?, body: row.get(2)? })
+            };
+            rows.query_map(params, stored)?.collect()
+        })?;
+        match rows.iter().find(|row| schema::leaf(&row.body) != row.leaf) {
+            Some(row) => Err(self.damaged(&format!("entry {} does not match its leaf hash", row.seq))),
+            None => Ok(rows),
+        }
+    }
+
+    pub(super) fn entries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Entry>, JournalError> {
+        self.stored(sql, params)?.iter().map(|stored| self.parse(stored)).collect()
+    }
+
+    /// What a stored entry says.
+    ///
+    /// # Errors
+    /// It is not an entry, or one of a newer layout.
+    pub fn parse(&self, stored: &Stored) -> Result<Entry, JournalError> {
+        serde_json::from_slice(&stored.body).map_err(|error| {
+            let json: Option<serde_json::Value> = serde_json::from_slice(&stored.body).ok();
+            let layout = json.and_then(|json| u32::try_from(json.get("v")?.as_u64()?).ok());
+            match layout.filter(|found| *found > u32::from(VERSION)) {
+                Some(found) => JournalError::TooNew { path: self.name(), found, known: VERSION.into() },
+                None => self.damaged(&format!("entry {} cannot be understood: {error}", stored.seq)),
+            }
+        })
+    }
+
+    fn damaged(&self, message: &str) -> JournalError {
+        damaged(&self.path, self.doing(), message)
+    }
+
+    fn doing(&self) -> Doing {
+        match self.access {
+            Access::Write { .. } | Access::Read => Doing::Reading,
+            Access::Frozen => Doing::ReadingFrozen,
+        }
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        if matches!(self.access, Access::Write { .. }) {
+            // So that a copy of the one file is the whole journal. It is only tidiness: nothing is lost without it.
+            let _ = self.conn.busy_timeout(Duration::ZERO);
+            let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
+    }
+}
+
+impl Pen {
+    fn stamp(&self, entry: Entry, latest: Option<i64>) -> Entry {
+        let now = DateTime::<Utc>::from(SystemTime::now());
+        // A clock that is set back must not reorder the record.
+        let rt = latest.and_then(DateTime::from_timestamp_micros).map_or(now, |latest| latest.max(now));
+        Entry {
+            v: VERSION,
+            id: uuid(&self.ids, rt),
+            rt,
+            writer: self.writer.clone(),
+            boot: self.boot,
+            wseq: self.wseq + 1,
+            software: schema::software(),
+            ..entry
+        }
+    }
+}
+
+/// Why an entry was not written.
+enum Unwritten {
+    Sqlite(Error),
+    Json(serde_json::Error),
+}
+
+impl From<Error> for Unwritten {
+    fn from(error: Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<serde_json::Error> for Unwritten {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+fn uuid(context: &ContextV7, at: Time) -> Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
+    Uuid::new_v7(Timestamp::from_unix(context, seconds, at.timestamp_subsec_nanos()))
+}

@@ -1,0 +1,176 @@
+//! What the Auto Scaling API does with each call of regend's: effects, arithmetic, and the texts of its refusals.
+
+use super::group::{Launched, SimGroup};
+use super::instance::{Origin, Phase};
+use super::nature::Direct;
+use crate::domain::action::{Action, Receipt, Refusal, RefusalKind, Retire};
+use crate::domain::group::{InstanceId, Zone};
+use crate::domain::lease;
+use crate::domain::span::Time;
+
+type Result<T = Receipt> = std::result::Result<T, Refusal>;
+
+fn refused<T>(kind: RefusalKind, code: &str, message: impl Into<String>) -> Result<T> {
+    Err(Refusal { code: code.to_owned(), message: message.into(), request: None, kind })
+}
+
+fn invalid<T>(message: impl Into<String>) -> Result<T> {
+    refused(RefusalKind::Invalid, "ValidationError", message)
+}
+
+impl SimGroup {
+    /// Takes a call, and changes nothing when it refuses.
+    ///
+    /// # Errors
+    /// AWS's refusal.
+    pub fn call(&mut self, now: Time, action: &Action) -> Result {
+        let done = Ok(Receipt::default());
+        if self.deleting {
+            return refused(
+                RefusalKind::Busy,
+                "ScalingActivityInProgress",
+                "You cannot do this: the group is being deleted.",
+            );
+        }
+        match action {
+            Action::TakeLease { value, .. } => {
+                if value.len() > 256 {
+                    return invalid(
+                        "1 validation error detected: Value at 'tags.1.member.value' failed to satisfy constraint: Member must have length less than or equal to 256",
+                    );
+                }
+                self.tags.insert(lease::TAG.to_owned(), value.clone());
+                done
+            }
+            Action::ReleaseLease => {
+                self.tags.remove(lease::TAG);
+                done
+            }
+            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => self.update(now, Some(*to), None),
+            Action::Grow { to, max: max @ Some(_), .. } => self.update(now, *max, Some(*to)),
+            Action::Grow { to, max: None, .. } | Action::Shrink { to, .. } => self.set_desired(now, *to),
+            Action::Launch { count, zone, token } => self.launch_instances(now, *count, zone.as_ref(), token),
+            Action::Retire(Retire { instance, decrement, .. }) => self.terminate_instance(now, instance, *decrement),
+        }
+    }
+
+    /// `UpdateAutoScalingGroup`. A max size below desired takes desired with it: nobody is asked.
+    pub fn update(&mut self, now: Time, max: Option<u32>, desired: Option<u32>) -> Result {
+        let max = max.unwrap_or(self.max);
+        let desired = desired.unwrap_or_else(|| self.desired.min(max));
+        if desired < self.min || desired > max {
+            return invalid(format!(
+                "Desired capacity:{desired} must be between the specified min size:{} and max size:{max}",
+                self.min
+            ));
+        }
+        self.max = max;
+        self.resize(now, desired);
+        Ok(Receipt::default())
+    }
+
+    /// `SetDesiredCapacity`.
+    pub fn set_desired(&mut self, now: Time, desired: u32) -> Result {
+        let (min, max) = (self.min, self.max);
+        if desired > max {
+            return invalid(format!(
+                "New SetDesiredCapacity value {desired} is above max value {max} for the AutoScalingGroup."
+            ));
+        }
+        if desired < min {
+            return invalid(format!(
+                "New SetDesiredCapacity value {desired} is below min value {min} for the AutoScalingGroup."
+            ));
+        }
+        self.resize(now, desired);
+        Ok(Receipt::default())
+    }
+
+    pub(super) fn resize(&mut self, now: Time, desired: u32) {
+        if desired != self.desired {
+            self.tolerated = 0;
+        }
+        self.desired = desired;
+        self.notice(now);
+    }
+
+    /// `TerminateInstanceInAutoScalingGroup`: it does not ask for protection.
+    pub fn terminate_instance(&mut self, now: Time, id: &InstanceId, decrement: bool) -> Result {
+        let Some(phase) = self.members.iter().find(|i| &i.id == id).map(|i| i.phase) else {
+            return invalid(format!("Instance Id not found - No managed instance found for instance ID: {id}"));
+        };
+        if matches!(phase, Phase::Terminating { .. }) {
+            return invalid(format!("The instance {id} is already terminating."));
+        }
+        if decrement {
+            if self.desired <= self.min {
+                return invalid(format!(
+                    "Currently, desiredSize equals minSize ({}). Terminating instance without replacement will \
+                     violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or \
+                     lower group's min size.",
+                    self.min
+                ));
+            }
+            self.desired -= 1;
+        } else if phase != Phase::Standby {
+            self.tolerated = self.tolerated.saturating_sub(1);
+        }
+        self.terminate(id, now);
+        self.notice(now);
+        let activity = format!("activity-{id}");
+        Ok(Receipt { activity: Some(activity), ..Receipt::default() })
+    }
+
+    fn launch_instances(&mut self, now: Time, count: u32, zone: Option<&Zone>, token: &str) -> Result {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+        if token.is_empty() || token.len() > 64 || !token.chars().all(legal) {
+            return invalid(format!("The client token {token} is not valid."));
+        }
+        if let Some(before) = self.tokens.get(token) {
+            if before.count != count || before.zone.as_ref() != zone {
+                return refused(
+                    RefusalKind::Invalid,
+                    "IdempotentParameterMismatch",
+                    "The request uses the same client token as a previous, but non-identical request.",
+                );
+            }
+            return Ok(Receipt { instances: before.instances.clone(), ..Receipt::default() });
+        }
+        if matches!(self.nature.direct, Direct::Unavailable | Direct::Refused) || self.nature.warm_pool {
+            return refused(RefusalKind::NotOffered, "UnsupportedOperation", "LaunchInstances is not supported here.");
+        }
+        if self.suspended.contains_key("Launch") {
+            return invalid("The Launch process is suspended for the group.");
+        }
+        if zone.is_none() && self.zones.len() > 1 {
+            return invalid("One of AvailabilityZones, AvailabilityZoneIds or SubnetIds must be specified.");
+        }
+        if self.desired + count > self.max {
+            return invalid(format!(
+                "New desired capacity {} is above max value {} for the AutoScalingGroup.",
+                self.desired + count,
+                self.max
+            ));
+        }
+        let here = match zone.or_else(|| self.zones.first()) {
+            Some(zone) if self.zones.contains(zone) => zone.clone(),
+            _ => return invalid("The Availability Zone is not one of the group's."),
+        };
+        if self.dry.contains(&here) {
+            return refused(
+                RefusalKind::NoCapacity,
+                "InsufficientInstanceCapacity",
+                format!("We currently do not have sufficient m5.large capacity in {here}."),
+            );
+        }
+        let instances: Vec<_> = (0..count).map(|_| self.launch(now, here.clone(), Origin::Regend)).collect();
+        match self.nature.direct {
+            Direct::KeepsDesired => self.tolerated += count,
+            _ => self.desired += count,
+        }
+        let launched = Launched { count, zone: zone.cloned(), instances: instances.clone() };
+        self.tokens.insert(token.to_owned(), launched);
+        self.notice(now);
+        Ok(Receipt { instances, ..Receipt::default() })
+    }
+}

@@ -1,0 +1,284 @@
+//! The promises, each as a checker of what really happened: written from the design's text, not from the decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::world::{Call, Truth, World};
+use crate::domain::action::{Action, Reason, Retire};
+use crate::domain::entry::{Entry, Kind, LeftWhy, Opened};
+use crate::domain::group::{GroupKey, InstanceId};
+use crate::domain::policy::{Policy, Treatment};
+use crate::domain::span::{Span, Time};
+
+/// An instance that was launched this shortly before the cutoff, and that no look showed at the opening, may pass as
+/// fresh: clocks differ.
+const SKEW: Span = Span::minutes(5);
+
+/// What may be missing when somebody else's change slips in between a look and the call that rests on it: the one
+/// instance that the call names.
+const RACE: u32 = 1;
+
+/// A promise that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub promise: u8,
+    pub at: Time,
+    pub says: String,
+}
+
+/// Watches one group for as long as a test lasts, whatever becomes of the processes that regenerate it.
+#[derive(Debug)]
+pub struct Checker {
+    key: GroupKey,
+    checked: usize,
+    /// Calls before this one were recorded in a journal that is lost.
+    recorded_from: usize,
+    retired: BTreeSet<InstanceId>,
+    known_at: Option<Time>,
+    /// Somebody else changed desired capacity between a look and the call that rested on it: nobody could tell.
+    pub raced: bool,
+}
+
+impl Checker {
+    pub fn new(key: GroupKey) -> Self {
+        Self { key, checked: 0, recorded_from: 0, retired: BTreeSet::new(), known_at: None, raced: false }
+    }
+
+    /// The journal is gone: what was done before is in none.
+    pub fn forget(&mut self, world: &World) {
+        self.recorded_from = world.history.calls.len();
+    }
+
+    /// Looks at what was done since the last time.
+    pub fn after_step(&mut self, world: &World, entries: &[Entry]) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        let key = self.key.clone();
+        for call in world.history.calls.iter().skip(self.checked).filter(|call| call.group == key) {
+            let opening = opened(entries, &self.key);
+            match opening {
+                Some(opened) => {
+                    self.raced |= call.effect.is_some() && races(call, world, entries);
+                    self.call(call, opened, &mut broken);
+                }
+                None => {
+                    broken.push(Broken { promise: 6, at: call.at, says: format!("{}: nothing is open", call.action) })
+                }
+            }
+            self.known_at = Some(call.at);
+            if let (Action::Retire(Retire { instance, .. }), Some(_)) = (&call.action, &call.effect) {
+                self.retired.insert(instance.clone());
+            }
+        }
+        self.checked = world.history.calls.len();
+        broken
+    }
+
+    fn call(&mut self, call: &Call, opened: &Opened, broken: &mut Vec<Broken>) {
+        let mut no = |promise, says: String| {
+            broken.push(Broken { promise, at: call.at, says: format!("{}: {says}", call.action) });
+        };
+        let (seen, before, policy) = (&call.seen, &call.before, &opened.policy);
+        if self.known_at.is_some_and(|known| call.looked_at < known) {
+            no(1, format!("it rests on a look of {}, before the last effect was known", call.looked_at));
+        }
+        match &call.action {
+            Action::Retire(retire) => self.retire(retire, call, opened, &mut no),
+            Action::Launch { count, .. } => self.grow(*count, call, policy, &mut no),
+            Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
+            Action::Shrink { to, .. } => {
+                if call.effect.is_some() && before.members > *to && seen.members == before.members {
+                    no(1, format!("{} members: Auto Scaling chooses a victim", before.members));
+                }
+            }
+            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => {
+                if call.effect.is_some() && before.desired > *to && seen.desired == before.desired {
+                    no(4, format!("it takes desired capacity down from {}", before.desired));
+                }
+            }
+            Action::TakeLease { .. } | Action::ReleaseLease => {}
+        }
+        let falls = match &call.action {
+            Action::Retire(retire) => u32::from(retire.decrement),
+            Action::Shrink { from, to } => from.saturating_sub(*to),
+            _ => 0,
+        };
+        if falls > 0 && call.effect.is_some() && !self.raced && before.desired < before.wished + falls {
+            no(4, format!("desired capacity falls from {} below {}, which is wanted", before.desired, before.wished));
+        }
+    }
+
+    /// Promises 1, 2 and 4 on the termination of a named instance.
+    fn retire(&self, retire: &Retire, call: &Call, opened: &Opened, no: &mut dyn FnMut(u8, String)) {
+        let (seen, policy) = (&call.seen, &opened.policy);
+        let victim = &retire.instance;
+        let wanted = seen.wished;
+        let floor = wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted));
+        let warm = |(id, since): &(&InstanceId, &Time)| {
+            let old = seen.born.get(*id).is_some_and(|born| *born < opened.cutoff);
+            old || policy.warmup.after(**since) <= call.looked_at
+        };
+        let others = seen.serving.iter().filter(|(id, _)| *id != victim && !self.retired.contains(*id));
+        let serving = others.filter(warm).count() as u32;
+        let costs = seen.serving.contains_key(victim) || retire.why == Reason::Stale;
+        if serving < floor && costs && !self.raced {
+            no(1, format!("{serving} serve without it, and {floor} of {wanted} must"));
+        }
+        let born = call.before.born.get(victim);
+        if retire.why == Reason::Stale && born.is_some_and(|born| *born >= opened.cutoff) {
+            no(
+                2,
+                format!("it was born at {}, not before the cutoff", born.map(ToString::to_string).unwrap_or_default()),
+            );
+        }
+        if self.retired.contains(victim) {
+            no(2, "it was retired already".to_owned());
+        }
+        if retire.why == Reason::Stale && policy.protected == Treatment::Skip && seen.protected.contains(victim) {
+            no(4, "it is protected from scale-in".to_owned());
+        }
+        if policy.standby == Treatment::Skip && seen.standby.contains(victim) {
+            no(4, "it is in standby".to_owned());
+        }
+    }
+
+    /// Never more than `max_surge` above wanted.
+    fn grow(&self, by: u32, call: &Call, policy: &Policy, no: &mut dyn FnMut(u8, String)) {
+        let (seen, before) = (&call.seen, &call.before);
+        let wanted = before.wished;
+        let surge = policy.max_surge.rounded_up(wanted);
+        // Only as many as the look could show.
+        let size = before.members.min(seen.members).max(before.desired);
+        if call.effect.as_ref().is_some_and(|receipt| is_new(receipt, before))
+            && size + by > wanted + surge
+            && !self.raced
+        {
+            no(4, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
+        }
+    }
+
+    /// When nothing is open any more: the group is as it was found, and everything due is replaced or named.
+    pub fn at_end(&self, world: &World, entries: &[Entry]) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        let at = world.now();
+        let mut no = |promise, says| broken.push(Broken { promise, at, says });
+        let truth = world.truth(&self.key);
+        let explained = self.raced && truth.desired + RACE >= truth.wished;
+        if truth.desired != truth.wished && !explained {
+            no(3, format!("desired capacity is {}, and {} is wanted", truth.desired, truth.wished));
+        }
+        // Whoever scaled beyond the old max size cannot have both.
+        if truth.max != truth.wished_max && truth.wished <= truth.wished_max && !self.raced {
+            no(3, format!("max size is {}, and was {}", truth.max, truth.wished_max));
+        }
+        let tags = world.group(&self.key).map(|group| group.tags.clone()).unwrap_or_default();
+        if let Some(lease) = tags.get(crate::domain::lease::TAG) {
+            no(3, format!("the lease is still there: {lease}"));
+        }
+        self.stale(&truth, entries, &mut no);
+        broken.extend(self.record(world, entries));
+        broken
+    }
+
+    /// Promise 2: whoever was born before the cutoff is gone or named.
+    fn stale(&self, truth: &Truth, entries: &[Entry], no: &mut dyn FnMut(u8, String)) {
+        let Some(opened) = opened(entries, &self.key) else { return };
+        let closed = entries.iter().rev().find(|e| e.kind == Kind::RegenerationClosed && is_of(e, &self.key));
+        let Some(closed) = closed else {
+            no(2, "it was opened and never closed".to_owned());
+            return;
+        };
+        let left: BTreeMap<_, _> = closed.left.iter().map(|left| (&left.instance, left.why)).collect();
+        let seen_at_open: BTreeSet<_> = opened.members.iter().map(|member| &member.instance).collect();
+        // Somebody else's scale-in may still be draining: the record says that it went.
+        let lost: BTreeSet<_> =
+            entries.iter().filter(|e| e.kind == Kind::InstanceLost).filter_map(|e| e.instance.as_ref()).collect();
+        for (id, born) in truth.born.iter().filter(|(_, born)| **born < opened.cutoff) {
+            let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
+            let going = truth.terminating.contains(id) && lost.contains(id);
+            if !left.contains_key(id) && !unseen && !going {
+                no(2, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
+            }
+        }
+        for (id, why) in left {
+            let gone = !truth.born.contains_key(id);
+            let still = match why {
+                LeftWhy::Protected | LeftWhy::Standby | LeftWhy::Young | LeftWhy::NotReached => true,
+                LeftWhy::Draining | LeftWhy::Untouchable => false,
+            };
+            if gone && still && truth.at <= closed.t {
+                no(2, format!("{id} is named as left, and is gone"));
+            }
+        }
+    }
+
+    /// Promise 6: each call has its intent before it and its outcome after it, and no intent stays without one.
+    fn record(&self, world: &World, entries: &[Entry]) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        let mut no = |at, says| broken.push(Broken { promise: 6, at, says });
+        let entries: Vec<_> = entries.iter().filter(|entry| is_of(entry, &self.key)).collect();
+        let intents: Vec<_> =
+            entries.iter().filter(|e| e.action.is_some() && e.kind.as_str().ends_with(".intended")).collect();
+        let mut outcomes: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();
+        for entry in &entries {
+            if let Some(intent) = entry.intent {
+                outcomes.entry(intent).or_default().push(entry);
+            }
+        }
+        let mut used = BTreeSet::new();
+        let calls = world.history.calls.iter().skip(self.recorded_from).filter(|call| call.group == self.key);
+        for call in calls {
+            let repeats = matches!(call.action, Action::Launch { .. });
+            let of = |e: &&&&Entry| {
+                e.action.as_ref() == Some(&call.action) && e.t <= call.at && (repeats || !used.contains(&e.id))
+            };
+            let known = |e: &&&&Entry| outcomes.get(&e.id).is_some_and(|after| after.iter().any(|e| e.t >= call.at));
+            match intents.iter().filter(of).find(known).or_else(|| intents.iter().find(of)) {
+                None => no(call.at, format!("{} has no intent in the journal", call.action)),
+                Some(intent) => {
+                    used.insert(intent.id);
+                    if !known(&&intent) {
+                        no(call.at, format!("{} has no outcome in the journal", call.action));
+                    }
+                }
+            }
+        }
+        for intent in intents {
+            let known = |e: &&Entry| !e.kind.as_str().ends_with(".unknown");
+            let count = outcomes.get(&intent.id).map_or(0, |after| after.iter().copied().filter(known).count());
+            if count != 1 {
+                no(intent.t, format!("{} {} has {count} outcomes", intent.kind, intent.id));
+            }
+        }
+        broken
+    }
+}
+
+/// Whether somebody else changed the group's numbers between the look that the call rests on, or the one that its intent
+/// rests on, and the call.
+fn races(call: &Call, world: &World, entries: &[Entry]) -> bool {
+    let intent = entries.iter().rev().find(|e| e.t <= call.at && e.action.as_ref() == Some(&call.action));
+    let from = intent.map_or(call.seen.at, |intent| intent.t.min(call.seen.at));
+    world.history.touches.iter().any(|(at, key)| *key == call.group && (from..=call.at).contains(at))
+}
+
+/// Whether a launch brought anything that was not there already: a repeated token brings nothing.
+fn is_new(receipt: &crate::domain::action::Receipt, before: &Truth) -> bool {
+    receipt.instances.iter().all(|id| !before.born.contains_key(id))
+}
+
+fn is_of(entry: &Entry, key: &GroupKey) -> bool {
+    entry.group.as_deref() == Some(&key.name)
+        && entry.region.as_deref() == Some(&key.region)
+        && entry.account.as_deref() == Some(&key.account)
+}
+
+/// What the group's latest regeneration started from.
+fn opened<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<&'a Opened> {
+    entries.iter().rev().find(|e| is_of(e, key) && e.opened.is_some()).and_then(|e| e.opened.as_deref())
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "promise {} is broken at {}: {}", self.promise, self.at.format("%H:%M:%S"), self.says)
+    }
+}

@@ -1,0 +1,7 @@
+//! The core's tests: pure, in virtual time, without features.
+
+mod calendar;
+mod policy;
+mod promises;
+mod scene;
+mod seeds;

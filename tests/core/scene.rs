@@ -1,0 +1,287 @@
+//! One simulated group with regend at work on it, and the checkers watching: what scenarios and seeds are played on.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use regend::domain::action::{Action, Outcome};
+use regend::domain::entry::{Entry, Kind, Trigger};
+use regend::domain::group::GroupKey;
+use regend::domain::plan::Opener;
+use regend::domain::policy::{Policy, Share};
+use regend::domain::span::{Span, Time};
+use regend::shell::fleet::{Ended, Event as Told, Limits, Wish};
+use regend::shell::rehearsal::{Rehearsal, Step};
+use regend::sim::checkers::{Broken, Checker};
+use regend::sim::event::Event;
+use regend::sim::group::Shape;
+use regend::sim::nature::Nature;
+use regend::sim::world::{Moment, World};
+
+/// Far more than any scenario needs; reaching it means that nothing comes to an end.
+const STEPS_MAX: u32 = 20_000;
+
+pub(crate) struct Scene {
+    pub(crate) rehearsal: Rehearsal,
+    pub(crate) key: GroupKey,
+    pub(crate) policy: Policy,
+    pub(crate) start: Time,
+    pub(crate) checker: Checker,
+    pub(crate) broken: Vec<Broken>,
+    /// What was shown last, so that waiting is not told again and again.
+    pub(crate) trace: Trace,
+}
+
+/// What happened, in words, in order.
+#[derive(Default)]
+pub(crate) struct Trace {
+    pub(crate) lines: String,
+    holds: String,
+    events: usize,
+    calls: usize,
+}
+
+/// A group of so many, as `(min, desired, max)`, in three zones behind one target group, all a day old.
+pub(crate) fn shape(min: u32, desired: u32, max: u32) -> Shape {
+    Shape { min, max, desired, zones: 3, target_groups: vec![true], age: Span::hours(24) }
+}
+
+/// One at a time, none below, and a short warmup.
+pub(crate) fn policy() -> Policy {
+    Policy { max_surge: Share::Count(1), window: Span::hours(12), ..Policy::default() }
+}
+
+impl Scene {
+    pub(crate) fn new(shape: Shape, nature: Nature, policy: Policy) -> Self {
+        Self::seeded(1, shape, nature, policy)
+    }
+
+    pub(crate) fn seeded(seed: u64, shape: Shape, nature: Nature, policy: Policy) -> Self {
+        let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
+        let mut world = World::new(seed);
+        world.add(key.clone(), &shape, nature);
+        let start = world.now();
+        let limits = Limits { poll: Span::seconds(15), max_concurrent: 5, max_failed: 1 };
+        Self {
+            rehearsal: Rehearsal::new(world, limits),
+            checker: Checker::new(key.clone()),
+            key,
+            policy,
+            start,
+            broken: Vec::new(),
+            trace: Trace::default(),
+        }
+    }
+
+    /// Something that happens so many seconds after the beginning.
+    pub(crate) fn at(self, seconds: u32, event: Event) -> Self {
+        let at = Span::seconds(seconds).after(self.start);
+        self.rehearsal.world.borrow_mut().schedule(at, &self.key, event);
+        self
+    }
+
+    /// Asks for a regeneration.
+    pub(crate) fn wish(&mut self) {
+        let opener = Opener {
+            actor: "user:test".into(),
+            trigger: Trigger::Manual,
+            reason: None,
+            daemon: self.rehearsal.writer().to_owned(),
+            window_ends: self.policy.window.after(self.now()),
+            firing: None,
+        };
+        let policy = self.policy.clone();
+        self.rehearsal.fleet.wish(Wish { key: self.key.clone(), policy, opener, obstacle: None });
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.rehearsal.world.borrow().now()
+    }
+
+    pub(crate) fn step(&mut self) -> Step {
+        let trace = &mut self.trace;
+        let stepped = self.rehearsal.step(None, &mut |told| trace.tell(&told));
+        self.trace.watch(&self.rehearsal.world.borrow());
+        let step = match stepped {
+            Ok(step) => step,
+            Err(stop) => {
+                let at = self.now();
+                self.broken.push(Broken { promise: 0, at, says: format!("it stopped: {stop}") });
+                Step::Idle
+            }
+        };
+        let broken = self.checker.after_step(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
+        let vetoed = self.rehearsal.journal.entries().iter().find(|e| e.kind == Kind::ActionVetoed).cloned();
+        let vetoed =
+            vetoed.map(|e| Broken { promise: 0, at: e.t, says: format!("vetoed: {}", e.error.unwrap_or_default()) });
+        for broken in broken.into_iter().chain(vetoed) {
+            _ = writeln!(self.trace.lines, "!!! {broken}");
+            self.broken.push(broken);
+        }
+        step
+    }
+
+    pub(crate) fn restart(&mut self) {
+        let trace = &mut self.trace;
+        if let Err(stop) = self.rehearsal.restart(&mut |told| trace.tell(&told)) {
+            let at = self.now();
+            self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}") });
+        }
+    }
+
+    /// Steps until nothing is open, or until that time; then lets the world settle and checks how it was left.
+    pub(crate) fn play(&mut self, until: Time) {
+        for _ in 0..STEPS_MAX {
+            if !self.broken.is_empty() || matches!(self.step(), Step::Idle | Step::Killed) {
+                return;
+            }
+            if self.now() > until {
+                break;
+            }
+        }
+        let at = self.now();
+        let open = self.rehearsal.fleet.active().map(|a| format!("{:?}", a.regeneration.held)).collect::<Vec<_>>();
+        self.broken.push(Broken { promise: 0, at, says: format!("it does not come to an end: {open:?}") });
+    }
+
+    pub(crate) fn check_end(&mut self) {
+        let broken = self.checker.at_end(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
+        self.broken.extend(broken);
+    }
+
+    /// A whole regeneration, from wish to close. Fails with the whole story when a promise is broken.
+    #[track_caller]
+    pub(crate) fn run(mut self) -> Self {
+        self.wish();
+        self.finish()
+    }
+
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Self {
+        self.play(Span::hours(48).after(self.start));
+        if self.broken.is_empty() {
+            self.check_end();
+        }
+        self.assert_kept();
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn assert_kept(&self) {
+        assert!(self.broken.is_empty(), "{}\n{}", self.trace.lines, self.complaints());
+    }
+
+    pub(crate) fn complaints(&self) -> String {
+        self.broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        self.rehearsal.fleet.ended.get(&self.key)
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(self, outcome: Outcome) -> Self {
+        match self.ended() {
+            Some(Ended::Closed(found)) if *found == outcome => self,
+            other => panic!("{}\nexpected {outcome:?}, found {other:?}", self.trace.lines),
+        }
+    }
+
+    pub(crate) fn moments(&self) -> Vec<Moment> {
+        self.rehearsal.world.borrow().history.moments.get(&self.key).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn least_serving(&self) -> u32 {
+        self.moments().iter().map(|m| m.serving).min().unwrap_or_default()
+    }
+
+    pub(crate) fn most_members(&self) -> u32 {
+        self.moments().iter().map(|m| m.members).max().unwrap_or_default()
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.rehearsal.world.borrow().history.counts.clone()
+    }
+
+    pub(crate) fn count(&self, api: &str) -> u64 {
+        self.counts().get(api).copied().unwrap_or_default()
+    }
+
+    /// Instances that were launched for regend by name.
+    pub(crate) fn launched(&self) -> usize {
+        let world = self.rehearsal.world.borrow();
+        let launches = world.history.calls.iter().filter(|c| matches!(c.action, Action::Launch { .. }));
+        let ids = launches.filter_map(|c| c.effect.as_ref()).flat_map(|receipt| &receipt.instances);
+        ids.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    pub(crate) fn entries(&self, kind: Kind) -> Vec<Entry> {
+        self.rehearsal.journal.entries().iter().filter(|e| e.kind == kind).cloned().collect()
+    }
+
+    pub(crate) fn took(&self) -> Span {
+        Span::between(self.start, self.now())
+    }
+}
+
+impl Trace {
+    fn tell(&mut self, told: &Told<'_>) {
+        let line = match told {
+            Told::Recorded(entry, _) => {
+                let says = [
+                    entry.instance.as_ref().map(ToString::to_string),
+                    entry.action.as_ref().map(ToString::to_string),
+                    entry.outcome.map(|o| o.word().to_owned()),
+                    entry.code.clone(),
+                    entry.error.clone(),
+                    entry.change.as_ref().map(|c| format!("{c:?}")),
+                    (!entry.instances.is_empty()).then(|| format!("{:?}", entry.instances)),
+                    (!entry.left.is_empty()).then(|| format!("{:?}", entry.left)),
+                ];
+                let says: Vec<_> = says.into_iter().flatten().collect();
+                format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind, says.join(" | "))
+            }
+            Told::Looked(r, group, holds) => {
+                let holds: Vec<_> = holds.iter().map(ToString::to_string).collect();
+                let holds = holds.join("; ");
+                if holds == self.holds {
+                    return;
+                }
+                self.holds = holds;
+                format!(
+                    "{}     looked: desired {} (wanted {}, raised {}), {} members: {}",
+                    group.seen.format("%H:%M:%S%.3f"),
+                    group.desired,
+                    r.wanted(),
+                    r.raised,
+                    group.members().count(),
+                    self.holds
+                )
+            }
+            Told::Resumed(r) => format!("restarted: {}", r.id),
+            Told::Blind(_, error, _) => format!("blind: {error}"),
+            Told::Ended(_, ended) => format!("ended: {ended:?}"),
+            #[expect(unreachable_patterns, reason = "new events are told as soon as somebody needs them")]
+            _ => return,
+        };
+        self.lines += &line;
+        self.lines.push('\n');
+    }
+
+    /// What other hands did, and what AWS answered.
+    fn watch(&mut self, world: &World) {
+        for (at, _, event) in world.history.events.iter().skip(self.events) {
+            _ = writeln!(self.lines, "{} --> {event:?}", at.format("%H:%M:%S%.3f"));
+        }
+        for call in world.history.calls.iter().skip(self.calls) {
+            let (members, serving) = (call.before.members, call.before.serving.len());
+            let at = call.at.format("%H:%M:%S%.3f");
+            let took = if call.effect.is_some() { "done" } else { "no effect" };
+            _ = writeln!(
+                self.lines,
+                "{at}        {} = {took} (members {members}, serving {serving}, desired {}, wished {})",
+                call.action, call.before.desired, call.before.wished
+            );
+        }
+        (self.events, self.calls) = (world.history.events.len(), world.history.calls.len());
+    }
+}
