@@ -379,7 +379,7 @@ impl<'a> View<'a> {
     }
 
     fn has_something_to_change(&self) -> bool {
-        let replaces = self.known.ending.is_none() && !self.due.is_empty();
+        let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
         let restores = self.known.max_before.is_some_and(|before| self.group.desired <= before);
         replaces || self.known.raised > 0 || restores
     }
@@ -456,10 +456,14 @@ impl<'a> View<'a> {
         if self.known.ending.is_some() && self.known.raised == 0 {
             return None;
         }
-        // One that came to its senses after all serves in truth, even while it warms up.
-        let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && i.healthy_since.is_none();
-        let instance = *self.live.iter().find(failed)?;
+        let instance = self.failed()?;
         Some(self.retire(instance, Reason::Failed))
+    }
+
+    /// A failed replacement. One that came to its senses after all serves in truth, even while it warms up.
+    fn failed(&self) -> Option<&'a Instance> {
+        let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && i.healthy_since.is_none();
+        self.live.iter().find(failed).copied()
     }
 
     fn retire_stale(&mut self) -> Option<Next> {
@@ -579,23 +583,17 @@ impl<'a> View<'a> {
     /// Nothing may be launched: whether that will change by itself.
     fn cannot_launch(&mut self, live: u32) -> Option<Next> {
         let (serving, desired) = (count(&self.serving), self.group.desired);
-        if self.holds.is_empty() {
-            self.holds.push(match live < desired {
-                true => Hold::Replacing { members: live, desired },
-                false => Hold::Serving { serving, floor: self.floor },
-            });
-        }
-        // What was asked for by raising desired capacity comes in time, or Auto Scaling tries for ever.
-        let late = self.known.last_effect.is_some_and(|at| self.now > self.policy.launch_timeout.after(at));
-        if late && self.known.raised > 0 && live < desired {
-            let why = format!("no instance came within {} of raising desired capacity", self.policy.launch_timeout);
-            return Some(Next::End(Ending { outcome: Outcome::Failed, code: "LaunchTimeout".to_owned(), why }));
-        }
         // A batch that has started comes to its end: each newcomer serves, or fails by its deadline.
         let ends = self.known.opened.window_ends;
         let patience = if live < desired { self.policy.launch_timeout.after(ends) } else { ends };
         let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
-        if self.now <= patience || self.live.iter().any(comes) {
+        let comes = self.live.iter().any(comes);
+        if live < desired {
+            self.holds.push(Hold::Replacing { members: live, desired });
+        } else if !comes && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
+            self.holds.push(Hold::Serving { serving, floor: self.floor });
+        }
+        if self.now <= patience || comes {
             self.wake(patience + TimeDelta::seconds(1));
             return Some(Next::Wait);
         }

@@ -180,7 +180,7 @@ impl Group {
             .enumerate()
             .filter(|(n, _)| !waived.contains(n))
             .map(|(_, pair)| pair)
-            .find(|(_, health)| health.state != TargetState::Healthy)
+            .find(|(_, health)| health.state != TargetState::Healthy || health.shifted)
     }
 
     pub fn zonal_shift(&self) -> bool {
@@ -246,6 +246,9 @@ impl fmt::Display for TargetHealth {
         f.write_str(self.state.word())?;
         if !self.code.is_empty() {
             write!(f, " ({})", self.code)?;
+        }
+        if self.shifted {
+            f.write_str(", and shifted away from its zone")?;
         }
         Ok(())
     }

@@ -67,22 +67,23 @@ impl Look<'_> {
             Action::Grow { to, max, .. } => (group.desired == *to && max.is_none_or(|max| group.max == max), vec![]),
             Action::Shrink { to, .. } => (group.desired == *to, vec![]),
             Action::Launch { count, .. } => {
-                let mut strangers: Vec<_> = self.strangers().collect();
+                // The token tells it better for as long as it lives. After that, more strangers than were launched must
+                // do: the surplus is ours, and so are the first to come.
+                let expired = group.seen > TOKEN_LIFE.after(intent.at);
                 let raised = group.desired == intent.desired.saturating_add(*count);
-                let all = strangers.len() == *count as usize;
-                // When nothing better can be known, more strangers than were launched must do: the surplus is ours, and
-                // so are the first to come.
-                let enough = strangers.len() > *count as usize && group.seen > TOKEN_LIFE.after(intent.at);
+                let mut strangers: Vec<_> = self.strangers().collect();
                 strangers.sort_by_key(|i| (i.born.is_none(), i.born));
+                let enough = strangers.len() >= *count as usize;
                 strangers.truncate(*count as usize);
-                (raised && (all || enough), strangers.into_iter().map(|i| i.id.clone()).collect())
+                (expired && raised && enough, strangers.into_iter().map(|i| i.id.clone()).collect())
             }
             Action::Retire(Retire { instance, decrement, .. }) => {
                 let leaving =
                     group.instance(instance).is_none_or(|i| !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby);
-                // Gone, but desired as before: somebody else may have done it.
+                // Gone, but desired as before: the look is behind. Or somebody else did it, or somebody changed desired
+                // too: then the surplus is taken for theirs, which costs an instance rather than lacks one.
                 let desired = if *decrement { intent.desired.saturating_sub(1) } else { intent.desired };
-                (leaving && (group.desired == desired || group.desired != intent.desired), vec![])
+                (leaving && (group.desired == desired || group.desired != intent.desired || settled), vec![])
             }
         };
         let overdue = match intent.action {
@@ -180,6 +181,10 @@ impl Look<'_> {
                 targets: self.verdicts(instance, &waived),
                 ..self.of(Kind::InstanceServing, instance)
             });
+        }
+        if instance.targets.iter().any(|health| health.shifted) {
+            // Traffic is kept away from its zone, whatever its health.
+            return None;
         }
         let sick_since = watch.sick_since(&instance.id)?;
         let since = if newcomer.serving.is_some() { sick_since } else { in_service };

@@ -255,6 +255,8 @@ impl Regeneration {
                     code: entry.code.clone().unwrap_or_default(),
                     why: entry.error.clone().unwrap_or_default(),
                 });
+                // Whoever ends it wants it to end, paused or not.
+                self.paused = false;
                 // What was refused so far says nothing of the calls that tidy up.
                 self.refusals.in_a_row = 0;
                 self.refusals.first = None;
@@ -306,8 +308,10 @@ impl Regeneration {
             | Kind::LaunchUnknown
             | Kind::SurplusUnknown
             | Kind::RetireUnknown => {
-                if self.intent.as_ref().map(|i| i.id) != entry.intent {
-                    return Err(illegal("it concludes no open intent"));
+                let open = self.intent.as_ref().filter(|intent| Some(intent.id) == entry.intent);
+                let intent = open.ok_or_else(|| illegal("it concludes no open intent"))?;
+                if entry.kind != Kind::concluded(&intent.action, Conclusion::Unknown) {
+                    return Err(illegal("it concludes an intent of another kind"));
                 }
                 self.unanswered = Some((self.unanswered.map_or(0, |(times, _)| times) + 1, entry.t));
             }
@@ -325,6 +329,7 @@ impl Regeneration {
                     // Whoever wants so many at least has taken our surplus for their own, as far as that goes.
                     self.min = min;
                     self.raised = self.raised.min(self.desired.saturating_sub(min));
+                    self.unclaimed = self.unclaimed.min(self.raised);
                 }
                 if let Some([_, max]) = change.max {
                     // They set it: there is nothing of ours left to restore.
@@ -431,6 +436,8 @@ impl Regeneration {
         // Many policies are older than `LaunchInstances`: without it there is another way to launch.
         refusals.kind = match entry.refusal {
             Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),
+            // A partial launch: what did not come was not to be had.
+            None if launches => Some(RefusalKind::NoCapacity),
             kind => kind,
         };
         refusals.api = intent.action.api().to_owned();

@@ -38,8 +38,18 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         }
     }
     let changes_the_group = !matches!(action, Action::TakeLease { .. } | Action::ReleaseLease);
-    if changes_the_group && regeneration.lease.is_none_or(|until| until < now) {
+    if changes_the_group && regeneration.lease.is_none_or(|until| until <= now) {
         return no(3, "the lease is not held: another host could not undo this".to_owned());
+    }
+    let goes_on = match action {
+        Action::Launch { .. } | Action::Grow { .. } | Action::RaiseMaxSize { .. } => true,
+        Action::Retire(retire) => retire.why == Reason::Stale,
+        Action::TakeLease { .. } | Action::ReleaseLease | Action::RestoreMaxSize { .. } | Action::Shrink { .. } => false,
+    };
+    let (failures, allowed) = (regeneration.failures, regeneration.opened.policy.max_failures);
+    let is_over = regeneration.ending.is_some() || failures > allowed;
+    if goes_on && is_over && regeneration.intent.is_none() {
+        return no(5, format!("it goes no further: {failures} replacements failed, and {allowed} may"));
     }
     match action {
         Action::TakeLease { value, .. } => {
@@ -77,6 +87,12 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         Action::Grow { from, to, max } => {
             if *from != group.desired {
                 return no(4, format!("desired capacity is {}, not {from}", group.desired));
+            }
+            if max.is_some_and(|max| max <= group.max) {
+                return no(4, format!("max size is {}, and would not be raised", group.max));
+            }
+            if max.is_some() && !regeneration.opened.policy.raise_max_size {
+                return no(3, "the policy forbids raising max size".to_owned());
             }
             grows(group, regeneration, to.saturating_sub(*from), max.unwrap_or(group.max))
         }
@@ -136,6 +152,14 @@ fn population(group: &Group, regeneration: &Regeneration, but: Option<&InstanceI
     members
 }
 
+/// Whether any member in service is known to the target group as anything but `Target.NotInUse`.
+fn is_in_use(group: &Group, n: usize) -> bool {
+    let in_service = group.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
+    let verdicts = in_service.filter_map(|i| i.targets.get(n)).filter(|v| v.state != TargetState::Unregistered);
+    let mut verdicts = verdicts.peekable();
+    verdicts.peek().is_none() || verdicts.any(|v| v.state != TargetState::Unused || v.code != "Target.NotInUse")
+}
+
 fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Result<(), Veto> {
     let no = |promise, says: String| Err(Veto { promise, says });
     let policy = &regeneration.opened.policy;
@@ -156,10 +180,7 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         }
         let everywhere = group.target_groups.iter().enumerate().all(|(n, target_group)| {
             let verdict = instance.targets.get(n);
-            let not_in_use = verdict.is_some_and(|v| {
-                v.state == TargetState::Unregistered || (v.state == TargetState::Unused && v.code == "Target.NotInUse")
-            });
-            let waived = not_in_use && regeneration.opened.waived.contains(&target_group.name);
+            let waived = regeneration.opened.waived.contains(&target_group.name) && !is_in_use(group, n);
             waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
         });
         // A newcomer that looks a little older than the cutoff may be younger: clocks differ.

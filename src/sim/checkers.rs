@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::race::Race;
 use super::world::{Call, Truth, World};
 use crate::domain::action::{Action, Reason, Retire};
 use crate::domain::entry::{Entry, Kind, LeftWhy, Opened};
@@ -10,13 +11,12 @@ use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::policy::{Policy, Treatment};
 use crate::domain::span::{Span, Time};
 
+/// Takes a complaint: the promise, what may excuse it, and what is wrong.
+type No<'a> = &'a mut dyn FnMut(u8, Option<Excuse>, String);
+
 /// An instance that was launched this shortly before the cutoff, and that no look showed at the opening, may pass as
 /// fresh: clocks differ.
 const SKEW: Span = Span::minutes(5);
-
-/// What may be missing when somebody else's change slips in between a look and the call that rests on it: the one
-/// instance that the call names.
-const RACE: u32 = 1;
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub struct Broken {
     pub promise: u8,
     pub at: Time,
     pub says: String,
+    /// What it may rest on a mistake about.
+    pub excuse: Option<Excuse>,
+}
+
+/// How a mistake about what others want explains a broken promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excuse {
+    /// They were taken to want less than they do.
+    TakenForLess,
+    TakenForMore,
 }
 
 /// Watches one group for as long as a test lasts, whatever becomes of the processes that regenerate it.
@@ -34,14 +44,14 @@ pub struct Checker {
     /// Calls before this one were recorded in a journal that is lost.
     recorded_from: usize,
     retired: BTreeSet<InstanceId>,
+    /// Of launches that were asked for.
+    tokens: BTreeSet<String>,
     known_at: Option<Time>,
-    /// Somebody else changed desired capacity between a look and the call that rested on it: nobody could tell.
-    pub raced: bool,
 }
 
 impl Checker {
     pub fn new(key: GroupKey) -> Self {
-        Self { key, checked: 0, recorded_from: 0, retired: BTreeSet::new(), known_at: None, raced: false }
+        Self { key, checked: 0, recorded_from: 0, retired: BTreeSet::new(), tokens: BTreeSet::new(), known_at: None }
     }
 
     /// The journal is gone: what was done before is in none.
@@ -57,58 +67,75 @@ impl Checker {
             let opening = opened(entries, &self.key);
             match opening {
                 Some(opened) => {
-                    self.raced |= call.effect.is_some() && races(call, world, entries);
-                    self.call(call, opened, &mut broken);
+                    let intent =
+                        entries.iter().rev().find(|e| e.t <= call.at && e.action.as_ref() == Some(&call.action));
+                    let intended = intent.map_or(call.seen.at, |intent| intent.t);
+                    // The repeat of a lost call may find that the group has done its part meanwhile.
+                    let repeats = intended < call.looked_at
+                        || (!token(&call.action).is_empty() && self.tokens.contains(token(&call.action)));
+                    self.call(call, opened, repeats, &mut broken);
                 }
                 None => {
-                    broken.push(Broken { promise: 6, at: call.at, says: format!("{}: nothing is open", call.action) })
+                    let says = format!("{}: nothing is open", call.action);
+                    broken.push(Broken { promise: 6, at: call.at, says, excuse: None });
                 }
             }
+            self.tokens.insert(token(&call.action).to_owned());
             self.known_at = Some(call.at);
             if let (Action::Retire(Retire { instance, .. }), Some(_)) = (&call.action, &call.effect) {
                 self.retired.insert(instance.clone());
             }
         }
         self.checked = world.history.calls.len();
+        self.inexcusable(broken, world, entries)
+    }
+
+    fn inexcusable(&self, mut broken: Vec<Broken>, world: &World, entries: &[Entry]) -> Vec<Broken> {
+        if broken.iter().any(|broken| broken.excuse.is_some()) {
+            let race = Race::of(&self.key, world, entries);
+            broken.retain(|broken| match broken.excuse {
+                Some(Excuse::TakenForLess) => !race.lower,
+                Some(Excuse::TakenForMore) => !race.lower && !race.higher,
+                None => true,
+            });
+        }
         broken
     }
 
-    fn call(&mut self, call: &Call, opened: &Opened, broken: &mut Vec<Broken>) {
-        let mut no = |promise, says: String| {
-            broken.push(Broken { promise, at: call.at, says: format!("{}: {says}", call.action) });
+    fn call(&self, call: &Call, opened: &Opened, repeats: bool, broken: &mut Vec<Broken>) {
+        let mut no = |promise, excuse, says: String| {
+            broken.push(Broken { promise, at: call.at, says: format!("{}: {says}", call.action), excuse });
         };
         let (seen, before, policy) = (&call.seen, &call.before, &opened.policy);
         if self.known_at.is_some_and(|known| call.looked_at < known) {
-            no(1, format!("it rests on a look of {}, before the last effect was known", call.looked_at));
+            no(1, None, format!("it rests on a look of {}, before the last effect was known", call.looked_at));
         }
         match &call.action {
             Action::Retire(retire) => self.retire(retire, call, opened, &mut no),
-            Action::Launch { count, .. } => self.grow(*count, call, policy, &mut no),
+            Action::Launch { count, .. } if !repeats => self.grow(*count, call, policy, &mut no),
             Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
             Action::Shrink { to, .. } => {
                 if call.effect.is_some() && before.members > *to && seen.members == before.members {
-                    no(1, format!("{} members: Auto Scaling chooses a victim", before.members));
+                    no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
                 }
             }
             Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => {
                 if call.effect.is_some() && before.desired > *to && seen.desired == before.desired {
-                    no(4, format!("it takes desired capacity down from {}", before.desired));
+                    no(4, None, format!("it takes desired capacity down from {}", before.desired));
                 }
             }
-            Action::TakeLease { .. } | Action::ReleaseLease => {}
+            Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } => {}
         }
-        let falls = match &call.action {
-            Action::Retire(retire) => u32::from(retire.decrement),
-            Action::Shrink { from, to } => from.saturating_sub(*to),
-            _ => 0,
-        };
-        if falls > 0 && call.effect.is_some() && !self.raced && before.desired < before.wished + falls {
-            no(4, format!("desired capacity falls from {} below {}, which is wanted", before.desired, before.wished));
+        let falls = falls(&call.action);
+        if falls > 0 && call.effect.is_some() && before.desired < before.wished + falls {
+            let says =
+                format!("desired capacity falls from {} below {}, which is wanted", before.desired, before.wished);
+            no(4, Some(Excuse::TakenForLess), says);
         }
     }
 
     /// Promises 1, 2 and 4 on the termination of a named instance.
-    fn retire(&self, retire: &Retire, call: &Call, opened: &Opened, no: &mut dyn FnMut(u8, String)) {
+    fn retire(&self, retire: &Retire, call: &Call, opened: &Opened, no: No<'_>) {
         let (seen, policy) = (&call.seen, &opened.policy);
         let victim = &retire.instance;
         let wanted = seen.wished;
@@ -120,39 +147,34 @@ impl Checker {
         let others = seen.serving.iter().filter(|(id, _)| *id != victim && !self.retired.contains(*id));
         let serving = others.filter(warm).count() as u32;
         let costs = seen.serving.contains_key(victim) || retire.why == Reason::Stale;
-        if serving < floor && costs && !self.raced {
-            no(1, format!("{serving} serve without it, and {floor} of {wanted} must"));
+        if serving < floor && costs {
+            no(1, Some(Excuse::TakenForLess), format!("{serving} serve without it, and {floor} of {wanted} must"));
         }
         let born = call.before.born.get(victim);
         if retire.why == Reason::Stale && born.is_some_and(|born| *born >= opened.cutoff) {
-            no(
-                2,
-                format!("it was born at {}, not before the cutoff", born.map(ToString::to_string).unwrap_or_default()),
-            );
+            no(2, None, format!("it was born at {born:?}, not before the cutoff"));
         }
         if self.retired.contains(victim) {
-            no(2, "it was retired already".to_owned());
+            no(2, None, "it was retired already".to_owned());
         }
         if retire.why == Reason::Stale && policy.protected == Treatment::Skip && seen.protected.contains(victim) {
-            no(4, "it is protected from scale-in".to_owned());
+            no(4, None, "it is protected from scale-in".to_owned());
         }
         if policy.standby == Treatment::Skip && seen.standby.contains(victim) {
-            no(4, "it is in standby".to_owned());
+            no(4, None, "it is in standby".to_owned());
         }
     }
 
     /// Never more than `max_surge` above wanted.
-    fn grow(&self, by: u32, call: &Call, policy: &Policy, no: &mut dyn FnMut(u8, String)) {
+    fn grow(&self, by: u32, call: &Call, policy: &Policy, no: No<'_>) {
         let (seen, before) = (&call.seen, &call.before);
         let wanted = before.wished;
         let surge = policy.max_surge.rounded_up(wanted);
         // Only as many as the look could show.
         let size = before.members.min(seen.members).max(before.desired);
-        if call.effect.as_ref().is_some_and(|receipt| is_new(receipt, before))
-            && size + by > wanted + surge
-            && !self.raced
-        {
-            no(4, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
+        if call.effect.is_some() && size + by > wanted + surge {
+            let excuse = Some(Excuse::TakenForMore);
+            no(4, excuse, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
         }
     }
 
@@ -160,31 +182,33 @@ impl Checker {
     pub fn at_end(&self, world: &World, entries: &[Entry]) -> Vec<Broken> {
         let mut broken = Vec::new();
         let at = world.now();
-        let mut no = |promise, says| broken.push(Broken { promise, at, says });
+        let mut no = |promise, excuse, says| broken.push(Broken { promise, at, says, excuse });
         let truth = world.truth(&self.key);
-        let explained = self.raced && truth.desired + RACE >= truth.wished;
-        if truth.desired != truth.wished && !explained {
-            no(3, format!("desired capacity is {}, and {} is wanted", truth.desired, truth.wished));
+        if truth.desired != truth.wished {
+            let less = truth.desired < truth.wished;
+            let excuse = if less { Excuse::TakenForLess } else { Excuse::TakenForMore };
+            no(3, Some(excuse), format!("desired capacity is {}, and {} is wanted", truth.desired, truth.wished));
         }
         // Whoever scaled beyond the old max size cannot have both.
-        if truth.max != truth.wished_max && truth.wished <= truth.wished_max && !self.raced {
-            no(3, format!("max size is {}, and was {}", truth.max, truth.wished_max));
+        if truth.max != truth.wished_max && truth.wished <= truth.wished_max {
+            let excuse = Some(Excuse::TakenForMore);
+            no(3, excuse, format!("max size is {}, and was {}", truth.max, truth.wished_max));
         }
         let tags = world.group(&self.key).map(|group| group.tags.clone()).unwrap_or_default();
         if let Some(lease) = tags.get(crate::domain::lease::TAG) {
-            no(3, format!("the lease is still there: {lease}"));
+            no(3, None, format!("the lease is still there: {lease}"));
         }
         self.stale(&truth, entries, &mut no);
         broken.extend(self.record(world, entries));
-        broken
+        self.inexcusable(broken, world, entries)
     }
 
     /// Promise 2: whoever was born before the cutoff is gone or named.
-    fn stale(&self, truth: &Truth, entries: &[Entry], no: &mut dyn FnMut(u8, String)) {
+    fn stale(&self, truth: &Truth, entries: &[Entry], no: No<'_>) {
         let Some(opened) = opened(entries, &self.key) else { return };
         let closed = entries.iter().rev().find(|e| e.kind == Kind::RegenerationClosed && is_of(e, &self.key));
         let Some(closed) = closed else {
-            no(2, "it was opened and never closed".to_owned());
+            no(2, None, "it was opened and never closed".to_owned());
             return;
         };
         let left: BTreeMap<_, _> = closed.left.iter().map(|left| (&left.instance, left.why)).collect();
@@ -196,7 +220,7 @@ impl Checker {
             let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
             let going = truth.terminating.contains(id) && lost.contains(id);
             if !left.contains_key(id) && !unseen && !going {
-                no(2, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
+                no(2, None, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
             }
         }
         for (id, why) in left {
@@ -206,7 +230,7 @@ impl Checker {
                 LeftWhy::Draining | LeftWhy::Untouchable => false,
             };
             if gone && still && truth.at <= closed.t {
-                no(2, format!("{id} is named as left, and is gone"));
+                no(2, None, format!("{id} is named as left, and is gone"));
             }
         }
     }
@@ -214,7 +238,7 @@ impl Checker {
     /// Promise 6: each call has its intent before it and its outcome after it, and no intent stays without one.
     fn record(&self, world: &World, entries: &[Entry]) -> Vec<Broken> {
         let mut broken = Vec::new();
-        let mut no = |at, says| broken.push(Broken { promise: 6, at, says });
+        let mut no = |at, says| broken.push(Broken { promise: 6, at, says, excuse: None });
         let entries: Vec<_> = entries.iter().filter(|entry| is_of(entry, &self.key)).collect();
         let intents: Vec<_> =
             entries.iter().filter(|e| e.action.is_some() && e.kind.as_str().ends_with(".intended")).collect();
@@ -253,17 +277,21 @@ impl Checker {
     }
 }
 
-/// Whether somebody else changed the group's numbers between the look that the call rests on, or the one that its intent
-/// rests on, and the call.
-fn races(call: &Call, world: &World, entries: &[Entry]) -> bool {
-    let intent = entries.iter().rev().find(|e| e.t <= call.at && e.action.as_ref() == Some(&call.action));
-    let from = intent.map_or(call.seen.at, |intent| intent.t.min(call.seen.at));
-    world.history.touches.iter().any(|(at, key)| *key == call.group && (from..=call.at).contains(at))
+/// What makes a repeated launch the same launch; empty for everything else.
+fn token(action: &Action) -> &str {
+    match action {
+        Action::Launch { token, .. } => token,
+        _ => "",
+    }
 }
 
-/// Whether a launch brought anything that was not there already: a repeated token brings nothing.
-fn is_new(receipt: &crate::domain::action::Receipt, before: &Truth) -> bool {
-    receipt.instances.iter().all(|id| !before.born.contains_key(id))
+/// How much the call takes from desired capacity.
+fn falls(action: &Action) -> u32 {
+    match action {
+        Action::Retire(retire) => u32::from(retire.decrement),
+        Action::Shrink { from, to } => from.saturating_sub(*to),
+        _ => 0,
+    }
 }
 
 fn is_of(entry: &Entry, key: &GroupKey) -> bool {

@@ -8,5 +8,6 @@ pub mod fault;
 pub mod group;
 pub mod instance;
 pub mod nature;
+pub mod race;
 pub mod random;
 pub mod world;

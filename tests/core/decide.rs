@@ -15,10 +15,17 @@ use self::table::Scene;
 
 mod capacity;
 mod changes;
+mod failures;
+mod fold;
+mod intents;
+mod interference;
+mod lease;
 mod order;
 mod policy_keys;
+mod refusals;
 mod serving;
 mod table;
+mod veto;
 
 #[track_caller]
 fn check(table: &str, expect: Expect) {

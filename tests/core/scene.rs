@@ -105,14 +105,18 @@ impl Scene {
             Ok(step) => step,
             Err(stop) => {
                 let at = self.now();
-                self.broken.push(Broken { promise: 0, at, says: format!("it stopped: {stop}") });
+                self.broken.push(Broken { promise: 0, at, says: format!("it stopped: {stop}"), excuse: None });
                 Step::Idle
             }
         };
         let broken = self.checker.after_step(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
         let vetoed = self.rehearsal.journal.entries().iter().find(|e| e.kind == Kind::ActionVetoed).cloned();
-        let vetoed =
-            vetoed.map(|e| Broken { promise: 0, at: e.t, says: format!("vetoed: {}", e.error.unwrap_or_default()) });
+        let vetoed = vetoed.map(|e| Broken {
+            promise: 0,
+            at: e.t,
+            says: format!("vetoed: {}", e.error.unwrap_or_default()),
+            excuse: None,
+        });
         for broken in broken.into_iter().chain(vetoed) {
             _ = writeln!(self.trace.lines, "!!! {broken}");
             self.broken.push(broken);
@@ -124,7 +128,7 @@ impl Scene {
         let trace = &mut self.trace;
         if let Err(stop) = self.rehearsal.restart(&mut |told| trace.tell(&told)) {
             let at = self.now();
-            self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}") });
+            self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}"), excuse: None });
         }
     }
 
@@ -140,7 +144,12 @@ impl Scene {
         }
         let at = self.now();
         let open = self.rehearsal.fleet.active().map(|a| format!("{:?}", a.regeneration.held)).collect::<Vec<_>>();
-        self.broken.push(Broken { promise: 0, at, says: format!("it does not come to an end: {open:?}") });
+        self.broken.push(Broken {
+            promise: 0,
+            at,
+            says: format!("it does not come to an end: {open:?}"),
+            excuse: None,
+        });
     }
 
     pub(crate) fn check_end(&mut self) {

@@ -132,12 +132,13 @@ fn check_progress(scene: &mut Scene) {
     let truth = scene.rehearsal.world.borrow().truth(&scene.key);
     // A share of a group that was scaled in may be nothing.
     let nothing = scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.wished) == 0;
-    if WINDOW.after(scene.start) < at && !forbidden && !nothing && truth.wished <= truth.wished_max {
+    if WINDOW.after(scene.start) < at && !forbidden && !nothing && truth.desired <= truth.wished_max {
         let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
         scene.broken.push(Broken {
             promise: 0,
             at,
             says: format!("nobody was in the way, and it ends: {code}: {error}"),
+            excuse: None,
         });
     }
 }

@@ -261,6 +261,25 @@ fn without_a_region_it_says_what_to_set() {
     });
 }
 
+fn no_such_role(form: &Form) -> Reply {
+    assert_eq!((form["RoleSessionName"].as_str(), form["ExternalId"].as_str()), ("regend", "us"));
+    error(403, "AccessDenied", "User: u is not authorized to perform: sts:AssumeRole")
+}
+
+#[test]
+fn a_role_that_cannot_be_assumed_is_told_as_aws_tells_it() {
+    wired("a_role_that_cannot_be_assumed_is_told_as_aws_tells_it", no_such_role, &[], async || {
+        let role_arn = Some("arn:aws:iam::123456789012:role/regend".to_owned());
+        let external_id = Some("us".to_owned());
+        let prod = Account { name: "prod".to_owned(), regions: vec!["eu-west-1".to_owned()], role_arn, external_id };
+        let aws = Aws::connect(&[prod]).await.unwrap();
+        let Some((_, Err(CloudError::NoCredentials(message)))) = aws.identities().await.pop() else { panic!("assumed?") };
+        for words in ["AccessDenied: User: u is not authorized to perform: sts:AssumeRole", "external_id", "trust policy"] {
+            assert!(message.contains(words), "{message}");
+        }
+    });
+}
+
 // ── Looking ──
 
 const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup";

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// moto, stock or patched; it ends when this is dropped, and by itself when this process dies.
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     server: Child,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 fn root() -> PathBuf {
@@ -29,12 +29,12 @@ fn python(script: &str) -> Command {
 
 impl Endpoint {
     /// moto as it is: AWS's wire formats, but everything happens at once.
-    pub fn stock() -> Self {
+    pub(crate) fn stock() -> Self {
         Self::start("stock.py", &[])
     }
 
     /// moto patched to behave as AWS does, in seconds where AWS takes minutes.
-    pub fn faithful(flags: &[&str]) -> Self {
+    pub(crate) fn faithful(flags: &[&str]) -> Self {
         Self::start("faithful.py", flags)
     }
 
@@ -47,14 +47,14 @@ impl Endpoint {
     }
 
     /// Creates groups; the flags are those of seed.py.
-    pub fn seed(&self, flags: &[&str]) -> Value {
+    pub(crate) fn seed(&self, flags: &[&str]) -> Value {
         let made = self.python("seed.py", flags);
         self.http("POST", "calls/reset", "");
         made
     }
 
     /// What the endpoint says of a group, after the changes that the flags of show.py ask for.
-    pub fn show(&self, flags: &[&str]) -> Value {
+    pub(crate) fn show(&self, flags: &[&str]) -> Value {
         self.python("show.py", flags)
     }
 
@@ -64,24 +64,24 @@ impl Endpoint {
         serde_json::from_slice(&out.stdout).unwrap()
     }
 
-    pub fn set(&self, settings: &Value) {
+    pub(crate) fn set(&self, settings: &Value) {
         self.http("POST", "set", &settings.to_string());
     }
 
-    pub fn watch(&self, group: &str) -> Value {
+    pub(crate) fn watch(&self, group: &str) -> Value {
         self.http("GET", "watch", "")[group].clone()
     }
 
-    pub fn reset_watch(&self) {
+    pub(crate) fn reset_watch(&self) {
         self.http("POST", "watch/reset", "");
     }
 
-    pub fn calls(&self) -> Value {
+    pub(crate) fn calls(&self) -> Value {
         self.http("GET", "calls", "")
     }
 
     /// Mutating calls of one action, in order.
-    pub fn log(&self, action: &str) -> Vec<Value> {
+    pub(crate) fn log(&self, action: &str) -> Vec<Value> {
         let log = self.http("GET", "log", "");
         log.as_array().unwrap().iter().filter(|call| call["action"] == action).cloned().collect()
     }
@@ -111,14 +111,14 @@ impl Drop for Endpoint {
 }
 
 /// The real binary in a directory of its own.
-pub struct Regend {
-    pub dir: TempDir,
+pub(crate) struct Regend {
+    pub(crate) dir: TempDir,
     port: u16,
 }
 
 impl Regend {
     /// With a configuration; `poll_interval` and `warmup` are short because the endpoint's seconds stand for minutes.
-    pub fn new(endpoint: &Endpoint, policy: &str) -> Self {
+    pub(crate) fn new(endpoint: &Endpoint, policy: &str) -> Self {
         let dir = TempDir::new().unwrap();
         let config = format!(
             "[aws]\npoll_interval = \"1s\"\n[policy]\nwarmup = \"0s\"\n{policy}\n[[groups]]\nname = \"*\"\n"
@@ -127,11 +127,11 @@ impl Regend {
         Self { dir, port: endpoint.port }
     }
 
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = binary();
         command
             .args(args)
@@ -146,13 +146,13 @@ impl Regend {
     }
 
     #[track_caller]
-    pub fn run(&self, args: &[&str]) -> Done {
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
         Done::from(self.command(args).stdin(Stdio::null()).output().unwrap())
     }
 
     /// `audit list --output json` with these filters, parsed line by line.
     #[track_caller]
-    pub fn audit(&self, filters: &[&str]) -> Vec<Value> {
+    pub(crate) fn audit(&self, filters: &[&str]) -> Vec<Value> {
         let done = self.run(&[&["audit", "list", "--output", "json"], filters].concat());
         assert_eq!(done.code, 0, "{done}");
         done.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON: {e}: {line}"))).collect()
@@ -160,17 +160,17 @@ impl Regend {
 }
 
 /// The binary without anything of this machine's own in its environment.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_regend"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }
 
 /// How a run of the binary ended.
-pub struct Done {
-    pub code: i32,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Done {
@@ -188,7 +188,7 @@ impl std::fmt::Display for Done {
 
 /// Waits until something is so; the endpoint's clock is real, so this is the one place that waits.
 #[track_caller]
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
         assert!(began.elapsed() < Duration::from_secs(60), "never came: {what}");
@@ -197,15 +197,10 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The instances of a group, from seed.py's answer or show.py's.
-pub fn ids(group: &Value) -> Vec<String> {
+pub(crate) fn ids(group: &Value) -> Vec<String> {
     match group {
         Value::Array(ids) => ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect(),
         Value::Object(instances) => instances.keys().cloned().collect(),
         other => panic!("no instances in {other}"),
     }
-}
-
-/// Whether a path is there; for tests that look over the binary's shoulder.
-pub fn exists(path: &Path) -> bool {
-    path.exists()
 }

@@ -117,10 +117,10 @@ fn keeps_capacity(flags: &[&str], size: u64, policy: &str, surge: u64) -> (Endpo
     assert_eq!(done.code, 0, "{done}");
     assert_regenerated(&endpoint, "web", &before, &originals);
     let watch = endpoint.watch("web");
-    let of = |key: &str, end: &str| watch[key][end].as_u64().unwrap();
-    assert!(of("serving", "min") >= size, "served with less than {size}: {watch}");
-    assert!(of("serving", "max") <= size + surge, "{watch}");
-    assert!(of("members", "max") <= size + surge, "{watch}");
+    let of = |key: &str| watch[key].as_u64().unwrap_or_else(|| panic!("no {key} in {watch}"));
+    assert!(of("min_serving") >= size, "served with less than {size}: {watch}");
+    assert!(of("max_serving") <= size + surge, "{watch}");
+    assert!(of("max_members") <= size + surge, "{watch}");
     (endpoint, regend)
 }
 
@@ -172,7 +172,7 @@ fn replacements_that_never_turn_healthy_stop_it() {
     for key in ["desired", "min", "max", "tags"] {
         assert_eq!(after[key], before[key]);
     }
-    assert!(endpoint.watch("web")["serving"]["min"].as_u64().unwrap() >= 4);
+    assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 4);
     let failed = regend.audit(&["--kind", "instance.failed"]);
     let (instance, target_group) = (failed[0]["instance"].as_str().unwrap(), failed[0]["targets"][0]["target_group"].as_str().unwrap());
     for word in [instance, target_group, "Target.FailedHealthChecks"] {
@@ -196,7 +196,7 @@ fn killed_at_any_moment_it_resumes_the_same_regeneration() {
         let done = regend.run(&["run", "web", "--yes"]);
         assert_eq!(done.code, 0, "killed after {after_ms} ms: {done}");
         assert_regenerated(&endpoint, "web", &before, &originals);
-        assert!(endpoint.watch("web")["serving"]["min"].as_u64().unwrap() >= 3, "killed after {after_ms} ms");
+        assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 3, "killed after {after_ms} ms");
         let opened = regend.audit(&["--kind", "regeneration.opened"]);
         assert_eq!(opened.len(), 1, "killed after {after_ms} ms: it opened a second one");
         assert!(endpoint.log("LaunchInstances").len() <= 4, "killed after {after_ms} ms: replaced twice");
@@ -216,7 +216,7 @@ fn lost_answers_are_looked_for_in_the_world() {
         let done = regend.run(&["run", "web", "--yes"]);
         assert_eq!(done.code, 0, "{action}: {done}");
         assert_regenerated(&endpoint, "web", &before, &originals);
-        assert!(endpoint.watch("web")["serving"]["min"].as_u64().unwrap() >= 2, "{action}");
+        assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 2, "{action}");
         let unknown = regend.audit(&["--kind", "*.unknown"]);
         assert_eq!(unknown.len(), 1, "{action}: {unknown:?}");
     }

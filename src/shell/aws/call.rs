@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::{Instant, sleep};
 
@@ -107,17 +108,13 @@ impl Failure {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let message = words(error);
+        let chain = chain(error);
+        let says = |words: &[&str]| chain.iter().any(|says| words.iter().any(|words| says.starts_with(words)));
+        let message = words(&chain);
         match error {
             SdkError::ConstructionFailure(_) => Self::Unsent { class: Class::Invalid, message },
-            // The connector's own types are out of reach; their words are not. Words that change make an unsent call a
-            // lost one, which costs time and nothing else.
-            SdkError::DispatchFailure(_) if message.contains("client error (Connect)") => {
-                Self::Unsent { class: Class::Fault, message }
-            }
-            SdkError::DispatchFailure(_) if CREDENTIALS.iter().any(|says| message.contains(says)) => {
-                Self::Unsent { class: Class::NoCredentials, message }
-            }
+            SdkError::DispatchFailure(_) if says(&[CONNECTING]) => Self::Unsent { class: Class::Fault, message },
+            SdkError::DispatchFailure(_) if says(&CREDENTIALS) => Self::Unsent { class: Class::NoCredentials, message },
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
                 let html = answer.raw().headers().get("content-type").is_some_and(|t| t.starts_with("text/html"));
@@ -179,7 +176,13 @@ impl Failure {
 /// Our code for an action that the endpoint does not offer.
 pub(super) const NOT_OFFERED: &str = "NotOffered";
 
-/// How the SDK says that it has nothing to sign with (`CredentialsError`, which it does not let us name).
+// The SDK does not let us name the types of the next two; their words must do. Should those change one day, an unsent
+// call passes for a lost one: that costs time, and nothing else.
+
+/// How the connector says that it never had a connection to send on.
+const CONNECTING: &str = "client error (Connect)";
+
+/// How it is said that there is nothing to sign with.
 const CREDENTIALS: [&str; 5] = [
     "the credential provider was not enabled",
     "credentials provider timed out",
@@ -237,21 +240,32 @@ pub(super) fn class(status: u16, code: &str) -> Class {
     }
 }
 
-/// An error and what caused it, in one line, without the layers that say nothing.
-fn words(error: &(dyn Error + 'static)) -> String {
-    const SILENT: [&str; 7] = [
+/// What an error and each of its causes say.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let say = |error: &(dyn Error + 'static)| match error.downcast_ref::<ErrorMetadata>() {
+        Some(meta) => format!("{}: {}", meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message")),
+        None => error.to_string(),
+    };
+    let mut said: Vec<_> = std::iter::successors(Some(error), |&error| error.source()).map(say).collect();
+    said.dedup();
+    said
+}
+
+/// In one line, without the layers that say nothing to a person.
+fn words(chain: &[String]) -> String {
+    const SILENT: [&str; 8] = [
         "dispatch failure",
         "other",
         "io error",
         "timeout",
         "service error",
-        "unhandled error",
         "request has timed out",
+        CONNECTING,
+        "client error (SendRequest)",
     ];
-    let chain = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string);
-    let mut said: Vec<_> = chain.filter(|says| !SILENT.contains(&says.as_str())).collect();
-    said.dedup();
-    if said.is_empty() { error.to_string() } else { said.join(": ") }
+    let silent = |says: &&String| SILENT.contains(&says.as_str()) || says.starts_with("unhandled error");
+    let said: Vec<_> = chain.iter().filter(|says| !silent(says)).map(String::as_str).collect();
+    if said.is_empty() { chain.join(": ") } else { said.join(": ") }
 }
 
 /// How often each API was called, repeats included.

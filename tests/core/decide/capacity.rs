@@ -170,6 +170,7 @@ fn terminate_first_takes_one_at_a_time_and_waits_for_the_groups_own_replacement(
     check("max_surge 0, max_unavailable 1, wanted 3\ni-1 draining retired 25h\ni-2..i-3 serving 25h", expect![[r#"
         wait
         hold: 1 draining
+        hold: the group has 2 members for a desired capacity of 3: it launches by itself
         again in 3h1s
     "#]]);
     check(

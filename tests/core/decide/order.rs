@@ -159,7 +159,7 @@ fn several_at_once_go_where_most_are_needed_one_zone_a_call() {
         again in 3h1s
     "#]]);
     check("max_surge 4, zones abc\ni-1..i-4 aabb serving 25h", expect![[r#"
-        launch 3 in c; token regend-ID-1
+        launch 1 in c; token regend-ID-1
         again in 3h1s
     "#]]);
     check("max_surge 6, max 20, zones ab\ni-1..i-6 ab serving 25h", expect![[r#"

@@ -79,6 +79,7 @@ fn an_instance_of_unknown_age_serves_only_after_warmup_and_is_not_replaced() {
         wait
         hold: i-3 is healthy, and serving from 12:00:01Z if it stays so
         hold: EC2 does not tell the age of 1 yet
+        hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
         again in 1s
     "#]]);
     check("raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 30s ageless\ni-4 serving 5m ours", expect![[r#"
@@ -144,6 +145,16 @@ fn without_a_target_group_auto_scaling_and_ec2_judge_alone() {
 fn a_target_group_that_was_unused_at_the_opening_and_still_is_has_no_say() {
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 serving unused:old:Target.NotInUse 5m ours",
+        expect![[r#"
+            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+        "#]],
+    );
+}
+
+#[test]
+fn a_waived_target_group_has_no_say_of_whom_it_does_not_know_either() {
+    check(
+        "targets web old, waived old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 serving unregistered:old 5m ours",
         expect![[r#"
             retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
         "#]],

@@ -222,7 +222,7 @@ pub fn action(words: &[&str]) -> Action {
                 _ => panic!("{why} is no reason"),
             },
             decrement: rest.contains(&"decrement"),
-            successor: None,
+            successor: rest.iter().skip_while(|word| **word != "for").nth(1).map(|id| InstanceId::new(*id)),
             serving: 3,
             floor: 3,
         }),

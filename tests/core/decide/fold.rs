@@ -1,0 +1,623 @@
+//! What is remembered: one fold over the journal's entries, the same live and in recovery, that takes nothing impossible.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+use regend::domain::entry::{Capacity, Change, Entry, Inherited, Kind, Member, Opened};
+use regend::domain::group::{InstanceId, Zone};
+use regend::domain::policy::Policy;
+use regend::domain::regeneration::{Illegal, Regeneration};
+use regend::domain::span::Span;
+use uuid::Uuid;
+
+use super::table::{ID, action, ago, now, outcome, refusal};
+
+/// Folds entries, one a line, a minute apart, and shows after each what it changed.
+///
+/// A line is a kind, then what belongs to it: `launch.intended launch 1 a`, `launch.accepted i-4`,
+/// `launch.refused busy`, `group.changed desired 4 5`, `instance.failed i-4`. Each intent is concluded by the next
+/// entry that can, unless a line says `without-intent`.
+#[track_caller]
+fn check(table: &str, expect: Expect) {
+    let entries: Vec<_> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let entries = journal(&entries);
+    let mut out = String::new();
+    let mut live = match Regeneration::open(&entries[0]) {
+        Ok(live) => live,
+        Err(illegal) => return expect.assert_eq(&format!("{}\n", says(&illegal))),
+    };
+    let mut before = facts(&live);
+    for (n, entry) in entries.iter().enumerate().skip(1) {
+        let after = match live.apply(entry) {
+            Ok(()) => facts(&live),
+            Err(illegal) => {
+                writeln!(out, "{}", says(&illegal)).unwrap();
+                assert_eq!(Regeneration::recover(&entries), Err(illegal), "recovery stops where the live fold did");
+                break;
+            }
+        };
+        let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
+        let changed: Vec<_> = changed.map(|(key, value)| format!("{key} {value}")).collect();
+        writeln!(out, "{}: {}", entry.kind, changed.join(", ")).unwrap();
+        before = after;
+        let recovered = Regeneration::recover(&entries[..=n]).unwrap();
+        assert_eq!(recovered.as_ref(), Some(&live), "recovery knows what the live fold knows after {}", entry.kind);
+    }
+    expect.assert_eq(&out);
+}
+
+fn says(illegal: &Illegal) -> String {
+    illegal.to_string().replace(&illegal.id.to_string(), "n")
+}
+
+fn journal(lines: &[&str]) -> Vec<Entry> {
+    let mut intent = None;
+    let mut desired = 3;
+    let mut entries = Vec::new();
+    for (n, line) in lines.iter().enumerate() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let kind: Kind = words[0].parse().unwrap();
+        let id = Uuid::from_u128(n as u128 + 1);
+        let t = Span::minutes(n as u32).after(ago("1h"));
+        let mut entry = Entry { id, kind, t, regeneration: Some(ID), ..Entry::default() };
+        match &words[1..] {
+            ["without-opened"] => open(&mut entry, &[]).opened = None,
+            ["without-group"] => open(&mut entry, &[]).group = None,
+            ["without-account"] => open(&mut entry, &[]).account = None,
+            ["without-region"] => open(&mut entry, &[]).region = None,
+            ["without-regeneration"] => open(&mut entry, &[]).regeneration = None,
+            rest if kind == Kind::RegenerationOpened => {
+                open(&mut entry, rest);
+            }
+            ["without-action"] => {}
+            ["of-another"] => entry.regeneration = Some(Uuid::from_u128(99)),
+            rest if kind.as_str().ends_with(".intended") => {
+                entry.action = Some(action(rest));
+                let (wanted, members, serving, draining) = (desired, desired, desired, 0);
+                entry.capacity = Some(Capacity { min: 0, desired, max: 10, wanted, members, serving, draining });
+                intent = Some(id);
+            }
+            ["without-intent", ..] => {}
+            rest if kind.as_str().starts_with("instance.") => {
+                entry.instance = rest.first().map(|id| InstanceId::new(*id));
+                entry.code = rest.get(1).map(|code| (*code).to_owned());
+            }
+            ["desired", from, to] => {
+                entry.change = Some(Change { desired: Some([from, to].map(|n| n.parse().unwrap())), ..Change::default() });
+            }
+            ["max", from, to] => {
+                entry.change = Some(Change { max: Some([from, to].map(|n| n.parse().unwrap())), ..Change::default() });
+            }
+            ["min", from, to] => {
+                entry.change = Some(Change { min: Some([from, to].map(|n| n.parse().unwrap())), ..Change::default() });
+            }
+            rest if kind.as_str().ends_with(".refused") => {
+                entry.intent = intent.take();
+                entry.refusal = Some(refusal(rest[0]));
+                entry.code = Some("Code".to_owned());
+                entry.error = Some("AWS said no".to_owned());
+            }
+            rest if kind.as_str().ends_with(".unknown") => entry.intent = intent.filter(|_| rest.is_empty()),
+            ["code", code] => entry.code = Some((*code).to_owned()),
+            ["outcome", word] => entry.outcome = Some(outcome(word)),
+            rest if intent.is_some() => {
+                let (ids, short): (Vec<_>, _) = match rest {
+                    [ids @ .., "short"] => (ids.to_vec(), true),
+                    ids => (ids.to_vec(), false),
+                };
+                entry.intent = intent.take();
+                entry.instances = ids.into_iter().map(InstanceId::new).collect();
+                entry.code = short.then(|| "InsufficientInstanceCapacity".to_owned());
+                desired += entry.instances.len() as u32;
+            }
+            [] => {}
+            other => panic!("{kind} {other:?}"),
+        }
+        entries.push(entry);
+    }
+    entries
+}
+
+/// Three old instances; `inherited RAISED MAX` from another host.
+fn open<'a>(entry: &'a mut Entry, words: &[&str]) -> &'a mut Entry {
+    let born = Some(ago("25h"));
+    let member = |n| Member { instance: InstanceId::new(format!("i-{n}")), zone: Zone::new("a"), born, image: None };
+    let inherited = match words {
+        ["inherited", raised, max] => {
+            let (raised, max) = (raised.parse().unwrap(), max.parse().ok());
+            Some(Inherited { daemon: "there".to_owned(), max, raised })
+        }
+        _ => None,
+    };
+    entry.account = Some("default".to_owned());
+    entry.region = Some("eu-west-1".to_owned());
+    entry.group = Some("web".to_owned());
+    entry.opened = Some(Box::new(Opened {
+        cutoff: entry.t,
+        window_ends: now(),
+        policy: Policy::default(),
+        min: 0,
+        max: 10,
+        desired: 3,
+        members: (1..=3).map(member).collect(),
+        waived: vec![],
+        judged_by: vec![],
+        cautious: None,
+        inherited,
+    }));
+    entry
+}
+
+/// Everything that is remembered, in words.
+fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
+    let list = |items: Vec<String>| format!("[{}]", items.join(" "));
+    let newcomers = known.newcomers.iter().map(|(id, n)| {
+        let marks = [
+            (n.ours, "ours"),
+            (n.in_service.is_some(), "in-service"),
+            (n.serving.is_some(), "serving"),
+            (n.failed, "failed"),
+            (n.gone, "gone"),
+        ];
+        marks.iter().filter(|(is, _)| *is).fold(id.to_string(), |text, (_, mark)| format!("{text}:{mark}"))
+    });
+    let retired = known.retired.iter().map(|(id, r)| {
+        let marks = [(r.draining, "draining"), (r.gone, "gone")];
+        marks.iter().filter(|(is, _)| *is).fold(format!("{id}:{}", r.why.word()), |text, (_, mark)| format!("{text}:{mark}"))
+    });
+    let settling = known.settling.iter().map(|s| s.was.to_string());
+    let refusals = &known.refusals;
+    BTreeMap::from([
+        ("min", known.min.to_string()),
+        ("desired", known.desired.to_string()),
+        ("max", known.max.to_string()),
+        ("wanted", known.wanted().to_string()),
+        ("raised", known.raised.to_string()),
+        ("unclaimed", known.unclaimed.to_string()),
+        ("max-before", format!("{:?}", known.max_before)),
+        ("settling", list(settling.collect())),
+        ("lease", if known.lease.is_some() { "held" } else if known.released { "released" } else { "none" }.to_owned()),
+        ("intent", known.intent.as_ref().map_or("none".to_owned(), |i| format!("({})", i.action))),
+        ("unanswered", known.unanswered.map_or(0, |(times, _)| times).to_string()),
+        ("newcomers", list(newcomers.collect())),
+        ("retired", list(retired.collect())),
+        ("replaced", known.replaced().to_string()),
+        ("lost", list(known.lost.iter().map(ToString::to_string).collect())),
+        ("scaled-in", known.scaled_in.to_string()),
+        ("successors", list(known.successors.iter().map(ToString::to_string).collect())),
+        ("failures", known.failures.to_string()),
+        ("served", known.served.len().to_string()),
+        ("launches", known.launches.to_string()),
+        ("refusals", format!("{} {:?}", refusals.in_a_row, refusals.kind)),
+        ("dry", list(refusals.dry.keys().map(ToString::to_string).collect())),
+        ("direct", (!refusals.no_direct_launch).to_string()),
+        ("paused", known.paused.to_string()),
+        ("held", list(known.held.iter().cloned().collect())),
+        ("ending", known.ending.as_ref().map_or("none".to_owned(), |e| e.outcome.word().to_owned())),
+        ("closed", known.closed.map_or("no".to_owned(), |outcome| outcome.word().to_owned())),
+        ("effect", known.last_effect.map_or("none".to_owned(), |t| t.format("%H:%M").to_string())),
+        ("last-gone", known.last_gone.map_or("none".to_owned(), |t| t.format("%H:%M").to_string())),
+    ])
+}
+
+#[test]
+fn one_replacement_from_its_launch_to_its_end() {
+    check(
+        "regeneration.opened
+         lease.intended take-lease 1h
+         lease.taken
+         launch.intended launch 1 a
+         launch.accepted i-4
+         instance.in_service i-4
+         instance.serving i-4
+         retire.intended retire i-1 stale decrement for i-4
+         retire.accepted
+         instance.draining i-1
+         instance.terminated i-1
+         lease.intended release-lease
+         lease.released
+         regeneration.closed outcome completed",
+        expect![[r#"
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: effect 11:02, intent none, lease held
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.accepted: desired 4, effect 11:04, intent none, newcomers [i-4:ours], raised 1, settling [3]
+            instance.in_service: newcomers [i-4:ours:in-service]
+            instance.serving: newcomers [i-4:ours:in-service:serving], served 1
+            retire.intended: intent (retire i-1 (stale): 3 serve without it, 3 must)
+            retire.accepted: desired 3, effect 11:08, intent none, raised 0, retired [i-1:stale], settling [4]
+            instance.draining: retired [i-1:stale:draining]
+            instance.terminated: last-gone 11:10, replaced 1, retired [i-1:stale:draining:gone]
+            lease.intended: intent (release the lease)
+            lease.released: effect 11:12, intent none, lease released
+            regeneration.closed: closed completed
+        "#]],
+    );
+}
+
+#[test]
+fn a_launch_by_desired_capacity_waits_for_its_instances() {
+    check(
+        "regeneration.opened
+         launch.intended grow 3 5
+         launch.accepted
+         instance.launched i-4 regend
+         instance.launched i-5 regend
+         instance.launched i-6 group
+         surplus.intended shrink 5 4
+         surplus.returned",
+        expect![[r#"
+            launch.intended: intent (raise desired capacity from 3 to 5), launches 1
+            launch.accepted: desired 5, effect 11:02, intent none, raised 2, settling [3], unclaimed 2
+            instance.launched: newcomers [i-4:ours], unclaimed 1
+            instance.launched: newcomers [i-4:ours i-5:ours], unclaimed 0
+            instance.launched: newcomers [i-4:ours i-5:ours i-6]
+            surplus.intended: intent (take desired capacity back from 5 to 4)
+            surplus.returned: desired 4, effect 11:07, intent none, raised 1, settling [5]
+        "#]],
+    );
+}
+
+#[test]
+fn max_size_is_remembered_as_it_was_before_the_first_raise() {
+    check(
+        "regeneration.opened
+         max_size.intended raise-max 10 12
+         max_size.raised
+         max_size.intended raise-max 12 14
+         max_size.raised
+         max_size.intended restore-max 14 10
+         max_size.restored
+         launch.intended grow 3 4 max 11
+         launch.accepted",
+        expect![[r#"
+            max_size.intended: intent (raise max size from 10 to 12)
+            max_size.raised: effect 11:02, intent none, max 12, max-before Some(10)
+            max_size.intended: intent (raise max size from 12 to 14)
+            max_size.raised: effect 11:04, intent none, max 14
+            max_size.intended: intent (restore max size from 14 to 10)
+            max_size.restored: effect 11:06, intent none, max 10, max-before None
+            launch.intended: intent (raise desired capacity from 3 to 4 and max size to 11), launches 1
+            launch.accepted: desired 4, effect 11:08, intent none, max 11, max-before Some(10), raised 1, settling [3], unclaimed 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_change_by_somebody_else_absorbs_what_was_out() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.accepted i-4
+         group.changed desired 4 6
+         launch.intended grow 6 7
+         launch.accepted
+         group.changed desired 7 5",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
+            group.changed: desired 6, raised 0, settling [], wanted 6
+            launch.intended: intent (raise desired capacity from 6 to 7), launches 2
+            launch.accepted: desired 7, effect 11:05, intent none, raised 1, settling [6], unclaimed 1
+            group.changed: desired 5, raised 0, scaled-in 2, settling [], unclaimed 0, wanted 5
+        "#]],
+    );
+}
+
+#[test]
+fn a_higher_min_size_takes_the_surplus_as_far_as_it_goes() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.accepted i-4 i-5
+         group.changed min 0 4
+         group.changed min 4 2
+         group.changed min 2 5",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.accepted: desired 5, effect 11:02, intent none, newcomers [i-4:ours i-5:ours], raised 2, settling [3]
+            group.changed: min 4, raised 1, wanted 4
+            group.changed: min 2
+            group.changed: min 5, raised 0, wanted 5
+        "#]],
+    );
+}
+
+#[test]
+fn a_max_size_that_somebody_sets_is_no_obligation_any_more() {
+    check(
+        "regeneration.opened
+         max_size.intended raise-max 10 12
+         max_size.raised
+         group.changed max 12 20",
+        expect![[r#"
+            max_size.intended: intent (raise max size from 10 to 12)
+            max_size.raised: effect 11:02, intent none, max 12, max-before Some(10)
+            group.changed: max 20, max-before None
+        "#]],
+    );
+}
+
+#[test]
+fn refusals_are_counted_until_something_succeeds() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.refused busy
+         launch.intended launch 1 a
+         launch.refused no-capacity
+         launch.intended launch 1
+         launch.refused no-capacity
+         launch.intended launch 1 b
+         launch.accepted i-4",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.refused: effect 11:02, intent none, refusals 1 Some(Busy)
+            launch.intended: intent (launch 1 in a), launches 2
+            launch.refused: dry [a], effect 11:04, intent none, refusals 2 Some(NoCapacity)
+            launch.intended: intent (launch 1), launches 3
+            launch.refused: effect 11:06, intent none, refusals 3 Some(NoCapacity)
+            launch.intended: intent (launch 1 in b), launches 4
+            launch.accepted: desired 4, effect 11:08, intent none, newcomers [i-4:ours], raised 1, refusals 0 Some(NoCapacity), settling [3]
+        "#]],
+    );
+}
+
+#[test]
+fn a_partial_launch_is_a_refusal_of_the_rest() {
+    check(
+        "regeneration.opened
+         launch.intended launch 2 a
+         launch.accepted i-4 short",
+        expect![[r#"
+            launch.intended: intent (launch 2 in a), launches 1
+            launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, refusals 1 None, settling [3]
+        "#]],
+    );
+}
+
+#[test]
+fn where_a_launch_is_not_offered_or_not_allowed_it_is_not_tried_again() {
+    check("regeneration.opened\nlaunch.intended launch 1 a\nlaunch.refused not-offered", expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        launch.refused: direct false, effect 11:02, intent none, refusals 1 Some(NotOffered)
+    "#]]);
+    check("regeneration.opened\nlaunch.intended launch 1 a\nlaunch.refused forbidden", expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        launch.refused: direct false, effect 11:02, intent none, refusals 1 Some(NotOffered)
+    "#]]);
+    check("regeneration.opened\nlaunch.intended grow 3 4\nlaunch.refused forbidden", expect![[r#"
+        launch.intended: intent (raise desired capacity from 3 to 4), launches 1
+        launch.refused: effect 11:02, intent none, refusals 1 Some(Forbidden)
+    "#]]);
+}
+
+#[test]
+fn an_answer_that_was_lost_leaves_the_intent_open() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.unknown
+         launch.unknown
+         launch.accepted i-4",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.unknown: unanswered 1
+            launch.unknown: unanswered 2
+            launch.accepted: desired 4, effect 11:04, intent none, newcomers [i-4:ours], raised 1, settling [3], unanswered 0
+        "#]],
+    );
+}
+
+#[test]
+fn only_an_operators_word_ends_an_operators_pause() {
+    check(
+        "regeneration.opened
+         regeneration.paused
+         regeneration.resumed code restarted
+         regeneration.resumed code holds_ended
+         regeneration.resumed",
+        expect![[r#"
+            regeneration.paused: paused true
+            regeneration.resumed: 
+            regeneration.resumed: 
+            regeneration.resumed: paused false
+        "#]],
+    );
+}
+
+#[test]
+fn the_holds_in_force_are_remembered_until_they_end() {
+    check(
+        "regeneration.opened
+         regeneration.held code suspended,zonal_shift
+         regeneration.held code zonal_shift
+         regeneration.resumed code restarted
+         regeneration.resumed code holds_ended",
+        expect![[r#"
+            regeneration.held: held [suspended zonal_shift]
+            regeneration.held: held [zonal_shift]
+            regeneration.resumed: 
+            regeneration.resumed: held []
+        "#]],
+    );
+}
+
+#[test]
+fn an_end_lifts_the_pause_and_forgives_what_was_refused() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.refused invalid
+         regeneration.paused
+         regeneration.aborted outcome failed",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.refused: effect 11:02, intent none, refusals 1 Some(Invalid)
+            regeneration.paused: paused true
+            regeneration.aborted: ending failed, paused false, refusals 0 Some(Invalid)
+        "#]],
+    );
+}
+
+#[test]
+fn who_failed_and_who_went_is_told_apart() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.accepted i-4
+         instance.failed i-4 LaunchTimeout
+         instance.lost i-4
+         instance.lost i-1
+         group.changed desired 4 2
+         instance.lost i-2",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
+            instance.failed: failures 1, newcomers [i-4:ours:failed]
+            instance.lost: last-gone 11:04, lost [i-4], newcomers [i-4:ours:failed:gone]
+            instance.lost: last-gone 11:05, lost [i-1 i-4], replaced 1
+            group.changed: desired 2, raised 0, scaled-in 2, settling [], wanted 2
+            instance.lost: last-gone 11:07, lost [i-1 i-2 i-4], replaced 2, scaled-in 1
+        "#]],
+    );
+}
+
+#[test]
+fn what_another_host_left_behind_is_an_obligation_from_the_start() {
+    let entries = journal(&["regeneration.opened inherited 1 8"]);
+    let known = Regeneration::open(&entries[0]).unwrap();
+    assert_eq!((known.raised, known.max_before, known.wanted()), (1, Some(8), 2));
+}
+
+#[test]
+fn an_empty_journal_remembers_nothing() {
+    assert_eq!(Regeneration::recover([]), Ok(None));
+}
+
+#[test]
+fn a_regeneration_starts_with_its_opening_and_says_what_it_starts_from() {
+    check("launch.intended launch 1 a", expect![[r#"
+        entry n (launch.intended) cannot follow: a regeneration starts with regeneration.opened
+    "#]]);
+    check("regeneration.opened without-opened", expect![[r#"
+        entry n (regeneration.opened) cannot follow: it does not say what it starts from
+    "#]]);
+    check("regeneration.opened without-regeneration", expect![[r#"
+        entry n (regeneration.opened) cannot follow: it has no regeneration
+    "#]]);
+    check("regeneration.opened without-account", expect![[r#"
+        entry n (regeneration.opened) cannot follow: it has no account
+    "#]]);
+    check("regeneration.opened without-region", expect![[r#"
+        entry n (regeneration.opened) cannot follow: it has no region
+    "#]]);
+    check("regeneration.opened without-group", expect![[r#"
+        entry n (regeneration.opened) cannot follow: it has no group
+    "#]]);
+    check("regeneration.opened\nregeneration.opened", expect![[r#"
+        entry n (regeneration.opened) cannot follow: the regeneration is already open
+    "#]]);
+}
+
+#[test]
+fn nothing_of_another_regeneration_follows() {
+    check("regeneration.opened\nregeneration.paused of-another", expect![[r#"
+        entry n (regeneration.paused) cannot follow: it belongs to another regeneration
+    "#]]);
+}
+
+#[test]
+fn nothing_follows_the_close() {
+    check("regeneration.opened\nregeneration.closed outcome completed\nregeneration.paused", expect![[r#"
+        regeneration.closed: closed completed
+        entry n (regeneration.paused) cannot follow: the regeneration is closed
+    "#]]);
+    check("regeneration.opened\nregeneration.closed", expect![[r#"
+        entry n (regeneration.closed) cannot follow: it has no outcome
+    "#]]);
+}
+
+#[test]
+fn there_is_never_a_second_intent() {
+    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.intended retire i-1 stale", expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        entry n (retire.intended) cannot follow: another intent is still open
+    "#]]);
+    check("regeneration.opened\nlaunch.intended launch 1 a\nlaunch.unknown\nlaunch.intended launch 1 a", expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        launch.unknown: unanswered 1
+        entry n (launch.intended) cannot follow: another intent is still open
+    "#]]);
+    check("regeneration.opened\nlaunch.intended without-action", expect![[r#"
+        entry n (launch.intended) cannot follow: it does not say what is intended
+    "#]]);
+}
+
+#[test]
+fn nothing_is_concluded_that_was_not_intended() {
+    let entries = ["lease", "max_size", "launch", "surplus", "retire"].map(|noun| [".refused", ".unknown"].map(|end| format!("{noun}{end}")));
+    let done = ["lease.taken", "lease.released", "max_size.raised", "max_size.restored", "launch.accepted", "surplus.returned", "retire.accepted"];
+    for kind in entries.iter().flatten().map(String::as_str).chain(done) {
+        let mut known = Regeneration::open(&journal(&["regeneration.opened"])[0]).unwrap();
+        let entry = &journal(&["regeneration.opened", &format!("{kind} without-intent")])[1];
+        // An open intent is not any intent.
+        assert_eq!(known.clone().apply(entry).unwrap_err().why, "it concludes no open intent", "{kind}");
+        let entry = Entry { intent: Some(Uuid::from_u128(77)), ..entry.clone() };
+        assert_eq!(known.apply(&entry).unwrap_err().why, "it concludes no open intent", "{kind}");
+        let launch = &journal(&["regeneration.opened", "launch.intended launch 1 a"])[1];
+        let mut known = Regeneration::open(&journal(&["regeneration.opened"])[0]).unwrap();
+        known.apply(launch).unwrap();
+        assert_eq!(known.apply(&entry).unwrap_err().why, "it concludes no open intent", "{kind}");
+    }
+}
+
+#[test]
+fn an_intent_is_concluded_by_its_own_kind() {
+    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.accepted", expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        entry n (retire.accepted) cannot follow: it concludes an intent of another kind
+    "#]]);
+    check("regeneration.opened\nlease.intended take-lease 1h\nlease.released", expect![[r#"
+        lease.intended: intent (take the lease until 13:00:00Z)
+        entry n (lease.released) cannot follow: it concludes an intent of another kind
+    "#]]);
+    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.unknown", expect![[""]]);
+    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.refused busy", expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        entry n (retire.refused) cannot follow: it concludes an intent of another kind
+    "#]]);
+}
+
+#[test]
+fn an_instance_entry_names_its_instance() {
+    check("regeneration.opened\ninstance.lost", expect![[r#"
+        entry n (instance.lost) cannot follow: it names no instance
+    "#]]);
+}
+
+#[test]
+fn what_was_never_opened_has_no_entries_of_its_own() {
+    check("regeneration.opened\nregeneration.skipped", expect![[r#"
+        entry n (regeneration.skipped) cannot follow: a regeneration that was not opened has no entries of its own
+    "#]]);
+    check("regeneration.opened\nregeneration.missed", expect![[r#"
+        entry n (regeneration.missed) cannot follow: a regeneration that was not opened has no entries of its own
+    "#]]);
+}
+
+#[test]
+fn what_is_no_business_of_a_group_changes_nothing() {
+    check(
+        "regeneration.opened\naction.vetoed\ngate.closed\ngate.opened\ndaemon.started\ndaemon.reloaded\ndaemon.stopped",
+        expect![[r#"
+            action.vetoed: 
+            gate.closed: 
+            gate.opened: 
+            daemon.started: 
+            daemon.reloaded: 
+            daemon.stopped: 
+        "#]],
+    );
+}

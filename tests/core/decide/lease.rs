@@ -1,0 +1,228 @@
+//! The lease: on the group before anything is changed, long enough, renewed in time, and read back as it was written.
+
+use expect_test::expect;
+use regend::domain::lease::Lease;
+use uuid::Uuid;
+
+use super::check;
+use super::table::{ID, ago, now};
+
+#[test]
+fn the_lease_is_taken_before_anything_is_changed() {
+    check("lease none\ni-1..i-3 serving 25h", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]]);
+    check("lease none, max 3\ni-1..i-3 serving 25h", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 3
+    "#]]);
+    check("lease none, max_surge 0, max_unavailable 1\ni-1..i-3 serving 25h", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 0 max 10
+    "#]]);
+    check("lease none, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]]);
+}
+
+#[test]
+fn no_lease_is_taken_where_there_is_nothing_to_change() {
+    check("lease none\ni-1..i-3 serving 5m theirs", expect![[r#"
+        close completed
+    "#]]);
+    check("lease none\ni-1..i-3 serving 25h protected", expect![[r#"
+        close incomplete
+        left i-1: protected
+        left i-2: protected
+        left i-3: protected
+    "#]]);
+    check("lease none, ending aborted\ni-1..i-3 serving 25h", expect![[r#"
+        close aborted: Ended: it was ended
+        left i-1: not_reached
+        left i-2: not_reached
+        left i-3: not_reached
+    "#]]);
+}
+
+#[test]
+fn a_lease_is_taken_to_put_back_what_another_host_left_behind() {
+    check("lease none, inherited max 3, max 4, max-before 3\ni-1..i-3 serving 5m theirs", expect![[r#"
+        take the lease until 13:00:00Z; wanted 3 surge 1 max 3
+    "#]]);
+    check("lease none, inherited raised 1, raised 1\ni-1..i-3 serving 5m theirs", expect![[r#"
+        take the lease until 13:00:00Z; wanted 2 surge 1 max 10
+    "#]]);
+}
+
+#[test]
+fn a_lease_that_was_given_back_is_not_taken_again_for_what_cannot_be_put_back() {
+    check("lease none, max 6, max-before 3, wanted 4, window over\ni-4..i-7 serving 10m ours", expect![[r#"
+        close incomplete: MaxSizeNotRestored: max size stays 6, it was 3: desired capacity is 4
+    "#]]);
+}
+
+#[test]
+fn the_lease_says_what_must_be_put_back() {
+    check("lease none, max 6, max-before 4, max_surge 2\ni-1..i-3 serving 25h", expect![[r#"
+        take the lease until 13:11:00Z; wanted 3 surge 2 max 4
+    "#]]);
+}
+
+#[test]
+fn the_lease_lives_as_long_as_all_that_is_due_may_take() {
+    // (15m + 10m + 30s) a batch and 20m for the last drain, but never less than an hour.
+    check("lease none\ni-1 serving 25h", expect![[r#"
+        take the lease until 13:00:00Z; wanted 1 surge 1 max 10
+    "#]]);
+    check("lease none\ni-1..i-2 serving 25h", expect![[r#"
+        take the lease until 13:11:00Z; wanted 2 surge 1 max 10
+    "#]]);
+    check("lease none, max_surge 5\ni-1..i-10 serving 25h", expect![[r#"
+        take the lease until 13:11:00Z; wanted 10 surge 5 max 10
+    "#]]);
+    check("lease none, max_surge 4, max_unavailable 1\ni-1..i-10 serving 25h", expect![[r#"
+        take the lease until 13:11:00Z; wanted 10 surge 4 max 10
+    "#]]);
+    check("lease none, canary_bake 2h, bake 1h\ni-1 serving 25h", expect![[r#"
+        take the lease until 15:45:30Z; wanted 1 surge 1 max 10
+    "#]]);
+    check("lease none, drain_timeout 1h, warmup 10m, launch_timeout 1m, health_timeout 1m\ni-1 serving 25h", expect![[r#"
+        take the lease until 13:12:00Z; wanted 1 surge 1 max 10
+    "#]]);
+}
+
+#[test]
+fn the_lease_is_renewed_in_its_last_quarter() {
+    // Three batches and a drain: 1h36m30s, a quarter of which is 24m7s.
+    check("lease 24m8s\ni-1..i-3 serving 25h", expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]]);
+    check("lease 24m7s\ni-1..i-3 serving 25h", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]]);
+    check("lease -1h\ni-1..i-3 serving 25h", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]]);
+}
+
+#[test]
+fn the_lease_is_renewed_while_what_is_ours_is_tidied_up() {
+    check("lease 1m, ending failed, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]]);
+}
+
+#[test]
+fn the_lease_is_given_back_last() {
+    check("max 4, max-before 3\ni-1..i-3 serving 5m ours", expect![[r#"
+        restore max size from 4 to 3
+    "#]]);
+    check("bake 10m\ni-1..i-3 serving 5m ours", expect![[r#"
+        wait
+        hold: all replaced; watched until 12:05:30Z
+        again in 5m30s
+    "#]]);
+    check("\ni-1..i-3 serving 5m ours", expect![[r#"
+        release the lease
+    "#]]);
+    check("lease none, tag none\ni-1..i-3 serving 5m ours", expect![[r#"
+        close completed
+    "#]]);
+}
+
+#[test]
+fn a_lease_that_nobody_else_will_give_back_is_given_back() {
+    check("lease none, tag of another-host 0s\ni-1..i-3 serving 5m ours", expect![[r#"
+        release the lease
+    "#]]);
+    check("lease none, tag of our-last 30m\ni-1..i-3 serving 5m ours", expect![[r#"
+        release the lease
+    "#]]);
+    check("lease none, tag garbage\ni-1..i-3 serving 5m ours", expect![[r#"
+        close completed
+    "#]]);
+}
+
+fn lease(daemon: &str) -> Lease {
+    Lease { regeneration: ID, cutoff: ago("1h"), daemon: daemon.to_owned(), until: now(), wanted: 3, surge: 1, max: 10 }
+}
+
+#[test]
+fn a_lease_reads_back_as_it_was_written() {
+    let value = lease("regend-eu1.example.com").to_string();
+    expect!["v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00.000000Z daemon=regend-eu1.example.com until=2026-11-22T12:00:00.000000Z wanted=3 surge=1 max=10"].assert_eq(&value);
+    assert_eq!(value.parse(), Ok(lease("regend-eu1.example.com")));
+}
+
+#[test]
+fn a_lease_fits_into_a_tag_whatever_it_says() {
+    let longest = Lease {
+        regeneration: Uuid::max(),
+        daemon: "d".repeat(300),
+        wanted: u32::MAX,
+        surge: u32::MAX,
+        max: u32::MAX,
+        ..lease("")
+    };
+    let value = longest.to_string();
+    assert!(value.len() <= 256, "{} characters", value.len());
+    let read: Lease = value.parse().unwrap();
+    assert_eq!(read, Lease { daemon: "d".repeat(64), ..longest });
+}
+
+#[test]
+fn a_strange_host_name_still_makes_a_lease_and_is_known_again() {
+    for name in ["host name", "höst", "日本", "", "a=b c=d", "a\nb", &"d".repeat(300), "regend-eu1"] {
+        let read: Lease = lease(name).to_string().parse().unwrap();
+        assert!(read.is_of(name), "{name:?} became {:?}", read.daemon);
+        assert!(!read.is_of("another"), "{name:?}");
+    }
+}
+
+#[test]
+fn a_lease_is_dead_from_the_moment_it_says() {
+    assert!(lease("here").is_dead(now()));
+    assert!(!lease("here").is_dead(ago("1s")));
+}
+
+#[test]
+fn what_is_no_lease_is_told_from_one() {
+    let good = lease("here").to_string();
+    let mut out = String::new();
+    for (from, to) in [
+        ("v=1", "v=2"),
+        ("v=1 ", ""),
+        ("id=0", "id=x"),
+        ("id=", "di="),
+        ("cutoff=2026", "cutoff=yesterday"),
+        ("daemon=here", "daemon="),
+        ("until=2026", "until=26"),
+        ("wanted=3", "wanted=three"),
+        ("surge=1", "surge=-1"),
+        ("max=10", "max=99999999999"),
+        ("max=10", ""),
+        (" ", ", "),
+    ] {
+        let bad = good.replacen(from, to, 20);
+        match bad.parse::<Lease>() {
+            Ok(lease) => out += &format!("{from} -> {to}: read as {lease:?}\n"),
+            Err(error) => out += &format!("{from} -> {to}: {}\n", error.to_string().rsplit(": ").next().unwrap()),
+        }
+    }
+    let long = format!("{good} note={}", "n".repeat(200)).parse::<Lease>().unwrap_err().to_string();
+    out += &format!("{} characters: {}\n", long.len(), long.rsplit(": ").next().unwrap());
+    expect![[r#"
+        v=1 -> v=2: its version is unknown
+        v=1  -> : a field is missing
+        id=0 -> id=x: its id is not a UUID
+        id= -> di=: a field is missing
+        cutoff=2026 -> cutoff=yesterday: a time is not a time
+        daemon=here -> daemon=: a field is missing
+        until=2026 -> until=26: a time is not a time
+        wanted=3 -> wanted=three: a number is not a number
+        surge=1 -> surge=-1: a number is not a number
+        max=10 -> max=99999999999: a number is not a number
+        max=10 -> : a field is missing
+          -> , : its version is unknown
+        323 characters: it is too long
+    "#]].assert_eq(&out);
+}
