@@ -13,7 +13,11 @@ use super::span::{Span, Time};
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// `CreateOrUpdateTags`: mark the group as being regenerated, with what must be restored.
-    TakeLease { value: String, until: Time },
+    TakeLease {
+        value: String,
+        #[serde(with = "super::entry::micros")]
+        until: Time,
+    },
     /// `DeleteTags`, only the lease.
     ReleaseLease,
     /// `UpdateAutoScalingGroup`, max size only.

@@ -57,7 +57,7 @@ pub struct Me<'a> {
 pub fn decide(now: Time, me: Me<'_>, group: &Group, regeneration: &Regeneration) -> Decision {
     let mut view = View::new(now, me, group, regeneration);
     let next = view.next();
-    Decision { next, holds: view.holds, look_again_at: view.wake.filter(|at| *at > now) }
+    Decision { next, holds: view.holds, look_again_at: view.wake }
 }
 
 /// What a regeneration has before it.
@@ -184,7 +184,9 @@ impl<'a> View<'a> {
     }
 
     fn wake(&mut self, at: Time) {
-        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+        if at > self.now {
+            self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+        }
     }
 
     fn hold(&mut self, hold: Hold) -> Option<Next> {
@@ -588,21 +590,21 @@ impl<'a> View<'a> {
         let patience = if live < desired { self.policy.launch_timeout.after(ends) } else { ends };
         let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
         let comes = self.live.iter().any(comes);
+        if self.now > patience && !comes {
+            let why = format!(
+                "the window ended with {} instances still to be replaced: {serving} serve, {} must",
+                self.due.len(),
+                self.floor
+            );
+            return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
+        }
+        self.wake(patience + TimeDelta::seconds(1));
         if live < desired {
             self.holds.push(Hold::Replacing { members: live, desired });
         } else if !comes && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
             self.holds.push(Hold::Serving { serving, floor: self.floor });
         }
-        if self.now <= patience || comes {
-            self.wake(patience + TimeDelta::seconds(1));
-            return Some(Next::Wait);
-        }
-        let why = format!(
-            "the window ended with {} instances still to be replaced: {serving} serve, {} must",
-            self.due.len(),
-            self.floor
-        );
-        Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }))
+        Some(Next::Wait)
     }
 
     /// The zone to launch in, and how many of `room` go there: the emptiest zone now, and after the swap.

@@ -74,7 +74,7 @@ pub struct Entry {
     pub template: Option<Template>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub successor_template: Option<Template>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(with = "micros::option", skip_serializing_if = "Option::is_none")]
     pub born: Option<Time>,
     /// Age at `t`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,8 +126,10 @@ pub struct Entry {
 /// What a regeneration starts from; enough to resume it without the day's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
+    #[serde(with = "micros")]
     pub cutoff: Time,
     /// No batch starts after this.
+    #[serde(with = "micros")]
     pub window_ends: Time,
     pub policy: Policy,
     pub min: u32,
@@ -151,7 +153,7 @@ pub struct Opened {
 pub struct Member {
     pub instance: InstanceId,
     pub zone: Zone,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(with = "micros::option", skip_serializing_if = "Option::is_none", default)]
     pub born: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub image: Option<String>,
@@ -393,6 +395,24 @@ pub mod micros {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
         let text = String::deserialize(deserializer)?;
         DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc()).map_err(D::Error::custom)
+    }
+
+    /// The same for a time that may be absent.
+    pub mod option {
+        use chrono::{DateTime, Utc};
+        use serde::{Deserializer, Serializer};
+
+        pub fn serialize<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+            match time {
+                Some(time) => super::serialize(time, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        /// Absent is handled by the field's default: what is there is a time.
+        pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+            super::deserialize(deserializer).map(Some)
+        }
     }
 }
 

@@ -64,8 +64,10 @@ impl Look<'_> {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
             Action::ReleaseLease => (group.lease.is_none(), vec![]),
             Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => (group.max == *to, vec![]),
-            Action::Grow { to, max, .. } => (group.desired == *to && max.is_none_or(|max| group.max == max), vec![]),
-            Action::Shrink { to, .. } => (group.desired == *to, vec![]),
+            Action::Grow { to, max, .. } => {
+                (group.desired == *to && !self.was(*to) && max.is_none_or(|max| group.max == max), vec![])
+            }
+            Action::Shrink { to, .. } => (group.desired == *to && !self.was(*to), vec![]),
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that, more strangers than were launched must
                 // do: the surplus is ours, and so are the first to come.
@@ -94,6 +96,10 @@ impl Look<'_> {
         if seen {
             let mut entry = self.entry(Kind::concluded(&intent.action, Conclusion::Done));
             entry.intent = Some(intent.id);
+            entry.instance = match &intent.action {
+                Action::Retire(retire) => Some(retire.instance.clone()),
+                _ => None,
+            };
             entry.instances = instances;
             entry.code = None;
             entry.reason = None;
@@ -110,6 +116,12 @@ impl Look<'_> {
             };
             self.entry(Kind::concluded(&intent.action, Conclusion::Refused)).refused(intent.id, &intent.action, refusal)
         })
+    }
+
+    /// Whether desired capacity was this just before, so that a look that is behind may still show it.
+    fn was(&self, desired: u32) -> bool {
+        let recent = |settling: &Settling| self.group.seen <= SETTLE.after(settling.since);
+        self.regeneration.settling.iter().any(|settling| settling.was == desired && recent(settling))
     }
 
     /// Somebody else's change of the group's numbers.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::action::{Action, Retire};
+use super::action::{Action, RefusalKind, Retire};
 use super::entry::{Change, Entry, Kind, Member, Opened, Verdict};
 use super::group::{InstanceId, TargetState};
 use super::plan::left_words;
@@ -55,6 +55,9 @@ pub fn sentence(entry: &Entry) -> String {
         Kind::MaxSizeRefused => format!("max size is not changed: {}", says(entry)),
         Kind::MaxSizeUnknown => lost("max size", entry),
         Kind::LaunchAccepted => launched(entry),
+        Kind::LaunchRefused if entry.refusal == Some(RefusalKind::NotOffered) => {
+            format!("LaunchInstances cannot be used here, so desired capacity is raised instead: {}", says(entry))
+        }
         Kind::LaunchRefused => format!("not launched: {}", says(entry)),
         Kind::LaunchUnknown => lost("the launch", entry),
         Kind::SurplusReturned => format!("desired capacity is taken back{}", aside(entry)),

@@ -44,7 +44,9 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
     let goes_on = match action {
         Action::Launch { .. } | Action::Grow { .. } | Action::RaiseMaxSize { .. } => true,
         Action::Retire(retire) => retire.why == Reason::Stale,
-        Action::TakeLease { .. } | Action::ReleaseLease | Action::RestoreMaxSize { .. } | Action::Shrink { .. } => false,
+        Action::TakeLease { .. } | Action::ReleaseLease | Action::RestoreMaxSize { .. } | Action::Shrink { .. } => {
+            false
+        }
     };
     let (failures, allowed) = (regeneration.failures, regeneration.opened.policy.max_failures);
     let is_over = regeneration.ending.is_some() || failures > allowed;

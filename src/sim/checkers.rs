@@ -218,7 +218,7 @@ impl Checker {
             entries.iter().filter(|e| e.kind == Kind::InstanceLost).filter_map(|e| e.instance.as_ref()).collect();
         for (id, born) in truth.born.iter().filter(|(_, born)| **born < opened.cutoff) {
             let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
-            let going = truth.terminating.contains(id) && lost.contains(id);
+            let going = truth.terminating.contains(id) && (lost.contains(id) || !seen_at_open.contains(id));
             if !left.contains_key(id) && !unseen && !going {
                 no(2, None, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
             }

@@ -42,7 +42,7 @@ impl Race {
                 Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(intent.t, outcome.t) => {
                     race = Self { lower: true, higher: true };
                 }
-                _ if !answered && touched(intent.t, outcome.t) => race.higher = true,
+                _ if touched(intent.t, outcome.t) => race.higher = true,
                 _ => {}
             }
         }
@@ -54,11 +54,7 @@ impl Race {
 fn takes(action: &Action) -> bool {
     match action {
         Action::Retire(Retire { decrement, .. }) => *decrement,
-        Action::Grow { .. } | Action::Shrink { .. } => true,
-        Action::TakeLease { .. }
-        | Action::ReleaseLease
-        | Action::RaiseMaxSize { .. }
-        | Action::RestoreMaxSize { .. }
-        | Action::Launch { .. } => false,
+        Action::Grow { .. } | Action::Shrink { .. } | Action::RestoreMaxSize { .. } => true,
+        Action::TakeLease { .. } | Action::ReleaseLease | Action::RaiseMaxSize { .. } | Action::Launch { .. } => false,
     }
 }

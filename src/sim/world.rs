@@ -225,14 +225,14 @@ impl World {
             desired: truth.desired,
             wished: truth.wished,
         });
-        if truth.at < visible.since {
-            return truth;
-        }
         if truth.desired == visible.desired && truth.wished != visible.wished {
             truth.wished = visible.wished.max(truth.min);
             if let Some(group) = self.groups.get_mut(key).filter(|group| group.desired == truth.desired) {
                 group.wished = truth.wished;
             }
+        }
+        if truth.at < visible.since {
+            return truth;
         }
         *visible = Visible { since: truth.at, desired: truth.desired, wished: truth.wished };
         truth
@@ -279,7 +279,11 @@ impl World {
         let after = self.truth(key);
         if let Some(visible) = self.visible.get_mut(key).filter(|_| effect.is_some()) {
             visible.since = now;
-            visible.desired = (visible.desired + after.desired).saturating_sub(before.desired);
+            // Whoever launches expects desired capacity to rise, whether it does or not.
+            visible.desired = match action {
+                Action::Launch { count, .. } => visible.desired + count,
+                _ => (visible.desired + after.desired).saturating_sub(before.desired),
+            };
         }
         let (looked_at, seen) = self.last_look.get(key).cloned().unwrap_or_default();
         let (group, action, told) = (key.clone(), action.clone(), answer.clone());

@@ -9,6 +9,8 @@
 //! What is printed is a whole turn without its call: the news that the look brings, the decision, its holds, and when to
 //! look again. That the veto agrees with every action is part of every test.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a table that cannot be read is a test that fails")]
+
 use expect_test::Expect;
 
 use self::table::Scene;

@@ -1,4 +1,5 @@
 //! The AWS adapter against answers that no obedient endpoint gives: refusals, lost answers, odd states, throttling.
+#![expect(clippy::panic, reason = "a test that finds something else fails")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -133,7 +134,8 @@ fn fate(form: &Form) -> Reply {
         let collection = format!("<Instances><member><InstanceIds>{ids}</InstanceIds></member></Instances>");
         xml("LaunchInstances", &format!("{collection}<Errors>{errors}</Errors>"))
     };
-    let no_room = "<member><ErrorCode>InsufficientInstanceCapacity</ErrorCode><ErrorMessage>none</ErrorMessage></member>";
+    let no_room =
+        "<member><ErrorCode>InsufficientInstanceCapacity</ErrorCode><ErrorMessage>none</ErrorMessage></member>";
     match name.map_or("ok", |(_, v)| v.as_str()) {
         "ok" if action == "LaunchInstances" => {
             assert_eq!(form["AvailabilityZones.member.1"], "eu-west-1b");
@@ -233,7 +235,9 @@ fn a_call_that_never_left_this_host_has_no_effect() {
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NotConnected"), "{}", refusal.message);
         let listing = aws.list().await;
-        let Some(CloudError::Unreachable { action, message }) = listing.failed.values().next() else { panic!("{listing:?}") };
+        let Some(CloudError::Unreachable { action, message }) = listing.failed.values().next() else {
+            panic!("{listing:?}")
+        };
         assert_eq!(action, "autoscaling:DescribeAutoScalingGroups");
         assert!(message.contains("Connection refused") && message.contains("AWS_ENDPOINT_URL"), "{message}");
         assert!(listing.reached.is_empty());
@@ -273,8 +277,12 @@ fn a_role_that_cannot_be_assumed_is_told_as_aws_tells_it() {
         let external_id = Some("us".to_owned());
         let prod = Account { name: "prod".to_owned(), regions: vec!["eu-west-1".to_owned()], role_arn, external_id };
         let aws = Aws::connect(&[prod]).await.unwrap();
-        let Some((_, Err(CloudError::NoCredentials(message)))) = aws.identities().await.pop() else { panic!("assumed?") };
-        for words in ["AccessDenied: User: u is not authorized to perform: sts:AssumeRole", "external_id", "trust policy"] {
+        let Some((_, Err(CloudError::NoCredentials(message)))) = aws.identities().await.pop() else {
+            panic!("assumed?")
+        };
+        for words in
+            ["AccessDenied: User: u is not authorized to perform: sts:AssumeRole", "external_id", "trust policy"]
+        {
             assert!(message.contains(words), "{message}");
         }
     });
@@ -304,7 +312,9 @@ fn group(name: &str, instances: &[(&str, &str)], more: &str) -> String {
 fn world(form: &Form) -> Reply {
     let targets = |list: &[(&str, &str, &str)]| {
         let target = |(id, state, more): &(&str, &str, &str)| {
-            format!("<member><Target><Id>{id}</Id></Target><TargetHealth><State>{state}</State>{more}</TargetHealth></member>")
+            format!(
+                "<member><Target><Id>{id}</Id></Target><TargetHealth><State>{state}</State>{more}</TargetHealth></member>"
+            )
         };
         let list: String = list.iter().map(target).collect();
         xml("DescribeTargetHealth", &format!("<TargetHealthDescriptions>{list}</TargetHealthDescriptions>"))
@@ -323,7 +333,8 @@ fn world(form: &Form) -> Reply {
                 ),
             );
             let weighted = group("weighted", &[], "<DesiredCapacityType>vcpu</DesiredCapacityType>");
-            let broken = group("broken", &[], &format!("<TargetGroupARNs><member>{ARN}/gone/3</member></TargetGroupARNs>"));
+            let broken =
+                group("broken", &[], &format!("<TargetGroupARNs><member>{ARN}/gone/3</member></TargetGroupARNs>"));
             let mix = |base: u32, above: u32| {
                 format!(
                     "<MixedInstancesPolicy><InstancesDistribution><OnDemandBaseCapacity>{base}</OnDemandBaseCapacity>\
@@ -410,7 +421,12 @@ fn a_look_maps_all_that_a_decision_needs() {
         assert_eq!(
             found,
             [
-                ("i-1", Lifecycle::InService, born("2026-01-01"), vec![(Unhealthy, "Target.Timeout"), (Unregistered, "")]),
+                (
+                    "i-1",
+                    Lifecycle::InService,
+                    born("2026-01-01"),
+                    vec![(Unhealthy, "Target.Timeout"), (Unregistered, "")]
+                ),
                 ("i-2", Lifecycle::InService, born("2026-01-03"), vec![(Healthy, ""), (Healthy, "")]),
                 ("i-3", Lifecycle::Pending, None, vec![(Unregistered, ""), (Unregistered, "")]),
             ]
@@ -495,7 +511,10 @@ fn refused_twice(form: &Form) -> Reply {
         0 => error(400, "Throttling", "Rate exceeded"),
         1 => error(503, "ServiceUnavailable", "later"),
         2 => None,
-        3 => three_pages(&Form::from([("MaxRecords".to_owned(), form["MaxRecords"].clone()), ("NextToken".to_owned(), "3".to_owned())])),
+        3 => three_pages(&Form::from([
+            ("MaxRecords".to_owned(), form["MaxRecords"].clone()),
+            ("NextToken".to_owned(), "3".to_owned()),
+        ])),
         _ => error(403, "AccessDenied", "User: u is not authorized"),
     }
 }
@@ -524,7 +543,10 @@ fn every_lifecycle_state_of_aws_has_its_meaning() {
         ("Terminating:Retained", Some(Retained)),
         ("EnteringStandby Standby", Some(Standby)),
         ("Detaching Detached", Some(Detaching)),
-        ("ReplacingRootVolume ReplacingRootVolume:Wait ReplacingRootVolume:Proceed RootVolumeReplaced", Some(ReplacingRootVolume)),
+        (
+            "ReplacingRootVolume ReplacingRootVolume:Wait ReplacingRootVolume:Proceed RootVolumeReplaced",
+            Some(ReplacingRootVolume),
+        ),
         ("Quarantined SomethingNew", Some(Unknown)),
         ("Warmed:Pending Warmed:Pending:Wait Warmed:Stopped Warmed:Running Warmed:Terminating:Retained", None),
     ] {

@@ -162,6 +162,9 @@ impl Failure {
                 "{api} answered {code}: {message}; check the secret key, and the clock of this host"
             )),
             (Class::Forbidden, Self::Answered { message, .. }) => CloudError::Forbidden { action, message },
+            (Class::NotOffered, Self::Answered { code, message, .. }) => {
+                CloudError::Other { action, code: NOT_OFFERED.to_owned(), message: format!("{message} ({code})") }
+            }
             (_, Self::Answered { code, message, .. }) => CloudError::Other { action, code, message },
             (_, Self::NoSuchAction { message }) => CloudError::Other { action, code: NOT_OFFERED.to_owned(), message },
             (_, Self::Unsent { message, .. }) => CloudError::Unreachable {

@@ -143,7 +143,7 @@ impl Identity {
 pub(super) fn hint(says: &str, role: bool) -> String {
     let then = if says.to_lowercase().contains("sso") {
         "run `aws sso login`"
-    } else if role {
+    } else if role && says.contains("AccessDenied") {
         "check role_arn and external_id in [[aws.accounts]], and the role's trust policy"
     } else {
         "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the host an instance profile"

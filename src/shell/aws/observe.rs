@@ -256,7 +256,11 @@ impl Seen<'_> {
             born: birth.and_then(|birth| birth.born),
             image: birth.and_then(|birth| birth.image.clone()),
             template: member.launch_template().map(|template| Template {
-                id: template.launch_template_id().or(template.launch_template_name()).unwrap_or_default().to_owned(),
+                id: template
+                    .launch_template_id()
+                    .or_else(|| template.launch_template_name())
+                    .unwrap_or_default()
+                    .to_owned(),
                 version: template.version().unwrap_or_default().to_owned(),
             }),
             targets: verdicts.iter().map(|verdict| verdict.get(id).cloned().unwrap_or(UNREGISTERED)).collect(),

@@ -9,6 +9,7 @@ use clap::Args;
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::plan::{self, Pace, Plan, left_words};
 use crate::domain::span::Span;
+use crate::domain::tell;
 use crate::shell::aws::Aws;
 use crate::shell::clock::{Clock, Wall};
 use crate::shell::cloud::{Ask, Cloud};
@@ -98,7 +99,7 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
     for (n, planned) in plan.replace.iter().enumerate().take(LISTED_MAX) {
         let age = planned
             .age_s
-            .map_or_else(|| "unknown".to_owned(), |s| rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
+            .map_or_else(|| "unknown".to_owned(), |s| tell::rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
         let sick = if planned.serving { "" } else { "  not serving" };
         let image = planned.image.as_deref().unwrap_or("image unknown");
         line("  ", format!("{:>3}  {}  {}  age {age}  {image}{sick}", n + 1, planned.instance, planned.zone));
@@ -122,17 +123,6 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
         line("  ", format!("would not start now: {obstacle}"));
     }
     text
-}
-
-/// An age as people say it: its two largest units.
-pub(super) fn rough(span: Span) -> String {
-    let seconds = span.as_secs();
-    let grain = match seconds {
-        0..600 => 1,
-        600..172_800 => 60,
-        _ => 3600,
-    };
-    Span::seconds(u32::try_from(seconds / grain * grain).unwrap_or(u32::MAX)).to_string()
 }
 
 /// How long things took in each group before, by its journal; nothing where there is none.

@@ -12,13 +12,13 @@ use serde::Serialize;
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
+use crate::domain::tell;
 use crate::shell::clock::{Clock, Wall};
 use crate::shell::cloud::{Ask, Cloud};
 use crate::shell::config::Config;
 use crate::shell::journal::sqlite::Sqlite;
 use crate::shell::journal::{Journal, JournalError};
 
-use super::plan::rough;
 use super::select::{Chosen, connect, list, select};
 use super::{Failure, Global, Output, exit};
 
@@ -179,7 +179,7 @@ fn table(lines: &[Line]) -> String {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["GROUP", "ACCOUNT", "REGION", "HEALTHY", "OLDEST", "STATE", "LAST", "NEXT"]);
     for line in lines {
-        let age = line.oldest_age_s.map(|s| rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
+        let age = line.oldest_age_s.map(|s| tell::rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
         let overdue = if line.overdue { "!" } else { "" };
         table.add_row([
             line.group.clone(),

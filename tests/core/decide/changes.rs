@@ -6,208 +6,310 @@ use super::check;
 
 #[test]
 fn a_changed_desired_capacity_is_taken_at_its_word() {
-    check("sees desired 5\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "sees desired 5\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed desired 3 -> 5
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("sees desired 2\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "sees desired 2\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed desired 3 -> 2
         retire i-1 (stale): 2 serve without it, 2 must
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
     // Ours becomes one of theirs: nobody is retired for it.
-    check("raised 1, wanted 3, sees desired 6\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+    check(
+        "raised 1, wanted 3, sees desired 6\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
         news: group.changed desired 4 -> 6
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
         news: group.changed desired 4 -> 3
         retire i-1 (stale): 3 serve without it, 3 must; successor i-4
-    "#]]);
-    check("raised 1, wanted 3, sees desired 5\ni-4..i-7 serving 10m ours\ni-8 serving 5m theirs", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3, sees desired 5\ni-4..i-7 serving 10m ours\ni-8 serving 5m theirs",
+        expect![[r#"
         news: group.changed desired 4 -> 5
         release the lease
-    "#]]);
+    "#]],
+    );
+}
+
+#[test]
+fn a_raised_min_size_takes_the_surplus_for_theirs() {
+    check(
+        "raised 1, wanted 3, min 3, sees min 4\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+        news: group.changed min 3 -> 4
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
 }
 
 #[test]
 fn who_goes_in_somebodys_scale_in_did_not_fail() {
-    check("wanted 3, sees desired 2\ni-1..i-2 serving 25h\ni-3 gone 10m theirs", expect![[r#"
+    check(
+        "wanted 3, sees desired 2\ni-1..i-2 serving 25h\ni-3 gone 10m theirs",
+        expect![[r#"
         news: group.changed desired 3 -> 2
         news: instance.lost i-3: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("wanted 3, sees desired 2\ni-1 serving 25h\ni-2..i-3 gone 10m theirs", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3, sees desired 2\ni-1 serving 25h\ni-2..i-3 gone 10m theirs",
+        expect![[r#"
         news: group.changed desired 3 -> 2
         news: instance.lost i-2: it went, and regend did not retire it
         news: instance.failed i-3 (Lost): it went, and regend did not retire it
         news: instance.lost i-3: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("wanted 3, scaled-in 1\ni-1..i-3 serving 25h\ni-4 draining 10m theirs", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3, scaled-in 1\ni-1..i-3 serving 25h\ni-4 draining 10m theirs",
+        expect![[r#"
         news: instance.lost i-4: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("wanted 3, scaled-in 0\ni-1..i-3 serving 25h\ni-4 draining 10m theirs", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3, scaled-in 0\ni-1..i-3 serving 25h\ni-4 draining 10m theirs",
+        expect![[r#"
         news: instance.failed i-4 (Lost): it went, and regend did not retire it
         news: instance.lost i-4: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_changed_max_size_is_theirs_and_is_not_restored() {
-    check("max 4, max-before 3, sees max 8\ni-4..i-6 serving 10m ours", expect![[r#"
+    check(
+        "max 4, max-before 3, sees max 8\ni-4..i-6 serving 10m ours",
+        expect![[r#"
         news: group.changed max 4 -> 8
         release the lease
-    "#]]);
-    check("max 4, max-before 3, sees max 3\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "max 4, max-before 3, sees max 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed max 4 -> 3
         raise max size from 3 to 4
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn all_changes_are_recorded_together() {
-    check("min 1, sees min 2, sees desired 4, sees max 12\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "min 1, sees min 2, sees desired 4, sees max 12\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed min 1 -> 2 desired 3 -> 4 max 10 -> 12
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_look_may_show_the_desired_capacity_before_an_effect_for_half_a_minute() {
-    check("raised 1, wanted 3, settling 3 30s, sees desired 3\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "raised 1, wanted 3, settling 3 30s, sees desired 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: AWS still shows desired capacity 3, not 4: looking again
-    "#]]);
-    check("raised 1, wanted 3, settling 3 31s, sees desired 3\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3, settling 3 31s, sees desired 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed desired 4 -> 3
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn another_desired_capacity_than_before_the_effect_is_somebodys() {
-    check("raised 1, wanted 3, settling 3 5s, sees desired 2\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "raised 1, wanted 3, settling 3 5s, sees desired 2\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed desired 4 -> 2
         retire i-1 (stale): 2 serve without it, 2 must
-    "#]]);
-    check("raised 1, wanted 3, settling 3 5s\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3, settling 3 5s\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_max_size_that_differs_is_believed_half_a_minute_after_any_effect() {
-    check("sees max 5, effect 30s\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "sees max 5, effect 30s\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: AWS shows max size 5, not 10: looking again
-    "#]]);
-    check("sees max 5, effect 31s\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "sees max 5, effect 31s\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: group.changed max 10 -> 5
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn newcomers_are_ours_as_far_as_we_asked_for_them() {
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 10s stranger", expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 10s stranger",
+        expect![[r#"
         news: instance.launched i-4 (regend)
         wait
         hold: 1 launching
         again in 15m1s
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4..i-5 pending 10s stranger", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4..i-5 pending 10s stranger",
+        expect![[r#"
         news: instance.launched i-4 (regend)
         news: instance.launched i-5 (group)
         wait
         hold: 2 launching
         again in 15m1s
-    "#]]);
-    check("raised 0, wanted 3\ni-1..i-2 serving 25h\ni-4 pending 10s stranger", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 0, wanted 3\ni-1..i-2 serving 25h\ni-4 pending 10s stranger",
+        expect![[r#"
         news: instance.launched i-4 (group)
         launch 1; token regend-ID-1
         hold: 1 launching
         again in 15m1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_newcomer_tells_its_milestones() {
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 initial:tg 1m noted ours", expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 initial:tg 1m noted ours",
+        expect![[r#"
         news: instance.in_service i-4
         wait
         hold: i-4 is initial in target group tg
         again in 10m1s
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 healthy-for 40s 1m noted ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 healthy-for 40s 1m noted ours",
+        expect![[r#"
         news: instance.in_service i-4
         news: instance.serving i-4
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn one_look_without_a_member_says_nothing_and_two_say_that_it_is_gone() {
-    check("wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h", expect![[r#"
+    check(
+        "wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("wanted 3\ni-1 gone 25h\ni-2..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3\ni-1 gone 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
         news: instance.lost i-1: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("wanted 3\ni-1 absent retired 25h\ni-2..i-4 serving 10m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3\ni-1 absent retired 25h\ni-2..i-4 serving 10m ours",
+        expect![[r#"
         wait
         hold: 1 draining
         again in 19m1s
-    "#]]);
-    check("wanted 3\ni-1 gone retired 25h\ni-2..i-4 serving 10m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3\ni-1 gone retired 25h\ni-2..i-4 serving 10m ours",
+        expect![[r#"
         news: instance.terminated i-1
         release the lease
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_instance_that_was_just_launched_may_not_show_yet() {
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 30s ours", expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 30s ours",
+        expect![[r#"
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 31s ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 31s ours",
+        expect![[r#"
         news: instance.failed i-4 (Lost): it went, and regend did not retire it
         news: instance.lost i-4: it went, and regend did not retire it
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_drain_of_a_retired_instance_is_recorded_when_it_is_first_seen() {
-    check("wanted 3\ni-1 serving retired 25h\ni-2..i-4 serving 10m ours", expect![[r#"
+    check(
+        "wanted 3\ni-1 serving retired 25h\ni-2..i-4 serving 10m ours",
+        expect![[r#"
         wait
         hold: 1 draining
         again in 19m1s
-    "#]]);
+    "#]],
+    );
     let mut scene = super::Scene::read("wanted 3\ni-1 draining retired 25h\ni-2..i-4 serving 10m ours");
     scene.known.retired.values_mut().for_each(|retirement| retirement.draining = false);
     expect![[r#"
@@ -215,43 +317,59 @@ fn the_drain_of_a_retired_instance_is_recorded_when_it_is_first_seen() {
         wait
         hold: 1 draining
         again in 19m1s
-    "#]].assert_eq(&scene.turn());
+    "#]]
+    .assert_eq(&scene.turn());
 }
 
 #[test]
 fn a_stale_instance_that_goes_by_itself_is_not_a_failure() {
-    check("wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h", expect![[r#"
+    check(
+        "wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
         news: instance.lost i-1: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("wanted 3\ni-1 retained 25h\ni-2..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 3\ni-1 retained 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
         news: instance.lost i-1: it went, and regend did not retire it
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_fresh_instance_that_dies_is_a_failure() {
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours", expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours",
+        expect![[r#"
         news: instance.failed i-4 (Lost): it went, and regend did not retire it
         news: instance.lost i-4: it went, and regend did not retire it
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 draining 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 draining 5m ours",
+        expect![[r#"
         news: instance.failed i-4 (Lost): it went, and regend did not retire it
         news: instance.lost i-4: it went, and regend did not retire it
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours failed", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours failed",
+        expect![[r#"
         news: instance.lost i-4: it went, and regend did not retire it
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }

@@ -6,43 +6,61 @@ use super::check;
 
 #[test]
 fn a_failed_replacement_is_retired_and_takes_its_surplus_with_it() {
-    check("raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 20m ours failed", expect![[r#"
+    check(
+        "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 20m ours failed",
+        expect![[r#"
         retire i-4 (failed): 3 serve without it, 3 must; decrement
         hold: i-4 is unhealthy in target group tg
-    "#]]);
-    check("raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 pending 20m ours failed", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 pending 20m ours failed",
+        expect![[r#"
         retire i-4 (failed): 3 serve without it, 3 must; decrement
         hold: 1 launching
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_failed_replacement_that_the_group_launched_is_replaced_by_the_group() {
-    check("wanted 3, failures 1\ni-2..i-3 serving 25h\ni-4 unhealthy:tg 20m theirs failed", expect![[r#"
+    check(
+        "wanted 3, failures 1\ni-2..i-3 serving 25h\ni-4 unhealthy:tg 20m theirs failed",
+        expect![[r#"
         retire i-4 (failed): 2 serve without it, 3 must
         hold: i-4 is unhealthy in target group tg
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_failed_replacement_that_got_well_after_all_is_kept() {
-    check("raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 serving 20m ours failed", expect![[r#"
+    check(
+        "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 serving 20m ours failed",
+        expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
-    check("raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 healthy-for 10s 20m ours failed", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 healthy-for 10s 20m ours failed",
+        expect![[r#"
         wait
         hold: i-4 is healthy, and serving from 12:00:20Z if it stays so
         hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
         again in 20s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn it_goes_on_after_as_many_failures_as_are_allowed() {
-    check("max_failures 1, failures 1\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "max_failures 1, failures 1\ni-1..i-3 serving 25h",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -59,80 +77,119 @@ fn one_failure_too_many_ends_it_before_anything_else_is_done() {
 
 #[test]
 fn once_it_has_ended_it_is_not_ended_again() {
-    check("max_failures 1, failures 2, ending failed\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "max_failures 1, failures 2, ending failed\ni-1..i-3 serving 25h",
+        expect![[r#"
         release the lease
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn when_it_ends_only_what_is_ours_is_tidied_up() {
     // No stale one is touched, whatever its state, and a failed one that holds nobody's surplus stays the group's.
-    check("ending failed, raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 pending 20m ours failed", expect![[r#"
+    check(
+        "ending failed, raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 pending 20m ours failed",
+        expect![[r#"
         retire i-4 (failed): 2 serve without it, 3 must; decrement
         hold: 1 launching
         hold: i-3 is unhealthy in target group tg
-    "#]]);
-    check("ending failed, wanted 3\ni-1..i-2 serving 25h\ni-4 unhealthy:tg 20m theirs failed", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, wanted 3\ni-1..i-2 serving 25h\ni-4 unhealthy:tg 20m theirs failed",
+        expect![[r#"
         release the lease
         hold: i-4 is unhealthy in target group tg
-    "#]]);
-    check("ending failed, raised 1\ni-1..i-3 serving 25h\ni-4 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, raised 1\ni-1..i-3 serving 25h\ni-4 serving 20m ours",
+        expect![[r#"
         retire i-4 (surplus): 3 serve without it, 3 must; decrement
-    "#]]);
-    check("ending failed, raised 1, refused busy 1 last 1s\ni-1..i-3 serving 25h\ni-4 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, raised 1, refused busy 1 last 1s\ni-1..i-3 serving 25h\ni-4 serving 20m ours",
+        expect![[r#"
         wait
         hold: AWS answered Code: trying again at 12:00:04Z
         again in 4s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn when_it_ends_max_size_is_restored_once_desired_capacity_fits() {
-    check("ending failed, raised 1, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 serving 20m ours", expect![[r#"
+    check(
+        "ending failed, raised 1, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 serving 20m ours",
+        expect![[r#"
         retire i-4 (surplus): 3 serve without it, 3 must; decrement
-    "#]]);
-    check("ending failed, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 draining surplus retired 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 draining surplus retired 20m ours",
+        expect![[r#"
         wait
         hold: 1 draining
         again in 19m1s
-    "#]]);
-    check("ending failed, max 4, max-before 3\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, max 4, max-before 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         restore max size from 4 to 3
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_surplus_is_given_back_by_an_ended_regeneration_even_if_its_lease_was_never_taken() {
-    check("ending aborted, lease none, inherited raised 1, raised 1, wanted 2, cutoff 3h\ni-1..i-3 serving 2h", expect![[r#"
+    check(
+        "ending aborted, lease none, inherited raised 1, raised 1, wanted 2, cutoff 3h\ni-1..i-3 serving 2h",
+        expect![[r#"
         take the lease until 13:00:00Z; wanted 2 surge 1 max 10
-    "#]]);
-    check("ending aborted, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending aborted, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         close aborted: Ended: it was ended
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_close_names_everybody_who_was_not_reached() {
-    check("ending failed, lease none, tag none\ni-1 serving 25h\ni-2 serving 25h protected\ni-3 standby 25h\ni-4 serving 20m ours", expect![[r#"
+    check(
+        "ending failed, lease none, tag none\ni-1 serving 25h\ni-2 serving 25h protected\ni-3 standby 25h\ni-4 serving 20m ours",
+        expect![[r#"
         close failed: Ended: it was ended
         left i-2: protected
         left i-3: standby
         left i-1: not_reached
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn completed_means_that_nobody_is_left_who_is_old_enough() {
-    check("lease none\ni-1 serving 20m ours", expect![[r#"
+    check(
+        "lease none\ni-1 serving 20m ours",
+        expect![[r#"
         close completed
-    "#]]);
-    check("lease none, min_age 2h\ni-1 serving 90m\ni-2 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "lease none, min_age 2h\ni-1 serving 90m\ni-2 serving 20m ours",
+        expect![[r#"
         close completed
         left i-1: young
-    "#]]);
+    "#]],
+    );
     for state in ["retained lost", "detaching", "replacing-root-volume", "unknown"] {
         let turn = super::turn(&format!("lease none, wanted 1, window over\ni-1 {state} 25h\ni-2 serving 20m ours"));
         assert!(turn.starts_with("close incomplete\nleft i-1: untouchable\n"), "{state}: {turn}");
@@ -141,121 +198,175 @@ fn completed_means_that_nobody_is_left_who_is_old_enough() {
 
 #[test]
 fn a_group_without_members_is_done_at_once() {
-    check("wanted 0, lease none", expect![[r#"
+    check(
+        "wanted 0, lease none",
+        expect![[r#"
         close completed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nobody_is_told_that_it_is_done_before_the_last_newcomer_serves() {
-    check("i-1 healthy-for 29s 3m ours\ni-2 serving 20m ours", expect![[r#"
+    check(
+        "i-1 healthy-for 29s 3m ours\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: i-1 is healthy, and serving from 12:00:01Z if it stays so
         again in 1s
-    "#]]);
-    check("i-1 pending 3m theirs\ni-2 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "i-1 pending 3m theirs\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: 1 launching
         again in 12m1s
-    "#]]);
-    check("wanted 2\ni-2 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 2\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: the group has 1 members for a desired capacity of 2: it launches by itself
         again in 3h1s
-    "#]]);
-    check("i-1 healthy-for 30s 3m ours\ni-2 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "i-1 healthy-for 30s 3m ours\ni-2 serving 20m ours",
+        expect![[r#"
         release the lease
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_stale_instance_that_is_left_need_not_be_well() {
-    check("i-1 unhealthy:tg protected 25h\ni-2 serving 20m ours", expect![[r#"
+    check(
+        "i-1 unhealthy:tg protected 25h\ni-2 serving 20m ours",
+        expect![[r#"
         release the lease
         hold: i-1 is unhealthy in target group tg
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nobody_is_told_that_it_is_done_before_every_age_is_known() {
-    check("i-1 serving ageless\ni-2 serving 20m ours", expect![[r#"
+    check(
+        "i-1 serving ageless\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: EC2 does not tell the age of 1 yet
         again in 3h1s
-    "#]]);
-    check("window over, lease none\ni-1 serving ageless\ni-2 serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "window over, lease none\ni-1 serving ageless\ni-2 serving 20m ours",
+        expect![[r#"
         close incomplete
         left i-1: not_reached
         hold: EC2 does not tell the age of 1 yet
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_fresh_instance_that_falls_ill_while_it_bakes_keeps_it_open() {
-    check("bake 10m\ni-1 unhealthy:tg sick-for 10s 20m ours\ni-2 serving 20m ours", expect![[r#"
+    check(
+        "bake 10m\ni-1 unhealthy:tg sick-for 10s 20m ours\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: i-1 is unhealthy in target group tg
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_drain_is_waited_for_before_the_close() {
-    check("i-1 draining retired 25h\ni-2 serving 20m ours", expect![[r#"
+    check(
+        "i-1 draining retired 25h\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: 1 draining
         again in 19m1s
-    "#]]);
-    check("ending failed\ni-1 draining retired 25h\ni-2 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed\ni-1 draining retired 25h\ni-2 serving 25h",
+        expect![[r#"
         wait
         hold: 1 draining
         again in 19m1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_group_that_did_not_serve_at_the_opening_is_begun_with_one() {
-    check("cautious, max_surge 3\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 25h", expect![[r#"
+    check(
+        "cautious, max_surge 3\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 25h",
+        expect![[r#"
         launch 1; token regend-ID-1
         hold: i-4 is unhealthy in target group tg
         again in 3h1s
-    "#]]);
-    check("cautious, max_surge 3, canary 2\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "cautious, max_surge 3, canary 2\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 25h",
+        expect![[r#"
         launch 2; token regend-ID-1
         hold: i-4 is unhealthy in target group tg
         again in 3h1s
-    "#]]);
-    check("cautious, max_surge 3\ni-1..i-3 serving 25h\ni-5 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "cautious, max_surge 3\ni-1..i-3 serving 25h\ni-5 serving 5m ours",
+        expect![[r#"
         launch 3; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_unhealthy_group_can_be_cured_as_far_as_the_surge_reaches() {
-    check("raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 serving 5m ours", expect![[r#"
+    check(
+        "raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 serving 5m ours",
+        expect![[r#"
         retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
         hold: i-3 is unhealthy in target group tg
-    "#]]);
-    check("raised 1\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4 serving 5m ours",
+        expect![[r#"
         wait
         hold: i-2 is unhealthy in target group tg
         hold: i-3 is unhealthy in target group tg
         hold: 2 serving, and at least 3 must go on serving: nothing can be retired yet
         again in 3h1s
-    "#]]);
-    check("raised 2, max_surge 2\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4..i-5 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 2, max_surge 2\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4..i-5 serving 5m ours",
+        expect![[r#"
         retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
         hold: i-2 is unhealthy in target group tg
         hold: i-3 is unhealthy in target group tg
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_fresh_instance_that_the_look_does_not_show_yet_keeps_it_open() {
-    check("wanted 2\ni-1 absent 5s theirs\ni-2 serving 20m ours", expect![[r#"
+    check(
+        "wanted 2\ni-1 absent 5s theirs\ni-2 serving 20m ours",
+        expect![[r#"
         wait
         hold: the group has 1 members for a desired capacity of 2: it launches by itself
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }

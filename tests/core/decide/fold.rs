@@ -39,7 +39,8 @@ fn check(table: &str, expect: Expect) {
         };
         let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(value));
         let changed: Vec<_> = changed.map(|(key, value)| format!("{key} {value}")).collect();
-        writeln!(out, "{}: {}", entry.kind, changed.join(", ")).unwrap();
+        let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
+        writeln!(out, "{}: {changed}", entry.kind).unwrap();
         before = after;
         let recovered = Regeneration::recover(&entries[..=n]).unwrap();
         assert_eq!(recovered.as_ref(), Some(&live), "recovery knows what the live fold knows after {}", entry.kind);
@@ -84,7 +85,8 @@ fn journal(lines: &[&str]) -> Vec<Entry> {
                 entry.code = rest.get(1).map(|code| (*code).to_owned());
             }
             ["desired", from, to] => {
-                entry.change = Some(Change { desired: Some([from, to].map(|n| n.parse().unwrap())), ..Change::default() });
+                entry.change =
+                    Some(Change { desired: Some([from, to].map(|n| n.parse().unwrap())), ..Change::default() });
             }
             ["max", from, to] => {
                 entry.change = Some(Change { max: Some([from, to].map(|n| n.parse().unwrap())), ..Change::default() });
@@ -152,6 +154,7 @@ fn open<'a>(entry: &'a mut Entry, words: &[&str]) -> &'a mut Entry {
 /// Everything that is remembered, in words.
 fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
     let list = |items: Vec<String>| format!("[{}]", items.join(" "));
+    let none = || "none".to_owned();
     let newcomers = known.newcomers.iter().map(|(id, n)| {
         let marks = [
             (n.ours, "ours"),
@@ -164,7 +167,10 @@ fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
     });
     let retired = known.retired.iter().map(|(id, r)| {
         let marks = [(r.draining, "draining"), (r.gone, "gone")];
-        marks.iter().filter(|(is, _)| *is).fold(format!("{id}:{}", r.why.word()), |text, (_, mark)| format!("{text}:{mark}"))
+        marks
+            .iter()
+            .filter(|(is, _)| *is)
+            .fold(format!("{id}:{}", r.why.word()), |text, (_, mark)| format!("{text}:{mark}"))
     });
     let settling = known.settling.iter().map(|s| s.was.to_string());
     let refusals = &known.refusals;
@@ -177,8 +183,18 @@ fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
         ("unclaimed", known.unclaimed.to_string()),
         ("max-before", format!("{:?}", known.max_before)),
         ("settling", list(settling.collect())),
-        ("lease", if known.lease.is_some() { "held" } else if known.released { "released" } else { "none" }.to_owned()),
-        ("intent", known.intent.as_ref().map_or("none".to_owned(), |i| format!("({})", i.action))),
+        (
+            "lease",
+            if known.lease.is_some() {
+                "held"
+            } else if known.released {
+                "released"
+            } else {
+                "none"
+            }
+            .to_owned(),
+        ),
+        ("intent", known.intent.as_ref().map_or_else(none, |i| format!("({})", i.action))),
         ("unanswered", known.unanswered.map_or(0, |(times, _)| times).to_string()),
         ("newcomers", list(newcomers.collect())),
         ("retired", list(retired.collect())),
@@ -194,10 +210,10 @@ fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
         ("direct", (!refusals.no_direct_launch).to_string()),
         ("paused", known.paused.to_string()),
         ("held", list(known.held.iter().cloned().collect())),
-        ("ending", known.ending.as_ref().map_or("none".to_owned(), |e| e.outcome.word().to_owned())),
-        ("closed", known.closed.map_or("no".to_owned(), |outcome| outcome.word().to_owned())),
-        ("effect", known.last_effect.map_or("none".to_owned(), |t| t.format("%H:%M").to_string())),
-        ("last-gone", known.last_gone.map_or("none".to_owned(), |t| t.format("%H:%M").to_string())),
+        ("ending", known.ending.as_ref().map_or_else(none, |e| e.outcome.word().to_owned())),
+        ("closed", known.closed.map_or_else(none, |outcome| outcome.word().to_owned())),
+        ("effect", known.last_effect.map_or_else(none, |t| t.format("%H:%M").to_string())),
+        ("last-gone", known.last_gone.map_or_else(none, |t| t.format("%H:%M").to_string())),
     ])
 }
 
@@ -226,7 +242,7 @@ fn one_replacement_from_its_launch_to_its_end() {
             instance.in_service: newcomers [i-4:ours:in-service]
             instance.serving: newcomers [i-4:ours:in-service:serving], served 1
             retire.intended: intent (retire i-1 (stale): 3 serve without it, 3 must)
-            retire.accepted: desired 3, effect 11:08, intent none, raised 0, retired [i-1:stale], settling [4]
+            retire.accepted: desired 3, effect 11:08, intent none, raised 0, retired [i-1:stale], settling [4], successors [i-4]
             instance.draining: retired [i-1:stale:draining]
             instance.terminated: last-gone 11:10, replaced 1, retired [i-1:stale:draining:gone]
             lease.intended: intent (release the lease)
@@ -372,25 +388,34 @@ fn a_partial_launch_is_a_refusal_of_the_rest() {
          launch.accepted i-4 short",
         expect![[r#"
             launch.intended: intent (launch 2 in a), launches 1
-            launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, refusals 1 None, settling [3]
+            launch.accepted: desired 4, dry [a], effect 11:02, intent none, newcomers [i-4:ours], raised 1, refusals 1 Some(NoCapacity), settling [3]
         "#]],
     );
 }
 
 #[test]
 fn where_a_launch_is_not_offered_or_not_allowed_it_is_not_tried_again() {
-    check("regeneration.opened\nlaunch.intended launch 1 a\nlaunch.refused not-offered", expect![[r#"
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nlaunch.refused not-offered",
+        expect![[r#"
         launch.intended: intent (launch 1 in a), launches 1
         launch.refused: direct false, effect 11:02, intent none, refusals 1 Some(NotOffered)
-    "#]]);
-    check("regeneration.opened\nlaunch.intended launch 1 a\nlaunch.refused forbidden", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nlaunch.refused forbidden",
+        expect![[r#"
         launch.intended: intent (launch 1 in a), launches 1
         launch.refused: direct false, effect 11:02, intent none, refusals 1 Some(NotOffered)
-    "#]]);
-    check("regeneration.opened\nlaunch.intended grow 3 4\nlaunch.refused forbidden", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlaunch.intended grow 3 4\nlaunch.refused forbidden",
+        expect![[r#"
         launch.intended: intent (raise desired capacity from 3 to 4), launches 1
         launch.refused: effect 11:02, intent none, refusals 1 Some(Forbidden)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -420,8 +445,8 @@ fn only_an_operators_word_ends_an_operators_pause() {
          regeneration.resumed",
         expect![[r#"
             regeneration.paused: paused true
-            regeneration.resumed: 
-            regeneration.resumed: 
+            regeneration.resumed: nothing
+            regeneration.resumed: nothing
             regeneration.resumed: paused false
         "#]],
     );
@@ -438,7 +463,7 @@ fn the_holds_in_force_are_remembered_until_they_end() {
         expect![[r#"
             regeneration.held: held [suspended zonal_shift]
             regeneration.held: held [zonal_shift]
-            regeneration.resumed: 
+            regeneration.resumed: nothing
             regeneration.resumed: held []
         "#]],
     );
@@ -498,67 +523,115 @@ fn an_empty_journal_remembers_nothing() {
 
 #[test]
 fn a_regeneration_starts_with_its_opening_and_says_what_it_starts_from() {
-    check("launch.intended launch 1 a", expect![[r#"
+    check(
+        "launch.intended launch 1 a",
+        expect![[r#"
         entry n (launch.intended) cannot follow: a regeneration starts with regeneration.opened
-    "#]]);
-    check("regeneration.opened without-opened", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened without-opened",
+        expect![[r#"
         entry n (regeneration.opened) cannot follow: it does not say what it starts from
-    "#]]);
-    check("regeneration.opened without-regeneration", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened without-regeneration",
+        expect![[r#"
         entry n (regeneration.opened) cannot follow: it has no regeneration
-    "#]]);
-    check("regeneration.opened without-account", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened without-account",
+        expect![[r#"
         entry n (regeneration.opened) cannot follow: it has no account
-    "#]]);
-    check("regeneration.opened without-region", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened without-region",
+        expect![[r#"
         entry n (regeneration.opened) cannot follow: it has no region
-    "#]]);
-    check("regeneration.opened without-group", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened without-group",
+        expect![[r#"
         entry n (regeneration.opened) cannot follow: it has no group
-    "#]]);
-    check("regeneration.opened\nregeneration.opened", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nregeneration.opened",
+        expect![[r#"
         entry n (regeneration.opened) cannot follow: the regeneration is already open
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nothing_of_another_regeneration_follows() {
-    check("regeneration.opened\nregeneration.paused of-another", expect![[r#"
+    check(
+        "regeneration.opened\nregeneration.paused of-another",
+        expect![[r#"
         entry n (regeneration.paused) cannot follow: it belongs to another regeneration
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nothing_follows_the_close() {
-    check("regeneration.opened\nregeneration.closed outcome completed\nregeneration.paused", expect![[r#"
+    check(
+        "regeneration.opened\nregeneration.closed outcome completed\nregeneration.paused",
+        expect![[r#"
         regeneration.closed: closed completed
         entry n (regeneration.paused) cannot follow: the regeneration is closed
-    "#]]);
-    check("regeneration.opened\nregeneration.closed", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nregeneration.closed",
+        expect![[r#"
         entry n (regeneration.closed) cannot follow: it has no outcome
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn there_is_never_a_second_intent() {
-    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.intended retire i-1 stale", expect![[r#"
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nretire.intended retire i-1 stale",
+        expect![[r#"
         launch.intended: intent (launch 1 in a), launches 1
         entry n (retire.intended) cannot follow: another intent is still open
-    "#]]);
-    check("regeneration.opened\nlaunch.intended launch 1 a\nlaunch.unknown\nlaunch.intended launch 1 a", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nlaunch.unknown\nlaunch.intended launch 1 a",
+        expect![[r#"
         launch.intended: intent (launch 1 in a), launches 1
         launch.unknown: unanswered 1
         entry n (launch.intended) cannot follow: another intent is still open
-    "#]]);
-    check("regeneration.opened\nlaunch.intended without-action", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlaunch.intended without-action",
+        expect![[r#"
         entry n (launch.intended) cannot follow: it does not say what is intended
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nothing_is_concluded_that_was_not_intended() {
-    let entries = ["lease", "max_size", "launch", "surplus", "retire"].map(|noun| [".refused", ".unknown"].map(|end| format!("{noun}{end}")));
-    let done = ["lease.taken", "lease.released", "max_size.raised", "max_size.restored", "launch.accepted", "surplus.returned", "retire.accepted"];
+    let entries = ["lease", "max_size", "launch", "surplus", "retire"]
+        .map(|noun| [".refused", ".unknown"].map(|end| format!("{noun}{end}")));
+    let done = [
+        "lease.taken",
+        "lease.released",
+        "max_size.raised",
+        "max_size.restored",
+        "launch.accepted",
+        "surplus.returned",
+        "retire.accepted",
+    ];
     for kind in entries.iter().flatten().map(String::as_str).chain(done) {
         let mut known = Regeneration::open(&journal(&["regeneration.opened"])[0]).unwrap();
         let entry = &journal(&["regeneration.opened", &format!("{kind} without-intent")])[1];
@@ -575,36 +648,60 @@ fn nothing_is_concluded_that_was_not_intended() {
 
 #[test]
 fn an_intent_is_concluded_by_its_own_kind() {
-    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.accepted", expect![[r#"
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nretire.accepted",
+        expect![[r#"
         launch.intended: intent (launch 1 in a), launches 1
         entry n (retire.accepted) cannot follow: it concludes an intent of another kind
-    "#]]);
-    check("regeneration.opened\nlease.intended take-lease 1h\nlease.released", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlease.intended take-lease 1h\nlease.released",
+        expect![[r#"
         lease.intended: intent (take the lease until 13:00:00Z)
         entry n (lease.released) cannot follow: it concludes an intent of another kind
-    "#]]);
-    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.unknown", expect![[""]]);
-    check("regeneration.opened\nlaunch.intended launch 1 a\nretire.refused busy", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nretire.unknown",
+        expect![[r#"
+        launch.intended: intent (launch 1 in a), launches 1
+        entry n (retire.unknown) cannot follow: it concludes an intent of another kind
+    "#]],
+    );
+    check(
+        "regeneration.opened\nlaunch.intended launch 1 a\nretire.refused busy",
+        expect![[r#"
         launch.intended: intent (launch 1 in a), launches 1
         entry n (retire.refused) cannot follow: it concludes an intent of another kind
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_instance_entry_names_its_instance() {
-    check("regeneration.opened\ninstance.lost", expect![[r#"
+    check(
+        "regeneration.opened\ninstance.lost",
+        expect![[r#"
         entry n (instance.lost) cannot follow: it names no instance
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_was_never_opened_has_no_entries_of_its_own() {
-    check("regeneration.opened\nregeneration.skipped", expect![[r#"
+    check(
+        "regeneration.opened\nregeneration.skipped",
+        expect![[r#"
         entry n (regeneration.skipped) cannot follow: a regeneration that was not opened has no entries of its own
-    "#]]);
-    check("regeneration.opened\nregeneration.missed", expect![[r#"
+    "#]],
+    );
+    check(
+        "regeneration.opened\nregeneration.missed",
+        expect![[r#"
         entry n (regeneration.missed) cannot follow: a regeneration that was not opened has no entries of its own
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -612,12 +709,12 @@ fn what_is_no_business_of_a_group_changes_nothing() {
     check(
         "regeneration.opened\naction.vetoed\ngate.closed\ngate.opened\ndaemon.started\ndaemon.reloaded\ndaemon.stopped",
         expect![[r#"
-            action.vetoed: 
-            gate.closed: 
-            gate.opened: 
-            daemon.started: 
-            daemon.reloaded: 
-            daemon.stopped: 
+            action.vetoed: nothing
+            gate.closed: nothing
+            gate.opened: nothing
+            daemon.started: nothing
+            daemon.reloaded: nothing
+            daemon.stopped: nothing
         "#]],
     );
 }

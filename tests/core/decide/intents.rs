@@ -6,196 +6,292 @@ use super::check;
 
 #[test]
 fn a_launch_is_repeated_with_the_same_token() {
-    check("intent 5s launch 1 a token-7\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 5s launch 1 a token-7\ni-1..i-3 serving 25h",
+        expect![[r#"
         launch 1 in a; token token-7
-    "#]]);
-    check("intent 10m launch 1 a token-7\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 10m launch 1 a token-7\ni-1..i-3 serving 25h",
+        expect![[r#"
         launch 1 in a; token token-7
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_launch_is_repeated_in_spite_of_all_else() {
-    check("intent 5s launch 1 a token-7, paused, suspended Launch, failures 9\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 5s launch 1 a token-7, paused, suspended Launch, failures 9\ni-1..i-3 serving 25h",
+        expect![[r#"
         launch 1 in a; token token-7
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_token_that_is_too_old_is_not_trusted() {
-    check("intent 10m1s launch 1 a token-7\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 10m1s launch 1 a token-7\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
         wait
         hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
         again in 5s
-    "#]]);
-    check("intent 10m1s launch 1 a token-7, seen 2s\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 10m1s launch 1 a token-7, seen 2s\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:LaunchInstances was lost: looking for its effect
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_launch_whose_instances_are_seen_is_concluded_with_them() {
-    check("intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger", expect![[r#"
+    check(
+        "intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        expect![[r#"
         launch 1 in a; token token-1
         hold: 1 launching
-    "#]]);
-    check("intent 5s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4..i-5 pending 3s stranger", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4..i-5 pending 3s stranger",
+        expect![[r#"
         launch 2 in a; token token-1
         hold: 2 launching
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_launch_of_which_only_half_is_seen_is_repeated() {
-    check("intent 5s launch 1 a, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 3s stranger", expect![[r#"
+    check(
+        "intent 5s launch 1 a, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        expect![[r#"
         launch 1 in a; token token-1
         hold: 1 launching
-    "#]]);
-    check("intent 5s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        expect![[r#"
         launch 2 in a; token token-1
         hold: 1 launching
-    "#]]);
-    check("intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         launch 1 in a; token token-1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_look_from_before_the_call_says_nothing_of_it() {
-    check("intent 5s grow 3 4, seen 5s, sees desired 4\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 5s grow 3 4, seen 5s, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]]);
-    check("intent 5s grow 3 4, seen 4s, sees desired 4\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s grow 3 4, seen 4s, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: launch.accepted: the answer was lost; the effect was seen
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_effect_that_is_not_seen_within_half_a_minute_did_not_happen() {
-    check("intent 30s grow 3 4\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 30s grow 3 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]]);
-    check("intent 31s grow 3 4\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 31s grow 3 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
         wait
         hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
         again in 5s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_changed_desired_capacity_is_seen() {
-    check("intent 5s grow 3 4, sees desired 4\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 5s grow 3 4, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: launch.accepted: the answer was lost; the effect was seen
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
-    check("intent 5s grow 3 4 max 4, sees desired 4\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s grow 3 4 max 4, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:UpdateAutoScalingGroup was lost: looking for its effect
-    "#]]);
-    check("intent 5s grow 3 4 max 12, sees desired 4, sees max 12\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s grow 3 4 max 12, sees desired 4, sees max 12\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: launch.accepted: the answer was lost; the effect was seen
         wait
         hold: the group has 3 members for a desired capacity of 4: it launches by itself
         again in 3h1s
-    "#]]);
-    check("intent 5s shrink 4 3, raised 1, wanted 3, ending failed, sees desired 3\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s shrink 4 3, raised 1, wanted 3, ending failed, sees desired 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: surplus.returned: the answer was lost; the effect was seen
         release the lease
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_changed_max_size_is_seen() {
-    check("intent 5s raise-max 3 4, max 3, sees max 4\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 5s raise-max 3 4, max 3, sees max 4\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: max_size.raised: the answer was lost; the effect was seen
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("intent 5s restore-max 4 3, max 4, max-before 3, sees max 3\ni-1..i-3 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s restore-max 4 3, max 4, max-before 3, sees max 3\ni-1..i-3 serving 5m ours",
+        expect![[r#"
         news: max_size.restored: the answer was lost; the effect was seen
         release the lease
-    "#]]);
-    check("intent 5s raise-max 3 4, max 3\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s raise-max 3 4, max 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:UpdateAutoScalingGroup was lost: looking for its effect
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_lease_is_seen_on_the_group() {
-    check("intent 5s take-lease 30m as mine, lease none, tag garbage mine\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "intent 5s take-lease 30m as mine, lease none, tag garbage mine\ni-1..i-3 serving 25h",
+        expect![[r#"
         news: lease.taken: the answer was lost; the effect was seen
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("intent 5s take-lease 30m as mine, lease none, tag garbage other\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s take-lease 30m as mine, lease none, tag garbage other\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:CreateOrUpdateTags was lost: looking for its effect
-    "#]]);
-    check("intent 5s release-lease, tag none\ni-1..i-3 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s release-lease, tag none\ni-1..i-3 serving 5m ours",
+        expect![[r#"
         news: lease.released: the answer was lost; the effect was seen
         close completed
-    "#]]);
-    check("intent 5s release-lease\ni-1..i-3 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s release-lease\ni-1..i-3 serving 5m ours",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:DeleteTags was lost: looking for its effect
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_retirement_is_seen_when_the_instance_leaves_and_desired_capacity_fell() {
-    check("intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 3\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
-        news: retire.accepted: the answer was lost; the effect was seen
+    check(
+        "intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 3\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+        news: retire.accepted i-1: the answer was lost; the effect was seen
         news: instance.draining i-1
         launch 1; token regend-ID-1
         hold: 1 draining
         again in 3h1s
-    "#]]);
-    check("intent 5s retire i-1 stale decrement, raised 1, wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s retire i-1 stale decrement, raised 1, wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]]);
-    check("intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_retirement_without_decrement_is_seen_when_the_instance_leaves() {
-    check("intent 5s retire i-1 stale, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h", expect![[r#"
-        news: retire.accepted: the answer was lost; the effect was seen
+    check(
+        "intent 5s retire i-1 stale, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
+        news: retire.accepted i-1: the answer was lost; the effect was seen
         launch 1; token regend-ID-1
         hold: 1 draining
         again in 3h1s
-    "#]]);
-    check("intent 5s retire i-1 stale, wanted 3\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s retire i-1 stale, wanted 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]]);
-    check("intent 5s retire i-1 stale, wanted 2, standby replace\ni-1 standby 25h\ni-2..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s retire i-1 stale, wanted 2, standby replace\ni-1 standby 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn nothing_else_is_noted_while_an_intent_is_open() {
-    check("intent 5s grow 3 4, sees desired 7, sees max 3\ni-1 gone 25h\ni-2..i-3 serving 25h\ni-4 pending 5m stranger", expect![[r#"
+    check(
+        "intent 5s grow 3 4, sees desired 7, sees max 3\ni-1 gone 25h\ni-2..i-3 serving 25h\ni-4 pending 5m stranger",
+        expect![[r#"
         wait
         hold: 1 launching
         hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -14,28 +14,40 @@ fn with(what: &str, expect: expect_test::Expect) {
 
 #[test]
 fn nothing_interferes() {
-    with("", expect![[r#"
+    with(
+        "",
+        expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn suspended_processes_that_it_needs_are_waited_for() {
-    with("suspended Launch", expect![[r#"
+    with(
+        "suspended Launch",
+        expect![[r#"
         wait
         hold: process Launch is suspended on the group: resume it to go on
         again in 3h1s
-    "#]]);
-    with("suspended Terminate by an operator", expect![[r#"
+    "#]],
+    );
+    with(
+        "suspended Terminate by an operator",
+        expect![[r#"
         wait
         hold: process Terminate is suspended on the group (by an operator): resume it to go on
         again in 3h1s
-    "#]]);
-    with("suspended AddToLoadBalancer", expect![[r#"
+    "#]],
+    );
+    with(
+        "suspended AddToLoadBalancer",
+        expect![[r#"
         wait
         hold: process AddToLoadBalancer is suspended on the group: resume it to go on
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -48,161 +60,232 @@ fn suspended_processes_that_it_does_not_need_are_none_of_its_business() {
 
 #[test]
 fn an_instance_refresh_is_waited_for() {
-    with("refresh ir-1", expect![[r#"
+    with(
+        "refresh ir-1",
+        expect![[r#"
         wait
         hold: instance refresh ir-1 is in progress: waiting until it ends
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_zonal_shift_is_waited_for() {
-    check("raised 1\ni-1 serving 25h\ni-2 shifted 25h\ni-3..i-4 serving 25h\ni-5 serving 5m ours", expect![[r#"
+    check(
+        "raised 1\ni-1 serving 25h\ni-2 shifted 25h\ni-3..i-4 serving 25h\ni-5 serving 5m ours",
+        expect![[r#"
         wait
         hold: i-2 is healthy, and shifted away from its zone in target group tg
         hold: a zonal shift is active: waiting until it ends
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_zonal_shift_fails_nobody() {
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 shifted in-service 20m 30m ours", expect![[r#"
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 shifted in-service 20m 30m ours",
+        expect![[r#"
         wait
         hold: i-4 is healthy, and shifted away from its zone in target group tg
         hold: a zonal shift is active: waiting until it ends
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_paused_regeneration_waits_for_its_operator_and_nobody_else() {
-    with("paused", expect![[r#"
+    with(
+        "paused",
+        expect![[r#"
         wait
         hold: paused by an operator: `regend resume` lets it go on
-    "#]]);
-    with("paused, window over", expect![[r#"
+    "#]],
+    );
+    with(
+        "paused, window over",
+        expect![[r#"
         wait
         hold: paused by an operator: `regend resume` lets it go on
-    "#]]);
-    with("paused, refresh ir-1, suspended Launch", expect![[r#"
+    "#]],
+    );
+    with(
+        "paused, refresh ir-1, suspended Launch",
+        expect![[r#"
         wait
         hold: paused by an operator: `regend resume` lets it go on
-    "#]]);
-    with("paused, ending aborted", expect![[r#"
-        wait
-        hold: paused by an operator: `regend resume` lets it go on
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_group_that_is_being_deleted_ends_it_at_once() {
-    with("deleting", expect![[r#"
+    with(
+        "deleting",
+        expect![[r#"
         close aborted: GroupDeleted: the group is being deleted
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
-    "#]]);
-    with("deleting, paused, max 4, max-before 3", expect![[r#"
+    "#]],
+    );
+    with(
+        "deleting, paused, max 4, max-before 3",
+        expect![[r#"
         close aborted: GroupDeleted: the group is being deleted
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_interferes_is_not_waited_for_beyond_the_window() {
-    with("suspended Launch, window over", expect![[r#"
+    with(
+        "suspended Launch, window over",
+        expect![[r#"
         end incomplete: suspended: process Launch is suspended on the group: resume it to go on
-    "#]]);
-    with("refresh ir-1, window over", expect![[r#"
+    "#]],
+    );
+    with(
+        "refresh ir-1, window over",
+        expect![[r#"
         end incomplete: instance_refresh: instance refresh ir-1 is in progress: waiting until it ends
-    "#]]);
-    with("tag of another-host 30m, window over", expect![[r#"
+    "#]],
+    );
+    with(
+        "tag of another-host 30m, window over",
+        expect![[r#"
         end incomplete: leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
         again in 30m
-    "#]]);
-    check("window over, raised 1\ni-1..i-3 serving 25h\ni-4 shifted 25h\ni-5 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "window over, raised 1\ni-1..i-3 serving 25h\ni-4 shifted 25h\ni-5 serving 5m ours",
+        expect![[r#"
         end incomplete: zonal_shift: a zonal shift is active: waiting until it ends
         hold: i-4 is healthy, and shifted away from its zone in target group tg
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_ours_is_tidied_up_in_spite_of_it() {
-    with("suspended Launch, ending incomplete", expect![[r#"
+    with(
+        "suspended Launch, ending incomplete",
+        expect![[r#"
         retire i-4 (surplus): 3 serve without it, 3 must; decrement
         hold: process Launch is suspended on the group: resume it to go on
-    "#]]);
-    with("refresh ir-1, ending incomplete", expect![[r#"
+    "#]],
+    );
+    with(
+        "refresh ir-1, ending incomplete",
+        expect![[r#"
         retire i-4 (surplus): 3 serve without it, 3 must; decrement
         hold: instance refresh ir-1 is in progress: waiting until it ends
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn somebody_elses_live_lease_is_respected() {
-    with("tag of another-host 30m", expect![[r#"
+    with(
+        "tag of another-host 30m",
+        expect![[r#"
         wait
         hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
         again in 30m
-    "#]]);
-    with("tag of another-host 1s", expect![[r#"
+    "#]],
+    );
+    with(
+        "tag of another-host 1s",
+        expect![[r#"
         wait
         hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:00:01Z
         again in 1s
-    "#]]);
-    with("tag of its-new-owner 30m", expect![[r#"
+    "#]],
+    );
+    with(
+        "tag of its-new-owner 30m",
+        expect![[r#"
         wait
         hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000001 until 12:30:00Z
         again in 30m
-    "#]]);
-    check("tag of another-host 30m, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "tag of another-host 30m, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
         again in 30m
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_dead_lease_is_taken_over() {
-    with("tag of another-host 0s", expect![[r#"
+    with(
+        "tag of another-host 0s",
+        expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
-    check("tag of another-host 0s, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "tag of another-host 0s, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_lease_of_our_own_is_not_somebody_elses() {
-    with("tag of our-last 30m", expect![[r#"
+    with(
+        "tag of our-last 30m",
+        expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn garbage_in_the_lease_is_no_lease() {
-    with("tag garbage", expect![[r#"
+    with(
+        "tag garbage",
+        expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
-    with("tag garbage v=1 id=deadbeef daemon=there", expect![[r#"
+    "#]],
+    );
+    with(
+        "tag garbage v=1 id=deadbeef daemon=there",
+        expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
-    check("tag garbage whatever, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "tag garbage whatever, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_group_that_somebody_else_took_over_is_left_to_them_when_it_ends() {
-    with("tag of another-host 30m, ending incomplete, max 4, max-before 3", expect![[r#"
+    with(
+        "tag of another-host 30m, ending incomplete, max 4, max-before 3",
+        expect![[r#"
         close incomplete: Ended: it was ended; max size stays 4, it was 3: desired capacity is 4
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
         hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
         again in 30m
-    "#]]);
+    "#]],
+    );
 }

@@ -17,16 +17,22 @@ fn unhealthy_instances_go_first() {
 
 #[test]
 fn then_the_most_crowded_zone() {
-    check("raised 1\ni-1 a serving 27h\ni-2..i-3 b serving 25h\ni-4 c serving 5m ours", expect![[r#"
+    check(
+        "raised 1\ni-1 a serving 27h\ni-2..i-3 b serving 25h\ni-4 c serving 5m ours",
+        expect![[r#"
         retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_surplus_itself_crowds_a_zone() {
-    check("raised 1\ni-1 a serving 27h\ni-2 b serving 26h\ni-3 c serving 25h\ni-4 c serving 5m ours", expect![[r#"
+    check(
+        "raised 1\ni-1 a serving 27h\ni-2 b serving 26h\ni-3 c serving 25h\ni-4 c serving 5m ours",
+        expect![[r#"
         retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -42,9 +48,12 @@ fn who_is_draining_does_not_crowd_a_zone() {
 
 #[test]
 fn then_the_oldest() {
-    check("raised 1\ni-1 a serving 25h\ni-2 a serving 27h\ni-3 a serving 26h\ni-4 a serving 5m ours", expect![[r#"
+    check(
+        "raised 1\ni-1 a serving 25h\ni-2 a serving 27h\ni-3 a serving 26h\ni-4 a serving 5m ours",
+        expect![[r#"
         retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -60,49 +69,73 @@ fn an_unhealthy_one_goes_before_a_crowded_zone_and_that_before_the_oldest() {
 
 #[test]
 fn successors_are_paired_in_the_order_in_which_they_came_to_serve() {
-    check("raised 2, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 6m ours", expect![[r#"
+    check(
+        "raised 2, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 6m ours",
+        expect![[r#"
         retire i-1 (stale): 4 serve without it, 3 must; decrement; successor i-5
-    "#]]);
-    check("raised 1, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 6m ours paired", expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 6m ours paired",
+        expect![[r#"
         retire i-1 (stale): 4 serve without it, 4 must; decrement; successor i-4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn one_instance_in_three_zones_is_launched_elsewhere() {
     // In its own zone the group would be 2/0/0, and rebalance.
-    check("zones abc\ni-1 a serving 25h", expect![[r#"
+    check(
+        "zones abc\ni-1 a serving 25h",
+        expect![[r#"
         launch 1 in b; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("zones abc\ni-1 b serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "zones abc\ni-1 b serving 25h",
+        expect![[r#"
         launch 1 in a; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_emptiest_zone_gets_the_next_one() {
-    check("zones abc\ni-1..i-5 abcab serving 25h", expect![[r#"
+    check(
+        "zones abc\ni-1..i-5 abcab serving 25h",
+        expect![[r#"
         launch 1 in c; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("zones abc\ni-1..i-4 abca serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "zones abc\ni-1..i-4 abca serving 25h",
+        expect![[r#"
         launch 1 in b; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn among_equals_the_zone_with_the_fewest_fresh_ones_gets_the_next() {
-    check("zones abc\ni-2..i-3 bc serving 25h\ni-4 a serving 20m ours", expect![[r#"
+    check(
+        "zones abc\ni-2..i-3 bc serving 25h\ni-4 a serving 20m ours",
+        expect![[r#"
         launch 1 in b; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("zones abc\ni-2 c serving 25h\ni-4..i-5 ab serving 20m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "zones abc\ni-2 c serving 25h\ni-4..i-5 ab serving 20m ours",
+        expect![[r#"
         launch 1 in c; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -116,7 +149,8 @@ fn four_in_three_zones_stay_balanced_during_and_after_each_swap() {
         2 1 1 retire i-3 (stale): 4
         2 2 1 launch 1 in b;
         1 2 1 retire i-4 (stale): 4
-        release"#]].assert_eq(&swap_all("abca"));
+        release"#]]
+    .assert_eq(&swap_all("abca"));
 }
 
 #[test]
@@ -124,7 +158,8 @@ fn one_in_three_zones_wanders_without_ever_crowding_one() {
     expect![[r#"
         1 1 0 launch 1 in b;
         0 1 0 retire i-1 (stale): 1
-        release"#]].assert_eq(&swap_all("a"));
+        release"#]]
+    .assert_eq(&swap_all("a"));
 }
 
 /// Replaces stale instances in these zones of three one by one, and shows each zone's population after each effect.
@@ -154,49 +189,76 @@ fn swap_all(zones: &str) -> String {
 
 #[test]
 fn several_at_once_go_where_most_are_needed_one_zone_a_call() {
-    check("max_surge 3, zones abc\ni-1..i-3 abc serving 25h", expect![[r#"
+    check(
+        "max_surge 3, zones abc\ni-1..i-3 abc serving 25h",
+        expect![[r#"
         launch 1 in a; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("max_surge 4, zones abc\ni-1..i-4 aabb serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 4, zones abc\ni-1..i-4 aabb serving 25h",
+        expect![[r#"
         launch 1 in c; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("max_surge 6, max 20, zones ab\ni-1..i-6 ab serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 6, max 20, zones ab\ni-1..i-6 ab serving 25h",
+        expect![[r#"
         launch 1 in a; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("max_surge 6, max 20, raised 3, zones ab\ni-1..i-6 ab serving 25h\ni-7..i-9 a pending 5s ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 6, max 20, raised 3, zones ab\ni-1..i-6 ab serving 25h\ni-7..i-9 a pending 5s ours",
+        expect![[r#"
         launch 3 in b; token regend-ID-1
         hold: 3 launching
         again in 14m56s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_group_in_one_zone_names_none() {
-    check("zones a\ni-1..i-2 a serving 25h", expect![[r#"
+    check(
+        "zones a\ni-1..i-2 a serving 25h",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_zone_without_capacity_is_left_alone_for_five_minutes() {
-    check("zones abc, dry b 4m59s\ni-1 a serving 25h", expect![[r#"
+    check(
+        "zones abc, dry b 4m59s\ni-1 a serving 25h",
+        expect![[r#"
         launch 1 in c; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("zones abc, dry b 5m\ni-1 a serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "zones abc, dry b 5m\ni-1 a serving 25h",
+        expect![[r#"
         launch 1 in b; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("zones abc, dry b 1m, dry c 1m\ni-1 a serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "zones abc, dry b 1m, dry c 1m\ni-1 a serving 25h",
+        expect![[r#"
         launch 1 in a; token regend-ID-1
         again in 3h1s
-    "#]]);
-    check("zones abc, dry a 1m, dry b 1m, dry c 1m\ni-1 a serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "zones abc, dry a 1m, dry b 1m, dry c 1m\ni-1 a serving 25h",
+        expect![[r#"
         launch 1 in a; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }

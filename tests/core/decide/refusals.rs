@@ -28,164 +28,243 @@ fn a_busy_aws_is_asked_again_after_twice_as_long_each_time() {
         again in 2m
         again in 2m
         again in 2m
-    "#]].assert_eq(&out);
+    "#]]
+    .assert_eq(&out);
 }
 
 #[test]
 fn a_back_off_ends_on_time() {
-    after("busy 1 last 4s", expect![[r#"
+    after(
+        "busy 1 last 4s",
+        expect![[r#"
         wait
         hold: AWS answered Code: trying again at 12:00:01Z
         again in 1s
-    "#]]);
-    after("busy 1 last 5s", expect![[r#"
+    "#]],
+    );
+    after(
+        "busy 1 last 5s",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    after("busy 4000000000 last 1m59s first 1d", expect![[r#"
+    "#]],
+    );
+    after(
+        "busy 4000000000 last 1m59s first 1d",
+        expect![[r#"
         wait
         hold: AWS answered Code: trying again at 12:00:01Z
         again in 1s
-    "#]]);
-    after("busy 4000000000 last 2m first 1d", expect![[r#"
+    "#]],
+    );
+    after(
+        "busy 4000000000 last 2m first 1d",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_busy_aws_is_never_given_up() {
-    after("busy 100 first 20h last 2m", expect![[r#"
+    after(
+        "busy 100 first 20h last 2m",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_forbidden_is_not_asked_for_twice() {
-    after("forbidden", expect![[r#"
+    after(
+        "forbidden",
+        expect![[r#"
         end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]]);
-    check("refused forbidden, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "refused forbidden, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_invalid_is_given_up_after_six_times() {
-    after("invalid 5 last 1m20s first 4m", expect![[r#"
+    after(
+        "invalid 5 last 1m20s first 4m",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
-    after("invalid 6 last 1s first 4m", expect![[r#"
+    "#]],
+    );
+    after(
+        "invalid 6 last 1s first 4m",
+        expect![[r#"
         end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]]);
-    after("invalid 1 last 4s", expect![[r#"
+    "#]],
+    );
+    after(
+        "invalid 1 last 4s",
+        expect![[r#"
         wait
         hold: AWS answered Code: trying again at 12:00:01Z
         again in 1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn where_a_launch_is_not_offered_there_is_another_way_at_once() {
-    after("not-offered last 0s", expect![[r#"
+    after(
+        "not-offered last 0s",
+        expect![[r#"
         raise desired capacity from 3 to 4
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_zone_without_capacity_is_gone_around_at_once() {
-    check("refused no-capacity last 0s, dry a 0s, zones ab\ni-1 b serving 25h", expect![[r#"
+    check(
+        "refused no-capacity last 0s, dry a 0s, zones ab\ni-1 b serving 25h",
+        expect![[r#"
         launch 1 in b; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn when_all_zones_are_dry_it_backs_off() {
-    check("refused no-capacity 2 last 9s, dry a 9s, dry b 20s, zones ab\ni-1 b serving 25h", expect![[r#"
+    check(
+        "refused no-capacity 2 last 9s, dry a 9s, dry b 20s, zones ab\ni-1 b serving 25h",
+        expect![[r#"
         wait
         hold: AWS has no capacity (Code): trying again at 12:00:01Z
         again in 1s
-    "#]]);
-    check("refused no-capacity 2 last 10s, dry a 9s, dry b 20s, zones ab\ni-1 b serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "refused no-capacity 2 last 10s, dry a 9s, dry b 20s, zones ab\ni-1 b serving 25h",
+        expect![[r#"
         launch 1 in a; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_only_zone_without_capacity_backs_off_too() {
-    check("refused no-capacity 1 last 4s, zones a\ni-1 a serving 25h", expect![[r#"
+    check(
+        "refused no-capacity 1 last 4s, zones a\ni-1 a serving 25h",
+        expect![[r#"
         wait
         hold: AWS has no capacity (Code): trying again at 12:00:01Z
         again in 1s
-    "#]]);
-    check("refused no-capacity 1 last 5s, zones a\ni-1 a serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "refused no-capacity 1 last 5s, zones a\ni-1 a serving 25h",
+        expect![[r#"
         launch 1; token regend-ID-1
         again in 3h1s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn no_capacity_is_given_up_when_a_launch_would_be_overdue() {
-    check("refused no-capacity 9 first 15m last 1s, dry a 1s, zones a\ni-1 a serving 25h", expect![[r#"
+    check(
+        "refused no-capacity 9 first 15m last 1s, dry a 1s, zones a\ni-1 a serving 25h",
+        expect![[r#"
         wait
         hold: AWS has no capacity (Code): trying again at 12:01:59Z
         again in 1m59s
-    "#]]);
-    check("refused no-capacity 9 first 15m1s last 1s, dry a 1s, zones a\ni-1 a serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "refused no-capacity 9 first 15m1s last 1s, dry a 1s, zones a\ni-1 a serving 25h",
+        expect![[r#"
         end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]]);
-    check("launch_timeout 5m, refused no-capacity 9 first 5m1s last 1s, zones a\ni-1 a serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "launch_timeout 5m, refused no-capacity 9 first 5m1s last 1s, zones a\ni-1 a serving 25h",
+        expect![[r#"
         end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_ours_is_tidied_up_whatever_launch_was_refused() {
-    check("ending failed, refused no-capacity 3 last 1s first 20m, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+    check(
+        "ending failed, refused no-capacity 3 last 1s first 20m, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
         retire i-4 (surplus): 3 serve without it, 3 must; decrement
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_cannot_even_be_tidied_up_is_said() {
-    check("ending failed, refused forbidden, max 4, max-before 3\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "ending failed, refused forbidden, max 4, max-before 3\ni-1..i-3 serving 25h",
+        expect![[r#"
         close failed: Code: autoscaling:Some was refused: AWS said no (Code); max size stays 4, it was 3: desired capacity is 3
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
-    "#]]);
-    check("ending failed, refused forbidden, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, refused forbidden, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
         close failed: Code: autoscaling:Some was refused: AWS said no (Code); desired capacity stays 4, and 3 is wanted
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
-    "#]]);
-    check("ending failed, refused invalid 6\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, refused invalid 6\ni-1..i-3 serving 25h",
+        expect![[r#"
         close failed: Code: autoscaling:Some was refused: AWS said no (Code)
         left i-1: not_reached
         left i-2: not_reached
         left i-3: not_reached
-    "#]]);
-    check("ending failed, refused invalid 5\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "ending failed, refused invalid 5\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: AWS answered Code: trying again at 12:01:19Z
         again in 1m19s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_lease_that_is_refused_backs_off_like_anything_else() {
-    check("refused busy 1 last 1s, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    check(
+        "refused busy 1 last 1s, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: AWS answered Code: trying again at 12:00:04Z
         again in 4s
-    "#]]);
-    check("refused busy 1 last 5s, lease none\ni-1..i-3 serving 25h", expect![[r#"
+    "#]],
+    );
+    check(
+        "refused busy 1 last 5s, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
         take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]]);
+    "#]],
+    );
 }

@@ -21,12 +21,12 @@ use regend::domain::watch::Watch;
 use uuid::Uuid;
 
 /// Who we are, to leases.
-pub const DAEMON: &str = "here";
-pub const ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0001);
+pub(crate) const DAEMON: &str = "here";
+pub(crate) const ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0001);
 const OTHER_ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0002);
 
 /// Noon.
-pub fn now() -> Time {
+pub(crate) fn now() -> Time {
     Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
 }
 
@@ -34,7 +34,7 @@ fn parse<T: FromStr<Err: Debug>>(text: &str) -> T {
     text.parse().unwrap_or_else(|error| panic!("{text:?}: {error:?}"))
 }
 
-pub fn ago(text: &str) -> Time {
+pub(crate) fn ago(text: &str) -> Time {
     parse::<Span>(text).before(now())
 }
 
@@ -193,7 +193,7 @@ fn verdict(state: &str, code: &str) -> TargetHealth {
 }
 
 /// `launch 1 a`, `grow 3 4 max 5`, `retire i-1 stale decrement`…
-pub fn action(words: &[&str]) -> Action {
+pub(crate) fn action(words: &[&str]) -> Action {
     match *words {
         ["take-lease", until] => {
             let until = ahead(until);
@@ -234,7 +234,7 @@ fn lease(regeneration: Uuid, daemon: &str, until: Time, (wanted, surge, max): (u
     Lease { regeneration, cutoff: ago("1h"), daemon: daemon.to_owned(), until, wanted, surge, max }
 }
 
-pub fn outcome(word: &str) -> Outcome {
+pub(crate) fn outcome(word: &str) -> Outcome {
     match word {
         "completed" => Outcome::Completed,
         "incomplete" => Outcome::Incomplete,
@@ -244,7 +244,7 @@ pub fn outcome(word: &str) -> Outcome {
     }
 }
 
-pub fn refusal(word: &str) -> RefusalKind {
+pub(crate) fn refusal(word: &str) -> RefusalKind {
     match word {
         "busy" => RefusalKind::Busy,
         "forbidden" => RefusalKind::Forbidden,
@@ -256,10 +256,10 @@ pub fn refusal(word: &str) -> RefusalKind {
 }
 
 /// What a table describes.
-pub struct Scene {
-    pub group: Group,
-    pub known: Regeneration,
-    pub watch: Watch,
+pub(crate) struct Scene {
+    pub(crate) group: Group,
+    pub(crate) known: Regeneration,
+    pub(crate) watch: Watch,
 }
 
 /// `i-1 a serving 25h`, or several at once: `i-1..i-4 ab serving 25h`, their zones in turn.
@@ -269,7 +269,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
         let mut words: Vec<_> = line.split_whitespace().collect();
         let ids = words.remove(0);
         let is_zones = |word: &&&str| word.chars().all(|c| ('a'..='f').contains(&c));
-        let zones: Vec<_> = words.first().filter(is_zones).map_or(vec!['a'], |zones| zones.chars().collect());
+        let zones: Vec<_> = words.first().filter(is_zones).map_or_else(|| vec!['a'], |zones| zones.chars().collect());
         if words.first().as_ref().is_some_and(is_zones) {
             words.remove(0);
         }
@@ -284,7 +284,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
 }
 
 impl Scene {
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let header = text.lines().map(str::trim).filter(|line| !line.starts_with("i-"));
         let items = header.flat_map(|line| line.split(',')).filter_map(|item| {
             let mut words = item.split_whitespace();
@@ -309,10 +309,9 @@ impl Scene {
         let target_groups: Vec<_> =
             names.map(|name| TargetGroup { arn: format!("arn:{name}"), name: name.to_owned() }).collect();
         let zones: BTreeSet<_> = lines.iter().map(|line| line.zone.clone()).collect();
-        let zones = header.word("zones").map_or_else(
-            || zones.into_iter().collect(),
-            |zones| zones.chars().map(Zone::new).collect::<Vec<_>>(),
-        );
+        let zones = header
+            .word("zones")
+            .map_or_else(|| zones.into_iter().collect(), |zones| zones.chars().map(Zone::new).collect::<Vec<_>>());
 
         let is_newcomer = |line: &Line<'_>| line.has("ours") || line.has("theirs");
         let is_original = |line: &Line<'_>| {
@@ -432,7 +431,7 @@ impl Scene {
     }
 
     /// One turn without its call: the news, applied as they come, then the decision and what the veto says of it.
-    pub fn turn(mut self) -> String {
+    pub(crate) fn turn(mut self) -> String {
         let mut out = String::new();
         for round in 0.. {
             assert!(round < 16, "endless news:\n{out}");
@@ -525,7 +524,7 @@ fn watched(group: &mut Group, known: &Regeneration, lines: &[Line<'_>]) -> Watch
         let healthy = group.is_healthy(instance, &waived);
         assert!(healthy || !line.has("serving"), "{} does not look serving", line.id);
         let since = if healthy { line.healthy_for } else { line.sick_for };
-        onsets.insert(line.id.clone(), (healthy, since.unwrap_or(hour.max(line.born.unwrap_or(hour)))));
+        onsets.insert(line.id.clone(), (healthy, since.unwrap_or_else(|| hour.max(line.born.unwrap_or(hour)))));
     }
     let mut looks: BTreeSet<Time> = onsets.values().map(|(_, since)| *since).collect();
     let mut look = looks.first().copied().unwrap_or(hour);

@@ -36,7 +36,10 @@ const ALL: [&str; 8] = [
 
 #[test]
 fn promise_1_nothing_rests_on_a_look_from_before_the_last_effect() {
-    check("max_unavailable 1, effect 1s, seen 2s\ni-1..i-3 serving 25h", &ALL, expect![[r#"
+    check(
+        "max_unavailable 1, effect 1s, seen 2s\ni-1..i-3 serving 25h",
+        &ALL,
+        expect![[r#"
         take-lease 1h: no, promise 1: the look began before the last effect was known
         release-lease: no, promise 1: the look began before the last effect was known
         raise-max 10 12: no, promise 1: the look began before the last effect was known
@@ -45,35 +48,60 @@ fn promise_1_nothing_rests_on_a_look_from_before_the_last_effect() {
         shrink 4 3: no, promise 1: the look began before the last effect was known
         retire i-1 stale: no, promise 1: the look began before the last effect was known
         restore-max 10 8: no, promise 1: the look began before the last effect was known
-    "#]]);
-    check("max_unavailable 1, effect 1s, seen 1s\ni-1..i-3 serving 25h", &["retire i-1 stale", "launch 1 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 1, effect 1s, seen 1s\ni-1..i-3 serving 25h",
+        &["retire i-1 stale", "launch 1 a"],
+        expect![[r#"
         retire i-1 stale: yes
         launch 1 a: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_1_nobody_is_retired_below_the_floor() {
-    check("i-1..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    check(
+        "i-1..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
-    check("max_unavailable 1\ni-1..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 1\ni-1..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: yes
-    "#]]);
-    check("max_unavailable 34%\ni-1..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 34%\ni-1..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: yes
-    "#]]);
-    check("max_unavailable 33%\ni-1..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 33%\ni-1..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_1_only_who_really_serves_is_counted() {
     let retire = ["retire i-1 stale decrement"];
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 5m ours", &retire, expect![[r#"
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 5m ours",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: yes
-    "#]]);
+    "#]],
+    );
     for state in [
         "healthy-for 29s",
         "pending",
@@ -87,16 +115,24 @@ fn promise_1_only_who_really_serves_is_counted() {
         "replacing-root-volume",
     ] {
         let table = format!("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 {state} 5m ours");
-        check(&table, &retire, expect!["retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must\n"]);
+        check(
+            &table,
+            &retire,
+            expect!["retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must\n"],
+        );
     }
 }
 
 #[test]
 fn promise_1_each_target_group_in_use_must_agree() {
     let retire = ["retire i-1 stale decrement"];
-    check("targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy:api 5m ours", &retire, expect![[r#"
+    check(
+        "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy:api 5m ours",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
+    "#]],
+    );
     check(
         "targets web old, waived old, raised 1\ni-1..i-4 unused:old:Target.NotInUse 25h",
         &retire,
@@ -104,92 +140,142 @@ fn promise_1_each_target_group_in_use_must_agree() {
             retire i-1 stale decrement: yes
         "#]],
     );
-    check("targets web old, raised 1\ni-1..i-4 unused:old:Target.NotInUse 25h", &retire, expect![[r#"
+    check(
+        "targets web old, raised 1\ni-1..i-4 unused:old:Target.NotInUse 25h",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 0 would serve without i-1, and 3 must
-    "#]]);
-    check("targets web old, waived old, raised 1\ni-1..i-3 serving 25h\ni-4 unused:old:Target.NotInUse 25h", &retire, expect![[r#"
+    "#]],
+    );
+    check(
+        "targets web old, waived old, raised 1\ni-1..i-3 serving 25h\ni-4 unused:old:Target.NotInUse 25h",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
-    check("targets web old, waived old, raised 1\ni-1..i-4 unused:old 25h", &retire, expect![[r#"
+    "#]],
+    );
+    check(
+        "targets web old, waived old, raised 1\ni-1..i-4 unused:old 25h",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 0 would serve without i-1, and 3 must
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_1_a_stale_instance_counts_without_a_warmup_and_a_fresh_one_does_not() {
     let retire = ["retire i-1 stale decrement"];
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h", &retire, expect![[r#"
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: yes
-    "#]]);
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h noted theirs", &retire, expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h noted theirs",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: yes
-    "#]]);
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 62m noted theirs", &retire, expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 62m noted theirs",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h noted ours", &retire, expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h noted ours",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s ageless", &retire, expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s ageless",
+        &retire,
+        expect![[r#"
         retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_1_who_serves_nobody_may_go_if_it_is_not_stale() {
-    check("raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 unhealthy 5m ours failed", &[
-        "retire i-4 failed decrement",
-        "retire i-4 surplus decrement",
-        "retire i-3 stale decrement",
-    ], expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 unhealthy 5m ours failed",
+        &["retire i-4 failed decrement", "retire i-4 surplus decrement", "retire i-3 stale decrement"],
+        expect![[r#"
         retire i-4 failed decrement: yes
         retire i-4 surplus decrement: yes
         retire i-3 stale decrement: no, promise 1: 2 would serve without i-3, and 3 must
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_1_nobody_is_retired_who_is_not_there() {
-    check("i-1..i-3 serving 25h", &["retire i-9 stale"], expect![[r#"
+    check(
+        "i-1..i-3 serving 25h",
+        &["retire i-9 stale"],
+        expect![[r#"
         retire i-9 stale: no, promise 1: i-9 is not in the group
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_1_auto_scaling_never_chooses_the_victim() {
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m ours", &["shrink 4 3"], expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m ours",
+        &["shrink 4 3"],
+        expect![[r#"
         shrink 4 3: no, promise 1: 4 members for 3: Auto Scaling would choose a victim itself
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h", &["shrink 4 3"], expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h",
+        &["shrink 4 3"],
+        expect![[r#"
         shrink 4 3: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_2_nobody_is_retired_twice() {
-    check("max_unavailable 1, wanted 3\ni-1 serving retired 25h\ni-2..i-4 serving 25h", &["retire i-1 stale"], expect![[r#"
+    check(
+        "max_unavailable 1, wanted 3\ni-1 serving retired 25h\ni-2..i-4 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 2: i-1 was retired already
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_2_nobody_fresh_is_retired_as_stale() {
-    check("max_unavailable 2, wanted 3\ni-1 serving 1h\ni-2 serving 1h1s\ni-3 serving ageless\ni-4 standby 2h ours", &[
-        "retire i-1 stale",
-        "retire i-2 stale",
-        "retire i-3 stale",
-        "retire i-4 stale",
-    ], expect![[r#"
+    check(
+        "max_unavailable 2, wanted 3\ni-1 serving 1h\ni-2 serving 1h1s\ni-3 serving ageless\ni-4 standby 2h ours",
+        &["retire i-1 stale", "retire i-2 stale", "retire i-3 stale", "retire i-4 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 2: i-1 is not known to be born before the cutoff
         retire i-2 stale: yes
         retire i-3 stale: no, promise 2: i-3 is not known to be born before the cutoff
         retire i-4 stale: no, promise 2: i-4 is not known to be born before the cutoff
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_3_nothing_is_changed_without_the_lease() {
-    check("lease none, max_unavailable 1, raised 1, wanted 3, max-before 8\ni-1..i-3 serving 25h", &ALL, expect![[r#"
+    check(
+        "lease none, max_unavailable 1, raised 1, wanted 3, max-before 8\ni-1..i-3 serving 25h",
+        &ALL,
+        expect![[r#"
         take-lease 1h: yes
         release-lease: no, promise 3: a surplus of 1 is still out
         raise-max 10 12: no, promise 3: the lease is not held: another host could not undo this
@@ -198,13 +284,22 @@ fn promise_3_nothing_is_changed_without_the_lease() {
         shrink 4 3: no, promise 3: the lease is not held: another host could not undo this
         retire i-1 stale: no, promise 3: the lease is not held: another host could not undo this
         restore-max 10 8: no, promise 3: the lease is not held: another host could not undo this
-    "#]]);
-    check("lease 0s, max_unavailable 1\ni-1..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "lease 0s, max_unavailable 1\ni-1..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 3: the lease is not held: another host could not undo this
-    "#]]);
-    check("lease 1s, max_unavailable 1\ni-1..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "lease 1s, max_unavailable 1\ni-1..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -220,257 +315,436 @@ fn promise_3_nothing_is_changed_after_the_close() {
 
 #[test]
 fn promise_3_the_lease_stays_while_a_surplus_is_out() {
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h", &["release-lease"], expect![[r#"
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h",
+        &["release-lease"],
+        expect![[r#"
         release-lease: no, promise 3: a surplus of 1 is still out
-    "#]]);
-    check("i-1..i-3 serving 25h", &["release-lease"], expect![[r#"
+    "#]],
+    );
+    check(
+        "i-1..i-3 serving 25h",
+        &["release-lease"],
+        expect![[r#"
         release-lease: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_3_a_lease_must_be_readable() {
-    check("lease none\ni-1..i-3 serving 25h", &["take-lease 1h", "take-lease 1h as garbage"], expect![[r#"
+    check(
+        "lease none\ni-1..i-3 serving 25h",
+        &["take-lease 1h", "take-lease 1h as garbage"],
+        expect![[r#"
         take-lease 1h: yes
         take-lease 1h as garbage: no, promise 3: another host could not read the lease "garbage"
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_3_max_size_is_raised_only_where_the_policy_allows_it() {
-    check("raise_max_size false\ni-1..i-3 serving 25h", &["raise-max 10 11"], expect![[r#"
+    check(
+        "raise_max_size false\ni-1..i-3 serving 25h",
+        &["raise-max 10 11"],
+        expect![[r#"
         raise-max 10 11: no, promise 3: the policy forbids raising max size
-    "#]]);
-    check("raise_max_size true\ni-1..i-3 serving 25h", &["raise-max 10 11"], expect![[r#"
+    "#]],
+    );
+    check(
+        "raise_max_size true\ni-1..i-3 serving 25h",
+        &["raise-max 10 11"],
+        expect![[r#"
         raise-max 10 11: yes
-    "#]]);
-    check("raise_max_size false, max 3\ni-1..i-3 serving 25h", &["grow 3 4 max 4"], expect![[r#"
+    "#]],
+    );
+    check(
+        "raise_max_size false, max 3\ni-1..i-3 serving 25h",
+        &["grow 3 4 max 4"],
+        expect![[r#"
         grow 3 4 max 4: no, promise 3: the policy forbids raising max size
-    "#]]);
-    check("raise_max_size true, max 3\ni-1..i-3 serving 25h", &["grow 3 4 max 4", "grow 3 4 max 3", "grow 3 4 max 2"], expect![[r#"
+    "#]],
+    );
+    check(
+        "raise_max_size true, max 3\ni-1..i-3 serving 25h",
+        &["grow 3 4 max 4", "grow 3 4 max 3", "grow 3 4 max 2"],
+        expect![[r#"
         grow 3 4 max 4: yes
         grow 3 4 max 3: no, promise 4: max size is 3, and would not be raised
         grow 3 4 max 2: no, promise 4: max size is 3, and would not be raised
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_3_max_size_is_restored_to_what_it_was() {
-    check("max 6, max-before 4\ni-1..i-3 serving 25h", &["restore-max 6 4", "restore-max 6 5", "restore-max 6 3"], expect![[r#"
+    check(
+        "max 6, max-before 4\ni-1..i-3 serving 25h",
+        &["restore-max 6 4", "restore-max 6 5", "restore-max 6 3"],
+        expect![[r#"
         restore-max 6 4: yes
         restore-max 6 5: no, promise 3: max size was not 5, or is not ours to restore
         restore-max 6 3: no, promise 3: max size was not 3, or is not ours to restore
-    "#]]);
-    check("max 6\ni-1..i-3 serving 25h", &["restore-max 6 4"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max 6\ni-1..i-3 serving 25h",
+        &["restore-max 6 4"],
+        expect![[r#"
         restore-max 6 4: no, promise 3: max size was not 4, or is not ours to restore
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_a_max_size_that_somebody_set_is_not_touched() {
-    check("max 6, max-before 4, sees max 7\ni-1..i-3 serving 25h", &["restore-max 6 4", "restore-max 7 4", "raise-max 6 8"], expect![[r#"
+    check(
+        "max 6, max-before 4, sees max 7\ni-1..i-3 serving 25h",
+        &["restore-max 6 4", "restore-max 7 4", "raise-max 6 8"],
+        expect![[r#"
         restore-max 6 4: no, promise 4: max size is 7, which somebody else set
         restore-max 7 4: no, promise 4: max size is 7, which somebody else set
         raise-max 6 8: no, promise 4: max size is 7, not 6, or 8 does not raise it
-    "#]]);
-    check("max 6\ni-1..i-3 serving 25h", &["raise-max 6 6", "raise-max 6 5"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max 6\ni-1..i-3 serving 25h",
+        &["raise-max 6 6", "raise-max 6 5"],
+        expect![[r#"
         raise-max 6 6: no, promise 4: max size is 6, not 6, or 6 does not raise it
         raise-max 6 5: no, promise 4: max size is 6, not 6, or 5 does not raise it
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_max_size_never_forces_desired_capacity_down() {
-    check("max 6, max-before 4, wanted 5\ni-1..i-5 serving 25h", &["restore-max 6 4"], expect![[r#"
+    check(
+        "max 6, max-before 4, wanted 5\ni-1..i-5 serving 25h",
+        &["restore-max 6 4"],
+        expect![[r#"
         restore-max 6 4: no, promise 4: max size 4 would force desired capacity down from 5
-    "#]]);
-    check("max 6, max-before 4, wanted 4\ni-1..i-4 serving 25h", &["restore-max 6 4"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max 6, max-before 4, wanted 4\ni-1..i-4 serving 25h",
+        &["restore-max 6 4"],
+        expect![[r#"
         restore-max 6 4: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_desired_capacity_is_only_changed_from_what_it_is() {
-    check("raised 1, wanted 3, max_surge 2, sees desired 5\ni-1..i-3 serving 25h", &["grow 4 5", "shrink 4 3"], expect![[r#"
+    check(
+        "raised 1, wanted 3, max_surge 2, sees desired 5\ni-1..i-3 serving 25h",
+        &["grow 4 5", "shrink 4 3"],
+        expect![[r#"
         grow 4 5: no, promise 4: desired capacity is 5, not 4
         shrink 4 3: no, promise 4: desired capacity is 5, not 4
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_no_more_than_the_surge_above_wanted() {
-    check("max_surge 2\ni-1..i-3 serving 25h", &["launch 2 a", "launch 3 a", "grow 3 5", "grow 3 6"], expect![[r#"
+    check(
+        "max_surge 2\ni-1..i-3 serving 25h",
+        &["launch 2 a", "launch 3 a", "grow 3 5", "grow 3 6"],
+        expect![[r#"
         launch 2 a: yes
         launch 3 a: no, promise 4: 3 + 3 members are more than 3 wanted + 2 surge
         grow 3 5: yes
         grow 3 6: no, promise 4: 3 + 3 members are more than 3 wanted + 2 surge
-    "#]]);
-    check("max_surge 2, raised 1\ni-1..i-3 serving 25h\ni-4 pending 1m ours", &["launch 1 a", "launch 2 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 2, raised 1\ni-1..i-3 serving 25h\ni-4 pending 1m ours",
+        &["launch 1 a", "launch 2 a"],
+        expect![[r#"
         launch 1 a: yes
         launch 2 a: no, promise 4: 4 + 2 members are more than 3 wanted + 2 surge
-    "#]]);
-    check("max_surge 2, raised 1, wanted 3\ni-1..i-3 serving 25h", &["launch 1 a", "launch 2 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 2, raised 1, wanted 3\ni-1..i-3 serving 25h",
+        &["launch 1 a", "launch 2 a"],
+        expect![[r#"
         launch 1 a: yes
         launch 2 a: no, promise 4: 4 + 2 members are more than 3 wanted + 2 surge
-    "#]]);
-    check("max_surge 2, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m theirs", &["launch 1 a", "launch 2 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 2, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m theirs",
+        &["launch 1 a", "launch 2 a"],
+        expect![[r#"
         launch 1 a: yes
         launch 2 a: no, promise 4: 4 + 2 members are more than 3 wanted + 2 surge
-    "#]]);
-    check("max_surge 34%\ni-1..i-3 serving 25h", &["launch 2 a", "launch 3 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 34%\ni-1..i-3 serving 25h",
+        &["launch 2 a", "launch 3 a"],
+        expect![[r#"
         launch 2 a: yes
         launch 3 a: no, promise 4: 3 + 3 members are more than 3 wanted + 2 surge
-    "#]]);
-    check("max_surge 1%\ni-1..i-3 serving 25h", &["launch 1 a", "launch 2 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 1%\ni-1..i-3 serving 25h",
+        &["launch 1 a", "launch 2 a"],
+        expect![[r#"
         launch 1 a: yes
         launch 2 a: no, promise 4: 3 + 2 members are more than 3 wanted + 1 surge
-    "#]]);
-    check("max_surge 0%\ni-1..i-3 serving 25h", &["launch 1 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 0%\ni-1..i-3 serving 25h",
+        &["launch 1 a"],
+        expect![[r#"
         launch 1 a: no, promise 4: 3 + 1 members are more than 3 wanted + 0 surge
-    "#]]);
-    check("max_surge 0\ni-1..i-3 serving 25h", &["launch 1 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 0\ni-1..i-3 serving 25h",
+        &["launch 1 a"],
+        expect![[r#"
         launch 1 a: no, promise 4: 3 + 1 members are more than 3 wanted + 0 surge
-    "#]]);
-    check("max_surge 4294967295\ni-1..i-3 serving 25h", &["launch 4294967295 a", "launch 7 a", "launch 8 a"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_surge 4294967295\ni-1..i-3 serving 25h",
+        &["launch 4294967295 a", "launch 7 a", "launch 8 a"],
+        expect![[r#"
         launch 4294967295 a: no, promise 4: 3 + 4294967295 is above max size 10
         launch 7 a: yes
         launch 8 a: no, promise 4: 3 + 8 is above max size 10
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_no_more_than_max_size() {
-    check("max_surge 5, max 4\ni-1..i-3 serving 25h", &["launch 1 a", "launch 2 a", "grow 3 4", "grow 3 5", "grow 3 5 max 5"], expect![[r#"
+    check(
+        "max_surge 5, max 4\ni-1..i-3 serving 25h",
+        &["launch 1 a", "launch 2 a", "grow 3 4", "grow 3 5", "grow 3 5 max 5"],
+        expect![[r#"
         launch 1 a: yes
         launch 2 a: no, promise 4: 3 + 2 is above max size 4
         grow 3 4: yes
         grow 3 5: no, promise 4: 3 + 2 is above max size 4
         grow 3 5 max 5: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_no_more_is_taken_back_than_is_ours() {
-    check("raised 1, wanted 4\ni-1..i-3 serving 25h", &["shrink 5 4", "shrink 5 3", "shrink 5 5", "shrink 5 6"], expect![[r#"
+    check(
+        "raised 1, wanted 4\ni-1..i-3 serving 25h",
+        &["shrink 5 4", "shrink 5 3", "shrink 5 5", "shrink 5 6"],
+        expect![[r#"
         shrink 5 4: yes
         shrink 5 3: no, promise 4: only 1 of desired capacity is ours to take back
         shrink 5 5: no, promise 4: only 1 of desired capacity is ours to take back
         shrink 5 6: no, promise 4: only 1 of desired capacity is ours to take back
-    "#]]);
-    check("wanted 4\ni-1..i-3 serving 25h", &["shrink 4 3"], expect![[r#"
+    "#]],
+    );
+    check(
+        "wanted 4\ni-1..i-3 serving 25h",
+        &["shrink 4 3"],
+        expect![[r#"
         shrink 4 3: no, promise 4: only 0 of desired capacity is ours to take back
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_desired_capacity_does_not_fall_without_a_surplus() {
-    check("max_unavailable 1\ni-1..i-3 serving 25h", &["retire i-1 stale decrement", "retire i-1 stale"], expect![[r#"
+    check(
+        "max_unavailable 1\ni-1..i-3 serving 25h",
+        &["retire i-1 stale decrement", "retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale decrement: no, promise 4: desired capacity would fall below what is wanted
         retire i-1 stale: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_whoever_is_set_apart_is_left_alone() {
-    check("max_unavailable 1\ni-1 serving 25h protected\ni-2..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    check(
+        "max_unavailable 1\ni-1 serving 25h protected\ni-2..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 4: i-1 is protected from scale-in
-    "#]]);
-    check("max_unavailable 1, protected replace\ni-1 serving 25h protected\ni-2..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 1, protected replace\ni-1 serving 25h protected\ni-2..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: yes
-    "#]]);
-    check("max_unavailable 1\ni-1 standby 25h\ni-2..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 1\ni-1 standby 25h\ni-2..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: no, promise 4: i-1 is in standby
-    "#]]);
-    check("max_unavailable 1, standby replace\ni-1 standby 25h\ni-2..i-3 serving 25h", &["retire i-1 stale"], expect![[r#"
+    "#]],
+    );
+    check(
+        "max_unavailable 1, standby replace\ni-1 standby 25h\ni-2..i-3 serving 25h",
+        &["retire i-1 stale"],
+        expect![[r#"
         retire i-1 stale: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_only_our_surplus_is_given_back() {
-    check("wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours", &["retire i-4 surplus"], expect![[r#"
+    check(
+        "wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        &["retire i-4 surplus"],
+        expect![[r#"
         retire i-4 surplus: no, promise 4: no surplus of ours is out
-    "#]]);
-    check("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours", &["retire i-1 surplus decrement", "retire i-4 surplus decrement"], expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        &["retire i-1 surplus decrement", "retire i-4 surplus decrement"],
+        expect![[r#"
         retire i-1 surplus decrement: no, promise 4: i-1 was there before us
         retire i-4 surplus decrement: yes
-    "#]]);
-    check("raised 1, cutoff 3h, wanted 3\ni-1..i-4 serving 2h", &["retire i-4 surplus decrement"], expect![[r#"
+    "#]],
+    );
+    check(
+        "raised 1, cutoff 3h, wanted 3\ni-1..i-4 serving 2h",
+        &["retire i-4 surplus decrement"],
+        expect![[r#"
         retire i-4 surplus decrement: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_4_somebody_elses_live_lease_is_not_overwritten() {
-    check("lease none, tag of another-host 1s\ni-1..i-3 serving 25h", &["take-lease 1h"], expect![[r#"
+    check(
+        "lease none, tag of another-host 1s\ni-1..i-3 serving 25h",
+        &["take-lease 1h"],
+        expect![[r#"
         take-lease 1h: no, promise 4: there holds the group until 2026-11-22 12:00:01 UTC
-    "#]]);
-    check("lease none, tag of another-host 0s\ni-1..i-3 serving 25h", &["take-lease 1h"], expect![[r#"
+    "#]],
+    );
+    check(
+        "lease none, tag of another-host 0s\ni-1..i-3 serving 25h",
+        &["take-lease 1h"],
+        expect![[r#"
         take-lease 1h: yes
-    "#]]);
-    check("lease none, tag of our-last 1h\ni-1..i-3 serving 25h", &["take-lease 1h"], expect![[r#"
+    "#]],
+    );
+    check(
+        "lease none, tag of our-last 1h\ni-1..i-3 serving 25h",
+        &["take-lease 1h"],
+        expect![[r#"
         take-lease 1h: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_5_after_too_many_failures_nothing_goes_on_and_all_is_tidied_up() {
-    let actions = ["launch 1 a", "grow 4 5", "raise-max 12 14", "retire i-1 stale decrement", "restore-max 12 10", "retire i-4 surplus decrement"];
+    let actions = [
+        "launch 1 a",
+        "grow 4 5",
+        "raise-max 12 14",
+        "retire i-1 stale decrement",
+        "restore-max 12 10",
+        "retire i-4 surplus decrement",
+    ];
     let group = "raised 1, max 12, max-before 10, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours";
-    check(&format!("failures 1, {group}"), &actions, expect![[r#"
+    check(
+        &format!("failures 1, {group}"),
+        &actions,
+        expect![[r#"
         launch 1 a: yes
         grow 4 5: yes
         raise-max 12 14: yes
         retire i-1 stale decrement: yes
         restore-max 12 10: yes
         retire i-4 surplus decrement: yes
-    "#]]);
-    check(&format!("failures 2, {group}"), &actions, expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("failures 2, {group}"),
+        &actions,
+        expect![[r#"
         launch 1 a: no, promise 5: it goes no further: 2 replacements failed, and 1 may
         grow 4 5: no, promise 5: it goes no further: 2 replacements failed, and 1 may
         raise-max 12 14: no, promise 5: it goes no further: 2 replacements failed, and 1 may
         retire i-1 stale decrement: no, promise 5: it goes no further: 2 replacements failed, and 1 may
         restore-max 12 10: yes
         retire i-4 surplus decrement: yes
-    "#]]);
-    check(&format!("ending aborted, {group}"), &actions, expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("ending aborted, {group}"),
+        &actions,
+        expect![[r#"
         launch 1 a: no, promise 5: it goes no further: 0 replacements failed, and 1 may
         grow 4 5: no, promise 5: it goes no further: 0 replacements failed, and 1 may
         raise-max 12 14: no, promise 5: it goes no further: 0 replacements failed, and 1 may
         retire i-1 stale decrement: no, promise 5: it goes no further: 0 replacements failed, and 1 may
         restore-max 12 10: yes
         retire i-4 surplus decrement: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_5_only_what_failed_is_retired_as_failed() {
-    check("raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy 5m ours\ni-5 unhealthy 5m ours failed", &[
-        "retire i-1 failed",
-        "retire i-4 failed",
-        "retire i-5 failed",
-    ], expect![[r#"
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy 5m ours\ni-5 unhealthy 5m ours failed",
+        &["retire i-1 failed", "retire i-4 failed", "retire i-5 failed"],
+        expect![[r#"
         retire i-1 failed: no, promise 1: 2 would serve without i-1, and 4 must
         retire i-4 failed: no, promise 5: i-4 is not a failed replacement
         retire i-5 failed: yes
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn promise_6_nothing_is_done_while_an_intent_is_open_but_the_same_launch() {
-    check("intent 5s launch 1 a token-7, max_unavailable 1\ni-1..i-3 serving 25h", &["launch 1 a token-7", "launch 1 a token-8", "retire i-1 stale"], expect![[r#"
+    check(
+        "intent 5s launch 1 a token-7, max_unavailable 1\ni-1..i-3 serving 25h",
+        &["launch 1 a token-7", "launch 1 a token-8", "retire i-1 stale"],
+        expect![[r#"
         launch 1 a token-7: yes
         launch 1 a token-8: no, promise 6: an earlier call has no outcome yet
         retire i-1 stale: no, promise 6: an earlier call has no outcome yet
-    "#]]);
-    check("intent 5s grow 3 4\ni-1..i-3 serving 25h", &["grow 3 4"], expect![[r#"
+    "#]],
+    );
+    check(
+        "intent 5s grow 3 4\ni-1..i-3 serving 25h",
+        &["grow 3 4"],
+        expect![[r#"
         grow 3 4: no, promise 6: an earlier call has no outcome yet
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_repeat_of_a_launch_may_find_its_own_instances_there() {
-    check("intent 5s launch 1 a token-7, wanted 3, sees desired 4, max 4\ni-1..i-3 serving 25h\ni-4 pending 5s stranger", &["launch 1 a token-7"], expect![[r#"
+    check(
+        "intent 5s launch 1 a token-7, wanted 3, sees desired 4, max 4\ni-1..i-3 serving 25h\ni-4 pending 5s stranger",
+        &["launch 1 a token-7"],
+        expect![[r#"
         launch 1 a token-7: yes
-    "#]]);
+    "#]],
+    );
 }
