@@ -1,4 +1,5 @@
 //! The structure is still the structure: layers, file headers, sizes, and one word for each concept.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

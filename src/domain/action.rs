@@ -254,6 +254,9 @@ fn at(time: &Time) -> impl fmt::Display + use<> {
 impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Settling { expected, seen } if expected == seen => {
+                write!(f, "AWS does not show yet all that was launched: looking again")
+            }
             Self::Settling { expected, seen } => {
                 write!(f, "AWS still shows desired capacity {seen}, not {expected}: looking again")
             }

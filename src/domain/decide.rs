@@ -585,12 +585,8 @@ impl<'a> View<'a> {
     /// Nothing may be launched: whether that will change by itself.
     fn cannot_launch(&mut self, live: u32) -> Option<Next> {
         let (serving, desired) = (count(&self.serving), self.group.desired);
-        // A batch that has started comes to its end: each newcomer serves, or fails by its deadline.
-        let ends = self.known.opened.window_ends;
-        let patience = if live < desired { self.policy.launch_timeout.after(ends) } else { ends };
-        let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
-        let comes = self.live.iter().any(comes);
-        if self.now > patience && !comes {
+        let under_way = self.is_under_way();
+        if self.now > self.known.opened.window_ends && !under_way {
             let why = format!(
                 "the window ended with {} instances still to be replaced: {serving} serve, {} must",
                 self.due.len(),
@@ -598,13 +594,27 @@ impl<'a> View<'a> {
             );
             return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
         }
-        self.wake(patience + TimeDelta::seconds(1));
         if live < desired {
             self.holds.push(Hold::Replacing { members: live, desired });
-        } else if !comes && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
+        } else if !under_way && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
             self.holds.push(Hold::Serving { serving, floor: self.floor });
         }
         Some(Next::Wait)
+    }
+
+    /// Whether a batch that has started still comes to its end, window or not: each newcomer serves, or fails by its
+    /// deadline; and what the group launches by itself is waited for as long as a launch may take.
+    fn is_under_way(&mut self) -> bool {
+        let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
+        if self.live.iter().any(comes) {
+            return true;
+        }
+        let patience = self.policy.launch_timeout.after(self.known.opened.window_ends);
+        let launches = count(&self.live) < self.group.desired && self.now <= patience;
+        if launches {
+            self.wake(patience + TimeDelta::seconds(1));
+        }
+        launches
     }
 
     /// The zone to launch in, and how many of `room` go there: the emptiest zone now, and after the swap.
@@ -673,10 +683,8 @@ impl<'a> View<'a> {
         let (known, policy, group) = (self.known, self.policy, self.group);
         let ending = known.ending.as_ref();
         let over = self.now > known.opened.window_ends;
-        let warming = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
-        let ageless = |i: &&Instance| known.is_fresh(i).is_none();
-        let unsettled = self.live.iter().any(|i| warming(i) || ageless(i)) || count(&self.live) < group.desired;
-        if ending.is_none() && !over && unsettled {
+        let ageless = self.live.iter().any(|i| known.is_fresh(i).is_none());
+        if ending.is_none() && (self.is_under_way() || (ageless && !over)) {
             // The last replacements must serve, and every age be known, before anybody is told that it is done.
             self.wake(known.opened.window_ends + TimeDelta::seconds(1));
             if self.holds.is_empty() {

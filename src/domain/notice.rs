@@ -3,7 +3,7 @@
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
 use super::group::{Group, Instance, InstanceId, Lifecycle};
-use super::regeneration::{Intent, Newcomer, OURS, Regeneration, SETTLE, THEIRS};
+use super::regeneration::{Intent, Newcomer, OURS, Regeneration, SETTLE, Settling, THEIRS};
 use super::span::{Span, Time};
 use super::watch::Watch;
 

@@ -320,10 +320,10 @@ impl Regeneration {
                 if let Some([_, desired]) = change.desired {
                     // Somebody's word, as an absolute wish: it absorbs whatever surplus was out.
                     self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
-                    self.desired = desired;
+                    // What it was, by our doing or theirs, a look that is behind may still show.
+                    self.expect(desired, entry.t, Vec::new());
                     self.raised = 0;
                     self.unclaimed = 0;
-                    self.settling.clear();
                 }
                 if let Some([_, min]) = change.min {
                     // Whoever wants so many at least has taken our surplus for their own, as far as that goes.
@@ -520,15 +520,16 @@ impl Regeneration {
         self.retired.iter().filter(|(_, retirement)| !retirement.gone)
     }
 
-    /// Whether the look may still show desired capacity as it was before an effect of ours.
+    /// Whether the look may still show the group as it was before an effect of ours, or a change of theirs: desired
+    /// capacity, or an instance that is launched and not in it.
     pub fn is_settling(&self, group: &Group) -> bool {
         let shown = |id: &InstanceId| group.instance(id).is_some();
-        group.desired != self.desired
-            && self.settling.iter().any(|settling| {
-                settling.was == group.desired
-                    && group.seen <= SETTLE.after(settling.since)
-                    && (settling.came.is_empty() || !settling.came.iter().all(shown))
-            })
+        let expected = |id: &InstanceId| self.newcomers.get(id).is_some_and(|newcomer| !newcomer.gone);
+        self.settling.iter().filter(|settling| group.seen <= SETTLE.after(settling.since)).any(|settling| {
+            let behind = settling.was == group.desired && group.desired != self.desired;
+            let unchanged = settling.came.is_empty() || !settling.came.iter().all(shown);
+            (behind && unchanged) || settling.came.iter().any(|id| !shown(id) && expected(id))
+        })
     }
 
     /// Stale instances that are gone, whoever saw them off.

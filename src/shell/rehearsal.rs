@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::domain::action::{Action, Answer};
 use crate::domain::entry::{Entry, Kind};
-use crate::domain::group::{GroupKey, InstanceId};
+use crate::domain::group::{Group, GroupKey, InstanceId};
 use crate::domain::span::Time;
 use crate::shell::clock::Clock;
 use crate::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
@@ -96,6 +96,10 @@ impl Rehearsal {
     /// # Errors
     /// The journal cannot be folded.
     pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        let noted = self.journal.entries().last().map(|entry| entry.t);
+        if let Some(noted) = noted {
+            self.world.borrow_mut().forget_looks_since(noted);
+        }
         self.fuse = Fuse::default();
         self.journal = self.journal.reopened();
         self.fleet = Self::assemble(&self.world, &self.journal, &self.fuse, self.fleet.limits);
@@ -168,13 +172,15 @@ impl<K: Clock> Cloud for SimCloud<K> {
         let mut sweep = Sweep::new();
         for Ask { key, closely } in asks {
             let mut world = self.world.borrow_mut();
-            let blind = world.is_blind();
-            let Some(mut group) = world.look(key) else { continue };
-            if !closely {
-                group.refresh = None;
-            }
-            let throttled = || CloudError::Throttled { action: "autoscaling:DescribeAutoScalingGroups".to_owned() };
-            sweep.insert(key.clone(), if blind { Err(throttled()) } else { Ok(group) });
+            let found = if world.is_blind() {
+                let exists = world.group(key).is_some();
+                let action = "autoscaling:DescribeAutoScalingGroups".to_owned();
+                exists.then_some(Err(CloudError::Throttled { action }))
+            } else {
+                // A refresh costs a call of its own, so it is only known where it was asked for.
+                world.look(key).map(|group| Ok(Group { refresh: group.refresh.filter(|_| *closely), ..group }))
+            };
+            sweep.extend(found.map(|found| (key.clone(), found)));
         }
         self.count(asks, &sweep);
         sweep
@@ -239,7 +245,7 @@ impl MemoryJournal {
 
     fn reopened(&self) -> Self {
         let boot = self.boot + 1;
-        let ids = Random::new(self.ids.clone().next().wrapping_add(boot));
+        let ids = Random::new(self.ids.clone().draw().wrapping_add(boot));
         Self { boot, written: 0, ids, ..self.clone() }
     }
 }
@@ -285,7 +291,7 @@ impl Journal for MemoryJournal {
     }
 
     fn new_id(&mut self, now: Time) -> Uuid {
-        let random = self.ids.next().to_be_bytes();
+        let random = self.ids.draw().to_be_bytes();
         // Counted, so that ids of one millisecond keep their order.
         let [a, b, c, d, ..] = random;
         let [.., h, i, j, k, l, m] = (self.written << 8).to_be_bytes();

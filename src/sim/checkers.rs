@@ -229,7 +229,7 @@ impl Checker {
                 LeftWhy::Protected | LeftWhy::Standby | LeftWhy::Young | LeftWhy::NotReached => true,
                 LeftWhy::Draining | LeftWhy::Untouchable => false,
             };
-            if gone && still && truth.at <= closed.t {
+            if gone && still && truth.at <= closed.t && !lost.contains(id) {
                 no(2, None, format!("{id} is named as left, and is gone"));
             }
         }
@@ -260,7 +260,7 @@ impl Checker {
                 None => no(call.at, format!("{} has no intent in the journal", call.action)),
                 Some(intent) => {
                     used.insert(intent.id);
-                    if !known(&&intent) {
+                    if !known(&intent) {
                         no(call.at, format!("{} has no outcome in the journal", call.action));
                     }
                 }

@@ -263,7 +263,7 @@ impl SimGroup {
     }
 
     pub(super) fn launch(&mut self, now: Time, zone: Zone, origin: Origin) -> InstanceId {
-        let id = InstanceId::new(format!("i-0{:016x}", self.random.next()));
+        let id = InstanceId::new(format!("i-0{:016x}", self.random.draw()));
         let (version, new) = (self.version, id.clone());
         let instance =
             self.on_ground(now, |ground, random| SimInstance::launched(new, zone, origin, version, ground, random));

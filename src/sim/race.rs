@@ -1,5 +1,6 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
+use super::nature::Direct;
 use super::world::{Call, World};
 use crate::domain::action::{Action, Retire};
 use crate::domain::entry::{Entry, Kind};
@@ -24,6 +25,11 @@ impl Race {
         let touched = |from: Time, to: Time| {
             world.history.touches.iter().any(|(at, touched)| touched == key && (from..=to).contains(at))
         };
+        if world.group(key).is_some_and(|group| group.nature.direct == Direct::KeepsDesired) {
+            // Whoever raises desired capacity by just as much as a launch should have is not seen at first.
+            race.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
+            race.lower = race.higher;
+        }
         for call in calls().filter(|call| call.effect.is_some()) {
             if touched(call.seen.at, call.at) {
                 race.higher = true;

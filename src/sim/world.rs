@@ -27,6 +27,8 @@ pub struct World {
     last_look: BTreeMap<GroupKey, (Time, Truth)>,
     /// What whoever only looks must take for everybody's wish: the desired capacity to be seen, and what it means.
     visible: BTreeMap<GroupKey, Visible>,
+    /// The same before the latest look.
+    visible_before: BTreeMap<GroupKey, Visible>,
     pub history: History,
 }
 
@@ -117,6 +119,7 @@ impl World {
             past: BTreeMap::new(),
             last_look: BTreeMap::new(),
             visible: BTreeMap::new(),
+            visible_before: BTreeMap::new(),
             history: History::default(),
         }
     }
@@ -217,6 +220,17 @@ impl World {
         Some(shown)
     }
 
+    /// Whoever looked last at this time or later was killed before taking a note of it.
+    pub fn forget_looks_since(&mut self, noted: Time) {
+        for (key, (looked, _)) in &self.last_look {
+            if *looked > noted
+                && let Some(before) = self.visible_before.get(key)
+            {
+                self.visible.insert(key.clone(), *before);
+            }
+        }
+    }
+
     /// A change that was taken back, or that hit just what regend's surplus made of it, before anybody looked: the
     /// wish is as it was.
     fn forget_what_cannot_be_seen(&mut self, key: &GroupKey, mut truth: Truth) -> Truth {
@@ -225,6 +239,7 @@ impl World {
             desired: truth.desired,
             wished: truth.wished,
         });
+        self.visible_before.insert(key.clone(), *visible);
         if truth.desired == visible.desired && truth.wished != visible.wished {
             truth.wished = visible.wished.max(truth.min);
             if let Some(group) = self.groups.get_mut(key).filter(|group| group.desired == truth.desired) {
@@ -281,7 +296,7 @@ impl World {
             visible.since = now;
             // Whoever launches expects desired capacity to rise, whether it does or not.
             visible.desired = match action {
-                Action::Launch { count, .. } => visible.desired + count,
+                Action::Launch { count, .. } if after.born.len() > before.born.len() => visible.desired + count,
                 _ => (visible.desired + after.desired).saturating_sub(before.desired),
             };
         }

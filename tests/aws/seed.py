@@ -16,15 +16,23 @@ REGION = "eu-west-1"
 
 
 @functools.cache  # making one takes longer than all its calls
-def client(service, port, region=REGION, key="test"):
+def client(service, port, region=REGION, key="test", account=None):
     return boto3.client(
         service,
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name=region,
-        aws_access_key_id=key,
-        aws_secret_access_key="test",
+        **(role_in(account, port) if account else {"aws_access_key_id": key, "aws_secret_access_key": "test"}),
         config=Config(retries={"max_attempts": 0}, proxies={}),
     )
+
+
+@functools.cache
+def role_in(account, port):
+    """Credentials in another account: the endpoint keeps the state of each account apart."""
+    made = client("sts", port).assume_role(RoleArn=f"arn:aws:iam::{account}:role/seed", RoleSessionName="seed")
+    keys = made["Credentials"]
+    return {"aws_access_key_id": keys["AccessKeyId"], "aws_secret_access_key": keys["SecretAccessKey"],
+            "aws_session_token": keys["SessionToken"]}
 
 
 def control(port, path, body=None):
@@ -40,8 +48,8 @@ def control(port, path, body=None):
 
 
 def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1, zones=3, count=1, age=None,
-         region=REGION, tags=None, protected=False):
-    ec2, elb, asg = (client(s, port, region) for s in ("ec2", "elbv2", "autoscaling"))
+         region=REGION, tags=None, protected=False, account=None):
+    ec2, elb, asg = (client(s, port, region, account=account) for s in ("ec2", "elbv2", "autoscaling"))
     unique = uuid.uuid4().hex[:6]
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     names = [z["ZoneName"] for z in ec2.describe_availability_zones()["AvailabilityZones"]]
@@ -114,12 +122,13 @@ def main():
     parser.add_argument("--count", type=int, default=1, help="how many groups")
     parser.add_argument("--age", type=float, help="originals are in service and this many seconds old (faithful.py only)")
     parser.add_argument("--region", default=REGION)
+    parser.add_argument("--account", help="id of another account, through a role in it")
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--protected", action="store_true", help="instances are protected from scale-in")
     o = parser.parse_args()
     try:
         made = seed(o.port, o.group, o.size, o.min, o.max, o.target_groups, o.zones, o.count, o.age, o.region,
-                    dict(t.partition("=")[::2] for t in o.tag), o.protected)
+                    dict(t.partition("=")[::2] for t in o.tag), o.protected, o.account)
     except ValueError as mistake:
         sys.exit(f"seed.py: {mistake}")
     print(json.dumps(made))

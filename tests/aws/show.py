@@ -7,8 +7,8 @@ import json
 from seed import REGION, client
 
 
-def show(port, group, region=REGION):
-    asg, elb = client("autoscaling", port, region), client("elbv2", port, region)
+def show(port, group, region=REGION, account=None):
+    asg, elb = (client(service, port, region, account=account) for service in ("autoscaling", "elbv2"))
     found = asg.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"]
     if not found:
         return None
@@ -31,11 +31,12 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--group", default="web")
     parser.add_argument("--region", default=REGION)
+    parser.add_argument("--account", help="id of another account, through a role in it")
     parser.add_argument("--desired", type=int, help="first set desired capacity")
     parser.add_argument("--suspend", help="first suspend this process")
     parser.add_argument("--tag", help="first set KEY=VALUE")
     o = parser.parse_args()
-    asg = client("autoscaling", o.port, o.region)
+    asg = client("autoscaling", o.port, o.region, account=o.account)
     if o.desired is not None:
         asg.set_desired_capacity(AutoScalingGroupName=o.group, DesiredCapacity=o.desired)
     if o.suspend:
@@ -44,7 +45,7 @@ def main():
         key, _, value = o.tag.partition("=")
         asg.create_or_update_tags(Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": False, "ResourceId": o.group,
                                          "ResourceType": "auto-scaling-group"}])
-    print(json.dumps(show(o.port, o.group, o.region)))
+    print(json.dumps(show(o.port, o.group, o.region, o.account)))
 
 
 if __name__ == "__main__":

@@ -66,10 +66,14 @@ const LIMITS: Limits = Limits { poll: Span::seconds(15), max_concurrent: 5, max_
 impl Fleet {
     /// `opened` and `closed` in the order of the journal.
     fn story(&self) -> Vec<String> {
-        let told = |kind| matches!(kind, Kind::RegenerationOpened | Kind::RegenerationClosed | Kind::RegenerationSkipped);
+        let told =
+            |kind| matches!(kind, Kind::RegenerationOpened | Kind::RegenerationClosed | Kind::RegenerationSkipped);
         let entries = self.rehearsal.journal.entries();
         let told = entries.iter().filter(|entry| told(entry.kind));
-        told.map(|e| format!("{} {}", e.group.clone().unwrap_or_default(), e.kind.as_str().replace("regeneration.", ""))).collect()
+        told.map(|e| {
+            format!("{} {}", e.group.clone().unwrap_or_default(), e.kind.as_str().replace("regeneration.", ""))
+        })
+        .collect()
     }
 }
 
@@ -120,7 +124,11 @@ fn a_blackout_keeps_a_group_from_opening_and_is_recorded() {
     assert_eq!(fleet.story(), ["web skipped"]);
     let entries = fleet.rehearsal.journal.entries();
     assert_eq!(entries[0].code.as_deref(), Some("blackout"));
-    assert_eq!(entries[0].firing.as_deref(), Some("2026-11-22T03:00:00"), "a firing that was skipped does not fire again");
+    assert_eq!(
+        entries[0].firing.as_deref(),
+        Some("2026-11-22T03:00:00"),
+        "a firing that was skipped does not fire again"
+    );
 }
 
 #[test]

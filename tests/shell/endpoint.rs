@@ -1,12 +1,16 @@
 //! An AWS-like endpoint in a process of its own, and the real binary run against it.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::path::PathBuf;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// moto, stock or patched; it ends when this is dropped, and by itself when this process dies.
@@ -86,6 +90,24 @@ impl Endpoint {
         log.as_array().unwrap().iter().filter(|call| call["action"] == action).cloned().collect()
     }
 
+    /// Forgets the calls that were made so far.
+    pub(crate) fn forget(&self) {
+        self.http("POST", "calls/reset", "");
+    }
+
+    /// Every call that was meant to change something, in order.
+    pub(crate) fn mutations(&self) -> Vec<String> {
+        let log = self.http("GET", "log", "");
+        log.as_array().unwrap().iter().map(|call| call["action"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// From now on this action answers so; a reason of `None` lets it through again.
+    pub(crate) fn refuse(&self, action: &str, code: Option<&str>) {
+        let message = format!("User: arn:aws:iam::123456789012:user/ops is not authorized to perform: {action}");
+        let rule = |code| json!({action: {"code": code, "message": message, "status": 403, "times": 10_000}});
+        self.set(&json!({"fail": code.map_or_else(|| json!({}), rule)}));
+    }
+
     fn http(&self, method: &str, path: &str, body: &str) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         let length = body.len();
@@ -120,11 +142,22 @@ impl Regend {
     /// With a configuration; `poll_interval` and `warmup` are short because the endpoint's seconds stand for minutes.
     pub(crate) fn new(endpoint: &Endpoint, policy: &str) -> Self {
         let dir = TempDir::new().unwrap();
-        let config = format!(
-            "[aws]\npoll_interval = \"1s\"\n[policy]\nwarmup = \"0s\"\n{policy}\n[[groups]]\nname = \"*\"\n"
-        );
+        let config =
+            format!("[aws]\npoll_interval = \"1s\"\n[policy]\nwarmup = \"0s\"\n{policy}\n[[groups]]\nname = \"*\"\n");
         std::fs::write(dir.path().join("regend.toml"), config).unwrap();
         Self { dir, port: endpoint.port }
+    }
+
+    /// With a configuration that is given whole, against whatever listens on the port.
+    pub(crate) fn configured(port: u16, config: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("regend.toml"), config).unwrap();
+        Self { dir, port }
+    }
+
+    /// The same configuration and state, against another port.
+    pub(crate) fn through(self, port: u16) -> Self {
+        Self { port, ..self }
     }
 
     pub(crate) fn state_dir(&self) -> PathBuf {
@@ -150,19 +183,127 @@ impl Regend {
         Done::from(self.command(args).stdin(Stdio::null()).output().unwrap())
     }
 
+    /// Starts it and lets it run.
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        Running::start(&mut self.command(args), self.dir.path())
+    }
+
     /// `audit list --output json` with these filters, parsed line by line.
     #[track_caller]
     pub(crate) fn audit(&self, filters: &[&str]) -> Vec<Value> {
         let done = self.run(&[&["audit", "list", "--output", "json"], filters].concat());
         assert_eq!(done.code, 0, "{done}");
-        done.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON: {e}: {line}"))).collect()
+        done.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON: {e}: {line}")))
+            .collect()
+    }
+}
+
+/// The binary while it runs. What it prints goes to files, so that it can be read meanwhile.
+pub(crate) struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command, dir: &Path) -> Self {
+        let n = std::fs::read_dir(dir).unwrap().count();
+        let (out, err) = (dir.join(format!("{n}.out")), dir.join(format!("{n}.err")));
+        let file = |path: &Path| Stdio::from(File::create(path).unwrap());
+        let child = command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn().unwrap();
+        Self { child, out, err }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has said on stderr so far.
+    pub(crate) fn said(&self) -> String {
+        std::fs::read_to_string(&self.err).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end, so long at most.
+    #[track_caller]
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> Done {
+        let began = Instant::now();
+        let status = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if began.elapsed() > limit => panic!("still running after {limit:?}; it said\n{}", self.said()),
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        Done { code: status.code().unwrap_or(-1), out: read(&self.out), err: read(&self.err) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A wire to the endpoint on which calls of one action take their time.
+pub(crate) struct SlowWire {
+    pub(crate) port: u16,
+    seen: Arc<AtomicBool>,
+}
+
+impl SlowWire {
+    /// Requests with these bytes in them are held for so long before they go on.
+    pub(crate) fn new(endpoint: &Endpoint, needle: &str, delay: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, to) = (listener.local_addr().unwrap().port(), endpoint.port);
+        let (seen, needle) = (Arc::new(AtomicBool::new(false)), needle.to_owned());
+        let wire = Self { port, seen: Arc::clone(&seen) };
+        std::thread::spawn(move || {
+            for here in listener.incoming().map_while(Result::ok) {
+                let Ok(there) = TcpStream::connect(("127.0.0.1", to)) else { return };
+                let (mut back, mut home) = (there.try_clone().unwrap(), here.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut back, &mut home));
+                let (needle, seen) = (needle.clone(), Arc::clone(&seen));
+                std::thread::spawn(move || carry(here, there, needle.as_bytes(), &seen, delay));
+            }
+        });
+        wire
+    }
+
+    /// Whether such a request has arrived.
+    pub(crate) fn has_seen(&self) -> bool {
+        self.seen.load(Ordering::SeqCst)
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, needle: &[u8], seen: &AtomicBool, delay: Duration) {
+    let mut chunk = [0; 65_536];
+    while let Ok(read @ 1..) = from.read(&mut chunk) {
+        if chunk[..read].windows(needle.len()).any(|bytes| bytes == needle) {
+            seen.store(true, Ordering::SeqCst);
+            std::thread::sleep(delay);
+        }
+        if to.write_all(&chunk[..read]).is_err() {
+            return;
+        }
     }
 }
 
 /// The binary without anything of this machine's own in its environment.
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_regend"));
-    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", "/nonexistent")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }
 

@@ -41,7 +41,9 @@ fn a_group_of_four_behind_a_target_group_is_replaced() {
     let (regend, done, originals) = regenerates(&endpoint, &["--size", "4", "--min", "2", "--max", "10"], "");
     assert!(done.out.contains("web: completed, 4 replaced"), "{done}");
     let entries = regend.audit(&[]);
-    assert!(entries.iter().any(|e| e["kind"] == "regeneration.opened" && e["actor"].as_str().unwrap().starts_with("user:")));
+    assert!(
+        entries.iter().any(|e| e["kind"] == "regeneration.opened" && e["actor"].as_str().unwrap().starts_with("user:"))
+    );
     // Every effect has its intent before it, and an outcome after it.
     for intent in entries.iter().filter(|e| e["kind"].as_str().unwrap().ends_with(".intended")) {
         assert!(entries.iter().any(|e| e["intent"] == intent["id"]), "no outcome: {intent}");
@@ -174,7 +176,8 @@ fn replacements_that_never_turn_healthy_stop_it() {
     }
     assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 4);
     let failed = regend.audit(&["--kind", "instance.failed"]);
-    let (instance, target_group) = (failed[0]["instance"].as_str().unwrap(), failed[0]["targets"][0]["target_group"].as_str().unwrap());
+    let (instance, target_group) =
+        (failed[0]["instance"].as_str().unwrap(), failed[0]["targets"][0]["target_group"].as_str().unwrap());
     for word in [instance, target_group, "Target.FailedHealthChecks"] {
         assert!(done.err.contains(word) || done.out.contains(word), "{word} is missing in {done}");
     }
@@ -189,7 +192,8 @@ fn killed_at_any_moment_it_resumes_the_same_regeneration() {
         let before = endpoint.show(&[]);
         endpoint.reset_watch();
         let regend = Regend::new(&endpoint, "max_surge = 1");
-        let mut child = regend.command(&["run", "web", "--yes"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            regend.command(&["run", "web", "--yes"]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(after_ms));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -205,7 +209,13 @@ fn killed_at_any_moment_it_resumes_the_same_regeneration() {
 
 #[test]
 fn lost_answers_are_looked_for_in_the_world() {
-    for action in ["LaunchInstances", "TerminateInstanceInAutoScalingGroup", "CreateOrUpdateTags", "UpdateAutoScalingGroup", "DeleteTags"] {
+    for action in [
+        "LaunchInstances",
+        "TerminateInstanceInAutoScalingGroup",
+        "CreateOrUpdateTags",
+        "UpdateAutoScalingGroup",
+        "DeleteTags",
+    ] {
         let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
         let made = endpoint.seed(&["--size", "2", "--max", "2", "--age", "90000"]);
         let originals = ids(&made["groups"][0]["instances"]);
@@ -228,7 +238,13 @@ fn an_operator_who_scales_out_half_way_has_the_last_word() {
     let made = endpoint.seed(&["--size", "4", "--max", "12", "--age", "90000"]);
     let originals = ids(&made["groups"][0]["instances"]);
     let regend = Regend::new(&endpoint, "max_surge = 1");
-    let child = regend.command(&["run", "web", "--yes"]).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let child = regend
+        .command(&["run", "web", "--yes"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     wait_until("the first retirement", || !endpoint.log("TerminateInstanceInAutoScalingGroup").is_empty());
     endpoint.show(&["--desired", "7"]);
     let done = Done::from(child.wait_with_output().unwrap());

@@ -133,7 +133,7 @@ impl Failure {
                     None => Self::Lost { message: format!("HTTP {status}, but not with an answer of AWS ({message})") },
                 }
             }
-            _ => Self::Lost { message },
+            _ => Self::Lost { message: format!("no answer: {message}") },
         }
     }
 
@@ -247,7 +247,8 @@ pub(super) fn class(status: u16, code: &str) -> Class {
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let say = |error: &(dyn Error + 'static)| match error.downcast_ref::<ErrorMetadata>() {
         Some(meta) => format!("{}: {}", meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message")),
-        None => error.to_string(),
+        // The list of all providers that were tried comes on lines of its own.
+        None => error.to_string().lines().next().unwrap_or_default().trim_end_matches(". Attempted:").to_owned(),
     };
     let mut said: Vec<_> = std::iter::successors(Some(error), |&error| error.source()).map(say).collect();
     said.dedup();

@@ -1,7 +1,5 @@
 //! `regend check`: configuration, credentials, permissions and each group's readiness; changes nothing.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 
 use crate::domain::plan::left_words;
@@ -10,8 +8,9 @@ use crate::shell::journal::JournalError;
 use crate::shell::journal::lock::StateLock;
 use crate::shell::journal::sqlite::Sqlite;
 
+use super::plan::Known;
 use super::select::{connect, list, select};
-use super::{Failure, Global, exit, plan};
+use super::{Failure, Global, exit, plan, print};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -43,7 +42,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         Err(error @ JournalError::Locked { .. }) => note(&error.to_string()),
         Err(error) => {
             bad(&error.to_string());
-            worst = exit::UNREACHABLE;
+            worst = Failure::from(error).code;
         }
     }
     let mut aws = connect(&config).await?;
@@ -66,14 +65,15 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         }
     }
     note(&format!("no harmless call proves these, so they are not checked: {CHANGES}"));
-    if worst == exit::UNREACHABLE {
+    if worst != exit::DONE {
         return Ok(worst);
     }
     let chosen = select(&list(&mut aws).await?, &config, &args.groups)?;
     if chosen.is_empty() {
         note("no group matches a [[groups]] rule: nothing would be regenerated");
     }
-    for (group, plan, ruled) in plan::look(&mut aws, &chosen, &BTreeMap::new()).await? {
+    let known = Known::read(&state_dir, &chosen)?;
+    for (group, plan, ruled) in plan::look(&mut aws, &chosen, &known).await? {
         let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
         match plan.obstacles.first() {
             None => good(&format!("group {name}: {} to replace", plan.replace.len())),
@@ -94,13 +94,18 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
 }
 
 fn good(text: &str) {
-    println!("ok    {text}");
+    tell("ok", text);
 }
 
 fn bad(text: &str) {
-    println!("FAIL  {text}");
+    tell("FAIL", text);
 }
 
 fn note(text: &str) {
-    println!("note  {text}");
+    tell("note", text);
+}
+
+fn tell(verdict: &str, text: &str) {
+    // That nobody reads on does not change what is so.
+    let _ = print(format!("{verdict:<4}  {text}\n"));
 }

@@ -19,10 +19,12 @@ use crate::shell::journal::lock::StateLock;
 use crate::shell::journal::sqlite::Sqlite;
 
 use super::select::{Chosen, connect, select};
-use super::{Failure, Global, actor, exit};
+use super::{Failure, Global, actor, exit, say};
 
 /// How often new groups and new tags are looked for.
 const LIST_EVERY: Span = Span::minutes(10);
+/// And when a place could not be listed, as while the network of a host that boots is not there yet.
+const LIST_AGAIN: Span = Span::minutes(1);
 
 type Daemon = Fleet<Aws, Sqlite, Wall>;
 
@@ -90,10 +92,15 @@ impl Scheduler<'_> {
     async fn turn(&mut self, fleet: &mut Daemon) -> Result<Time, Failure> {
         let now = fleet.clock.now();
         if now >= self.list_at {
-            self.list_at = LIST_EVERY.after(now);
-            let listing = fleet.cloud.list().await;
+            let clock = fleet.clock.clone();
+            let listing = tokio::select! {
+                listing = fleet.cloud.list() => listing,
+                () = clock.stopped() => return Ok(now),
+            };
+            let again = if listing.failed.is_empty() { LIST_EVERY } else { LIST_AGAIN };
+            self.list_at = again.after(now);
             for ((account, region), error) in &listing.failed {
-                say(&format!("{account} in {region} cannot be listed, trying again in {LIST_EVERY}: {error}"));
+                say(&format!("{account} in {region} cannot be listed, trying again in {again}: {error}"));
             }
             let mut groups = select(&listing, self.config, &[])?;
             // What could not be listed this time is still there.
@@ -190,6 +197,7 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
 }
 
+/// For journald, which adds the time itself.
 fn log(event: &Event<'_>) {
     match event {
         Event::Recorded(entry, regeneration) => say(&format!("{}: {}", regeneration.group, tell::sentence(entry))),
@@ -207,9 +215,4 @@ fn log(event: &Event<'_>) {
         Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: it no longer exists")),
         Event::Ended(_, Ended::Closed(_)) => {}
     }
-}
-
-/// For journald, which adds the time itself.
-fn say(text: &str) {
-    eprintln!("{text}");
 }

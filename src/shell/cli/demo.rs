@@ -25,7 +25,7 @@ use crate::sim::nature::Nature;
 use crate::sim::world::World;
 
 use super::show::Show;
-use super::{Cli, Command, Failure, audit, exit};
+use super::{Cli, Command, Failure, audit, exit, print, say};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
@@ -66,7 +66,7 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         window_ends: policy.window.after(clock.now()),
         firing: None,
     };
-    eprintln!("{WHAT}");
+    say(WHAT);
     fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
     let mut show = Show::new(std::io::stderr().is_terminal());
     while !fleet.is_idle() && !clock.stopping() {
@@ -79,16 +79,15 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         None => exit::HELD,
     };
     let command = format!("regend --state-dir {} audit", state_dir.display());
-    println!("\nWhat the journal says (`{command} list --kind '{TOLD}'`):\n");
+    print(format!("\nWhat the journal says (`{command} list --kind '{TOLD}'`):\n\n"))?;
     let asked = ["regend", "audit", "list", "--kind", TOLD];
     if let Ok(Cli { command: Command::Audit(args), .. }) = Cli::try_parse_from(asked) {
         audit::run(&args, &state_dir, &mut std::io::stdout().lock())?;
     }
-    println!("\nThe journal stays in {}. Ask it more:\n", state_dir.display());
-    println!("  {command} list --reverse --limit 20");
-    println!("  {command} list --output json");
+    print(format!("\nThe journal stays in {}. Ask it more:\n\n", state_dir.display()))?;
+    print(format!("  {command} list --reverse --limit 20\n  {command} list --output json\n"))?;
     if let Some(instance) = first_retired(&fleet.journal)? {
-        println!("  {command} instance {instance}");
+        print(format!("  {command} instance {instance}\n"))?;
     }
     Ok(code)
 }

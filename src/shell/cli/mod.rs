@@ -1,7 +1,7 @@
 //! The command line: what was typed, which command it means, and with which exit code it ends.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -61,6 +61,7 @@ AWS credentials, region and endpoints come from the SDK's standard chain: AWS_PR
 AWS_ENDPOINT_URL, the instance's role and so on.";
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options, before or after the command")]
 struct Global {
     /// The configuration file [default: /etc/regend/regend.toml]
     #[arg(long, global = true, env = "REGEND_CONFIG", value_name = "FILE")]
@@ -130,15 +131,33 @@ struct Failure {
 
 /// Runs the program; its exit code is the answer.
 pub fn main() -> u8 {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| or_a_near_command(error).exit());
     tell_log(&cli);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("regend: {failure}");
+            say(&format!("regend: {failure}"));
             failure.code
         }
     }
+}
+
+/// clap's measure of likeness does not see that `rnu` is `run`: what two swapped letters explain is suggested, too.
+fn or_a_near_command(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    if let (Some(ContextValue::String(typed)), None) =
+        (error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::SuggestedSubcommand))
+    {
+        let typed = typed.clone();
+        let command = Cli::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        let near: Vec<_> =
+            names.filter(|name| strsim::osa_distance(name, &typed) <= 1).map(ToOwned::to_owned).collect();
+        if !near.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+        }
+    }
+    error
 }
 
 fn dispatch(cli: Cli) -> Result<u8, Failure> {
@@ -174,15 +193,32 @@ fn block_on<F: Future<Output = Result<u8, Failure>>>(future: F) -> Result<u8, Fa
 
 fn generate(what: &Generate) -> Result<u8, Failure> {
     let mut command = Cli::command();
-    let mut out = std::io::stdout().lock();
+    let mut text = Vec::new();
     match what {
         Generate::Man => {
             let failed = |error| Failure { code: exit::FAILED, message: format!("cannot write the man page: {error}") };
-            manual(command, &mut out).map_err(failed)?;
+            manual(command, &mut text).map_err(failed)?;
         }
-        Generate::Completions { shell } => clap_complete::generate(*shell, &mut command, "regend", &mut out),
+        Generate::Completions { shell } => clap_complete::generate(*shell, &mut command, "regend", &mut text),
     }
+    print(&text)?;
     Ok(exit::DONE)
+}
+
+/// Writes a result to stdout. Whoever reads may have seen enough (`… | head`): that is no error.
+fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure { code: exit::FAILED, message: format!("cannot write the answer: {error}") })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to stderr. That nobody reads it is no reason to stop a regeneration half-way, as `eprintln!` would.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// One page for the program and all its commands.
@@ -217,24 +253,40 @@ fn manual(mut command: clap::Command, out: &mut dyn std::io::Write) -> std::io::
 fn options(command: &clap::Command, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let own = |arg: &&clap::Arg| !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "help";
     for arg in command.get_arguments().filter(own) {
-        writeln!(out, ".TP\n\\fB{}\\fR", arg.to_string().replace('-', "\\-"))?;
-        writeln!(out, "{}", arg.get_help().map(ToString::to_string).unwrap_or_default())?;
+        let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+        writeln!(out, ".TP\n\\fB{}\\fR", format!("{short}{arg}").replace('-', "\\-"))?;
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let words = |values: Vec<String>, what: &str| match values.is_empty() {
+            true => String::new(),
+            false => format!(" [{what}: {}]", values.join(", ")),
+        };
+        let takes_value = arg.get_action().takes_values();
+        let possible = arg.get_possible_values();
+        let values = possible.iter().filter(|_| takes_value).map(|value| value.get_name().to_owned());
+        let values = words(values.collect(), "possible values");
+        let defaults = arg.get_default_values().iter().filter(|_| takes_value).map(|v| v.display().to_string());
+        let defaults = words(defaults.collect(), "default");
+        writeln!(out, "{help}{defaults}{values}")?;
     }
     Ok(())
 }
 
 /// The log is for developers and for journald; what users read is printed by the commands.
 fn tell_log(cli: &Cli) {
-    use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::prelude::*;
     let level = match cli.global.verbose {
         0 => "error",
         1 => "regend=info,error",
         2 => "regend=debug,warn",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_env("REGEND_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let asked = std::env::var("REGEND_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
+    let filter = asked.or_else(|| level.parse().ok()).unwrap_or_default();
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).log_internal_errors(false);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
 impl Global {
@@ -247,6 +299,11 @@ impl Global {
         match Config::load(path) {
             Ok(config) => Ok(config),
             Err(ConfigError::Missing { .. }) if !named => Ok(Config::default()),
+            Err(ConfigError::Invalid(problems)) if problems.len() > 1 => {
+                let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+                let count = problems.len();
+                Err(Failure::usage(format!("{count} mistakes in {}:\n{}", path.display(), lines.join("\n"))))
+            }
             Err(error) => Err(Failure::usage(error.to_string())),
         }
     }
@@ -329,7 +386,7 @@ fn stop_on_signals(clock: &crate::shell::clock::Wall) {
         };
         let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
         next().await;
-        eprintln!("regend: stopping after the call in flight; a second signal stops at once");
+        say("regend: stopping after the call in flight; a second signal stops at once");
         clock.stop();
         next().await;
         std::process::exit(i32::from(exit::HELD));

@@ -1,28 +1,32 @@
 //! `regend plan`: what a run would do, why, in which order, how many at once, and for how long.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
 
+use crate::domain::action::Hold;
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::plan::{self, Pace, Plan, left_words};
+use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Span;
 use crate::domain::tell;
 use crate::shell::aws::Aws;
 use crate::shell::clock::{Clock, Wall};
 use crate::shell::cloud::{Ask, Cloud};
-use crate::shell::journal::sqlite::Sqlite;
+use crate::shell::journal::sqlite::{FILE, Sqlite};
+use crate::shell::journal::{Journal, JournalError};
+use crate::shell::reconcile::Stop;
 
-use super::select::{Chosen, connect, list, select, unreachable};
-use super::{Failure, Global, Output, exit};
+use super::select::{Chosen, connect, list, select, unless_blind, unreachable};
+use super::{Failure, Global, Output, exit, print, say};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// Names or globs; none = every group that the configuration rules
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
+    /// `json` prints one object a line, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -33,35 +37,30 @@ const LISTED_MAX: usize = 20;
 pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
     let config = global.config()?;
     let mut aws = connect(&config).await?;
-    let chosen = select(&list(&mut aws).await?, &config, &args.groups)?;
+    let listing = list(&mut aws).await?;
+    let chosen = select(&listing, &config, &args.groups)?;
     if chosen.is_empty() {
-        eprintln!("regend: no group matches a [[groups]] rule of the configuration: nothing would be regenerated");
-        return Ok(exit::HELD);
+        say("regend: no group matches a [[groups]] rule of the configuration: nothing would be regenerated");
+        return Ok(unless_blind(&listing, exit::HELD));
     }
-    let state_dir = global.state_dir(&config);
-    let plans = look(&mut aws, &chosen, &paces(&state_dir, &chosen)).await?;
-    let mut out = std::io::stdout().lock();
-    let mut held = false;
-    for (_, plan, ruled) in &plans {
-        held |= !plan.obstacles.is_empty();
-        let text = match args.output {
+    let known = Known::read(&global.state_dir(&config), &chosen)?;
+    let plans = look(&mut aws, &chosen, &known).await?;
+    Ok(unless_blind(&listing, print_all(&plans, args.output)?))
+}
+
+/// Prints the plans; the exit code says whether any of them would not start now.
+pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result<u8, Failure> {
+    for (_, plan, ruled) in plans {
+        print(match output {
             Output::Text => describe(plan, *ruled),
             Output::Json => serde_json::to_string(plan).map_err(|error| anyhow::anyhow!(error))? + "\n",
-        };
-        // A closed pipe is the reader's word that it has seen enough.
-        if out.write_all(text.as_bytes()).is_err() {
-            return Ok(exit::DONE);
-        }
+        })?;
     }
-    Ok(if held { exit::HELD } else { exit::DONE })
+    Ok(if plans.iter().any(|(_, plan, _)| !plan.obstacles.is_empty()) { exit::HELD } else { exit::DONE })
 }
 
 /// A plan for each group, as it is now.
-pub(super) async fn look(
-    aws: &mut Aws,
-    chosen: &[Chosen],
-    paces: &BTreeMap<GroupKey, Pace>,
-) -> Result<Vec<(Group, Plan, bool)>, Failure> {
+pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
     let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: true }).collect();
     let mut sweep = aws.look(&asks).await;
     let now = Wall::default().now();
@@ -69,11 +68,17 @@ pub(super) async fn look(
     for one in chosen {
         match sweep.remove(&one.key) {
             Some(Ok(group)) => {
-                let pace = paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
-                let plan = plan::plan(now, &group, &one.policy, pace);
+                let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
+                let mut plan = plan::plan(now, &group, &one.policy, pace);
+                if let Some(open) = known.open.get(&one.key) {
+                    go_on(&mut plan, &group, open);
+                }
                 plans.push((group, plan, one.ruled));
             }
-            Some(Err(error)) => return Err(unreachable(&error)),
+            Some(Err(error)) => {
+                let Failure { code, message } = unreachable(&error);
+                return Err(Failure { code, message: format!("{}: {message}", one.key) });
+            }
             None => return Err(Failure::usage(format!("the group {} went away while it was looked at", one.key))),
         }
     }
@@ -125,9 +130,55 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
     text
 }
 
-/// How long things took in each group before, by its journal; nothing where there is none.
-pub(super) fn paces(state_dir: &Path, chosen: &[Chosen]) -> BTreeMap<GroupKey, Pace> {
-    // Closed again when this returns: the journal is written over another connection.
-    let Ok(journal) = Sqlite::read(state_dir) else { return BTreeMap::new() };
-    chosen.iter().filter_map(|one| Some((one.key.clone(), journal.pace(&one.key).ok()??))).collect()
+/// A run would go on with what is open rather than begin anew: its own lease is no obstacle, and what it has launched is
+/// not to be replaced.
+fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
+    let own = open.id.to_string();
+    plan.obstacles.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
+    plan.replace.retain(|planned| {
+        !group.instance(&planned.instance).is_some_and(|instance| open.is_fresh(instance) == Some(true))
+    });
+    let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
+    plan.notes.push(format!(
+        "regeneration {own}, opened {since} by {}, is unfinished: a run goes on with it, under the policy that it began with",
+        open.actor
+    ));
+}
+
+/// What the journal knows of the groups; nothing, where there is none.
+#[derive(Default)]
+pub(super) struct Known {
+    /// How long things took before.
+    paces: BTreeMap<GroupKey, Pace>,
+    /// What is unfinished.
+    open: BTreeMap<GroupKey, Regeneration>,
+}
+
+impl Known {
+    pub(super) fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
+        // Closed again when this returns: the journal is written over another connection.
+        let journal = match Sqlite::read(state_dir) {
+            Ok(journal) => journal,
+            Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
+            // To look at AWS needs no journal, and whoever looks may not be allowed to read it.
+            Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
+                say(&format!("regend: {error}"));
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut open = BTreeMap::new();
+        for entries in journal.unfinished()? {
+            if let Some(regeneration) = Regeneration::recover(&entries).map_err(Stop::from)? {
+                open.insert(regeneration.group.clone(), regeneration);
+            }
+        }
+        let pace = |one: &Chosen| Some((one.key.clone(), journal.pace(&one.key).ok()??));
+        Ok(Self { paces: chosen.iter().filter_map(pace).collect(), open })
+    }
+}
+
+/// Whether nothing was ever recorded there, rather than that it may not be read.
+pub(super) fn is_new(state_dir: &Path, error: &JournalError) -> bool {
+    matches!(error, JournalError::Read { .. }) && matches!(state_dir.join(FILE).try_exists(), Ok(false))
 }

@@ -17,9 +17,9 @@ use crate::shell::journal::Journal;
 use crate::shell::journal::lock::StateLock;
 use crate::shell::journal::sqlite::Sqlite;
 
-use super::select::{connect, list, select};
+use super::select::{connect, list, select, unless_blind};
 use super::show::Show;
-use super::{Failure, Global, Output, actor, exit, plan};
+use super::{Failure, Global, Output, actor, exit, plan, print, say};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -38,6 +38,7 @@ pub(super) struct RunArgs {
     /// Show the plan and stop
     #[arg(long)]
     dry_run: bool,
+    /// `json` prints one object a line, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -74,17 +75,17 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let listing = list(&mut aws).await?;
     let chosen = select(&listing, &config, &args.groups)?;
     if chosen.is_empty() {
-        eprintln!("regend: no group matches a [[groups]] rule: nothing to regenerate");
-        return Ok(exit::HELD);
+        say("regend: no group matches a [[groups]] rule: nothing to regenerate");
+        return Ok(unless_blind(&listing, exit::HELD));
     }
     let state_dir = global.state_dir(&config);
-    let paces = plan::paces(&state_dir, &chosen);
     if args.dry_run {
-        let plans = plan::look(&mut aws, &chosen, &paces).await?;
-        plans.iter().for_each(|(_, plan, ruled)| print!("{}", plan::describe(plan, *ruled)));
-        return Ok(if plans.iter().any(|(_, plan, _)| !plan.obstacles.is_empty()) { exit::HELD } else { exit::DONE });
+        let known = plan::Known::read(&state_dir, &chosen)?;
+        let plans = plan::look(&mut aws, &chosen, &known).await?;
+        return Ok(unless_blind(&listing, plan::print_all(&plans, args.output)?));
     }
     let _lock = StateLock::take(&state_dir)?;
+    let known = plan::Known::read(&state_dir, &chosen)?;
     let journal = Sqlite::open(&state_dir)?;
     let clock = Wall::default();
     super::stop_on_signals(&clock);
@@ -118,7 +119,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     }
     let fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
     if !fresh.is_empty() {
-        let plans = plan::look(&mut fleet.cloud, &fresh, &paces).await?;
+        let plans = plan::look(&mut fleet.cloud, &fresh, &known).await?;
         plans.iter().for_each(|(_, plan, ruled)| show.line(plan::describe(plan, *ruled).trim_end()));
         let count = plans.iter().map(|(_, plan, _)| plan.replace.len()).sum::<usize>();
         if !args.yes && count > 0 {
@@ -152,15 +153,18 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         }
     }
     show.finish();
-    records.conclude(&fleet.ended, args.output)
+    Ok(unless_blind(&listing, records.conclude(&fleet.ended, args.output)?))
 }
 
 fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("nothing was changed: without a terminal to ask on, pass --yes"));
     }
-    eprint!("Replace {instances} instances in {groups} group{}? [y/N] ", if groups == 1 { "" } else { "s" });
-    let _ = std::io::stderr().flush();
+    let s = |n| if n == 1 { "" } else { "s" };
+    let mut err = std::io::stderr().lock();
+    let _ = write!(err, "Replace {instances} instance{} in {groups} group{}? [y/N] ", s(instances), s(groups));
+    let _ = err.flush();
+    drop(err);
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
     if read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes") {
@@ -201,8 +205,8 @@ impl Records {
             let (result, code) = self.result(key, ended.get(key));
             codes.push(code);
             match output {
-                Output::Json => println!("{}", serde_json::to_string(&result).map_err(|error| anyhow::anyhow!(error))?),
-                Output::Text => println!("{}", result.sentence()),
+                Output::Json => print(serde_json::to_string(&result).map_err(|error| anyhow::anyhow!(error))? + "\n")?,
+                Output::Text => print(result.sentence() + "\n")?,
             }
         }
         let order = [exit::FAILED, exit::UNREACHABLE, exit::USAGE, exit::HELD];
@@ -228,7 +232,7 @@ impl Records {
             Some(Ended::Unreachable(error)) => ("unreachable", None, Some(error.to_string()), exit::UNREACHABLE),
             Some(Ended::NoSuchGroup) => ("skipped", None, Some("the group no longer exists".to_owned()), exit::HELD),
             None => {
-                let why = format!("stopped before the end; `regend run {}` goes on where it was", key.name);
+                let why = format!("`regend run {}` goes on where it was", key.name);
                 ("stopped", None, Some(why), exit::HELD)
             }
         };

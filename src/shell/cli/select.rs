@@ -6,7 +6,7 @@ use crate::shell::aws::Aws;
 use crate::shell::cloud::{Cloud, CloudError, Listing};
 use crate::shell::config::Config;
 
-use super::{Failure, exit};
+use super::{Failure, exit, say};
 
 /// A group that a command is about.
 pub(super) struct Chosen {
@@ -22,12 +22,25 @@ const NEAR_MAX: usize = 3;
 /// The groups that AWS lists, with their policies; connects, and says which places could not be reached.
 pub(super) async fn list(aws: &mut Aws) -> Result<Listing, Failure> {
     let listing = aws.list().await;
-    for ((account, region), error) in &listing.failed {
-        eprintln!("regend: {account} in {region}: {error}");
+    let lines: Vec<_> =
+        listing.failed.iter().map(|((account, region), error)| format!("{account} in {region}: {error}")).collect();
+    if listing.reached.is_empty() && !lines.is_empty() {
+        return Err(Failure { code: exit::UNREACHABLE, message: lines.join("\nregend: ") });
     }
-    match listing.failed.iter().next() {
-        Some((_, error)) if listing.reached.is_empty() => Err(unreachable(error)),
-        _ => Ok(listing),
+    lines.iter().for_each(|line| say(&format!("regend: {line}")));
+    Ok(listing)
+}
+
+/// What a command ends with that did all it could, in the places that could be reached.
+pub(super) fn unless_blind(listing: &Listing, code: u8) -> u8 {
+    match listing.failed.is_empty() {
+        true => code,
+        false if code == exit::FAILED => code,
+        false => {
+            let places: Vec<_> = listing.failed.keys().map(|(account, region)| format!("{account}/{region}")).collect();
+            say(&format!("regend: the groups of {} are not in this: they could not be listed", places.join(", ")));
+            exit::UNREACHABLE
+        }
     }
 }
 
@@ -83,7 +96,11 @@ fn unknown_group(name: &str, listing: &Listing) -> String {
         .collect();
     let hint = match near.is_empty() {
         false => format!("did you mean {}?", near.join(" or ")),
-        true => format!("{} groups are there; another region or account?", listing.groups.len()),
+        true if listing.groups.is_empty() => "no group at all is there; another region or account?".to_owned(),
+        true => format!(
+            "{} others are there (`regend status '*'` lists them); another region or account?",
+            listing.groups.len()
+        ),
     };
     format!("there is no Auto Scaling group `{name}` in {}: {hint}", places.join(", "))
 }

@@ -36,7 +36,7 @@ impl Show {
                 // A terminal that cannot be written to is no reason to stop a regeneration.
                 let _ = live.println(text);
             }
-            None => eprintln!("{text}"),
+            None => super::say(text),
         }
     }
 

@@ -15,12 +15,12 @@ use crate::domain::span::{Span, Time};
 use crate::domain::tell;
 use crate::shell::clock::{Clock, Wall};
 use crate::shell::cloud::{Ask, Cloud};
-use crate::shell::config::Config;
 use crate::shell::journal::sqlite::Sqlite;
 use crate::shell::journal::{Journal, JournalError};
 
-use super::select::{Chosen, connect, list, select};
-use super::{Failure, Global, Output, exit};
+use super::plan::is_new;
+use super::select::{Chosen, connect, list, select, unless_blind};
+use super::{Failure, Global, Output, exit, say};
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -30,6 +30,7 @@ pub(super) struct StatusArgs {
     /// Look again every few seconds, until interrupted
     #[arg(long)]
     watch: bool,
+    /// `json` prints one object a line, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -65,21 +66,25 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     let clock = Wall::default();
     super::stop_on_signals(&clock);
     loop {
-        let chosen = select(&list(&mut aws).await?, &config, &args.groups)?;
-        let lines = lines(&mut aws, &config, &chosen, &state_dir).await?;
+        let listing = list(&mut aws).await?;
+        let chosen = select(&listing, &config, &args.groups)?;
+        let (lines, seen) = lines(&mut aws, &chosen, &state_dir).await?;
         let text = match args.output {
-            Output::Text => table(&lines),
+            Output::Text => table(&lines) + "\n",
             Output::Json => {
-                let lines: Result<Vec<_>, _> = lines.iter().map(serde_json::to_string).collect();
-                lines.map_err(|error| anyhow::anyhow!(error))?.join("\n")
+                let lines: Result<Vec<_>, _> =
+                    lines.iter().map(|line| Ok(serde_json::to_string(line)? + "\n")).collect();
+                lines.map_err(|error: serde_json::Error| anyhow::anyhow!(error))?.concat()
             }
         };
         let mut out = std::io::stdout().lock();
         let clear = if args.watch && out.is_terminal() { "\x1b[2J\x1b[H" } else { "" };
-        if writeln!(out, "{clear}{text}").is_err() || !args.watch {
-            return Ok(exit::DONE);
-        }
+        let written = write!(out, "{clear}{text}").and_then(|()| out.flush());
         drop(out);
+        let code = unless_blind(&listing, if seen { exit::DONE } else { exit::UNREACHABLE });
+        if written.is_err() || !args.watch {
+            return Ok(code);
+        }
         tokio::select! {
             () = tokio::time::sleep(WATCH) => {}
             () = clock.stopped() => return Ok(exit::DONE),
@@ -87,25 +92,29 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     }
 }
 
+/// A line for each group, and whether everything that they tell of could be seen.
 async fn lines(
     aws: &mut crate::shell::aws::Aws,
-    config: &Config,
     chosen: &[Chosen],
     state_dir: &Path,
-) -> Result<Vec<Line>, Failure> {
+) -> Result<(Vec<Line>, bool), Failure> {
     let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: false }).collect();
     let mut sweep = aws.look(&asks).await;
     let past = Past::read(state_dir)?;
     let now = Wall::default().now();
     let mut lines = Vec::new();
+    let mut seen = !past.hidden;
     for one in chosen {
         match sweep.remove(&one.key) {
-            Some(Ok(group)) => lines.push(past.line(now, config, one, &group)),
-            Some(Err(error)) => eprintln!("regend: {}: {error}", one.key),
+            Some(Ok(group)) => lines.push(past.line(now, one, &group)),
+            Some(Err(error)) => {
+                say(&format!("regend: {}: {error}", one.key));
+                seen = false;
+            }
             None => {}
         }
     }
-    Ok(lines)
+    Ok((lines, seen))
 }
 
 /// What the journal says of each group; nothing, where there is no journal yet.
@@ -113,15 +122,18 @@ async fn lines(
 struct Past {
     open: BTreeMap<GroupKey, Regeneration>,
     journal: Option<Sqlite>,
+    /// There is a journal, or there may be one, and it may not be read.
+    hidden: bool,
 }
 
 impl Past {
     fn read(state_dir: &Path) -> Result<Self, Failure> {
         let journal = match Sqlite::read(state_dir) {
             Ok(journal) => journal,
-            Err(JournalError::Read { message, .. } | JournalError::StateDir { message, .. }) => {
-                tracing::info!("no journal: {message}");
-                return Ok(Self::default());
+            Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
+            Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
+                say(&format!("regend: {error}"));
+                return Ok(Self { hidden: true, ..Self::default() });
             }
             Err(error) => return Err(error.into()),
         };
@@ -131,10 +143,10 @@ impl Past {
                 open.insert(regeneration.group.clone(), regeneration);
             }
         }
-        Ok(Self { open, journal: Some(journal) })
+        Ok(Self { open, journal: Some(journal), hidden: false })
     }
 
-    fn line(&self, now: Time, config: &Config, one: &Chosen, group: &Group) -> Line {
+    fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
         let waived = group.waived();
         let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
         let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
@@ -150,11 +162,11 @@ impl Past {
                 };
                 format!("regenerating: {} of {total} replaced since {since}{held}", regeneration.replaced())
             }
+            None if self.hidden => "unknown".to_owned(),
             None => "idle".to_owned(),
         };
         let fired = self.journal.as_ref().and_then(|journal| journal.last_opened(&one.key).ok().flatten());
         let next = one.policy.schedule.next_after(one.policy.timezone, now, fired).map(|firing| firing.at);
-        let _ = config;
         Line {
             account: one.key.account.clone(),
             region: one.key.region.clone(),
@@ -173,7 +185,8 @@ impl Past {
 
 fn table(lines: &[Line]) -> String {
     if lines.is_empty() {
-        return "no group matches a [[groups]] rule of the configuration".to_owned();
+        return "no group matches a [[groups]] rule of the configuration; `regend status '*'` shows every group"
+            .to_owned();
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -188,7 +201,7 @@ fn table(lines: &[Line]) -> String {
             format!("{}/{}", line.healthy, line.desired),
             age.map_or_else(|| "-".to_owned(), |age| format!("{age}{overdue}")),
             line.state.clone(),
-            line.last.clone().unwrap_or_else(|| "never".to_owned()),
+            line.last.clone().unwrap_or_else(|| if line.state == "unknown" { "unknown" } else { "never" }.to_owned()),
             line.next.map_or_else(|| "no rule".to_owned(), |at| at.format("%m-%d %H:%MZ").to_string()),
         ]);
     }

@@ -236,6 +236,25 @@ fn desired_capacity_does_not_fall_without_a_surplus_of_ours() {
 }
 
 #[test]
+fn what_was_asked_for_and_has_not_come_counts_as_missing() {
+    check(
+        "max_unavailable 1, raised 1, wanted 3\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: the group has 3 members for a desired capacity of 4: it launches by itself
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "max_unavailable 2, raised 1, wanted 3\ni-1..i-3 serving 25h",
+        expect![[r#"
+        retire i-1 (stale): 2 serve without it, 1 must; decrement
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
 fn terminate_first_takes_one_at_a_time_and_waits_for_the_groups_own_replacement() {
     check(
         "max_surge 0, max_unavailable 1\ni-1..i-3 serving 25h",

@@ -241,6 +241,40 @@ fn nobody_is_told_that_it_is_done_before_the_last_newcomer_serves() {
 }
 
 #[test]
+fn the_last_newcomer_is_waited_for_beyond_the_window() {
+    check(
+        "window over\ni-1 healthy-for 29s 3m theirs\ni-2 serving 20m ours",
+        expect![[r#"
+        wait
+        hold: i-1 is healthy, and serving from 12:00:01Z if it stays so
+        again in 1s
+    "#]],
+    );
+    check(
+        "window over\ni-1 pending 3m theirs\ni-2 serving 20m ours",
+        expect![[r#"
+        wait
+        hold: 1 launching
+        again in 12m1s
+    "#]],
+    );
+    check(
+        "window 1h, opened 1h15m, wanted 2\ni-2 serving 20m ours",
+        expect![[r#"
+        wait
+        hold: the group has 1 members for a desired capacity of 2: it launches by itself
+        again in 1s
+    "#]],
+    );
+    check(
+        "window 1h, opened 1h15m1s, wanted 2\ni-2 serving 20m ours",
+        expect![[r#"
+        release the lease
+    "#]],
+    );
+}
+
+#[test]
 fn a_stale_instance_that_is_left_need_not_be_well() {
     check(
         "i-1 unhealthy:tg protected 25h\ni-2 serving 20m ours",

@@ -313,10 +313,10 @@ fn a_change_by_somebody_else_absorbs_what_was_out() {
         expect![[r#"
             launch.intended: intent (launch 1 in a), launches 1
             launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
-            group.changed: desired 6, raised 0, settling [], wanted 6
+            group.changed: desired 6, raised 0, settling [4], wanted 6
             launch.intended: intent (raise desired capacity from 6 to 7), launches 2
             launch.accepted: desired 7, effect 11:05, intent none, raised 1, settling [6], unclaimed 1
-            group.changed: desired 5, raised 0, scaled-in 2, settling [], unclaimed 0, wanted 5
+            group.changed: desired 5, raised 0, scaled-in 2, settling [7], unclaimed 0, wanted 5
         "#]],
     );
 }
@@ -503,7 +503,7 @@ fn who_failed_and_who_went_is_told_apart() {
             instance.failed: failures 1, newcomers [i-4:ours:failed]
             instance.lost: last-gone 11:04, lost [i-4], newcomers [i-4:ours:failed:gone]
             instance.lost: last-gone 11:05, lost [i-1 i-4], replaced 1
-            group.changed: desired 2, raised 0, scaled-in 2, settling [], wanted 2
+            group.changed: desired 2, raised 0, scaled-in 2, settling [4], wanted 2
             instance.lost: last-gone 11:07, lost [i-1 i-2 i-4], replaced 2, scaled-in 1
         "#]],
     );

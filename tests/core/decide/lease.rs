@@ -219,6 +219,12 @@ fn a_lease_that_nobody_else_will_give_back_is_given_back() {
     "#]],
     );
     check(
+        "lease none, released, tag of our-last 30m\ni-1..i-3 serving 5m ours",
+        expect![[r#"
+        close completed
+    "#]],
+    );
+    check(
         "lease none, tag garbage\ni-1..i-3 serving 5m ours",
         expect![[r#"
         close completed

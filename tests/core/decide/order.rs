@@ -221,6 +221,31 @@ fn several_at_once_go_where_most_are_needed_one_zone_a_call() {
 }
 
 #[test]
+fn no_more_go_to_a_zone_than_keep_it_level() {
+    check(
+        "max_surge 2, zones ab\ni-1..i-2 a serving 25h\ni-3 a serving 5m ours\ni-4..i-6 b serving 5m ours",
+        expect![[r#"
+        launch 1 in a; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "max_surge 3, zones ab\ni-1..i-3 b serving 25h",
+        expect![[r#"
+        launch 1 in a; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "max_surge 3, zones abc\ni-1..i-3 bcb serving 25h\ni-4 a serving 5m ours",
+        expect![[r#"
+        launch 1 in c; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
 fn a_group_in_one_zone_names_none() {
     check(
         "zones a\ni-1..i-2 a serving 25h",

@@ -478,6 +478,14 @@ fn policy_canary_binds_what_the_group_launches_itself() {
 #[test]
 fn policy_canary_that_failed_is_tried_again() {
     check(
+        "max_surge 3, canary 1, failures 1, raised 1\ni-1..i-4 serving 25h\ni-5 healthy-for 10s 20m ours failed",
+        expect![[r#"
+            launch 1; token regend-ID-1
+            hold: i-5 is healthy, and serving from 12:00:20Z if it stays so
+            again in 20s
+        "#]],
+    );
+    check(
         "max_surge 3, canary 1, failures 1\ni-1..i-4 serving 25h",
         expect![[r#"
         launch 1; token regend-ID-1
@@ -543,6 +551,14 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
         "bake 10m, last-gone 10m\ni-1 healthy-for 12m 20m ours",
         expect![[r#"
         release the lease
+    "#]],
+    );
+    check(
+        "bake 10m\ni-1 healthy-for 12m 20m ours\ni-2 healthy-for 10m29s 20m ours",
+        expect![[r#"
+        wait
+        hold: all replaced; watched until 12:00:01Z
+        again in 1s
     "#]],
     );
     check(
@@ -627,6 +643,19 @@ fn policy_standby_replace_retires_them_and_nobody_succeeds_them() {
         "standby replace\ni-1 standby 25h\ni-2..i-3 serving 26h",
         expect![[r#"
         retire i-1 (stale): 2 serve without it, 2 must
+    "#]],
+    );
+}
+
+#[test]
+fn policy_standby_replace_needs_no_surge() {
+    check(
+        "standby replace, wanted 2\ni-1 standby 25h\ni-2 unhealthy:tg 25h protected\ni-3 serving 5m ours",
+        expect![[r#"
+        wait
+        hold: i-2 is unhealthy in target group tg
+        hold: 1 serving, and at least 2 must go on serving: nothing can be retired yet
+        again in 3h1s
     "#]],
     );
 }

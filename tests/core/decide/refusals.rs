@@ -210,6 +210,12 @@ fn what_is_ours_is_tidied_up_whatever_launch_was_refused() {
         retire i-4 (surplus): 3 serve without it, 3 must; decrement
     "#]],
     );
+    check(
+        "ending failed, refused no-capacity 3 last 1s first 10s, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            retire i-4 (surplus): 3 serve without it, 3 must; decrement
+        "#]],
+    );
 }
 
 #[test]

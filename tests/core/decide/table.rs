@@ -350,6 +350,7 @@ impl Scene {
         known.launches = header.number("launches").unwrap_or(0);
         known.scaled_in = header.number("scaled-in").unwrap_or(0);
         known.paused = header.flag("paused");
+        known.released = header.flag("released");
         known.last_effect = header.word("effect").map(ago);
         known.last_gone = header.word("last-gone").map(ago);
         while let Some(words) = header.take("settling") {
