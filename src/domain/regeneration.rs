@@ -6,8 +6,12 @@ use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use super::entry::{Conclusion, Entry, Kind, Opened, Trigger};
-use super::group::{Group, GroupKey, Instance, InstanceId, Zone};
+use super::group::{Group, GroupKey, Instance, InstanceId};
 use super::span::{Span, Time};
+
+pub use memory::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
+
+mod memory;
 
 /// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
 /// NTP keeps hosts within seconds; minutes mean a broken clock, which `check` reports.
@@ -81,67 +85,6 @@ pub struct Regeneration {
     /// The holds in force, by code, as they were last recorded.
     pub held: BTreeSet<String>,
     pub closed: Option<Outcome>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settling {
-    pub was: u32,
-    pub since: Time,
-    /// The instances that came with the effect: a look that shows them is not stale.
-    pub came: Vec<InstanceId>,
-}
-
-/// An effect that was intended and of which nothing is known yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Intent {
-    pub id: Uuid,
-    pub action: Action,
-    pub at: Time,
-    /// Desired capacity at the look that it rested on.
-    pub desired: u32,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Newcomer {
-    /// First known.
-    pub since: Time,
-    /// Launched by regend, rather than by the group itself or by somebody else.
-    pub ours: bool,
-    pub in_service: Option<Time>,
-    pub serving: Option<Time>,
-    pub failed: bool,
-    pub gone: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retirement {
-    pub since: Time,
-    pub why: Reason,
-    pub draining: bool,
-    pub gone: bool,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Refusals {
-    pub in_a_row: u32,
-    pub first: Option<Time>,
-    pub last: Option<Time>,
-    pub code: String,
-    pub message: String,
-    pub kind: Option<RefusalKind>,
-    pub api: String,
-    /// Zones that had no capacity, and when they said so.
-    pub dry: BTreeMap<Zone, Time>,
-    /// `LaunchInstances` turned out not to exist for this group.
-    pub no_direct_launch: bool,
-}
-
-/// Why a regeneration ends before its time, and as what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    pub outcome: Outcome,
-    pub code: String,
-    pub why: String,
 }
 
 /// An entry that cannot follow what is already known. The journal is damaged, or the program has a bug.
@@ -544,11 +487,5 @@ impl Regeneration {
     pub fn waived(&self, group: &Group) -> Vec<usize> {
         let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(|t| self.opened.waived.contains(&t.name));
         group.waived().into_iter().filter(at_open).collect()
-    }
-}
-
-impl Newcomer {
-    fn since(since: Time, ours: bool) -> Self {
-        Self { since, ours, in_service: None, serving: None, failed: false, gone: false }
     }
 }

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod decide;
+mod exhaustive;
 mod fleet;
 mod policy;
 mod promises;

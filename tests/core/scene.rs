@@ -27,6 +27,8 @@ pub(crate) struct Scene {
     pub(crate) start: Time,
     pub(crate) checker: Checker,
     pub(crate) broken: Vec<Broken>,
+    /// So many entries of the journal were looked through for vetoes.
+    read: usize,
     /// What was shown last, so that waiting is not told again and again.
     pub(crate) trace: Trace,
 }
@@ -35,6 +37,8 @@ pub(crate) struct Scene {
 #[derive(Default)]
 pub(crate) struct Trace {
     pub(crate) lines: String,
+    /// Words cost more than everything else: thousands of seeds say nothing until one of them is replayed.
+    pub(crate) quiet: bool,
     holds: String,
     events: usize,
     calls: usize,
@@ -68,6 +72,7 @@ impl Scene {
             policy,
             start,
             broken: Vec::new(),
+            read: 0,
             trace: Trace::default(),
         }
     }
@@ -110,13 +115,12 @@ impl Scene {
             }
         };
         let broken = self.checker.after_step(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
-        let vetoed = self.rehearsal.journal.entries().iter().find(|e| e.kind == Kind::ActionVetoed).cloned();
-        let vetoed = vetoed.map(|e| Broken {
-            promise: 0,
-            at: e.t,
-            says: format!("vetoed: {}", e.error.unwrap_or_default()),
-            excuse: None,
-        });
+        let entries = self.rehearsal.journal.entries();
+        let vetoed = entries.iter().skip(self.read).find(|e| e.kind == Kind::ActionVetoed);
+        let says = |e: &Entry| format!("vetoed: {}", e.error.clone().unwrap_or_default());
+        let vetoed = vetoed.map(|e| Broken { promise: 0, at: e.t, says: says(e), excuse: None });
+        self.read = entries.len();
+        drop(entries);
         for broken in broken.into_iter().chain(vetoed) {
             _ = writeln!(self.trace.lines, "!!! {broken}");
             self.broken.push(broken);
@@ -234,6 +238,9 @@ impl Scene {
 
 impl Trace {
     fn tell(&mut self, told: &Told<'_>) {
+        if self.quiet {
+            return;
+        }
         let line = match told {
             Told::Recorded(entry, _) => {
                 let says = [
@@ -278,6 +285,9 @@ impl Trace {
 
     /// What other hands did, and what AWS answered.
     fn watch(&mut self, world: &World) {
+        if self.quiet {
+            return;
+        }
         for (at, _, event) in world.history.events.iter().skip(self.events) {
             _ = writeln!(self.lines, "{} --> {event:?}", at.format("%H:%M:%S%.3f"));
         }

@@ -97,7 +97,9 @@ fn a_role_that_may_not_be_assumed_is_named_and_the_other_account_is_still_shown(
         let done = regend.run(args);
         assert_eq!(done.code, 4, "{done}");
         assert!(done.out.contains("web"), "{done}");
-        for word in ["there in eu-west-1", "AccessDenied", "sts:AssumeRole"] {
+        for word in
+            ["there in eu-west-1", "AccessDenied", "AssumeRole", "check role_arn and external_id in [[aws.accounts]]"]
+        {
             assert!(done.err.contains(word), "{word} is missing in {done}");
         }
     }

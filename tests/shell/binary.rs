@@ -1,5 +1,6 @@
 //! Flags, exit codes, messages and signals: the real executable, used as an operator or a script uses it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -112,7 +113,7 @@ fn what_was_mistyped_is_answered_with_what_may_have_been_meant() {
         (&["rnu"], &["unrecognized subcommand 'rnu'", "'run'"]),
         (&["audit", "lst"], &["unrecognized subcommand 'lst'", "'list'"]),
         (&["run"], &["required arguments were not provided", "GROUP"]),
-        (&["run", "web", "--all"], &["'--all' cannot be used with", "GROUP"]),
+        (&["run", "web", "--all"], &["GROUP", "cannot be used with '--all'"]),
         (&["run", "web", "--ye"], &["unexpected argument '--ye'", "'--yes'"]),
         (&["plan", "web", "--output", "xml"], &["invalid value 'xml'", "text, json"]),
         (
@@ -574,7 +575,10 @@ fn a_disk_that_fills_up_half_way_stops_it_and_room_lets_it_go_on() {
         );
         // Each call that was made has its intent on the disk.
         let intents = regend.audit(&["--kind", "*.intended"]).len();
-        let calls = endpoint.mutations().len();
+        // A launch whose answer could not be written down is repeated under the same intent and the same token.
+        let launches = endpoint.log("LaunchInstances");
+        let tokens: BTreeSet<_> = launches.iter().map(|call| call["params"]["ClientToken"].to_string()).collect();
+        let calls = endpoint.mutations().len() - (launches.len() - tokens.len());
         assert!(calls <= intents, "{calls} calls, {intents} intents: {:?}", endpoint.mutations());
         stops += usize::from(calls > 0);
     }

@@ -1,9 +1,9 @@
 //! `regend daemon`: each group by its own schedule, until told to stop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::action::Hold;
-use crate::domain::calendar::Firing;
+use crate::domain::calendar::{Closed, Firing};
 use crate::domain::entry::{Entry, Kind, Trigger, VERSION};
 use crate::domain::group::GroupKey;
 use crate::domain::plan::Opener;
@@ -25,6 +25,10 @@ use super::{Failure, Global, actor, exit, say};
 const LIST_EVERY: Span = Span::minutes(10);
 /// And when a place could not be listed, as while the network of a host that boots is not there yet.
 const LIST_AGAIN: Span = Span::minutes(1);
+/// When a group that could not be seen is tried again: its firing is not used up.
+const BLIND_AGAIN: Span = Span::minutes(1);
+/// When what "@every" owes, and the fleet's breaker has skipped, is tried again.
+const SKIPPED_AGAIN: Span = Span::hours(1);
 
 type Daemon = Fleet<Aws, Sqlite, Wall>;
 
@@ -56,7 +60,8 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let mut tell = |event: Event<'_>| log(&event);
     fleet.resume(|_| true, &mut tell)?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let mut scheduler = Scheduler { config: &config, groups: Vec::new(), list_at: clock.now(), before };
+    let mut scheduler =
+        Scheduler { config: &config, groups: Vec::new(), list_at: clock.now(), tried: BTreeMap::new(), before };
     while !clock.stopping() {
         let wake = scheduler.turn(&mut fleet).await?;
         notify(&fleet, &scheduler, wake);
@@ -83,6 +88,8 @@ struct Scheduler<'a> {
     config: &'a Config,
     groups: Vec<Chosen>,
     list_at: Time,
+    /// When each group was last wished for, and when the blackout ends that it ran into.
+    tried: BTreeMap<GroupKey, (Time, Option<Time>)>,
     /// When a daemon first watched these groups: what fired earlier was nobody's to miss.
     before: Option<Time>,
 }
@@ -114,21 +121,40 @@ impl Scheduler<'_> {
         let mut wake = self.list_at;
         for one in &self.groups {
             let last = fleet.journal.last_opened(&one.key)?;
+            if fleet.is_busy_with(&one.key) {
+                continue;
+            }
             let (schedule, timezone) = (&one.policy.schedule, one.policy.timezone);
+            let next = schedule.next_after(timezone, now, last).map(|next| next.at);
+            // What "@every" owes is owed until it opens; a clock's firing is used up when it was acted upon.
+            let owed = next.is_some_and(|next| next <= now);
+            if let Some(until) = self.waits_until(fleet, &one.key, owed).filter(|until| *until > now) {
+                wake = wake.min(until).min(next.filter(|_| !owed).unwrap_or(until));
+                continue;
+            }
             if let Some(firing) = schedule.latest_at_or_before(timezone, now, last)
-                && !fleet.is_busy_with(&one.key)
-                && !fleet.journal.has_fired(&one.key, &firing.local)?
+                && (owed || !fleet.journal.has_fired(&one.key, &firing.local)?)
             {
-                self.fire(fleet, one, firing, now)?;
+                let blackout = self.fire(fleet, one, firing, now)?;
+                self.tried.insert(one.key.clone(), (now, blackout));
             }
-            if let Some(next) = schedule.next_after(timezone, now, last).filter(|_| !fleet.is_busy_with(&one.key)) {
-                wake = wake.min(next.at);
-            }
+            wake = next.map_or(wake, |next| wake.min(next));
         }
         Ok(wake.max(Span::seconds(1).after(now)))
     }
 
-    fn fire(&self, fleet: &mut Daemon, one: &Chosen, firing: Firing, now: Time) -> Result<(), Failure> {
+    /// Until when a group is left alone whose last wish did not open.
+    fn waits_until(&self, fleet: &Daemon, key: &GroupKey, owed: bool) -> Option<Time> {
+        let (tried, blackout) = self.tried.get(key)?;
+        match fleet.ended.get(key)? {
+            Ended::Skipped(_) if owed => Some(blackout.unwrap_or_else(|| SKIPPED_AGAIN.after(*tried))),
+            Ended::Unreachable(_) | Ended::NoSuchGroup => Some(BLIND_AGAIN.after(*tried)),
+            Ended::Skipped(_) | Ended::Closed(_) => None,
+        }
+    }
+
+    /// Wishes for what fires; returns when the blackout ends that it runs into.
+    fn fire(&self, fleet: &mut Daemon, one: &Chosen, firing: Firing, now: Time) -> Result<Option<Time>, Failure> {
         let calendar = one.policy.calendar(&self.config.blackouts);
         let window_ends = calendar.window_ends(firing.at);
         if now >= window_ends && one.policy.window.after(firing.at) <= now {
@@ -150,7 +176,7 @@ impl Scheduler<'_> {
                 let entry = fleet.journal.append(entry)?;
                 say(&format!("{}: {}", one.key, tell::sentence(&entry)));
             }
-            return Ok(());
+            return Ok(None);
         }
         let opener = Opener {
             actor: "schedule".to_owned(),
@@ -160,9 +186,15 @@ impl Scheduler<'_> {
             window_ends,
             firing: Some(firing.local),
         };
-        let obstacle = calendar.is_clear(now).err().map(Hold::from);
+        let closed = calendar.is_clear(now).err();
+        let until = match &closed {
+            Some(Closed::Blackout { until, .. }) => Some(*until),
+            Some(Closed::Window { until }) => *until,
+            None => None,
+        };
+        let obstacle = closed.map(Hold::from);
         fleet.wish(Wish { key: one.key.clone(), policy: one.policy.clone(), opener, obstacle });
-        Ok(())
+        Ok(until)
     }
 }
 

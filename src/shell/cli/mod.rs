@@ -198,6 +198,7 @@ fn generate(what: &Generate) -> Result<u8, Failure> {
         Generate::Man => {
             let failed = |error| Failure { code: exit::FAILED, message: format!("cannot write the man page: {error}") };
             manual(command, &mut text).map_err(failed)?;
+            text = portable(&String::from_utf8_lossy(&text)).into_bytes();
         }
         Generate::Completions { shell } => clap_complete::generate(*shell, &mut command, "regend", &mut text),
     }
@@ -247,6 +248,11 @@ fn manual(mut command: clap::Command, out: &mut dyn std::io::Write) -> std::io::
         }
     }
     page.render_extra_section(out)
+}
+
+/// What is not ASCII, as every formatter of man pages reads it.
+fn portable(page: &str) -> String {
+    page.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) }).collect()
 }
 
 /// A command's own arguments; the global ones are told once, at the top.

@@ -1,0 +1,137 @@
+//! The end: give back the surplus, wait for drains, restore, bake, and close with what is left.
+
+use chrono::TimeDelta;
+
+use crate::domain::action::{Action, Hold, Outcome, Reason};
+use crate::domain::entry::{Left, LeftWhy};
+use crate::domain::group::{Instance, Lifecycle};
+use crate::domain::lease::Lease;
+use crate::domain::regeneration::{Retirement, SETTLE};
+
+use super::{Close, Next, View, count};
+
+impl<'a> View<'a> {
+    /// Nothing is due any more, or it ends early: give back what is ours.
+    pub(super) fn return_surplus(&mut self) -> Option<Next> {
+        let raised = self.known.raised;
+        if raised == 0 {
+            return None;
+        }
+        let live = count(&self.live);
+        let desired = self.group.desired;
+        if live < desired {
+            // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
+            // it while a look may not show yet what was launched.
+            let pending = self.live.iter().any(|i| i.lifecycle == Lifecycle::Pending);
+            let settled = self.known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
+            if pending || settled.is_some_and(|at| self.group.seen < at) {
+                settled.into_iter().for_each(|at| self.wake(at));
+                return self.hold(Hold::Replacing { members: live, desired });
+            }
+            let to = desired - raised.min(desired - live);
+            return Some(Next::Act(Action::Shrink { from: desired, to }));
+        }
+        // What another host left behind is known only by its age.
+        let came = |i: &&Instance| self.newcomer(i).is_some() || self.known.is_fresh(i) == Some(true);
+        let mut ours: Vec<_> = self.live.iter().copied().filter(came).collect();
+        ours.sort_by_key(|i| {
+            let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
+            (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
+        });
+        let instance = ours.first().copied()?;
+        // One that is healthy serves in truth, even while it warms up.
+        if instance.healthy_since.is_some() && self.serving_without(instance) < self.floor {
+            return self.hold(Hold::Serving { serving: count(&self.serving), floor: self.floor });
+        }
+        Some(self.retire(instance, Reason::Surplus))
+    }
+
+    /// All is replaced or given up: wait for drains, restore, bake, close.
+    pub(super) fn tidy(&mut self) -> Option<Next> {
+        let (known, policy, group) = (self.known, self.policy, self.group);
+        let ending = known.ending.as_ref();
+        let over = self.now > known.opened.window_ends;
+        let ageless = self.live.iter().any(|i| known.is_fresh(i).is_none());
+        if ending.is_none() && (self.is_under_way() || (ageless && !over)) {
+            // The last replacements must serve, and every age be known, before anybody is told that it is done.
+            self.wake(known.opened.window_ends + TimeDelta::seconds(1));
+            if self.holds.is_empty() {
+                self.holds.push(Hold::Replacing { members: count(&self.live), desired: group.desired });
+            }
+            return Some(Next::Wait);
+        }
+        let overdue = |r: &Retirement| policy.drain_timeout.after(r.since) < group.seen;
+        if known.draining().any(|(_, r)| !overdue(r)) {
+            let first =
+                known.draining().filter(|(_, r)| !overdue(r)).map(|(_, r)| policy.drain_timeout.after(r.since)).min();
+            first.into_iter().for_each(|at| self.wake(at + TimeDelta::seconds(1)));
+            return Some(Next::Wait);
+        }
+        if let Some(before) = known.max_before {
+            if group.desired <= before {
+                return Some(Next::Act(Action::RestoreMaxSize { from: group.max, to: before }));
+            }
+            if !over {
+                self.wake(known.opened.window_ends + TimeDelta::seconds(1));
+                return self.hold(Hold::MaxSize { desired: group.desired, max: before });
+            }
+        }
+        if ending.is_none() {
+            let last = known.served.last().copied().max(known.last_gone);
+            let until = last.map(|at| policy.bake.after(at)).filter(|until| self.now < *until);
+            if let Some(until) = until {
+                self.wake(until);
+                return self.hold(Hold::Baking { until });
+            }
+        }
+        if known.lease.is_some() || self.is_left_over() {
+            return Some(Next::Act(Action::ReleaseLease));
+        }
+        let why = ending.map(|e| (e.code.clone(), e.why.clone()));
+        let outcome = ending.map_or(Outcome::Completed, |e| e.outcome);
+        Some(self.close(outcome, why))
+    }
+
+    /// A lease on the group that nobody else will release: from before the journal was lost, or of a dead owner.
+    pub(super) fn is_left_over(&self) -> bool {
+        let lease = self.group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
+        let lease = lease.filter(|_| !self.known.released);
+        lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now))
+    }
+
+    /// What is not as it was found.
+    pub(super) fn not_restored(&self) -> Option<(String, String)> {
+        let (known, group) = (self.known, self.group);
+        let (max, desired) = (group.max, group.desired);
+        if group.deleting {
+            return None;
+        }
+        match known.max_before {
+            Some(before) => Some((
+                "MaxSizeNotRestored".to_owned(),
+                format!("max size stays {max}, it was {before}: desired capacity is {desired}"),
+            )),
+            None if known.raised > 0 => Some((
+                "SurplusNotReturned".to_owned(),
+                format!("desired capacity stays {desired}, and {} is wanted", self.wanted),
+            )),
+            None => None,
+        }
+    }
+
+    pub(super) fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {
+        let ageless = self.live.iter().filter(|i| self.known.is_fresh(i).is_none());
+        let not_reached = self.due.iter().chain(ageless);
+        let not_reached = not_reached.map(|i| Left { instance: i.id.clone(), why: LeftWhy::NotReached });
+        let draining = self.known.draining().map(|(id, _)| Left { instance: id.clone(), why: LeftWhy::Draining });
+        let left: Vec<_> = self.left.iter().cloned().chain(not_reached).chain(draining).collect();
+        let stuck = self.not_restored();
+        let (code, why) = match (why, stuck) {
+            (Some((code, why)), Some((_, stuck))) => (Some(code), Some(format!("{why}; {stuck}"))),
+            (why, stuck) => why.or(stuck).unzip(),
+        };
+        let all = outcome == Outcome::Completed && code.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
+        let outcome = if outcome == Outcome::Completed && !all { Outcome::Incomplete } else { outcome };
+        Next::Close(Close { outcome, left, why, code })
+    }
+}

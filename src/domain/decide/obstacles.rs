@@ -1,0 +1,203 @@
+//! What comes before any replacing: open intents, other people's doings, the lease, refusals, and too many failures.
+
+use chrono::TimeDelta;
+
+use crate::domain::action::{Action, Hold, Outcome, RefusalKind};
+use crate::domain::lease::{self, Lease};
+use crate::domain::notice::TOKEN_LIFE;
+use crate::domain::regeneration::Ending;
+use crate::domain::span::Span;
+
+use super::{Next, View, count};
+
+/// Refusals in a row after which a call is not worth repeating. With the back-off below that is about five minutes.
+const REFUSALS_MAX: u32 = 6;
+/// First and longest wait after a refusal.
+const BACK_OFF: (Span, Span) = (Span::seconds(5), Span::minutes(2));
+
+/// How long to wait after so many failures in a row.
+fn back_off(times: u32) -> Span {
+    (BACK_OFF.0 * (1 << times.saturating_sub(1).min(8))).min(BACK_OFF.1)
+}
+
+impl<'a> View<'a> {
+    /// An effect of which nothing is known comes before any other.
+    pub(super) fn intent(&mut self) -> Option<Next> {
+        let intent = self.known.intent.as_ref()?;
+        match &intent.action {
+            // The token makes the same call again safe, and its answer tells which instances came.
+            launch @ Action::Launch { .. } if self.now <= TOKEN_LIFE.after(intent.at) => {
+                match self.known.unanswered.map(|(times, last)| back_off(times).after(last)) {
+                    Some(until) if self.now < until => {
+                        self.wake(until);
+                        self.hold(Hold::IntentOpen { api: launch.api().to_owned() })
+                    }
+                    _ => Some(Next::Act(launch.clone())),
+                }
+            }
+            action => self.hold(Hold::IntentOpen { api: action.api().to_owned() }),
+        }
+    }
+
+    /// What somebody else is doing to the group: never fight it.
+    pub(super) fn interference(&mut self) -> Option<Next> {
+        let (group, known) = (self.group, self.known);
+        if group.deleting {
+            let why = "the group is being deleted".to_owned();
+            return Some(self.close(Outcome::Aborted, Some(("GroupDeleted".to_owned(), why))));
+        }
+        if let Some(lease) = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok())
+            && !lease.is_dead(self.now)
+            && !lease.is_of(self.me.daemon)
+        {
+            // Even under our own regeneration's id: whoever takes a dead lease over goes on with what it was about.
+            self.wake(lease.until);
+            let hold = Hold::LeasedByOther {
+                daemon: lease.daemon,
+                regeneration: lease.regeneration.to_string(),
+                until: lease.until,
+            };
+            return match &known.ending {
+                None => self.out_of_our_hands(hold),
+                // What was ours to tidy up has gone over to them with the lease.
+                Some(ending) => {
+                    let why = Some((ending.code.clone(), ending.why.clone()));
+                    self.holds.push(hold);
+                    Some(self.close(ending.outcome, why))
+                }
+            };
+        }
+        if known.paused {
+            return self.hold(Hold::Paused);
+        }
+        if known.is_settling(group) {
+            return self.hold(Hold::Settling { expected: known.desired, seen: group.desired });
+        }
+        if group.max != known.max {
+            // Either the look is behind, or somebody has just set it: a moment later it is known.
+            return self.hold(Hold::MaxSettling { expected: known.max, seen: group.max });
+        }
+        let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
+        let suspended = group.suspended.iter().find(|s| blocking.contains(&s.process.as_str()));
+        if let Some(suspension) = suspended {
+            let (process, reason) = (suspension.process.clone(), suspension.reason.clone());
+            return self.out_of_our_hands(Hold::Suspended { process, reason });
+        }
+        if let Some(id) = &group.refresh {
+            return self.out_of_our_hands(Hold::InstanceRefresh { id: id.clone() });
+        }
+        if group.zonal_shift() {
+            return self.out_of_our_hands(Hold::ZonalShift);
+        }
+        None
+    }
+
+    /// Waits for somebody else, but not for ever: when the window is over, what is ours is tidied up.
+    pub(super) fn out_of_our_hands(&mut self, hold: Hold) -> Option<Next> {
+        if self.known.ending.is_some() {
+            // Tidying up is all that is left, and AWS will say if it cannot be done.
+            self.holds.push(hold);
+            return None;
+        }
+        if self.now > self.known.opened.window_ends {
+            return Some(Next::End(Ending {
+                outcome: Outcome::Incomplete,
+                code: hold.code().to_owned(),
+                why: hold.to_string(),
+            }));
+        }
+        self.wake(self.known.opened.window_ends + TimeDelta::seconds(1));
+        self.hold(hold)
+    }
+
+    /// The lease is written before the first change, and renewed when little of it is left.
+    pub(super) fn lease(&mut self) -> Option<Next> {
+        let taken = self.known.lease;
+        if taken.is_none() && !self.has_something_to_change() {
+            return None;
+        }
+        let life = self.lease_life();
+        if taken.is_some_and(|until| self.now < Span::seconds(life.as_secs() as u32 / 4).before(until)) {
+            return None;
+        }
+        let until = life.after(self.now);
+        let lease = Lease {
+            regeneration: self.known.id,
+            cutoff: self.known.opened.cutoff,
+            daemon: self.me.daemon.to_owned(),
+            until,
+            wanted: self.wanted,
+            surge: self.surge,
+            max: self.known.max_before.unwrap_or(self.group.max),
+        };
+        Some(Next::Act(Action::TakeLease { value: lease.to_string(), until }))
+    }
+
+    pub(super) fn has_something_to_change(&self) -> bool {
+        let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
+        let restores = self.known.max_before.is_some_and(|before| self.group.desired <= before);
+        replaces || self.known.raised > 0 || restores
+    }
+
+    /// Long enough for all that is due if every batch takes as long as it may; so that most never need renewing.
+    pub(super) fn lease_life(&self) -> Span {
+        let policy = self.policy;
+        let abreast = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
+        let batches = count(&self.due).div_ceil(abreast).max(1);
+        let batch = policy.launch_timeout + policy.health_timeout + policy.warmup;
+        let bakes = policy.canary_bake + policy.bake + policy.drain_timeout;
+        (batch * batches + bakes).max(lease::SHORTEST)
+    }
+
+    /// After a refusal: wait, give up, or go another way.
+    pub(super) fn refusals(&mut self) -> Option<Next> {
+        let refusals = &self.known.refusals;
+        let (first, last) = (refusals.first?, refusals.last?);
+        if refusals.in_a_row == 0 {
+            return None;
+        }
+        let kind = refusals.kind.unwrap_or(RefusalKind::Invalid);
+        let hopeless = match kind {
+            RefusalKind::Forbidden => true,
+            RefusalKind::Invalid => refusals.in_a_row >= REFUSALS_MAX,
+            RefusalKind::NoCapacity => self.now > self.policy.launch_timeout.after(first),
+            RefusalKind::Busy | RefusalKind::NotOffered => false,
+        };
+        if hopeless {
+            let why = format!("{} was refused: {} ({})", refusals.api, refusals.message, refusals.code);
+            let code = refusals.code.clone();
+            return Some(match self.known.ending {
+                None => Next::End(Ending { outcome: Outcome::Failed, code, why }),
+                // It cannot even be tidied up: say so, and what is left as it is.
+                Some(_) if kind != RefusalKind::NoCapacity => self.close(Outcome::Failed, Some((code, why))),
+                Some(_) => return None,
+            });
+        }
+        match kind {
+            RefusalKind::NotOffered => return None,
+            // Another zone may have some.
+            RefusalKind::NoCapacity if (1..self.group.zones.len()).contains(&self.dry_zones().len()) => return None,
+            RefusalKind::NoCapacity if self.known.ending.is_some() => return None,
+            _ => {}
+        }
+        let until = back_off(refusals.in_a_row).after(last);
+        if self.now >= until {
+            return None;
+        }
+        self.wake(until);
+        let code = refusals.code.clone();
+        self.hold(match kind {
+            RefusalKind::NoCapacity => Hold::NoCapacity { code, until },
+            _ => Hold::BackingOff { code, until },
+        })
+    }
+
+    pub(super) fn too_many_failures(&mut self) -> Option<Next> {
+        let (failures, max) = (self.known.failures, self.policy.max_failures);
+        if self.known.ending.is_some() || failures <= max {
+            return None;
+        }
+        let why = format!("{failures} replacements failed, and max_failures allows {max}");
+        Some(Next::End(Ending { outcome: Outcome::Failed, code: "TooManyFailures".to_owned(), why }))
+    }
+}
