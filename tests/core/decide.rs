@@ -28,6 +28,7 @@ mod refusals;
 mod serving;
 mod table;
 mod veto;
+mod watch;
 
 #[track_caller]
 fn check(table: &str, expect: Expect) {

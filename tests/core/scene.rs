@@ -24,6 +24,8 @@ pub(crate) struct Scene {
     pub(crate) rehearsal: Rehearsal,
     pub(crate) key: GroupKey,
     pub(crate) policy: Policy,
+    /// Who wishes: a schedule has the patience to wait for an obstacle to go.
+    pub(crate) trigger: Trigger,
     pub(crate) start: Time,
     pub(crate) checker: Checker,
     pub(crate) broken: Vec<Broken>,
@@ -70,6 +72,7 @@ impl Scene {
             checker: Checker::new(key.clone()),
             key,
             policy,
+            trigger: Trigger::Manual,
             start,
             broken: Vec::new(),
             read: 0,
@@ -88,7 +91,7 @@ impl Scene {
     pub(crate) fn wish(&mut self) {
         let opener = Opener {
             actor: "user:test".into(),
-            trigger: Trigger::Manual,
+            trigger: self.trigger,
             reason: None,
             daemon: self.rehearsal.writer().to_owned(),
             window_ends: self.policy.window.after(self.now()),

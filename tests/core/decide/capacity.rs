@@ -198,6 +198,25 @@ fn a_member_that_the_group_still_has_to_launch_counts_as_surge() {
 }
 
 #[test]
+fn an_instance_whose_root_volume_is_being_replaced_is_a_member_that_does_not_serve() {
+    check(
+        "no-direct-launch, wanted 3\ni-1..i-2 serving 25h\ni-3 replacing-root-volume 25h",
+        expect![[r#"
+        raise desired capacity from 3 to 4
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 replacing-root-volume 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            wait
+            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
+    );
+}
+
+#[test]
 fn desired_capacity_falls_with_the_retirement_that_consumes_the_surplus() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",

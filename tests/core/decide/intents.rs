@@ -51,43 +51,79 @@ fn a_token_that_is_too_old_is_not_trusted() {
 }
 
 #[test]
-fn a_launch_whose_instances_are_seen_is_concluded_with_them() {
+fn a_launch_is_repeated_while_its_token_lives_whatever_is_seen() {
+    // The answer to the token tells better than any look which instances came.
     check(
-        "intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        "intent 10m launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
         expect![[r#"
-        launch 1 in a; token token-1
-        hold: 1 launching
-    "#]],
+            launch 1 in a; token token-1
+            hold: 1 launching
+        "#]],
     );
     check(
-        "intent 5s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4..i-5 pending 3s stranger",
+        "intent 10m launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
         expect![[r#"
-        launch 2 in a; token token-1
-        hold: 2 launching
-    "#]],
+            launch 2 in a; token token-1
+            hold: 1 launching
+        "#]],
     );
 }
 
 #[test]
-fn a_launch_of_which_only_half_is_seen_is_repeated() {
+fn a_launch_with_an_old_token_is_concluded_from_what_is_seen() {
     check(
-        "intent 5s launch 1 a, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        "intent 10m1s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
         expect![[r#"
-        launch 1 in a; token token-1
+            news: launch.accepted i-4: the answer was lost; the effect was seen
+            wait
+            hold: 1 launching
+            again in 15m1s
+        "#]],
+    );
+    check(
+        "intent 10m1s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4..i-5 pending 3s stranger",
+        expect![[r#"
+            news: launch.accepted i-4 i-5: the answer was lost; the effect was seen
+            wait
+            hold: 2 launching
+            again in 15m1s
+        "#]],
+    );
+}
+
+#[test]
+fn a_launch_with_an_old_token_of_which_only_half_is_seen_did_not_happen() {
+    check(
+        "intent 10m1s launch 1 a, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        expect![[r#"
+        news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+        news: instance.launched i-4 (group)
+        wait
         hold: 1 launching
+        hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+        again in 5s
     "#]],
     );
     check(
-        "intent 5s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
+        "intent 10m1s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
         expect![[r#"
-        launch 2 in a; token token-1
-        hold: 1 launching
-    "#]],
+            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+            news: group.changed desired 3 -> 5
+            news: instance.launched i-4 (group)
+            wait
+            hold: 1 launching
+            hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+            again in 5s
+        "#]],
     );
     check(
-        "intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h",
+        "intent 10m1s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        launch 1 in a; token token-1
+        news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+        news: group.changed desired 3 -> 4
+        wait
+        hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+        again in 5s
     "#]],
     );
 }
@@ -256,6 +292,49 @@ fn a_retirement_is_seen_when_the_instance_leaves_and_desired_capacity_fell() {
 }
 
 #[test]
+fn a_retirement_is_seen_when_the_instance_leaves_and_somebody_changed_desired_capacity_too() {
+    check(
+        "intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 6\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            news: retire.accepted i-1: the answer was lost; the effect was seen
+            news: group.changed desired 3 -> 6
+            news: instance.draining i-1
+            launch 1; token regend-ID-1
+            hold: 1 draining
+            again in 3h1s
+        "#]],
+    );
+}
+
+#[test]
+fn an_instance_that_left_was_retired_even_if_desired_capacity_never_fell() {
+    for (since, seen) in [("30s", false), ("31s", true)] {
+        let table = format!(
+            "intent {since} retire i-1 stale decrement, raised 1, wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours"
+        );
+        assert_eq!(super::turn(&table).starts_with("news: retire.accepted i-1"), seen, "{since}");
+    }
+}
+
+#[test]
+fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before() {
+    check(
+        "intent 5s grow 3 4, settling 4 20s, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
+    "#]],
+    );
+    check(
+        "intent 5s shrink 4 3, raised 1, wanted 3, ending failed, settling 3 20s, sees desired 3\ni-1..i-3 serving 25h",
+        expect![[r#"
+            wait
+            hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
+        "#]],
+    );
+}
+
+#[test]
 fn a_retirement_without_decrement_is_seen_when_the_instance_leaves() {
     check(
         "intent 5s retire i-1 stale, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
@@ -295,22 +374,16 @@ fn nothing_else_is_noted_while_an_intent_is_open() {
 }
 
 #[test]
-fn strangers_beyond_what_was_launched_are_somebody_elses() {
-    // Which of them is ours only the token can tell; when that is too old, the first to come must do.
+fn of_more_strangers_than_were_launched_the_first_to_come_are_ours() {
     check(
-        "intent 5s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger\ni-5 pending 4s stranger",
-        expect![[r#"
-            launch 1 in a; token token-1
-            hold: 2 launching
-        "#]],
-    );
-    check(
-        "intent 10m1s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger\ni-5 pending 4s stranger",
+        "intent 10m1s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger\ni-5 pending 4s stranger\ni-6 pending ageless stranger",
         expect![[r#"
             news: launch.accepted i-5: the answer was lost; the effect was seen
             news: instance.launched i-4 (group)
+            news: instance.launched i-6 (group)
             wait
-            hold: 2 launching
+            hold: 3 launching
+            hold: EC2 does not tell the age of 1 yet
             again in 15m1s
         "#]],
     );

@@ -129,6 +129,30 @@ fn an_instance_of_unknown_age_serves_only_after_warmup_and_is_not_replaced() {
 }
 
 #[test]
+fn what_we_launched_is_fresh_whatever_ec2_says_of_its_age() {
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 26h launched 5m ours",
+        expect![[r#"
+        wait
+        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
+        again in 1s
+    "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 26h launched 5m ours",
+        expect![[r#"
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s ageless launched 5m ours",
+        expect![[r#"
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
+    );
+}
+
+#[test]
 fn auto_scalings_own_verdict_counts() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 serving 5m ours",
