@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use super::entry::{Conclusion, Entry, Kind, Opened, Trigger};
 use super::group::{Group, GroupKey, Instance, InstanceId};
+use super::lease::Lease;
 use super::span::{Span, Time};
 
 pub use memory::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
@@ -312,7 +313,16 @@ impl Regeneration {
 
     fn done(&mut self, intent: &Intent, entry: &Entry) {
         match &intent.action {
-            Action::TakeLease { until, .. } => (self.lease, self.released) = (Some(*until), false),
+            Action::TakeLease { value, until } => {
+                (self.lease, self.released) = (Some(*until), false);
+                // It says what must be undone; and with what a dead owner left, that can be more than we have done.
+                if let Ok(lease) = value.parse::<Lease>() {
+                    self.raised = self.raised.max(self.desired.saturating_sub(lease.wanted));
+                    if lease.max < self.max {
+                        self.max_before.get_or_insert(lease.max);
+                    }
+                }
+            }
             Action::ReleaseLease => (self.lease, self.released) = (None, true),
             Action::RaiseMaxSize { from, to } => {
                 self.max_before.get_or_insert(*from);

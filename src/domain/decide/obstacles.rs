@@ -121,22 +121,40 @@ impl<'a> View<'a> {
             return None;
         }
         let until = life.after(self.now);
+        let (surplus, max) = self.left_behind().unwrap_or_default();
         let lease = Lease {
             regeneration: self.known.id,
             cutoff: self.known.opened.cutoff,
             daemon: self.me.daemon.to_owned(),
             until,
-            wanted: self.wanted,
-            surge: self.surge,
-            max: self.known.max_before.unwrap_or(self.group.max),
+            wanted: self.wanted.saturating_sub(surplus),
+            surge: self.surge.max(surplus),
+            max: self.known.max_before.or(max).unwrap_or(self.group.max),
         };
         Some(Next::Act(Action::TakeLease { value: lease.to_string(), until }))
+    }
+
+    /// The surplus and the max size of a lease that died while this regeneration waited for it: from the moment that our
+    /// own lease says so, they are ours to undo.
+    fn left_behind(&self) -> Option<(u32, Option<u32>)> {
+        let (group, known) = (self.group, self.known);
+        if known.lease.is_some() || known.released || known.opened.inherited.is_some() {
+            return None;
+        }
+        let lease = group.lease.as_deref()?.parse::<Lease>().ok()?;
+        if !lease.is_dead(self.now) || lease.is_of(self.me.daemon) || lease.regeneration == known.id {
+            return None;
+        }
+        // A tag is a hint: a surplus larger than the policy of its owner is not believed.
+        let surplus = group.desired.saturating_sub(lease.wanted).min(lease.surge);
+        let max = (lease.max < group.max).then_some(lease.max);
+        (surplus > 0 || max.is_some()).then_some((surplus, max))
     }
 
     pub(super) fn has_something_to_change(&self) -> bool {
         let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
         let restores = self.known.max_before.is_some_and(|before| self.group.desired <= before);
-        replaces || self.known.raised > 0 || restores
+        replaces || self.known.raised > 0 || restores || self.left_behind().is_some()
     }
 
     /// Long enough for all that is due if every batch takes as long as it may; so that most never need renewing.

@@ -8,9 +8,13 @@ use regend::domain::veto::veto;
 use super::Scene;
 use super::table::{action, now};
 
-/// What the veto says of each action on this group.
 #[track_caller]
 fn check(table: &str, actions: &[&str], expect: Expect) {
+    expect.assert_eq(&opinions(table, actions));
+}
+
+/// What the veto says of each action on this group.
+fn opinions(table: &str, actions: &[&str]) -> String {
     let scene = Scene::read(table);
     let mut out = String::new();
     for text in actions {
@@ -20,7 +24,7 @@ fn check(table: &str, actions: &[&str], expect: Expect) {
             Err(no) => writeln!(out, "{text}: no, {no}").unwrap(),
         }
     }
-    expect.assert_eq(&out);
+    out
 }
 
 const ALL: [&str; 8] = [
@@ -102,8 +106,14 @@ fn promise_1_only_who_really_serves_is_counted() {
         retire i-1 stale decrement: yes
     "#]],
     );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 5m ours",
+        &retire,
+        expect![[r#"
+        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+    "#]],
+    );
     for state in [
-        "healthy-for 29s",
         "pending",
         "unhealthy",
         "unhealthy:tg",
@@ -114,12 +124,11 @@ fn promise_1_only_who_really_serves_is_counted() {
         "standby",
         "replacing-root-volume",
     ] {
-        let table = format!("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 {state} 5m ours");
-        check(
-            &table,
-            &retire,
-            expect!["retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must\n"],
-        );
+        for whose in ["5m ours", "25h"] {
+            let table = format!("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 {state} {whose}");
+            let no = "retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must\n";
+            assert_eq!(opinions(&table, &retire), no, "{state} {whose}");
+        }
     }
 }
 
@@ -498,6 +507,14 @@ fn promise_4_no_more_than_the_surge_above_wanted() {
         expect![[r#"
         launch 1 a: yes
         launch 2 a: no, promise 4: 3 + 2 members are more than 3 wanted + 1 surge
+    "#]],
+    );
+    check(
+        "max_surge 1%, wanted 0",
+        &["launch 1 a", "launch 2 a"],
+        expect![[r#"
+        launch 1 a: yes
+        launch 2 a: no, promise 4: 0 + 2 members are more than 0 wanted + 1 surge
     "#]],
     );
     check(

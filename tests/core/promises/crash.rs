@@ -1,0 +1,105 @@
+//! Killed between any two steps, and started again.
+
+use regend::domain::action::Outcome;
+use regend::domain::entry::Kind;
+use regend::domain::policy::{Policy, Share};
+use regend::domain::span::Span;
+use regend::shell::fleet::Ended;
+use regend::shell::rehearsal::Step;
+use regend::sim::nature::{Direct, Nature};
+
+use super::{plain, with};
+use crate::scene::{Scene, policy, shape};
+
+/// Kills the process before each of its touches in turn, starts another on the same journal, and checks that it
+/// finishes what was begun.
+#[track_caller]
+fn everywhere(make: impl Fn() -> Scene, outage: Span) -> u64 {
+    for touch in 0.. {
+        let mut scene = make();
+        scene.wish();
+        scene.rehearsal.kill_after(touch);
+        let mut killed = false;
+        for _ in 0..1000 {
+            match scene.step() {
+                Step::Done => {}
+                Step::Idle => break,
+                Step::Killed => {
+                    killed = true;
+                    break;
+                }
+            }
+        }
+        if !killed {
+            return touch;
+        }
+        let later = outage.after(scene.now());
+        scene.rehearsal.world.borrow_mut().advance_to(later);
+        scene.restart();
+        // It died before it wrote a word.
+        if scene.entries(Kind::RegenerationOpened).is_empty() {
+            scene.wish();
+        }
+        let scene = scene.finish();
+        let opened = scene.entries(Kind::RegenerationOpened);
+        assert_eq!(opened.len(), 1, "killed before touch {touch}: one regeneration and one cutoff");
+        let closed = scene.entries(Kind::RegenerationClosed);
+        let outcome = closed.first().and_then(|e| e.outcome);
+        assert_eq!(outcome, Some(Outcome::Completed), "killed before touch {touch}\n{}", scene.trace.lines);
+        assert!(scene.least_serving() >= 4, "killed before touch {touch}\n{}", scene.trace.lines);
+        assert!(scene.launched() <= 4, "killed before touch {touch}\n{}", scene.trace.lines);
+    }
+    0
+}
+
+#[test]
+fn killed_between_any_two_steps_it_goes_on() {
+    let steps = everywhere(plain, Span::ZERO);
+    assert!(steps > 80, "{steps}");
+}
+
+#[test]
+fn killed_and_gone_for_five_minutes_it_goes_on() {
+    everywhere(plain, Span::minutes(5));
+}
+
+#[test]
+fn killed_and_gone_for_half_an_hour_it_goes_on() {
+    everywhere(plain, Span::minutes(30));
+}
+
+#[test]
+fn killed_with_max_size_raised_it_is_put_back() {
+    everywhere(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), Span::seconds(40));
+}
+
+#[test]
+fn killed_without_launch_instances_it_goes_on() {
+    let nature = Nature { direct: Direct::Unavailable, ..Nature::default() };
+    everywhere(|| with(nature.clone()), Span::seconds(40));
+}
+
+#[test]
+fn killed_while_terminating_first_it_goes_on() {
+    let policy = Policy { max_surge: Share::Count(0), max_unavailable: Share::Count(1), ..policy() };
+    let make = || Scene::new(shape(2, 5, 5), Nature::default(), policy.clone());
+    everywhere(make, Span::seconds(40));
+}
+
+#[test]
+fn with_the_journal_gone_too_the_lease_on_the_group_is_enough() {
+    for touch in 0..120 {
+        let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+        scene.wish();
+        scene.rehearsal.kill_after(touch);
+        while matches!(scene.step(), Step::Done) {}
+        let later = Span::hours(13).after(scene.now());
+        scene.rehearsal.world.borrow_mut().advance_to(later);
+        scene.rehearsal.restart_elsewhere("another-host");
+        scene.checker.forget(&scene.rehearsal.world.borrow());
+        scene.wish();
+        let scene = scene.finish();
+        assert!(matches!(scene.ended(), Some(Ended::Closed(Outcome::Completed))), "{touch}");
+        assert!(scene.launched() <= 8, "{touch}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Replacements that fail: how soon it stops, and what is left serving.
+
+use regend::domain::action::Outcome;
+use regend::domain::entry::{Kind, LeftWhy};
+use regend::domain::policy::{Policy, Share};
+use regend::domain::span::Span;
+use regend::sim::nature::{Image, Nature};
+
+use super::{under, with};
+use crate::scene::{Scene, policy, shape};
+
+/// Half of the old ones are still there and serve, and everything is handed back.
+#[track_caller]
+fn stops(scene: Scene, launches: usize) {
+    let scene = scene.expect(Outcome::Failed);
+    assert_eq!((scene.launched(), scene.least_serving()), (launches, 4), "{}", scene.trace.lines);
+    let old =
+        scene.rehearsal.world.borrow().group(&scene.key).map(|g| g.serving().filter(|i| i.born < scene.start).count());
+    assert_eq!(old, Some(4));
+    let closed = scene.entries(Kind::RegenerationClosed);
+    assert_eq!(closed.first().map(|e| e.left.iter().filter(|l| l.why == LeftWhy::NotReached).count()), Some(4));
+}
+
+#[test]
+fn an_image_that_never_serves_stops_at_the_second() {
+    stops(with(Nature { image: Image::NeverHealthy, ..Nature::default() }).run(), 2);
+}
+
+#[test]
+fn an_image_that_never_boots_stops_at_the_second() {
+    stops(with(Nature { image: Image::NeverInService, ..Nature::default() }).run(), 2);
+}
+
+#[test]
+fn an_image_that_dies_stops_at_the_second_although_the_group_replaces_it_itself() {
+    // The second was the group's own: the first died, and desired capacity was still raised for it.
+    stops(with(Nature { image: Image::Dies(5), ..Nature::default() }).run(), 1);
+}
+
+#[test]
+fn an_image_that_fails_elb_checks_stops_although_the_group_replaces_it_itself() {
+    let nature = Nature { image: Image::NeverHealthy, elb_checks: Some(60), ..Nature::default() };
+    stops(with(nature).run(), 1);
+}
+
+#[test]
+fn no_failure_allowed_means_one_launch() {
+    let policy = Policy { max_failures: 0, ..policy() };
+    let nature = Nature { image: Image::NeverHealthy, ..Nature::default() };
+    stops(Scene::new(shape(2, 4, 10), nature, policy).run(), 1);
+}
+
+#[test]
+fn three_abreast_fail_together_and_no_more_come() {
+    let policy = Policy { max_surge: Share::Count(3), ..policy() };
+    let nature = Nature { image: Image::NeverHealthy, ..Nature::default() };
+    stops(Scene::new(shape(2, 4, 10), nature, policy).run(), 3);
+}
+
+#[test]
+fn a_failed_replacement_is_retired_and_named_with_its_target_group() {
+    let scene = with(Nature { image: Image::NeverHealthy, ..Nature::default() }).run();
+    let failed = scene.entries(Kind::InstanceFailed);
+    let first = failed.first().map(|e| (e.code.clone(), e.error.clone()));
+    let says = "unhealthy (Target.FailedHealthChecks) in target group web for more than 10m";
+    assert_eq!(first, Some((Some("Target.FailedHealthChecks".into()), Some(says.into()))));
+}
+
+#[test]
+fn a_canary_is_watched_before_the_rest() {
+    let policy = Policy { max_surge: Share::Count(4), canary: 1, canary_bake: Span::minutes(30), ..policy() };
+    let scene = under(policy).run().expect(Outcome::Completed);
+    let launched = scene.entries(Kind::LaunchAccepted);
+    assert_eq!(launched.iter().map(|e| e.instances.len()).collect::<Vec<_>>().first(), Some(&1));
+    let gap = launched.get(1).zip(launched.first()).map(|(b, a)| Span::between(a.t, b.t));
+    assert!(gap.is_some_and(|gap| gap >= Span::minutes(30)), "{gap:?}");
+}

@@ -1,0 +1,85 @@
+//! Calls that are lost, throttled or refused.
+
+use regend::domain::action::{Action, Outcome};
+use regend::domain::entry::Kind;
+use regend::sim::fault::Fault;
+use regend::sim::nature::{Direct, Nature};
+
+use super::{plain, with};
+use crate::scene::{Scene, policy, shape};
+
+/// The first, second, third… call of this API meets the fault; everything else goes well.
+#[track_caller]
+fn each(make: impl Fn() -> Scene, api: &'static str, fault: Fault) {
+    for nth in 0..4 {
+        let scene = make();
+        {
+            let mut world = scene.rehearsal.world.borrow_mut();
+            world.faults.script.extend((0..nth).map(|_| (api, Fault::None)));
+            world.faults.script.push_back((api, fault));
+        }
+        let scene = scene.run().expect(Outcome::Completed);
+        assert!(scene.least_serving() >= 4, "call {nth}\n{}", scene.trace.lines);
+        assert!(scene.launched() <= 4, "call {nth}\n{}", scene.trace.lines);
+    }
+}
+
+const APIS: [&str; 6] = [
+    "CreateOrUpdateTags",
+    "DeleteTags",
+    "UpdateAutoScalingGroup",
+    "LaunchInstances",
+    "SetDesiredCapacity",
+    "TerminateInstanceInAutoScalingGroup",
+];
+
+#[test]
+fn a_lost_request_is_noticed() {
+    for api in APIS {
+        each(plain, api, Fault::LostRequest);
+        each(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), api, Fault::LostRequest);
+    }
+    each(
+        || with(Nature { direct: Direct::Unavailable, ..Nature::default() }),
+        "SetDesiredCapacity",
+        Fault::LostRequest,
+    );
+}
+
+#[test]
+fn a_lost_answer_is_found_in_the_world() {
+    for api in APIS {
+        each(plain, api, Fault::LostAnswer);
+        each(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), api, Fault::LostAnswer);
+    }
+    each(|| with(Nature { direct: Direct::Unavailable, ..Nature::default() }), "SetDesiredCapacity", Fault::LostAnswer);
+}
+
+#[test]
+fn throttled_it_slows_down() {
+    for api in APIS {
+        each(plain, api, Fault::Throttled);
+        each(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), api, Fault::Busy);
+    }
+}
+
+#[test]
+fn throttled_for_half_an_hour_it_still_finishes() {
+    let scene = plain();
+    scene.rehearsal.world.borrow_mut().faults.throttled = 900;
+    scene.run().expect(Outcome::Completed);
+}
+
+#[test]
+fn blind_now_and_then_it_waits() {
+    let scene = plain();
+    scene.rehearsal.world.borrow_mut().faults.blind = 500;
+    let scene = scene.run().expect(Outcome::Completed);
+    assert_eq!(scene.least_serving(), 4);
+}
+
+#[test]
+fn an_intent_names_the_action_whole() {
+    let scene = plain().run();
+    assert!(scene.entries(Kind::RetireIntended).iter().all(|e| matches!(e.action, Some(Action::Retire(_)))));
+}

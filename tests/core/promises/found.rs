@@ -1,0 +1,151 @@
+//! What the seeds found, each cut down to what matters.
+
+use regend::domain::action::Outcome;
+use regend::domain::entry::Kind;
+use regend::domain::policy::{Policy, Share};
+use regend::domain::span::Span;
+use regend::shell::rehearsal::Step;
+use regend::sim::event::{Event, Which};
+use regend::sim::fault::Fault;
+use regend::sim::group::Shape;
+use regend::sim::nature::{Direct, Image, Nature};
+
+use super::{plain, under};
+use crate::scene::{Scene, policy, shape};
+
+fn outage(mut scene: Scene, touches: u64, outage: Span) -> Scene {
+    scene.wish();
+    scene.rehearsal.kill_after(touches);
+    while matches!(scene.step(), Step::Done) {}
+    let later = outage.after(scene.now());
+    scene.rehearsal.world.borrow_mut().advance_to(later);
+    scene.restart();
+    scene
+}
+
+/// How many touches it takes until the process is about to call this API, for the first time after so many others.
+fn touches_before(make: impl Fn() -> Scene, api: &str, nth: u64) -> u64 {
+    (0..500)
+        .find(|touches| {
+            let mut scene = make();
+            scene.wish();
+            scene.rehearsal.kill_after(*touches);
+            while matches!(scene.step(), Step::Done) {}
+            scene.count(api) == nth
+        })
+        .expect("the call is made")
+}
+
+#[test]
+fn a_min_size_that_covers_the_surplus_makes_it_theirs() {
+    let scene = Scene::new(shape(1, 1, 2), Nature::default(), policy()).at(30, Event::SetMin(2));
+    let scene = scene.run().expect(Outcome::Completed);
+    assert_eq!(scene.moments().last().map(|m| m.desired), Some(2));
+}
+
+#[test]
+fn that_a_repeated_launch_is_turned_away_says_nothing_of_the_first() {
+    for fault in [Fault::Throttled, Fault::Busy, Fault::LostRequest] {
+        let scene = plain();
+        let script = [("LaunchInstances", Fault::LostAnswer), ("LaunchInstances", fault)];
+        scene.rehearsal.world.borrow_mut().faults.script.extend(script);
+        let scene = scene.run().expect(Outcome::Completed);
+        assert_eq!((scene.launched(), scene.most_members()), (4, 5), "{}", scene.trace.lines);
+    }
+}
+
+#[test]
+fn a_max_size_that_somebody_sets_right_after_a_call_of_ours_stays() {
+    for second in 60..140 {
+        let scene = Scene::new(shape(1, 4, 4), Nature { react: (1, 1), ..Nature::default() }, policy());
+        let scene = scene.at(second, Event::SetMax(3)).run();
+        assert_eq!(scene.moments().last().map(|m| m.max), Some(3), "{second}\n{}", scene.trace.lines);
+    }
+}
+
+#[test]
+fn a_failed_replacement_that_recovers_is_not_taken_from_those_that_serve() {
+    let policy = Policy { max_failures: 3, ..policy() };
+    for second in (700..900).step_by(5) {
+        let scene = under(policy.clone()).at(90, Event::Sicken(Which::Newest)).at(80, Event::Sicken(Which::Oldest));
+        let scene = scene.at(second, Event::Recover).run();
+        assert!(
+            scene
+                .moments()
+                .iter()
+                .skip_while(|m| m.at < Span::seconds(second).after(scene.start))
+                .all(|m| m.serving >= 3)
+        );
+    }
+}
+
+#[test]
+fn a_launch_of_which_nobody_heard_for_half_an_hour_is_still_ours() {
+    let make = || plain().at(60, Event::Kill(Which::Oldest));
+    let touches = touches_before(make, "LaunchInstances", 1);
+    let scene = outage(make(), touches, Span::minutes(30)).finish();
+    assert_eq!(scene.moments().last().map(|m| m.desired), Some(4), "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_launch_that_never_arrived_is_not_taken_for_a_scale_out() {
+    let touches = touches_before(plain, "LaunchInstances", 1) - 1;
+    let scene = plain().at(60, Event::Scale(1));
+    let scene = outage(scene, touches, Span::minutes(5)).finish();
+    assert!(scene.moments().last().is_some_and(|m| m.desired >= 5), "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_renewed_lease_does_not_end_a_hold() {
+    let policy = Policy { raise_max_size: false, ..policy() };
+    let scene = Scene::new(shape(4, 4, 4), Nature::default(), policy).run().expect(Outcome::Incomplete);
+    assert!(scene.count("CreateOrUpdateTags") > 1);
+    assert_eq!(scene.entries(Kind::RegenerationHeld).len(), 1, "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_member_that_no_target_group_knows_does_not_end_a_waiver() {
+    let shape = Shape { target_groups: vec![true, false], ..shape(2, 4, 10) };
+    let scene = Scene::new(shape, Nature::default(), policy()).at(5, Event::Suspend("AddToLoadBalancer"));
+    let scene = scene.at(900, Event::Resume).run().expect(Outcome::Completed);
+    assert_eq!(scene.entries(Kind::InstanceFailed).len(), 1, "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_retirement_of_which_nobody_heard_does_not_eat_a_scale_out() {
+    let touches = touches_before(plain, "TerminateInstanceInAutoScalingGroup", 1);
+    let scene = plain().at(600, Event::Scale(1));
+    let scene = outage(scene, touches, Span::minutes(30)).finish();
+    assert_eq!(scene.moments().last().map(|m| m.desired), Some(5), "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_failed_replacement_of_the_groups_own_is_retired_under_a_lease() {
+    let scene = Scene::new(shape(1, 1, 4), Nature::default(), policy());
+    let scene = scene.at(0, Event::Image(Image::NeverInService)).at(1, Event::Kill(Which::Oldest));
+    let scene = outage(scene, 1, Span::minutes(20)).finish();
+    assert!(scene.entries(Kind::ActionVetoed).is_empty());
+}
+
+#[test]
+fn a_look_that_is_behind_somebody_elses_change_is_not_taken_for_another() {
+    for seed in 0..60 {
+        let nature = Nature { stale: 8, ..Nature::default() };
+        let policy = Policy { max_surge: Share::Count(2), ..policy() };
+        let scene = Scene::seeded(seed, shape(0, 4, 20), nature, policy).at(70, Event::Terminate(Which::Newest, true));
+        let scene = scene.at(400, Event::Scale(-1)).run().expect(Outcome::Completed);
+        assert!(scene.most_members() <= 7, "seed {seed}\n{}", scene.trace.lines);
+    }
+}
+
+#[test]
+fn a_look_that_is_behind_is_no_proof_of_a_lost_call() {
+    for seed in 0..60 {
+        let nature = Nature { stale: 8, direct: Direct::Unavailable, ..Nature::default() };
+        let policy = Policy { max_surge: Share::Count(2), ..policy() };
+        let scene = Scene::seeded(seed, shape(0, 4, 20), nature, policy);
+        scene.rehearsal.world.borrow_mut().faults.lost_request = 200;
+        let scene = scene.run();
+        assert_eq!(scene.moments().last().map(|m| m.desired), Some(4), "seed {seed}\n{}", scene.trace.lines);
+    }
+}
