@@ -1,4 +1,5 @@
 //! Flags, exit codes, messages and signals: the real executable, used as an operator or a script uses it.
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeSet;
 use std::io::Write;

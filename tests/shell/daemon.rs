@@ -1,4 +1,5 @@
 //! The scheduler as systemd runs it: when it opens what, how it ends, what it goes on with, and what it costs to keep.
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! An AWS-like endpoint in a process of its own, and the real binary run against it.
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

@@ -27,7 +27,7 @@ const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:Ru
 pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let config = global.config()?;
     let mut worst = exit::DONE;
-    let from = global.config.as_deref().unwrap_or(std::path::Path::new(super::CONFIG));
+    let from = global.config.as_deref().unwrap_or_else(|| std::path::Path::new(super::CONFIG));
     match crate::shell::config::Config::load(from) {
         Ok(_) => good(&format!("configuration {}", from.display())),
         Err(ConfigError::Missing { .. }) => good("no configuration file: the defaults apply"),

@@ -77,7 +77,10 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the program")]
+#[cfg_attr(
+    not(feature = "aws"),
+    expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the program")
+)]
 enum Command {
     /// Run the scheduler: each group by its own schedule, until told to stop
     #[cfg(feature = "aws")]

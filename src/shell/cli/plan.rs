@@ -136,7 +136,7 @@ fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
     let own = open.id.to_string();
     plan.obstacles.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
     plan.replace.retain(|planned| {
-        !group.instance(&planned.instance).is_some_and(|instance| open.is_fresh(instance) == Some(true))
+        group.instance(&planned.instance).is_none_or(|instance| open.is_fresh(instance) != Some(true))
     });
     let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
     plan.notes.push(format!(

@@ -146,6 +146,14 @@ fn a_group_that_is_being_deleted_ends_it_at_once() {
 #[test]
 fn what_interferes_is_not_waited_for_beyond_the_window() {
     with(
+        "suspended Launch, window 1h, opened 1h",
+        expect![[r#"
+        wait
+        hold: process Launch is suspended on the group: resume it to go on
+        again in 1s
+    "#]],
+    );
+    with(
         "suspended Launch, window over",
         expect![[r#"
         end incomplete: suspended: process Launch is suspended on the group: resume it to go on
