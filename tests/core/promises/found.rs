@@ -64,22 +64,6 @@ fn a_max_size_that_somebody_sets_right_after_a_call_of_ours_stays() {
 }
 
 #[test]
-fn a_failed_replacement_that_recovers_is_not_taken_from_those_that_serve() {
-    let policy = Policy { max_failures: 3, ..policy() };
-    for second in (700..900).step_by(5) {
-        let scene = under(policy.clone()).at(90, Event::Sicken(Which::Newest)).at(80, Event::Sicken(Which::Oldest));
-        let scene = scene.at(second, Event::Recover).run();
-        assert!(
-            scene
-                .moments()
-                .iter()
-                .skip_while(|m| m.at < Span::seconds(second).after(scene.start))
-                .all(|m| m.serving >= 3)
-        );
-    }
-}
-
-#[test]
 fn a_launch_of_which_nobody_heard_for_half_an_hour_is_still_ours() {
     let make = || plain().at(60, Event::Kill(Which::Oldest));
     let touches = touches_before(make, "LaunchInstances", 1);
