@@ -10,7 +10,7 @@ use regend::sim::fault::Fault;
 use regend::sim::group::Shape;
 use regend::sim::nature::{Direct, Image, Nature};
 
-use super::{plain, under};
+use super::plain;
 use crate::scene::{Scene, policy, shape};
 
 fn outage(mut scene: Scene, touches: u64, outage: Span) -> Scene {
