@@ -16,6 +16,7 @@ mod check;
 #[cfg(feature = "aws")]
 mod daemon;
 mod demo;
+mod generate;
 #[cfg(feature = "aws")]
 mod plan;
 #[cfg(feature = "aws")]
@@ -105,16 +106,8 @@ enum Command {
     #[command(hide = true)]
     Generate {
         #[command(subcommand)]
-        what: Generate,
+        what: generate::Generate,
     },
-}
-
-#[derive(Debug, Subcommand)]
-enum Generate {
-    /// The man page
-    Man,
-    /// Completions for a shell
-    Completions { shell: clap_complete::Shell },
 }
 
 /// How results are printed.
@@ -181,7 +174,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
             let state_dir = global.state_dir(&global.config()?);
             audit::run(&args, &state_dir, &mut std::io::stdout().lock()).map_err(Failure::from)
         }
-        Command::Generate { what } => generate(&what),
+        Command::Generate { what } => generate::generate(&what, Cli::command()),
     }
 }
 
@@ -192,21 +185,6 @@ fn block_on<F: Future<Output = Result<u8, Failure>>>(future: F) -> Result<u8, Fa
         .build()
         .map_err(|error| Failure { code: exit::FAILED, message: format!("cannot start: {error}") })?;
     runtime.block_on(future)
-}
-
-fn generate(what: &Generate) -> Result<u8, Failure> {
-    let mut command = Cli::command();
-    let mut text = Vec::new();
-    match what {
-        Generate::Man => {
-            let failed = |error| Failure { code: exit::FAILED, message: format!("cannot write the man page: {error}") };
-            manual(command, &mut text).map_err(failed)?;
-            text = portable(&String::from_utf8_lossy(&text)).into_bytes();
-        }
-        Generate::Completions { shell } => clap_complete::generate(*shell, &mut command, "regend", &mut text),
-    }
-    print(&text)?;
-    Ok(exit::DONE)
 }
 
 /// Writes a result to stdout. Whoever reads may have seen enough (`… | head`): that is no error.
@@ -223,61 +201,6 @@ fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
 /// Writes a line to stderr. That nobody reads it is no reason to stop a regeneration half-way, as `eprintln!` would.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
-}
-
-/// One page for the program and all its commands.
-fn manual(mut command: clap::Command, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    command.build();
-    let commands: Vec<_> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned().collect();
-    let page = clap_mangen::Man::new(command);
-    page.render_title(out)?;
-    page.render_name_section(out)?;
-    page.render_synopsis_section(out)?;
-    page.render_description_section(out)?;
-    page.render_options_section(out)?;
-    for sub in commands {
-        writeln!(out, ".SH COMMAND: {}", sub.get_name().to_uppercase())?;
-        let nested: Vec<_> = sub.get_subcommands().filter(|nested| nested.get_name() != "help").cloned().collect();
-        if let Some(about) = sub.get_about() {
-            writeln!(out, "{about}.")?;
-        }
-        options(&sub, out)?;
-        for nested in nested {
-            writeln!(out, ".SS {}", nested.get_bin_name().unwrap_or_else(|| nested.get_name()))?;
-            if let Some(about) = nested.get_about() {
-                writeln!(out, "{about}.")?;
-            }
-            options(&nested, out)?;
-        }
-    }
-    page.render_extra_section(out)
-}
-
-/// What is not ASCII, as every formatter of man pages reads it.
-fn portable(page: &str) -> String {
-    page.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) }).collect()
-}
-
-/// A command's own arguments; the global ones are told once, at the top.
-fn options(command: &clap::Command, out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    let own = |arg: &&clap::Arg| !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "help";
-    for arg in command.get_arguments().filter(own) {
-        let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
-        writeln!(out, ".TP\n\\fB{}\\fR", format!("{short}{arg}").replace('-', "\\-"))?;
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let words = |values: Vec<String>, what: &str| match values.is_empty() {
-            true => String::new(),
-            false => format!(" [{what}: {}]", values.join(", ")),
-        };
-        let takes_value = arg.get_action().takes_values();
-        let possible = arg.get_possible_values();
-        let values = possible.iter().filter(|_| takes_value).map(|value| value.get_name().to_owned());
-        let values = words(values.collect(), "possible values");
-        let defaults = arg.get_default_values().iter().filter(|_| takes_value).map(|v| v.display().to_string());
-        let defaults = words(defaults.collect(), "default");
-        writeln!(out, "{help}{defaults}{values}")?;
-    }
-    Ok(())
 }
 
 /// The log is for developers and for journald; what users read is printed by the commands.
