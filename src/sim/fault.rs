@@ -21,6 +21,8 @@ pub struct Faults {
     pub latency_ms: (u32, u32),
     /// The next calls of these APIs, in this order.
     pub script: VecDeque<(&'static str, Fault)>,
+    /// How many seconds the next looks are behind, whatever chance says; when they are used up, none is any more.
+    pub behind: Option<VecDeque<u32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -207,7 +207,11 @@ impl World {
     /// One group as the API shows it at a look that begins now; possibly a little behind.
     pub fn look(&mut self, key: &GroupKey) -> Option<Group> {
         let group = self.groups.get(key)?;
-        let behind = if group.nature.stale > 0 { self.random.within((0, group.nature.stale)) } else { 0 };
+        let behind = match &mut self.faults.behind {
+            Some(script) => script.pop_front().unwrap_or_default(),
+            None if group.nature.stale > 0 => self.random.within((0, group.nature.stale)),
+            None => 0,
+        };
         let shows = Span::seconds(behind).before(self.now);
         let past = self.past.get(key).filter(|_| behind > 0);
         let (truth, mut shown) = match past.and_then(|past| past.iter().rev().find(|(at, ..)| *at <= shows)) {
