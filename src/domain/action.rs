@@ -47,8 +47,20 @@ pub struct Retire {
     pub successor: Option<InstanceId>,
     /// Serving instances that remain without it.
     pub serving: u32,
-    /// `wanted - max_unavailable`.
+    /// `wanted - max_unavailable`; for a surplus no more than served at the opening.
     pub floor: u32,
+}
+
+impl Retire {
+    /// Why it may go, in words.
+    pub fn arithmetic(&self) -> String {
+        let (serving, floor) = (self.serving, self.floor);
+        let serve = if serving == 1 { "serves" } else { "serve" };
+        match serving < floor {
+            true => format!("it serves nobody; {serving} {serve} without it"),
+            false => format!("{serving} {serve} without it, {floor} must"),
+        }
+    }
 }
 
 /// Why an instance is retired.
@@ -297,6 +309,9 @@ impl fmt::Display for Hold {
             Self::LeasedByOther { daemon, regeneration, until } => {
                 write!(f, "regend on {daemon} holds the group for regeneration {regeneration} until {}", at(until))
             }
+            Self::MaxSize { desired, max } if desired > max => {
+                write!(f, "max size {max} can be put back only when desired capacity, now {desired}, fits under it")
+            }
             Self::MaxSize { desired, max } => write!(
                 f,
                 "desired capacity {desired} leaves no room under max size {max}: \
@@ -377,8 +392,8 @@ impl fmt::Display for Action {
                 write!(f, "raise desired capacity from {from} to {to} and max size to {max}")
             }
             Self::Shrink { from, to } => write!(f, "take desired capacity back from {from} to {to}"),
-            Self::Retire(Retire { instance, why, serving, floor, .. }) => {
-                write!(f, "retire {instance} ({}): {serving} serve without it, {floor} must", why.word())
+            Self::Retire(retire) => {
+                write!(f, "retire {} ({}): {}", retire.instance, retire.why.word(), retire.arithmetic())
             }
         }
     }

@@ -188,6 +188,8 @@ impl<'a> View<'a> {
     fn next(&mut self) -> Next {
         self.explain();
         None.or_else(|| self.intent())
+            .or_else(|| self.taken_away())
+            .or_else(|| self.renew())
             .or_else(|| self.interference())
             .or_else(|| self.refusals())
             .or_else(|| self.lease())

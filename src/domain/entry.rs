@@ -137,6 +137,9 @@ pub struct Opened {
     pub max: u32,
     pub desired: u32,
     pub members: Vec<Member>,
+    /// How many of them served: nothing that is given back may leave fewer.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub serving: Option<u32>,
     /// Target groups that no listener uses; their verdict is waived.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waived: Vec<String>,

@@ -18,6 +18,12 @@ const VALUE_MAX: usize = 256;
 /// another host to take over within the hour.
 pub const SHORTEST: Span = Span::hours(1);
 
+/// Longest life of a lease: what takes longer renews it, so that a group whose host is lost is not out of reach for days.
+pub const LONGEST: Span = Span::hours(6);
+
+/// How far ahead a lease may end, with room for clocks that differ.
+const BELIEVED: Span = Span::hours(24);
+
 /// Who regenerates the group, and what must be as it was when that ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -34,8 +40,9 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether its owner is taken for dead. One that would last longer than any that regend writes is not believed.
     pub fn is_dead(&self, now: Time) -> bool {
-        self.until <= now
+        self.until <= now || BELIEVED.after(now) < self.until
     }
 
     /// Whether that daemon took it.

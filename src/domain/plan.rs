@@ -160,7 +160,11 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     if let Some(why) = &group.no_direct_launch {
         notes.push(format!("LaunchInstances cannot be used ({why}): desired capacity is raised instead"));
     }
-    notes.extend(caution(group).map(|why| format!("{why}: proceeds one at a time until the first replacement serves")));
+    notes.extend(
+        caution(group)
+            .filter(|_| count > 0)
+            .map(|why| format!("{why}: proceeds one at a time until the first replacement serves")),
+    );
     notes.extend(
         group
             .waived()
@@ -272,6 +276,7 @@ fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid,
             max: group.max,
             desired: group.desired,
             members: members.collect(),
+            serving: Some(healthy(group)),
             waived,
             judged_by,
             cautious: caution(group),
@@ -281,14 +286,18 @@ fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid,
     }
 }
 
+fn healthy(group: &Group) -> u32 {
+    let waived = group.waived();
+    group.members().filter(|i| group.is_healthy(i, &waived)).count() as u32
+}
+
 /// Why the group is treated like a canary: it does not fully serve before anything is done to it.
 fn caution(group: &Group) -> Option<String> {
     let waived = group.waived();
     let sick = group.members().find(|i| !group.is_healthy(i, &waived));
-    let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
-    let desired = group.desired;
+    let (healthy, desired) = (healthy(group), group.desired);
     match sick {
-        _ if healthy >= desired as usize => None,
+        _ if healthy >= desired => None,
         Some(instance) => Some(match group.complaint(instance, &waived) {
             Some((target_group, health)) => {
                 format!(

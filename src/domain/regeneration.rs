@@ -49,8 +49,8 @@ pub struct Regeneration {
     pub unclaimed: u32,
     /// The max size to put back: an obligation.
     pub max_before: Option<u32>,
-    /// Until when the lease on the group is ours.
-    pub lease: Option<Time>,
+    /// The lease on the group, as we wrote it last.
+    pub lease: Option<Lease>,
     /// It was given back: a look may still show it.
     pub released: bool,
     /// The intent that has no outcome yet. There is never more than one.
@@ -313,10 +313,10 @@ impl Regeneration {
 
     fn done(&mut self, intent: &Intent, entry: &Entry) {
         match &intent.action {
-            Action::TakeLease { value, until } => {
-                (self.lease, self.released) = (Some(*until), false);
+            Action::TakeLease { value, .. } => {
+                (self.lease, self.released) = (value.parse().ok(), false);
                 // It says what must be undone; and with what a dead owner left, that can be more than we have done.
-                if let Ok(lease) = value.parse::<Lease>() {
+                if let Some(lease) = &self.lease {
                     self.raised = self.raised.max(self.desired.saturating_sub(lease.wanted));
                     if lease.max < self.max {
                         self.max_before.get_or_insert(lease.max);

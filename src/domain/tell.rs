@@ -315,7 +315,7 @@ fn closed(entry: &Entry) -> String {
 
 fn launched(entry: &Entry) -> String {
     let mut text = match entry.instances.as_slice() {
-        [] => "AWS accepts the launch".to_owned(),
+        [] => "desired capacity is raised: the group launches".to_owned(),
         instances => format!("AWS launches {}", list(instances.iter().map(InstanceId::as_str))),
     };
     match &entry.code {
@@ -336,13 +336,8 @@ fn retiring(entry: &Entry, retire: &Retire) -> String {
         let fresh = entry.successor_image.as_ref().map_or_else(String::new, |image| format!(" ({image})"));
         let _ = write!(text, "{successor}{fresh} serves in its place; ");
     }
-    text.push_str(&floor(retire));
+    text.push_str(&retire.arithmetic());
     text
-}
-
-fn floor(retire: &Retire) -> String {
-    let serve = if retire.serving == 1 { "serves" } else { "serve" };
-    format!("{} {serve} without it, {} must", retire.serving, retire.floor)
 }
 
 fn verdicts(targets: &[Verdict]) -> String {

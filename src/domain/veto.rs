@@ -38,12 +38,16 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         }
     }
     let changes_the_group = !matches!(action, Action::TakeLease { .. } | Action::ReleaseLease);
-    if changes_the_group && regeneration.lease.is_none_or(|until| until <= now) {
+    if changes_the_group && regeneration.lease.as_ref().is_none_or(|lease| lease.until <= now) {
         return no(3, "the lease is not held: another host could not undo this".to_owned());
     }
     let goes_on = match action {
         Action::Launch { .. } | Action::Grow { .. } | Action::RaiseMaxSize { .. } => true,
-        Action::Retire(retire) => retire.why == Reason::Stale,
+        // Without a place to fill, the group launches nothing for it.
+        Action::Retire(retire) => {
+            let leaves_a_place = !retire.decrement && population(group, regeneration, None) <= group.desired;
+            retire.why == Reason::Stale && leaves_a_place
+        }
         Action::TakeLease { .. } | Action::ReleaseLease | Action::RestoreMaxSize { .. } | Action::Shrink { .. } => {
             false
         }
@@ -63,7 +67,7 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
                 None => Ok(()),
             }
         }
-        Action::ReleaseLease if regeneration.raised > 0 => {
+        Action::ReleaseLease if regeneration.raised > 0 && !is_late(now, regeneration) => {
             no(3, format!("a surplus of {} is still out", regeneration.raised))
         }
         Action::ReleaseLease => Ok(()),
@@ -114,9 +118,15 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
     }
 }
 
+/// Whether a surplus that cannot be given back was waited for long enough.
+fn is_late(now: Time, regeneration: &Regeneration) -> bool {
+    let opened = &regeneration.opened;
+    now > opened.policy.health_timeout.after(opened.window_ends)
+}
+
 /// Whoever holds the group by a lease that has not run out.
 fn holder(now: Time, group: &Group) -> Option<Lease> {
-    group.lease.as_deref()?.parse::<Lease>().ok().filter(|lease| now < lease.until)
+    group.lease.as_deref()?.parse::<Lease>().ok().filter(|lease| !lease.is_dead(now))
 }
 
 fn grows(group: &Group, regeneration: &Regeneration, by: u32, max: u32) -> Result<(), Veto> {
@@ -173,6 +183,7 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
     }
     let mut serving = 0;
     let mut victim_serves = false;
+    let mut stands_in = false;
     for instance in &group.instances {
         if instance.lifecycle != Lifecycle::InService
             || !instance.healthy
@@ -196,6 +207,9 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
             } else {
                 serving += 1;
             }
+            let fresh = ours || instance.born.is_some_and(|born| born >= regeneration.opened.cutoff);
+            let is_named = retire.successor.as_ref() == Some(&instance.id);
+            stands_in |= is_named && fresh && warm && !regeneration.successors.contains(&instance.id);
         }
     }
     let wanted = group.desired.saturating_sub(regeneration.raised);
@@ -204,13 +218,21 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
     };
     let floor = wanted.saturating_sub(unavailable);
-    let costs_nothing = !victim_serves && retire.why != Reason::Stale;
+    let costs_nothing = match retire.why {
+        Reason::Stale => !victim_serves && stands_in && population(group, regeneration, Some(&victim.id)) >= wanted,
+        Reason::Failed => !victim_serves,
+        Reason::Surplus => !victim_serves || regeneration.opened.serving.is_some_and(|opening| serving >= opening),
+    };
     if serving < floor && !costs_nothing {
         return no(1, format!("{serving} would serve without {}, and {floor} must", victim.id));
     }
     let ours = regeneration.newcomers.get(&victim.id);
     match retire.why {
         Reason::Stale => {
+            let is_over = regeneration.ending.is_some() || regeneration.failures > policy.max_failures;
+            if is_over && !(costs_nothing && stands_in) {
+                return no(5, format!("it goes no further, and {} could go on serving", victim.id));
+            }
             if ours.is_some_and(|n| n.ours) || victim.born.is_none_or(|born| born >= regeneration.opened.cutoff) {
                 return no(2, format!("{} is not known to be born before the cutoff", victim.id));
             }

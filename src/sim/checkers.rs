@@ -44,6 +44,8 @@ pub struct Checker {
     /// Calls before this one were recorded in a journal that is lost.
     recorded_from: usize,
     retired: BTreeSet<InstanceId>,
+    /// Whoever stood in for one of them.
+    stood_in: BTreeSet<InstanceId>,
     /// Of launches that were asked for.
     tokens: BTreeSet<String>,
     known_at: Option<Time>,
@@ -51,7 +53,15 @@ pub struct Checker {
 
 impl Checker {
     pub fn new(key: GroupKey) -> Self {
-        Self { key, checked: 0, recorded_from: 0, retired: BTreeSet::new(), tokens: BTreeSet::new(), known_at: None }
+        Self {
+            key,
+            checked: 0,
+            recorded_from: 0,
+            retired: BTreeSet::new(),
+            stood_in: BTreeSet::new(),
+            tokens: BTreeSet::new(),
+            known_at: None,
+        }
     }
 
     /// The journal is gone: what was done before is in none.
@@ -82,8 +92,9 @@ impl Checker {
             }
             self.tokens.insert(token(&call.action).to_owned());
             self.known_at = Some(call.at);
-            if let (Action::Retire(Retire { instance, .. }), Some(_)) = (&call.action, &call.effect) {
+            if let (Action::Retire(Retire { instance, successor, .. }), Some(_)) = (&call.action, &call.effect) {
                 self.retired.insert(instance.clone());
+                self.stood_in.extend(successor.clone());
             }
         }
         self.checked = world.history.calls.len();
@@ -145,8 +156,22 @@ impl Checker {
             old || policy.warmup.after(**since) <= call.looked_at
         };
         let others = seen.serving.iter().filter(|(id, _)| *id != victim && !self.retired.contains(*id));
-        let serving = others.filter(warm).count() as u32;
-        let costs = seen.serving.contains_key(victim) || retire.why == Reason::Stale;
+        let others: Vec<_> = others.filter(warm).map(|(id, _)| id).collect();
+        let serving = others.len() as u32;
+        let stands_in = |id: &InstanceId| {
+            let is_fresh = seen.born.get(id).is_some_and(|born| *born >= opened.cutoff);
+            is_fresh && !self.stood_in.contains(id) && others.contains(&id)
+        };
+        let costs = match retire.why {
+            _ if seen.serving.contains_key(victim) && retire.why != Reason::Surplus => true,
+            // An ill one may go as soon as a verified one stands in for it, and as many stay as are wanted.
+            Reason::Stale => !retire.successor.as_ref().is_some_and(stands_in) || seen.members <= wanted,
+            Reason::Failed => false,
+            // No group is owed more than it had.
+            Reason::Surplus => {
+                seen.serving.contains_key(victim) && opened.serving.is_none_or(|opening| serving < opening)
+            }
+        };
         if serving < floor && costs {
             no(1, Some(Excuse::TakenForLess), format!("{serving} serve without it, and {floor} of {wanted} must"));
         }
@@ -184,7 +209,7 @@ impl Checker {
         let at = world.now();
         let mut no = |promise, excuse, says| broken.push(Broken { promise, at, says, excuse });
         let truth = world.truth(&self.key);
-        if truth.desired != truth.wished {
+        if truth.desired != truth.wished && !self.keeps_who_serve(world, entries) {
             let less = truth.desired < truth.wished;
             let excuse = if less { Excuse::TakenForLess } else { Excuse::TakenForMore };
             no(3, Some(excuse), format!("desired capacity is {}, and {} is wanted", truth.desired, truth.wished));
@@ -203,11 +228,24 @@ impl Checker {
         self.inexcusable(broken, world, entries)
     }
 
+    /// Whether the record says that a surplus stays, and without it fewer would serve than must.
+    fn keeps_who_serve(&self, world: &World, entries: &[Entry]) -> bool {
+        let (Some(closed), Some(opened)) = (closed(entries, &self.key), opened(entries, &self.key)) else {
+            return false;
+        };
+        let said = closed.error.as_ref().is_some_and(|why| why.contains("desired capacity stays"));
+        let released = world.history.calls.iter().rev().find(|call| call.action == Action::ReleaseLease);
+        said && released.is_some_and(|call| {
+            let wanted = call.before.wished;
+            let floor = wanted.saturating_sub(opened.policy.max_unavailable.rounded_down(wanted));
+            (call.before.serving.len() as u32) <= floor
+        })
+    }
+
     /// Promise 2: whoever was born before the cutoff is gone or named.
     fn stale(&self, truth: &Truth, entries: &[Entry], no: No<'_>) {
         let Some(opened) = opened(entries, &self.key) else { return };
-        let closed = entries.iter().rev().find(|e| e.kind == Kind::RegenerationClosed && is_of(e, &self.key));
-        let Some(closed) = closed else {
+        let Some(closed) = closed(entries, &self.key) else {
             no(2, None, "it was opened and never closed".to_owned());
             return;
         };
@@ -298,6 +336,10 @@ fn is_of(entry: &Entry, key: &GroupKey) -> bool {
     entry.group.as_deref() == Some(&key.name)
         && entry.region.as_deref() == Some(&key.region)
         && entry.account.as_deref() == Some(&key.account)
+}
+
+fn closed<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<&'a Entry> {
+    entries.iter().rev().find(|e| e.kind == Kind::RegenerationClosed && is_of(e, key))
 }
 
 /// What the group's latest regeneration started from.

@@ -84,6 +84,7 @@ impl History {
             max: 5,
             desired: 1,
             members: members.iter().map(member).collect(),
+            serving: None,
             waived: vec!["old-tg".to_owned()],
             judged_by: vec!["web-tg".to_owned(), "api-tg".to_owned()],
             cautious: None,

@@ -62,6 +62,7 @@ fn opened(regeneration: Uuid) -> Entry {
         max: 5,
         desired: 3,
         members: vec![member],
+        serving: None,
         waived: vec![],
         judged_by: vec!["web-tg".to_owned()],
         cautious: None,

@@ -13,8 +13,9 @@ use super::{Close, Next, View, count};
 impl<'a> View<'a> {
     /// Nothing is due any more, or it ends early: give back what is ours.
     pub(super) fn return_surplus(&mut self) -> Option<Next> {
-        let raised = self.known.raised;
-        if raised == 0 {
+        let known = self.known;
+        let raised = known.raised;
+        if raised == 0 || known.released {
             return None;
         }
         let live = count(&self.live);
@@ -23,7 +24,7 @@ impl<'a> View<'a> {
             // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
             // it while a look may not show yet what was launched.
             let pending = self.live.iter().any(|i| i.lifecycle == Lifecycle::Pending);
-            let settled = self.known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
+            let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
             if pending || settled.is_some_and(|at| self.group.seen < at) {
                 settled.into_iter().for_each(|at| self.wake(at));
                 return self.hold(Hold::Replacing { members: live, desired });
@@ -32,7 +33,7 @@ impl<'a> View<'a> {
             return Some(Next::Act(Action::Shrink { from: desired, to }));
         }
         // What another host left behind is known only by its age.
-        let came = |i: &&Instance| self.newcomer(i).is_some() || self.known.is_fresh(i) == Some(true);
+        let came = |i: &&Instance| self.newcomer(i).is_some() || known.is_fresh(i) == Some(true);
         let mut ours: Vec<_> = self.live.iter().copied().filter(came).collect();
         ours.sort_by_key(|i| {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
@@ -40,10 +41,25 @@ impl<'a> View<'a> {
         });
         let instance = ours.first().copied()?;
         // One that is healthy serves in truth, even while it warms up.
-        if instance.healthy_since.is_some() && self.serving_without(instance) < self.floor {
-            return self.hold(Hold::Serving { serving: count(&self.serving), floor: self.floor });
+        let floor = self.surplus_floor();
+        if instance.healthy_since.is_some() && self.serving_without(instance) < floor {
+            if let Some(ill) = self.due.iter().copied().find(|i| self.is_stood_in_for(i)) {
+                return Some(self.retire(ill, Reason::Stale));
+            }
+            // Too much capacity is the smaller evil, and the record says what is left.
+            let patience = self.policy.health_timeout.after(known.opened.window_ends);
+            if self.now > patience {
+                return None;
+            }
+            self.wake(patience + TimeDelta::seconds(1));
+            return self.hold(Hold::Serving { serving: count(&self.serving), floor });
         }
         Some(self.retire(instance, Reason::Surplus))
+    }
+
+    /// How many must serve without a surplus that is given back: no group is owed more than it had.
+    pub(super) fn surplus_floor(&self) -> u32 {
+        self.known.opened.serving.map_or(self.floor, |serving| serving.min(self.floor))
     }
 
     /// All is replaced or given up: wait for drains, restore, bake, close.
@@ -111,10 +127,16 @@ impl<'a> View<'a> {
                 "MaxSizeNotRestored".to_owned(),
                 format!("max size stays {max}, it was {before}: desired capacity is {desired}"),
             )),
-            None if known.raised > 0 => Some((
-                "SurplusNotReturned".to_owned(),
-                format!("desired capacity stays {desired}, and {} is wanted", self.wanted),
-            )),
+            None if known.raised > 0 => {
+                let rest = count(&self.serving).saturating_sub(1);
+                let floor = self.surplus_floor();
+                let because = match rest < floor {
+                    true => format!(": without the surplus {rest} would serve, and {floor} must"),
+                    false => String::new(),
+                };
+                let why = format!("desired capacity stays {desired}, and {} is wanted{because}", self.wanted);
+                Some(("SurplusNotReturned".to_owned(), why))
+            }
             None => None,
         }
     }

@@ -39,8 +39,8 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What somebody else is doing to the group: never fight it.
-    pub(super) fn interference(&mut self) -> Option<Next> {
+    /// The group is not there to be regenerated, or another daemon has it.
+    pub(super) fn taken_away(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if group.deleting {
             let why = "the group is being deleted".to_owned();
@@ -67,6 +67,12 @@ impl<'a> View<'a> {
                 }
             };
         }
+        None
+    }
+
+    /// What is being done to the group by others: never fight it.
+    pub(super) fn interference(&mut self) -> Option<Next> {
+        let (group, known) = (self.group, self.known);
         if known.paused {
             return self.hold(Hold::Paused);
         }
@@ -110,17 +116,25 @@ impl<'a> View<'a> {
         self.hold(hold)
     }
 
-    /// The lease is written before the first change, and renewed when little of it is left.
+    /// The lease is renewed when little of it is left, whatever else has to wait; and written anew when others changed
+    /// what another host would restore.
+    pub(super) fn renew(&mut self) -> Option<Next> {
+        let lease = self.known.lease.as_ref()?;
+        let lasts = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
+        let fits = lease.wanted == self.wanted && lease.max == self.known.max_before.unwrap_or(self.known.max);
+        let refusals = &self.known.refusals;
+        let retry_at = refusals.last.filter(|_| refusals.in_a_row > 0);
+        let is_refused = retry_at.is_some_and(|last| self.now < back_off(refusals.in_a_row).after(last));
+        ((!lasts || !fits) && !is_refused).then(|| self.write_lease())
+    }
+
+    /// The lease is written before the first change.
     pub(super) fn lease(&mut self) -> Option<Next> {
-        let taken = self.known.lease;
-        if taken.is_none() && !self.has_something_to_change() {
-            return None;
-        }
-        let life = self.lease_life();
-        if taken.is_some_and(|until| self.now < Span::seconds(life.as_secs() as u32 / 4).before(until)) {
-            return None;
-        }
-        let until = life.after(self.now);
+        (self.known.lease.is_none() && self.has_something_to_change()).then(|| self.write_lease())
+    }
+
+    fn write_lease(&self) -> Next {
+        let until = self.lease_life().after(self.now);
         let (surplus, max) = self.left_behind().unwrap_or_default();
         let lease = Lease {
             regeneration: self.known.id,
@@ -129,9 +143,9 @@ impl<'a> View<'a> {
             until,
             wanted: self.wanted.saturating_sub(surplus),
             surge: self.surge.max(surplus),
-            max: self.known.max_before.or(max).unwrap_or(self.group.max),
+            max: self.known.max_before.or(max).unwrap_or(self.known.max),
         };
-        Some(Next::Act(Action::TakeLease { value: lease.to_string(), until }))
+        Next::Act(Action::TakeLease { value: lease.to_string(), until })
     }
 
     /// The surplus and the max size of a lease that died while this regeneration waited for it: from the moment that our
@@ -154,7 +168,7 @@ impl<'a> View<'a> {
     pub(super) fn has_something_to_change(&self) -> bool {
         let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
         let restores = self.known.max_before.is_some_and(|before| self.group.desired <= before);
-        replaces || self.known.raised > 0 || restores || self.left_behind().is_some()
+        replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
     }
 
     /// Long enough for all that is due if every batch takes as long as it may; so that most never need renewing.
@@ -164,7 +178,7 @@ impl<'a> View<'a> {
         let batches = count(&self.due).div_ceil(abreast).max(1);
         let batch = policy.launch_timeout + policy.health_timeout + policy.warmup;
         let bakes = policy.canary_bake + policy.bake + policy.drain_timeout;
-        (batch * batches + bakes).max(lease::SHORTEST)
+        (batch * batches + bakes).clamp(lease::SHORTEST, lease::LONGEST)
     }
 
     /// After a refusal: wait, give up, or go another way.
@@ -179,7 +193,11 @@ impl<'a> View<'a> {
             RefusalKind::Forbidden => true,
             RefusalKind::Invalid => refusals.in_a_row >= REFUSALS_MAX,
             RefusalKind::NoCapacity => self.now > self.policy.launch_timeout.after(first),
-            RefusalKind::Busy | RefusalKind::NotOffered => false,
+            // Slowing down is right as long as there is time.
+            RefusalKind::Busy => {
+                self.now > self.known.opened.window_ends && self.now > self.policy.drain_timeout.after(first)
+            }
+            RefusalKind::NotOffered => false,
         };
         if hopeless {
             let why = format!("{} was refused: {} ({})", refusals.api, refusals.message, refusals.code);

@@ -39,7 +39,7 @@ impl<'a> View<'a> {
         }
         let instance = *self.due.first()?;
         let serving = self.serving_without(instance);
-        if serving < self.floor {
+        if serving < self.floor && !self.is_stood_in_for(instance) {
             return None;
         }
         // A surplus that serves is waiting for it. Without one the group launches the replacement itself, which starts
@@ -66,13 +66,24 @@ impl<'a> View<'a> {
                 Reason::Stale | Reason::Failed | Reason::Surplus => None,
             },
             serving: self.serving_without(instance),
-            floor: self.floor,
+            floor: match why {
+                Reason::Surplus => self.surplus_floor(),
+                Reason::Stale | Reason::Failed => self.floor,
+            },
         }))
+    }
+
+    /// An instance that serves nobody may go as soon as a verified one stands in for it, or an ill group would never be
+    /// cured: it costs nothing, and as many members stay as are wanted.
+    pub(super) fn is_stood_in_for(&self, instance: &Instance) -> bool {
+        let is_spare = instance.lifecycle.counts() && count(&self.live) > self.wanted;
+        is_spare && !self.serves(instance) && self.successor().is_some()
     }
 
     /// A serving fresh instance that no retired one was paired with yet.
     pub(super) fn successor(&self) -> Option<&Instance> {
-        let free = |i: &&&Instance| self.newcomer(i).is_some() && !self.known.successors.contains(&i.id);
+        let came = |i: &Instance| self.newcomer(i).is_some() || self.known.is_fresh(i) == Some(true);
+        let free = |i: &&&Instance| came(i) && !self.known.successors.contains(&i.id);
         self.serving.iter().filter(free).min_by_key(|i| (i.healthy_since, &i.id)).copied()
     }
 

@@ -9,7 +9,7 @@ use super::super::entry::{Capacity, Entry, Kind, Opened};
 use super::super::group::{InstanceId, Template};
 use super::super::plan::left_words;
 use super::super::span::{Span, Time};
-use super::{aside, at, because, clean, features, floor, launcher, rough, says, seconds, verdicts};
+use super::{aside, at, because, clean, features, launcher, rough, says, seconds, verdicts};
 
 /// What is known of an instance, and what happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -252,7 +252,7 @@ impl<'a> Life<'a> {
         texts.extend(
             retire.successor.as_ref().map(|id| format!("verified: {} serves in its place", successor(entry, id))),
         );
-        texts.push(format!("verified: {}{}", floor(retire), arithmetic(entry.capacity)));
+        texts.push(format!("verified: {}{}", retire.arithmetic(), arithmetic(entry.capacity)));
         texts
     }
 

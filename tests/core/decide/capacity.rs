@@ -389,10 +389,11 @@ fn the_surplus_stays_while_it_is_needed_to_serve() {
     check(
         "raised 1, wanted 2\ni-1 unhealthy:tg protected 20h\ni-4..i-5 serving 10m ours",
         expect![[r#"
-        wait
-        hold: i-1 is unhealthy in target group tg
-        hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
-    "#]],
+            wait
+            hold: i-1 is unhealthy in target group tg
+            hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+            again in 3h10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 2\ni-1 serving protected 20h\ni-4..i-5 serving 10m ours",
@@ -408,6 +409,67 @@ fn the_surplus_stays_while_it_is_needed_to_serve() {
         hold: i-5 is healthy, and serving from 12:00:29Z if it stays so
         hold: 1 serving, and at least 2 must go on serving: nothing can be retired yet
         again in 29s
+    "#]],
+    );
+}
+
+#[test]
+fn no_group_is_owed_more_than_served_at_its_opening() {
+    let ill = "i-1 unhealthy:tg 25h protected\ni-2 serving 20m ours\ni-3 serving 20m ours";
+    check(
+        &format!("raised 1, at-opening 1\n{ill}"),
+        expect![[r#"
+        retire i-2 (surplus): 1 serves without it, 1 must; decrement
+        hold: i-1 is unhealthy in target group tg
+    "#]],
+    );
+    check(
+        &format!("raised 1, at-opening 2\n{ill}"),
+        expect![[r#"
+        wait
+        hold: i-1 is unhealthy in target group tg
+        hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+        again in 3h10m1s
+    "#]],
+    );
+}
+
+#[test]
+fn a_surplus_that_must_go_on_serving_stays_at_last_and_the_record_says_so() {
+    let ill = "i-1 unhealthy:tg 25h protected\ni-2 serving 20m ours\ni-3 serving 20m ours";
+    check(
+        &format!("window 1h, opened 1h9m, raised 1\n{ill}"),
+        expect![[r#"
+        wait
+        hold: i-1 is unhealthy in target group tg
+        hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+        again in 1m1s
+    "#]],
+    );
+    check(
+        &format!("window 1h, opened 1h11m, raised 1\n{ill}"),
+        expect![[r#"
+        release the lease
+        hold: i-1 is unhealthy in target group tg
+    "#]],
+    );
+    check(
+        &format!("window 1h, opened 1h11m, raised 1, lease none, released\n{ill}"),
+        expect![[r#"
+            close incomplete: SurplusNotReturned: desired capacity stays 3, and 2 is wanted: without the surplus 1 would serve, and 2 must
+            left i-1: protected
+            hold: i-1 is unhealthy in target group tg
+        "#]],
+    );
+}
+
+#[test]
+fn when_it_ends_an_ill_one_goes_rather_than_the_one_that_stands_in_for_it() {
+    check(
+        "ending failed, raised 1\ni-1 serving 25h\ni-2 unhealthy:tg 25h\ni-3 serving 20m ours",
+        expect![[r#"
+        retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-3
+        hold: i-2 is unhealthy in target group tg
     "#]],
     );
 }
@@ -535,10 +597,10 @@ fn max_size_is_restored_only_when_desired_capacity_fits_under_it() {
     check(
         "max 6, max-before 3, wanted 4\ni-4..i-7 serving 10m ours",
         expect![[r#"
-        wait
-        hold: desired capacity 4 leaves no room under max size 3: allow raise_max_size or max_unavailable
-        again in 3h1s
-    "#]],
+            wait
+            hold: max size 3 can be put back only when desired capacity, now 4, fits under it
+            again in 3h1s
+        "#]],
     );
     check(
         "max 6, max-before 4, wanted 4\ni-4..i-7 serving 10m ours",

@@ -9,17 +9,19 @@ fn a_changed_desired_capacity_is_taken_at_its_word() {
     check(
         "sees desired 5\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed desired 3 -> 5
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed desired 3 -> 5
+            lease: wanted 5 max 10
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "sees desired 2\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed desired 3 -> 2
-        retire i-1 (stale): 2 serve without it, 2 must
-    "#]],
+            news: group.changed desired 3 -> 2
+            lease: wanted 2 max 10
+            retire i-1 (stale): 2 serve without it, 2 must
+        "#]],
     );
 }
 
@@ -29,10 +31,11 @@ fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
     check(
         "raised 1, wanted 3, sees desired 6\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        news: group.changed desired 4 -> 6
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed desired 4 -> 6
+            lease: wanted 6 max 10
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
@@ -44,9 +47,10 @@ fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
     check(
         "raised 1, wanted 3, sees desired 5\ni-4..i-7 serving 10m ours\ni-8 serving 5m theirs",
         expect![[r#"
-        news: group.changed desired 4 -> 5
-        release the lease
-    "#]],
+            news: group.changed desired 4 -> 5
+            lease: wanted 5 max 10
+            release the lease
+        "#]],
     );
 }
 
@@ -55,10 +59,11 @@ fn a_raised_min_size_takes_the_surplus_for_theirs() {
     check(
         "raised 1, wanted 3, min 3, sees min 4\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        news: group.changed min 3 -> 4
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed min 3 -> 4
+            lease: wanted 4 max 10
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -67,22 +72,24 @@ fn who_goes_in_somebodys_scale_in_did_not_fail() {
     check(
         "wanted 3, sees desired 2\ni-1..i-2 serving 25h\ni-3 gone 10m theirs",
         expect![[r#"
-        news: group.changed desired 3 -> 2
-        news: instance.lost i-3: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed desired 3 -> 2
+            news: instance.lost i-3: it went, and regend did not retire it
+            lease: wanted 2 max 10
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "wanted 3, sees desired 2\ni-1 serving 25h\ni-2..i-3 gone 10m theirs",
         expect![[r#"
-        news: group.changed desired 3 -> 2
-        news: instance.lost i-2: it went, and regend did not retire it
-        news: instance.failed i-3 (Lost): it went, and regend did not retire it
-        news: instance.lost i-3: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed desired 3 -> 2
+            news: instance.lost i-2: it went, and regend did not retire it
+            news: instance.failed i-3 (Lost): it went, and regend did not retire it
+            news: instance.lost i-3: it went, and regend did not retire it
+            lease: wanted 2 max 10
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "wanted 3, scaled-in 1\ni-1..i-3 serving 25h\ni-4 draining 10m theirs",
@@ -108,9 +115,10 @@ fn a_changed_max_size_is_theirs_and_is_not_restored() {
     check(
         "max 4, max-before 3, sees max 8\ni-4..i-6 serving 10m ours",
         expect![[r#"
-        news: group.changed max 4 -> 8
-        release the lease
-    "#]],
+            news: group.changed max 4 -> 8
+            lease: wanted 3 max 8
+            release the lease
+        "#]],
     );
     check(
         "max 4, max-before 3, sees max 3\ni-1..i-3 serving 25h",
@@ -127,10 +135,11 @@ fn all_changes_are_recorded_together() {
     check(
         "min 1, sees min 2, sees desired 4, sees max 12\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed min 1 -> 2 desired 3 -> 4 max 10 -> 12
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed min 1 -> 2 desired 3 -> 4 max 10 -> 12
+            lease: wanted 4 max 12
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -158,9 +167,10 @@ fn another_desired_capacity_than_before_the_effect_is_somebodys() {
     check(
         "raised 1, wanted 3, settling 3 5s, sees desired 2\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed desired 4 -> 2
-        retire i-1 (stale): 2 serve without it, 2 must
-    "#]],
+            news: group.changed desired 4 -> 2
+            lease: wanted 2 max 10
+            retire i-1 (stale): 2 serve without it, 2 must
+        "#]],
     );
     check(
         "raised 1, wanted 3, settling 3 5s\ni-1..i-3 serving 25h",
@@ -184,10 +194,11 @@ fn a_max_size_that_differs_is_believed_half_a_minute_after_any_effect() {
     check(
         "sees max 5, effect 31s\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed max 10 -> 5
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed max 10 -> 5
+            lease: wanted 3 max 5
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 

@@ -27,9 +27,9 @@ fn a_failed_replacement_that_the_group_launched_is_replaced_by_the_group() {
     check(
         "wanted 3, failures 1\ni-2..i-3 serving 25h\ni-4 unhealthy:tg 20m theirs failed",
         expect![[r#"
-        retire i-4 (failed): 2 serve without it, 3 must
-        hold: i-4 is unhealthy in target group tg
-    "#]],
+            retire i-4 (failed): it serves nobody; 2 serve without it
+            hold: i-4 is unhealthy in target group tg
+        "#]],
     );
 }
 
@@ -91,10 +91,10 @@ fn when_it_ends_only_what_is_ours_is_tidied_up() {
     check(
         "ending failed, raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 pending 20m ours failed",
         expect![[r#"
-        retire i-4 (failed): 2 serve without it, 3 must; decrement
-        hold: 1 launching
-        hold: i-3 is unhealthy in target group tg
-    "#]],
+            retire i-4 (failed): it serves nobody; 2 serve without it; decrement
+            hold: 1 launching
+            hold: i-3 is unhealthy in target group tg
+        "#]],
     );
     check(
         "ending failed, wanted 3\ni-1..i-2 serving 25h\ni-4 unhealthy:tg 20m theirs failed",
@@ -376,12 +376,10 @@ fn an_unhealthy_group_can_be_cured_as_far_as_the_surge_reaches() {
     check(
         "raised 1\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4 serving 5m ours",
         expect![[r#"
-        wait
-        hold: i-2 is unhealthy in target group tg
-        hold: i-3 is unhealthy in target group tg
-        hold: 2 serving, and at least 3 must go on serving: nothing can be retired yet
-        again in 3h1s
-    "#]],
+            retire i-2 (stale): it serves nobody; 2 serve without it; decrement; successor i-4
+            hold: i-2 is unhealthy in target group tg
+            hold: i-3 is unhealthy in target group tg
+        "#]],
     );
     check(
         "raised 2, max_surge 2\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4..i-5 serving 5m ours",

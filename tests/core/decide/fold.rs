@@ -143,6 +143,7 @@ fn open<'a>(entry: &'a mut Entry, words: &[&str]) -> &'a mut Entry {
         max: 10,
         desired: 3,
         members: (1..=3).map(member).collect(),
+        serving: None,
         waived: vec![],
         judged_by: vec![],
         cautious: None,

@@ -235,10 +235,9 @@ fn a_lease_is_seen_on_the_group() {
     check(
         "intent 5s take-lease 30m as mine, lease none, tag garbage mine\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: lease.taken: the answer was lost; the effect was seen
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: lease.taken: the answer was lost; the effect was seen
+            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+        "#]],
     );
     check(
         "intent 5s take-lease 30m as mine, lease none, tag garbage other\ni-1..i-3 serving 25h",
@@ -299,6 +298,7 @@ fn a_retirement_is_seen_when_the_instance_leaves_and_somebody_changed_desired_ca
             news: retire.accepted i-1: the answer was lost; the effect was seen
             news: group.changed desired 3 -> 6
             news: instance.draining i-1
+            lease: wanted 6 max 10
             launch 1; token regend-ID-1
             hold: 1 draining
             again in 3h1s

@@ -317,3 +317,52 @@ fn what_is_no_lease_is_told_from_one() {
     "#]]
     .assert_eq(&out);
 }
+
+#[test]
+fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
+    check(
+        "paused, lease 10m\ni-1..i-3 serving 25h",
+        expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    check(
+        "paused, lease 10h\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: paused by an operator: `regend resume` lets it go on
+    "#]],
+    );
+    check(
+        "suspended Launch, lease 10m\ni-1..i-3 serving 25h",
+        expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    // What was refused a moment ago is not asked again at once.
+    check(
+        "paused, lease 10m, refused busy 1 1s\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: paused by an operator: `regend resume` lets it go on
+    "#]],
+    );
+}
+
+#[test]
+fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
+    check(
+        "tag of another-host 23h, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 11:00:00Z
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "tag of another-host 25h, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
+        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+}

@@ -307,7 +307,7 @@ fn policy_health_timeout_counts_from_falling_ill_afterwards() {
         "health_timeout 3m\ni-1..i-2 serving 25h\ni-3 unhealthy:tg:Target.Timeout sick-for 3m1s 30m theirs",
         expect![[r#"
             news: instance.failed i-3 (Target.Timeout): unhealthy (Target.Timeout) in target group tg for more than 3m
-            retire i-3 (failed): 2 serve without it, 3 must
+            retire i-3 (failed): it serves nobody; 2 serve without it
             hold: i-3 is unhealthy (Target.Timeout) in target group tg
         "#]],
     );
@@ -636,8 +636,8 @@ fn policy_standby_replace_retires_them_and_nobody_succeeds_them() {
     check(
         "standby replace\ni-1 standby 25h\ni-2 serving 10m ours",
         expect![[r#"
-        retire i-1 (stale): 1 serve without it, 1 must
-    "#]],
+            retire i-1 (stale): 1 serves without it, 1 must
+        "#]],
     );
     check(
         "standby replace\ni-1 standby 25h\ni-2..i-3 serving 26h",
@@ -784,14 +784,13 @@ fn policy_window_does_not_keep_a_started_batch_from_its_end() {
 
 #[test]
 fn policy_window_ends_what_gets_no_further() {
-    // Two of three are ill, and one surge is not enough to make up for them.
+    // One is ill and must not be touched, and the surge only makes up for it.
     check(
-        "window over, raised 1\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4 serving 5m ours",
+        "window over, raised 1\ni-1 unhealthy:tg 25h protected\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 2 serve, 3 must
-        hold: i-2 is unhealthy in target group tg
-        hold: i-3 is unhealthy in target group tg
-    "#]],
+            end incomplete: WindowEnded: the window ended with 2 instances still to be replaced: 3 serve, 3 must
+            hold: i-1 is unhealthy in target group tg
+        "#]],
     );
 }
 

@@ -274,3 +274,38 @@ fn a_lease_that_is_refused_backs_off_like_anything_else() {
     "#]],
     );
 }
+
+#[test]
+fn what_is_busy_for_ever_is_given_up_after_the_window() {
+    check(
+        "window over, refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",
+        expect![[r#"
+            end failed: Code: autoscaling:Some was refused: AWS said no (Code)
+        "#]],
+    );
+    check(
+        "window over, refused busy 9 last 10s first 19m\ni-1..i-3 serving 25h",
+        expect![[r#"
+            wait
+            hold: AWS answered Code: trying again at 12:01:50Z
+            again in 1m50s
+        "#]],
+    );
+    check(
+        "refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",
+        expect![[r#"
+            wait
+            hold: AWS answered Code: trying again at 12:01:50Z
+            again in 1m50s
+        "#]],
+    );
+    check(
+        "window over, ending failed, raised 1, refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            close failed: Code: autoscaling:Some was refused: AWS said no (Code); desired capacity stays 4, and 3 is wanted
+            left i-1: not_reached
+            left i-2: not_reached
+            left i-3: not_reached
+        "#]],
+    );
+}

@@ -330,6 +330,7 @@ impl Scene {
                 .filter(|line| is_original(line))
                 .map(|line| Member { instance: line.id.clone(), zone: line.zone.clone(), born: line.born, image: None })
                 .collect(),
+            serving: header.number("at-opening"),
             waived: header.take("waived").unwrap_or_default().into_iter().map(str::to_owned).collect(),
             judged_by: vec![],
             cautious: header.flag("cautious").then(|| "it did not fully serve".to_owned()),
@@ -384,14 +385,15 @@ impl Scene {
             known.refusals.dry.insert(Zone::new(words[0]), ago(words.get(1).map_or("1s", |word| word)));
         }
         let held = header.word("lease").unwrap_or("365d");
-        known.lease = (held != "none").then(|| ahead(held));
+        known.lease =
+            (held != "none").then(|| lease(ID, DAEMON, ahead(held), (wanted, 1, known.max_before.unwrap_or(max))));
         for line in &lines {
             remember(&mut known, line, is_newcomer(line));
         }
         known.served.extend(header.take("served").unwrap_or_default().into_iter().map(ago));
         known.served.sort();
 
-        let own = known.lease.map(|until| lease(ID, DAEMON, until, (wanted, 1, max)).to_string());
+        let own = known.lease.as_ref().map(ToString::to_string);
         let tag = header.take("tag").map_or(own, |words| match words[..] {
             ["none"] => None,
             ["garbage", ref rest @ ..] => Some(rest.join(" ")),
@@ -445,7 +447,17 @@ impl Scene {
                 self.known.apply(&entry).unwrap();
             }
         }
-        let decision = decide::decide(now(), Me { daemon: DAEMON }, &self.group, &self.known);
+        let decide = |known: &Regeneration| decide::decide(now(), Me { daemon: DAEMON }, &self.group, known);
+        let mut decision = decide(&self.known);
+        // What another host would restore is written anew first; what comes after it is what tables are about.
+        if let (Next::Act(Action::TakeLease { value, .. }), Some(held)) = (&decision.next, &self.known.lease) {
+            let fresh: Lease = parse(value);
+            if (fresh.wanted, fresh.max) != (held.wanted, held.max) {
+                writeln!(out, "lease: wanted {} max {}", fresh.wanted, fresh.max).unwrap();
+                self.known.lease = Some(fresh);
+                decision = decide(&self.known);
+            }
+        }
         if let Next::Act(action) = &decision.next
             && let Err(no) = veto(now(), &self.group, &self.known, action)
         {

@@ -700,25 +700,25 @@ fn promise_5_after_too_many_failures_nothing_goes_on_and_all_is_tidied_up() {
         &format!("failures 2, {group}"),
         &actions,
         expect![[r#"
-        launch 1 a: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-        grow 4 5: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-        raise-max 12 14: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-        retire i-1 stale decrement: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-        restore-max 12 10: yes
-        retire i-4 surplus decrement: yes
-    "#]],
+            launch 1 a: no, promise 5: it goes no further: 2 replacements failed, and 1 may
+            grow 4 5: no, promise 5: it goes no further: 2 replacements failed, and 1 may
+            raise-max 12 14: no, promise 5: it goes no further: 2 replacements failed, and 1 may
+            retire i-1 stale decrement: no, promise 5: it goes no further, and i-1 could go on serving
+            restore-max 12 10: yes
+            retire i-4 surplus decrement: yes
+        "#]],
     );
     check(
         &format!("ending aborted, {group}"),
         &actions,
         expect![[r#"
-        launch 1 a: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-        grow 4 5: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-        raise-max 12 14: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-        retire i-1 stale decrement: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-        restore-max 12 10: yes
-        retire i-4 surplus decrement: yes
-    "#]],
+            launch 1 a: no, promise 5: it goes no further: 0 replacements failed, and 1 may
+            grow 4 5: no, promise 5: it goes no further: 0 replacements failed, and 1 may
+            raise-max 12 14: no, promise 5: it goes no further: 0 replacements failed, and 1 may
+            retire i-1 stale decrement: no, promise 5: it goes no further, and i-1 could go on serving
+            restore-max 12 10: yes
+            retire i-4 surplus decrement: yes
+        "#]],
     );
 }
 

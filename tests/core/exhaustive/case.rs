@@ -7,6 +7,7 @@ use regend::domain::entry::{Entry, Kind, Opened};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
+use regend::domain::lease::Lease;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::regeneration::{Ending, Intent, Newcomer, Refusals, Regeneration, Retirement};
 use regend::domain::span::Span;
@@ -44,6 +45,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         max,
         desired,
         members: vec![],
+        serving: None,
         waived: vec![],
         judged_by: vec!["tg".to_owned()],
         cautious: None,
@@ -64,8 +66,16 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
     known.unclaimed = rest.raised.saturating_sub(ours);
     known.failures = rest.failures;
     known.max_before = rest.max_before.then(|| max.saturating_sub(1));
-    known.lease =
-        [Some(Span::hours(9).after(now())), None, Some(Span::minutes(1).after(now())), Some(opened_at)][rest.lease];
+    let until = [Some(Span::hours(9).after(now())), None, Some(Span::minutes(1).after(now())), Some(opened_at)];
+    known.lease = until[rest.lease].map(|until| Lease {
+        regeneration: known.id,
+        cutoff: known.opened.cutoff,
+        daemon: "here".to_owned(),
+        until,
+        wanted: known.wanted(),
+        surge: 1,
+        max: known.max_before.unwrap_or(known.max),
+    });
     known.last_effect = Some(Span::minutes(2).before(now()));
     known.launches = rest.raised;
     known.ending =

@@ -4,6 +4,7 @@ use regend::domain::action::Outcome;
 use regend::domain::entry::{Kind, LeftWhy};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
+use regend::sim::event::{Event, Which};
 use regend::sim::nature::{Image, Nature};
 
 use super::{under, with};
@@ -74,4 +75,31 @@ fn a_canary_is_watched_before_the_rest() {
     assert_eq!(launched.iter().map(|e| e.instances.len()).collect::<Vec<_>>().first(), Some(&1));
     let gap = launched.get(1).zip(launched.first()).map(|(b, a)| Span::between(a.t, b.t));
     assert!(gap.is_some_and(|gap| gap >= Span::minutes(30)), "{gap:?}");
+}
+
+#[test]
+fn a_group_more_ill_than_the_surge_is_cured_one_by_one() {
+    let scene = Scene::new(shape(1, 3, 10), Nature::default(), policy());
+    let scene = scene.at(0, Event::Sicken(Which::Nth(0))).at(0, Event::Sicken(Which::Nth(1)));
+    let scene = scene.run().expect(Outcome::Completed);
+    assert_eq!((scene.least_serving(), scene.most_members(), scene.launched()), (1, 4, 3), "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_group_with_an_ill_protected_member_gets_its_surplus_taken_back() {
+    let scene = Scene::new(shape(1, 3, 10), Nature::default(), policy());
+    let scene = scene.at(0, Event::Protect(Which::Oldest)).at(0, Event::Sicken(Which::Oldest));
+    let scene = scene.run().expect(Outcome::Incomplete);
+    assert_eq!(scene.moments().last().map(|m| (m.desired, m.serving)), Some((3, 2)), "{}", scene.trace.lines);
+}
+
+#[test]
+fn a_surplus_that_must_serve_stays_and_the_record_says_so() {
+    let scene = Scene::new(shape(1, 3, 10), Nature::default(), policy());
+    let scene = scene.at(0, Event::Protect(Which::Oldest)).at(100, Event::Sicken(Which::Oldest));
+    let scene = scene.run().expect(Outcome::Incomplete);
+    assert_eq!(scene.moments().last().map(|m| (m.desired, m.serving)), Some((4, 3)), "{}", scene.trace.lines);
+    let closed = scene.entries(Kind::RegenerationClosed);
+    let why = closed.first().and_then(|entry| entry.error.clone()).unwrap_or_default();
+    assert!(why.contains("desired capacity stays 4, and 3 is wanted: without the surplus 2 would serve"), "{why}");
 }
