@@ -292,7 +292,8 @@ impl fmt::Display for Hold {
             }
             Self::AgeUnknown { instances } => write!(f, "EC2 does not tell the age of {instances} yet"),
             Self::Replacing { members, desired } => {
-                write!(f, "the group has {members} members for a desired capacity of {desired}: it launches by itself")
+                let does = if members < desired { "launches" } else { "takes some out" };
+                write!(f, "the group has {members} members for a desired capacity of {desired}: it {does} by itself")
             }
             Self::BackingOff { code, until } => write!(f, "AWS answered {code}: trying again at {}", at(until)),
             Self::CanaryBake { until } => write!(f, "the canary bakes until {}", at(until)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Timelike};
+use chrono::{Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike};
 use chrono_tz::Tz;
 
 use self::crontab::Crontab;
@@ -236,7 +236,8 @@ impl Timezone {
     /// What the wall clock shows, in whole seconds.
     #[must_use]
     pub fn local(self, at: Time) -> NaiveDateTime {
-        let local = at.with_timezone(&self.0).naive_local();
+        let utc = at.naive_utc();
+        let local = utc.checked_add_offset(self.0.offset_from_utc_datetime(&utc).fix()).unwrap_or(utc);
         local.with_nanosecond(0).unwrap_or(local)
     }
 
@@ -256,7 +257,8 @@ impl Timezone {
 
     /// The first instant at which the wall clock shows a later time. No gap is longer than a day, no offset either.
     fn end_of_gap(self, local: NaiveDateTime) -> Time {
-        let (mut before, mut end) = ((local - TimeDelta::days(1)).and_utc(), (local + TimeDelta::days(1)).and_utc());
+        let utc = local.and_utc();
+        let (mut before, mut end) = (Span::hours(24).before(utc), Span::hours(24).after(utc));
         while end - before > TimeDelta::seconds(1) {
             let middle = before + TimeDelta::seconds((end - before).num_seconds() / 2);
             if self.local(middle) > local {
@@ -326,7 +328,14 @@ impl Blackout {
         let dates = from.parse().and_then(|first| Ok(Extent::Days(first, to.parse()?)));
         let instants = || from.parse().and_then(|begin| Ok(Extent::Instants(begin, to.parse()?)));
         let hint = r#"write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00""#;
-        let Ok(extent) = dates.or_else(|_| instants()) else {
+        // chrono reads years that no calendar has, up to where it cannot count any further.
+        let written = |extent: &Extent| match extent {
+            Extent::Days(first, last) => [first.year(), last.year()],
+            Extent::Instants(begin, end) => [begin.year(), end.year()],
+        };
+        let extent = dates.or_else(|_| instants()).ok();
+        let extent = extent.filter(|extent| written(extent).iter().all(|year| (0..=9999).contains(year)));
+        let Some(extent) = extent else {
             return Err(Invalid::new(format!("{from:?} to {to:?} is no span of dates or instants"), hint));
         };
         let empty = match extent {

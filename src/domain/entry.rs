@@ -256,7 +256,7 @@ pub enum Role {
 
 /// RFC 3339 in UTC with exactly six digits, so that text sorts as time.
 pub mod micros {
-    use chrono::{DateTime, SecondsFormat, Utc};
+    use chrono::{DateTime, Datelike, SecondsFormat, Utc};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub fn serialize<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -265,7 +265,12 @@ pub mod micros {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text).map(|time| time.to_utc()).map_err(D::Error::custom)
+        let time = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?.to_utc();
+        // An offset may lead out of the years that can be written again.
+        if !(0..=9999).contains(&time.year()) {
+            return Err(D::Error::custom("the year is not one of 0 to 9999"));
+        }
+        Ok(time)
     }
 
     /// The same for a time that may be absent.

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::SecondsFormat;
+use chrono::{Datelike, SecondsFormat};
 use uuid::Uuid;
 
+use super::group::Group;
 use super::span::{Span, Time};
 
 /// The tag's key.
@@ -43,6 +44,17 @@ impl Lease {
     /// Whether its owner is taken for dead. One that would last longer than any that regend writes is not believed.
     pub fn is_dead(&self, now: Time) -> bool {
         self.until <= now || BELIEVED.after(now) < self.until
+    }
+
+    /// What its owner, if it is dead, left to undo: how much of desired capacity is its surplus, and max size as it was.
+    /// The tag is a hint, and bounds what the owner can have done: what is beyond it is somebody's word, and that is
+    /// absolute.
+    pub fn left(&self, group: &Group) -> (u32, Option<u32>) {
+        let wanted = self.wanted.max(group.min);
+        let out = group.desired.saturating_sub(wanted);
+        let surplus = if out <= self.surge { out } else { 0 };
+        let most = self.wanted.saturating_add(self.surge);
+        (surplus, (self.max < group.max && group.max <= most).then_some(self.max))
     }
 
     /// Whether that daemon took it.
@@ -103,9 +115,9 @@ impl FromStr for Lease {
         };
         let number = |key| field(key)?.parse::<u32>().map_err(|_| bad("a number is not a number"));
         let time = |key| {
-            chrono::DateTime::parse_from_rfc3339(field(key)?)
-                .map(|t| t.to_utc())
-                .map_err(|_| bad("a time is not a time"))
+            let time = chrono::DateTime::parse_from_rfc3339(field(key)?).map(|t| t.to_utc()).ok();
+            // An offset leads out of the years that RFC 3339 can write: such a time could not be passed on.
+            time.filter(|t| (0..=9999).contains(&t.year())).ok_or_else(|| bad("a time is not a time"))
         };
         if field("v")? != "1" {
             return Err(bad("its version is unknown"));
@@ -113,7 +125,8 @@ impl FromStr for Lease {
         Ok(Self {
             regeneration: Uuid::parse_str(field("id")?).map_err(|_| bad("its id is not a UUID"))?,
             cutoff: time("cutoff")?,
-            daemon: field("daemon")?.to_owned(),
+            // Whoever wrote the tag, its name is shown to people.
+            daemon: word(field("daemon")?),
             until: time("until")?,
             wanted: number("wanted")?,
             surge: number("surge")?,

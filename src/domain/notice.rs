@@ -3,7 +3,7 @@
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
 use super::group::{Group, Instance, InstanceId, Lifecycle};
-use super::regeneration::{Intent, Newcomer, OURS, Regeneration, SETTLE, Settling, THEIRS};
+use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, Settling, THEIRS};
 use super::span::{Span, Time};
 use super::watch::Watch;
 
@@ -155,9 +155,12 @@ impl Look<'_> {
             .strangers()
             .map(|instance| {
                 // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
-                let ours = unclaimed > 0;
+                let whose = match unclaimed {
+                    0 => THEIRS,
+                    _ if self.group.warm_pool => POOL,
+                    _ => OURS,
+                };
                 unclaimed = unclaimed.saturating_sub(1);
-                let whose = if ours { OURS } else { THEIRS };
                 Entry { code: Some(whose.to_owned()), ..self.of(Kind::InstanceLaunched, instance) }
             })
             .collect();

@@ -243,12 +243,11 @@ fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid,
     if judged_by.is_empty() {
         judged_by.push("auto_scaling_and_ec2".to_owned());
     }
-    // A tag is a hint: a cutoff in the future, or a surplus larger than the policy of its owner, is not believed.
+    // A tag is a hint: a cutoff in the future is not believed.
     let cutoff = dead.as_ref().filter(|lease| lease.regeneration == id).map_or(now, |lease| lease.cutoff.min(now));
-    let inherited = dead.map(|lease| Inherited {
-        raised: group.desired.saturating_sub(lease.wanted).min(lease.surge),
-        max: (lease.max < group.max).then_some(lease.max),
-        daemon: lease.daemon,
+    let inherited = dead.map(|lease| {
+        let (raised, max) = lease.left(group);
+        Inherited { raised, max, daemon: lease.daemon }
     });
     let members = group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating).map(|i| Member {
         instance: i.id.clone(),

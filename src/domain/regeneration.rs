@@ -24,6 +24,8 @@ pub const SETTLE: Span = Span::seconds(30);
 
 /// The code of an `instance.launched` whose instance answers to a launch of regend's.
 pub const OURS: &str = "regend";
+/// The code of one that answers to a launch of regend's and comes from a warm pool: it may be older than the cutoff.
+pub const POOL: &str = "pool";
 /// The code of one that the group, or somebody else, launched.
 pub const THEIRS: &str = "group";
 
@@ -65,6 +67,8 @@ pub struct Regeneration {
     pub lost: BTreeSet<InstanceId>,
     /// How many members somebody else's scale-in may still take: those did not fail.
     pub scaled_in: u32,
+    /// When it was asked for.
+    pub scaled_in_at: Option<Time>,
     /// Members at the opening.
     pub originals: BTreeSet<InstanceId>,
     /// Fresh instances that a retired one was paired with.
@@ -109,6 +113,11 @@ impl Regeneration {
         }
         let opened = entry.opened.as_deref().cloned().ok_or_else(|| illegal("it does not say what it starts from"))?;
         let inherited = opened.inherited.as_ref();
+        // What a lost host launched is watched like a launch of our own: it may fail, and it may stand in for others.
+        let (fresh, old): (Vec<_>, Vec<_>) = opened
+            .members
+            .iter()
+            .partition(|member| inherited.is_some() && member.born.is_some_and(|born| born >= opened.cutoff));
         Ok(Self {
             id: entry.regeneration.ok_or_else(|| illegal("it has no regeneration"))?,
             group: GroupKey {
@@ -132,11 +141,12 @@ impl Regeneration {
             released: false,
             intent: None,
             unanswered: None,
-            newcomers: BTreeMap::new(),
+            newcomers: fresh.iter().map(|m| (m.instance.clone(), Newcomer::since(entry.t, false))).collect(),
             retired: BTreeMap::new(),
             lost: BTreeSet::new(),
             scaled_in: 0,
-            originals: opened.members.iter().map(|member| member.instance.clone()).collect(),
+            scaled_in_at: None,
+            originals: old.iter().map(|member| member.instance.clone()).collect(),
             successors: BTreeSet::new(),
             last_effect: None,
             failures: 0,
@@ -264,6 +274,7 @@ impl Regeneration {
                 if let Some([_, desired]) = change.desired {
                     // Somebody's word, as an absolute wish: it absorbs whatever surplus was out.
                     self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
+                    self.scaled_in_at = Some(entry.t);
                     // What it was, by our doing or theirs, a look that is behind may still show.
                     self.expect(desired, entry.t, Vec::new());
                     self.raised = 0;
@@ -410,7 +421,8 @@ impl Regeneration {
         match entry.kind {
             Kind::InstanceLaunched => {
                 let ours = entry.code.as_deref() == Some(OURS);
-                self.unclaimed = self.unclaimed.saturating_sub(u32::from(ours));
+                let claimed = ours || entry.code.as_deref() == Some(POOL);
+                self.unclaimed = self.unclaimed.saturating_sub(u32::from(claimed));
                 self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
             }
             Kind::InstanceInService => {

@@ -238,6 +238,7 @@ fn features(entry: &Entry) -> String {
 fn launcher(entry: &Entry) -> &'static str {
     match entry.code.as_deref() {
         Some(super::regeneration::OURS) => "launched by regend",
+        Some(super::regeneration::POOL) => "drawn from the warm pool by regend",
         _ => "launched by the group itself or somebody else",
     }
 }

@@ -1,7 +1,7 @@
 //! The second opinion: each action against the same look, from the promises alone. It shares no helper with the decision.
 
 use super::action::{Action, Reason, Retire};
-use super::group::{Group, InstanceId, Lifecycle, TargetState};
+use super::group::{Group, Instance, InstanceId, Lifecycle, TargetState};
 use super::lease::Lease;
 use super::policy::{Share, Treatment};
 use super::regeneration::Regeneration;
@@ -248,7 +248,18 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         }
         Reason::Surplus if regeneration.raised == 0 => return no(4, "no surplus of ours is out".to_owned()),
         Reason::Surplus if ours.is_none() && victim.born.is_none_or(|born| born < regeneration.opened.cutoff) => {
-            return no(4, format!("{} was there before us", victim.id));
+            // Only where no younger one is left can the surplus be one of the old.
+            let is_younger = |i: &Instance| {
+                let came = regeneration.newcomers.contains_key(&i.id);
+                came || i.born.is_some_and(|born| born >= regeneration.opened.cutoff)
+            };
+            let mut left = group.instances.iter().filter(|i| !regeneration.retired.contains_key(&i.id));
+            if left.any(|i| matches!(i.lifecycle, Lifecycle::Pending | Lifecycle::InService) && is_younger(i)) {
+                return no(4, format!("{} was there before us", victim.id));
+            }
+            if victim.protected && policy.protected == Treatment::Skip {
+                return no(4, format!("{} is protected from scale-in", victim.id));
+            }
         }
         Reason::Failed | Reason::Surplus => {}
     }

@@ -39,22 +39,25 @@ impl<'a> View<'a> {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
             (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
         });
-        let instance = ours.first().copied()?;
+        // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones.
+        let candidate = ours.first().or(self.due.first()).copied();
         // One that is healthy serves in truth, even while it warms up.
         let floor = self.surplus_floor();
-        if instance.healthy_since.is_some() && self.serving_without(instance) < floor {
-            if let Some(ill) = self.due.iter().copied().find(|i| self.is_stood_in_for(i)) {
-                return Some(self.retire(ill, Reason::Stale));
-            }
-            // Too much capacity is the smaller evil, and the record says what is left.
-            let patience = self.policy.health_timeout.after(known.opened.window_ends);
-            if self.now > patience {
-                return None;
-            }
-            self.wake(patience + TimeDelta::seconds(1));
-            return self.hold(Hold::Serving { serving: count(&self.serving), floor });
+        let spared = |i: &&Instance| i.healthy_since.is_none() || self.serving_without(i) >= floor;
+        if let Some(instance) = candidate.filter(spared) {
+            return Some(self.retire(instance, Reason::Surplus));
         }
-        Some(self.retire(instance, Reason::Surplus))
+        if let Some(ill) = self.due.iter().copied().find(|i| self.is_stood_in_for(i)) {
+            return Some(self.retire(ill, Reason::Stale));
+        }
+        // Too much capacity is the smaller evil, and the record says what is left.
+        let patience = self.policy.health_timeout.after(known.opened.window_ends);
+        let warming = self.live.iter().any(|i| i.healthy_since.is_some() && !self.serves(i));
+        if self.now > patience && !warming {
+            return None;
+        }
+        self.wake(patience + TimeDelta::seconds(1));
+        self.hold(Hold::Serving { serving: count(&self.serving), floor })
     }
 
     /// How many must serve without a surplus that is given back: no group is owed more than it had.

@@ -159,9 +159,7 @@ impl<'a> View<'a> {
         if !lease.is_dead(self.now) || lease.is_of(self.me.daemon) || lease.regeneration == known.id {
             return None;
         }
-        // A tag is a hint: a surplus larger than the policy of its owner is not believed.
-        let surplus = group.desired.saturating_sub(lease.wanted).min(lease.surge);
-        let max = (lease.max < group.max).then_some(lease.max);
+        let (surplus, max) = lease.left(group);
         (surplus > 0 || max.is_some()).then_some((surplus, max))
     }
 
@@ -189,13 +187,16 @@ impl<'a> View<'a> {
             return None;
         }
         let kind = refusals.kind.unwrap_or(RefusalKind::Invalid);
+        // Judged by what was tried, not by the clock alone: it may be that nobody was there to try.
+        let often = refusals.in_a_row >= REFUSALS_MAX;
         let hopeless = match kind {
             RefusalKind::Forbidden => true,
-            RefusalKind::Invalid => refusals.in_a_row >= REFUSALS_MAX,
-            RefusalKind::NoCapacity => self.now > self.policy.launch_timeout.after(first),
+            RefusalKind::Invalid => often,
+            RefusalKind::NoCapacity => often && last > self.policy.launch_timeout.after(first),
             // Slowing down is right as long as there is time.
             RefusalKind::Busy => {
-                self.now > self.known.opened.window_ends && self.now > self.policy.drain_timeout.after(first)
+                let late = self.now > self.known.opened.window_ends;
+                often && late && last > self.policy.drain_timeout.after(first)
             }
             RefusalKind::NotOffered => false,
         };

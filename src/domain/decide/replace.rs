@@ -12,6 +12,9 @@ use super::{Next, View, count};
 /// How long a zone without capacity is left alone.
 const DRY: Span = Span::minutes(5);
 
+/// How long a scale-in may take to choose its victims. It never does where all are protected.
+const SCALE_IN: Span = Span::minutes(5);
+
 impl<'a> View<'a> {
     pub(super) fn dry_zones(&self) -> Vec<&Zone> {
         self.known.refusals.dry.iter().filter(|(_, at)| self.now < DRY.after(**at)).map(|(zone, _)| zone).collect()
@@ -38,7 +41,7 @@ impl<'a> View<'a> {
             return None;
         }
         let instance = *self.due.first()?;
-        let serving = self.serving_without(instance);
+        let serving = self.serving_without(instance).saturating_sub(self.leaving());
         if serving < self.floor && !self.is_stood_in_for(instance) {
             return None;
         }
@@ -73,6 +76,13 @@ impl<'a> View<'a> {
         }))
     }
 
+    /// How many of those that serve somebody else's scale-in is about to take: Auto Scaling chooses them.
+    fn leaving(&self) -> u32 {
+        let recent = self.known.scaled_in_at.is_some_and(|at| self.now <= SCALE_IN.after(at));
+        let above = count(&self.live).saturating_sub(self.group.desired);
+        if recent { self.known.scaled_in.min(above) } else { 0 }
+    }
+
     /// An instance that serves nobody may go as soon as a verified one stands in for it, or an ill group would never be
     /// cured: it costs nothing, and as many members stay as are wanted.
     pub(super) fn is_stood_in_for(&self, instance: &Instance) -> bool {
@@ -82,8 +92,7 @@ impl<'a> View<'a> {
 
     /// A serving fresh instance that no retired one was paired with yet.
     pub(super) fn successor(&self) -> Option<&Instance> {
-        let came = |i: &Instance| self.newcomer(i).is_some() || self.known.is_fresh(i) == Some(true);
-        let free = |i: &&&Instance| came(i) && !self.known.successors.contains(&i.id);
+        let free = |i: &&&Instance| self.known.is_fresh(i) == Some(true) && !self.known.successors.contains(&i.id);
         self.serving.iter().filter(free).min_by_key(|i| (i.healthy_since, &i.id)).copied()
     }
 
@@ -151,11 +160,17 @@ impl<'a> View<'a> {
         Some(Next::Act(match direct {
             true => {
                 let (zone, count) = self.zone(room);
-                let token = format!("regend-{}-{}", self.known.id.simple(), self.known.launches + 1);
-                Action::Launch { count, zone, token }
+                Action::Launch { count, zone, token: self.token() }
             }
             false => Action::Grow { from: group.desired, to: group.desired + room, max: None },
         }))
+    }
+
+    /// What makes a repeated launch the same launch; at most 64 characters. A regeneration that another host takes over
+    /// keeps its id and counts from one again, so the opening is part of it.
+    fn token(&self) -> String {
+        let known = self.known;
+        format!("regend-{}-{:x}-{}", known.id.simple(), known.opened_at.timestamp_micros(), known.launches + 1)
     }
 
     /// Nothing may be launched: whether that will change by itself.
@@ -170,7 +185,7 @@ impl<'a> View<'a> {
             );
             return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
         }
-        if live < desired {
+        if live < desired || self.leaving() > 0 {
             self.holds.push(Hold::Replacing { members: live, desired });
         } else if !under_way && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
             self.holds.push(Hold::Serving { serving, floor: self.floor });

@@ -163,11 +163,11 @@ fn desired_capacity_is_not_raised_while_the_group_replaces_by_itself() {
     check(
         "no-direct-launch, max_surge 2, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m theirs",
         expect![[r#"
-        wait
-        hold: 1 launching
-        hold: the group has 4 members for a desired capacity of 3: it launches by itself
-        again in 14m1s
-    "#]],
+            wait
+            hold: 1 launching
+            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            again in 14m1s
+        "#]],
     );
     check(
         "wanted 3\ni-1..i-2 serving 25h",
@@ -646,6 +646,67 @@ fn a_look_that_does_not_show_the_raised_max_size_yet_raises_nothing_twice() {
         expect![[r#"
         wait
         hold: AWS shows max size 3, not 4: looking again
+    "#]],
+    );
+}
+
+#[test]
+fn whoever_takes_a_regeneration_over_launches_under_tokens_of_its_own() {
+    let token = |opened: &str| super::turn(&format!("{opened}\ni-1..i-3 serving 25h"));
+    let (before, after) = (token("opened 30m, cutoff 2h"), token("opened 29m, cutoff 2h"));
+    assert!(before.contains("; token regend-ID-") && before != after, "{before}{after}");
+}
+
+#[test]
+fn what_a_scale_in_is_about_to_take_does_not_count() {
+    check(
+        "sees desired 2\ni-1..i-3 serving 25h",
+        expect![[r#"
+        news: group.changed desired 3 -> 2
+        lease: wanted 2 max 10
+        wait
+        hold: the group has 3 members for a desired capacity of 2: it takes some out by itself
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
+fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
+    check(
+        "ending failed, raised 1, wanted 2\ni-1 serving 26h\ni-2..i-3 serving 25h",
+        expect![[r#"
+        retire i-1 (surplus): 2 serve without it, 2 must; decrement
+    "#]],
+    );
+    check(
+        "ending failed, raised 1, wanted 2\ni-1 serving 26h protected\ni-2..i-3 serving 25h protected",
+        expect![[r#"
+            wait
+            hold: 3 serving, and at least 2 must go on serving: nothing can be retired yet
+            again in 3h10m1s
+        "#]],
+    );
+}
+
+#[test]
+fn what_comes_from_a_warm_pool_is_as_old_as_it_is() {
+    check(
+        "warm-pool, raised 1, unclaimed 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m 26h stranger",
+        expect![[r#"
+        news: instance.launched i-4 (pool)
+        news: instance.in_service i-4
+        news: instance.serving i-4
+        retire i-4 (stale): 3 serve without it, 3 must; decrement
+    "#]],
+    );
+    check(
+        "warm-pool, raised 1, unclaimed 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m 5m stranger",
+        expect![[r#"
+        news: instance.launched i-4 (pool)
+        news: instance.in_service i-4
+        news: instance.serving i-4
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
     "#]],
     );
 }

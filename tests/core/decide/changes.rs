@@ -20,7 +20,9 @@ fn a_changed_desired_capacity_is_taken_at_its_word() {
         expect![[r#"
             news: group.changed desired 3 -> 2
             lease: wanted 2 max 10
-            retire i-1 (stale): 2 serve without it, 2 must
+            wait
+            hold: the group has 3 members for a desired capacity of 2: it takes some out by itself
+            again in 3h1s
         "#]],
     );
 }
@@ -40,9 +42,11 @@ fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
     check(
         "raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        news: group.changed desired 4 -> 3
-        retire i-1 (stale): 3 serve without it, 3 must; successor i-4
-    "#]],
+            news: group.changed desired 4 -> 3
+            wait
+            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            again in 3h1s
+        "#]],
     );
     check(
         "raised 1, wanted 3, sees desired 5\ni-4..i-7 serving 10m ours\ni-8 serving 5m theirs",
@@ -169,7 +173,9 @@ fn another_desired_capacity_than_before_the_effect_is_somebodys() {
         expect![[r#"
             news: group.changed desired 4 -> 2
             lease: wanted 2 max 10
-            retire i-1 (stale): 2 serve without it, 2 must
+            wait
+            hold: the group has 3 members for a desired capacity of 2: it takes some out by itself
+            again in 3h1s
         "#]],
     );
     check(

@@ -366,3 +366,32 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
     "#]],
     );
 }
+
+#[test]
+fn what_a_dead_owner_cannot_have_done_is_somebodys_wish() {
+    // Wanted 3, surge 1, max size 10: five are more than it can have left, and so is a max size of fifteen.
+    check(
+        "tag of another-host -1m, lease none, wanted 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    check(
+        "tag of another-host -1m, lease none, wanted 5\ni-1..i-5 serving 25h",
+        expect![[r#"
+        take the lease until 14:27:30Z; wanted 5 surge 1 max 10
+    "#]],
+    );
+    check(
+        "tag of another-host -1m, lease none, wanted 4, min 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+        take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+    "#]],
+    );
+    check(
+        "tag of another-host -1m, lease none, wanted 4, max 15\ni-1..i-4 serving 25h",
+        expect![[r#"
+        take the lease until 14:02:00Z; wanted 3 surge 1 max 15
+    "#]],
+    );
+}

@@ -746,9 +746,9 @@ fn policy_window_is_when_batches_may_start() {
     check(
         "window 2h, opened 1h1s\ni-1..i-3 serving 25h",
         expect![[r#"
-        launch 1; token regend-ID-1
-        again in 1h
-    "#]],
+            launch 1; token regend-ID-660db60d5e9c0-1
+            again in 1h
+        "#]],
     );
 }
 

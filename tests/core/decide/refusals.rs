@@ -181,7 +181,7 @@ fn the_only_zone_without_capacity_backs_off_too() {
 #[test]
 fn no_capacity_is_given_up_when_a_launch_would_be_overdue() {
     check(
-        "refused no-capacity 9 first 15m last 1s, dry a 1s, zones a\ni-1 a serving 25h",
+        "refused no-capacity 9 first 15m1s last 1s, dry a 1s, zones a\ni-1 a serving 25h",
         expect![[r#"
         wait
         hold: AWS has no capacity (Code): trying again at 12:01:59Z
@@ -189,16 +189,16 @@ fn no_capacity_is_given_up_when_a_launch_would_be_overdue() {
     "#]],
     );
     check(
-        "refused no-capacity 9 first 15m1s last 1s, dry a 1s, zones a\ni-1 a serving 25h",
+        "refused no-capacity 9 first 15m2s last 1s, dry a 1s, zones a\ni-1 a serving 25h",
         expect![[r#"
-        end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]],
+            end failed: Code: autoscaling:Some was refused: AWS said no (Code)
+        "#]],
     );
     check(
-        "launch_timeout 5m, refused no-capacity 9 first 5m1s last 1s, zones a\ni-1 a serving 25h",
+        "launch_timeout 5m, refused no-capacity 9 first 5m2s last 1s, zones a\ni-1 a serving 25h",
         expect![[r#"
-        end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]],
+            end failed: Code: autoscaling:Some was refused: AWS said no (Code)
+        "#]],
     );
 }
 
@@ -308,4 +308,12 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
             left i-3: not_reached
         "#]],
     );
+}
+
+#[test]
+fn time_in_which_nobody_tried_is_no_reason_to_give_up() {
+    check("refused no-capacity 1 first 3h last 3h, zones a\ni-1 a serving 25h", expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]]);
 }

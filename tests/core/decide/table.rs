@@ -23,6 +23,8 @@ use uuid::Uuid;
 /// Who we are, to leases.
 pub(crate) const DAEMON: &str = "here";
 pub(crate) const ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0001);
+/// The part of a launch's token that tells one opening from another: an hour ago, unless a table says otherwise.
+const OPENED: &str = "660db60e52c00-";
 const OTHER_ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0002);
 
 /// Noon.
@@ -595,7 +597,7 @@ fn action_line(action: &Action) -> String {
     let mut out = action.to_string();
     match action {
         Action::Launch { token, .. } => {
-            write!(out, "; token {}", token.replace(&ID.simple().to_string(), "ID")).unwrap();
+            write!(out, "; token {}", token.replace(&ID.simple().to_string(), "ID").replace(OPENED, "")).unwrap();
         }
         Action::Retire(retire) => {
             if retire.decrement {
