@@ -40,7 +40,7 @@ impl<'a> View<'a> {
             (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
         });
         // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones.
-        let candidate = ours.first().or(self.due.first()).copied();
+        let candidate = ours.first().or_else(|| self.due.first()).copied();
         // One that is healthy serves in truth, even while it warms up.
         let floor = self.surplus_floor();
         let spared = |i: &&Instance| i.healthy_since.is_none() || self.serving_without(i) >= floor;
