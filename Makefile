@@ -9,7 +9,7 @@ FULL = --release --locked
 VENV = .venv
 MOTO = $(VENV)/moto-installed
 
-.PHONY: demo build test lint doc bench install clean
+.PHONY: demo build test seeds lint doc bench install clean mutants
 
 demo:
 	$(CARGO) run $(DEMO) -- demo
@@ -25,6 +25,10 @@ test: $(MOTO) nextest
 	$(CARGO) nextest run $(FULL) --no-fail-fast
 	$(VENV)/bin/python -B tests/aws/selftest.py
 
+# A million worlds, on all cores: some quarter of an hour. A seed that fails says how to replay it.
+seeds:
+	REGEND_SEEDS=1000000 $(CARGO) test $(CORE) --test core seeds:: -- --nocapture
+
 # Clippy drives the real build rather than a check of its own, because checking the SDKs costs as much as building them.
 lint:
 	$(CARGO) clippy $(DEMO) --all-targets -- -D warnings
@@ -36,6 +40,22 @@ doc:
 
 bench:
 	$(CARGO) bench --locked --no-default-features --bench calls
+
+# A minute for each parser of outside input and for the decision. What is new is kept in fuzz/target, what fails in
+# fuzz/artifacts; what is worth keeping goes to fuzz/corpus, which `make test` replays. No nightly compiler is needed.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz
+fuzz:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	set -e; for target in $$($(CARGO) fuzz list); do \
+		mkdir -p fuzz/target/corpus/$$target; \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target fuzz/target/corpus/$$target fuzz/corpus/$$target \
+			-- -max_total_time=$(FUZZ_SECONDS) -timeout=10; \
+	done
+
+# Breaks the code on purpose, one line at a time, and expects the core's tests to notice. Not for CI: it takes a while.
+mutants:
+	$(PYTHON) -B tests/mutants.py $(WORDS)
 
 .PHONY: nextest
 nextest:

@@ -16,6 +16,7 @@ use crate::domain::span::{Invalid, Span};
 pub use self::reader::Problem;
 
 mod reader;
+pub mod script;
 
 /// Health is continuous only as far as it is looked at; a target can fall ill and recover within two minutes.
 const POLL_MAX: Span = Span::minutes(1);
@@ -320,12 +321,17 @@ fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
 
 /// What a policy's own judgement adds; what it has inherited was said where it came from.
 fn judge(section: &Section<'_, '_>, policy: &Policy, inherited: Option<&Policy>) {
+    // Each judgement walks through a year of the schedule: a file of a thousand rules must not take a minute.
+    if inherited == Some(policy) {
+        return;
+    }
     let known = inherited.map(Policy::problems).unwrap_or_default();
     for problem in policy.problems().into_iter().filter(|problem| !known.contains(problem)) {
         section.problem(problem.key, problem.invalid);
     }
-    let known = inherited.map(Policy::warnings).unwrap_or_default();
-    for warning in policy.warnings().into_iter().filter(|warning| !known.contains(warning)) {
+    let warnings = policy.warnings();
+    let known = inherited.filter(|_| !warnings.is_empty()).map(Policy::warnings).unwrap_or_default();
+    for warning in warnings.into_iter().filter(|warning| !known.contains(warning)) {
         section.warning(warning.key, warning.invalid);
     }
 }

@@ -9,10 +9,12 @@ mod aws;
 #[cfg(feature = "aws")]
 mod binary;
 mod config;
+mod corpus;
 #[cfg(feature = "aws")]
 mod daemon;
 #[cfg(feature = "aws")]
 mod endpoint;
 mod journal;
+mod simulate;
 #[cfg(feature = "aws")]
 mod wire;

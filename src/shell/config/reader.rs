@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use crate::domain::calendar::Timezone;
 use crate::domain::policy::Share;
 use crate::domain::span::{Invalid, Span};
+use crate::domain::tell::clean;
 
 /// Something wrong in the file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +32,10 @@ pub struct Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, column, key, invalid } = self;
-        write!(f, "{}:{line}:{column}: ", file.display())?;
-        if !key.is_empty() {
-            write!(f, "{key}: ")?;
-        }
-        write!(f, "{invalid}")
+        let place = format!("{}:{line}:{column}", file.display());
+        let says = if key.is_empty() { format!("{place}: {invalid}") } else { format!("{place}: {key}: {invalid}") };
+        // One line, whatever the keys are made of.
+        f.write_str(&clean(&says))
     }
 }
 
@@ -199,6 +199,11 @@ impl<'r, 'i> Section<'r, 'i> {
         self.report.found(self.start, String::new(), Invalid::new("", "")).line
     }
 
+    /// Whether nothing is left that nobody has asked for.
+    pub(super) fn is_read(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Whatever nobody has asked for is unknown.
     pub(super) fn close(&self) {
         for key in self.entries.keys() {
@@ -312,8 +317,15 @@ pub(super) fn zone(value: &DeValue<'_>) -> Result<Timezone, Invalid> {
     })
 }
 
+/// Longer than any key, zone or account is meant to be, in bytes.
+const NAME_MAX: usize = 200;
+
 /// Asks whether a similar name was meant: the most similar one, or up to three that are equally so.
 pub(super) fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    // To compare takes as long as both are long, and nobody means one of ours by so much.
+    if name.len() > NAME_MAX {
+        return None;
+    }
     let name = name.to_lowercase();
     let distance = |known: &str| {
         let known = known.to_lowercase();

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::InstanceId;
 use crate::domain::span::Time;
+use crate::domain::tell::clean;
 
 use super::JournalError;
 use super::sqlite::{Sqlite, Stored};
@@ -226,7 +227,7 @@ impl Sqlite {
             [only] => Ok(InstanceId::new(only.as_str())),
             [] => Err(Unanswered::Unknown(format!("the journal names no instance {id}{}", similar(id, known)))),
             several => {
-                let several = several.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+                let several = several.iter().map(|id| clean(id)).collect::<Vec<_>>().join(", ");
                 Err(Unanswered::Malformed(format!("several instances begin with {id}: {several}")))
             }
         }
@@ -239,7 +240,7 @@ impl Sqlite {
     pub fn near_group(&self, glob: &str) -> Result<String, JournalError> {
         let known = self.ask(|conn| distinct(conn, "entry", "grp"))?;
         let fits = known.iter().any(|name| matches(glob, name));
-        Ok(if fits { String::new() } else { format!("no group fits {glob}{}", similar(glob, known)) })
+        Ok(if fits { String::new() } else { format!("no group fits {}{}", clean(glob), similar(glob, known)) })
     }
 
     fn fitting(&self, column: &str, glob: &str) -> Result<BTreeSet<String>, JournalError> {
@@ -301,7 +302,11 @@ fn kinds(globs: &[String]) -> Result<BTreeSet<String>, Unanswered> {
         let fitting: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).filter(|kind| matches(glob, kind)).collect();
         if fitting.is_empty() {
             let known = Kind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect();
-            return Err(Unanswered::Malformed(format!("no kind of entry fits {glob}{}", similar(glob, known))));
+            return Err(Unanswered::Malformed(format!(
+                "no kind of entry fits {}{}",
+                clean(glob),
+                similar(glob, known)
+            )));
         }
         kinds.extend(fitting.into_iter().map(str::to_owned));
     }
@@ -332,6 +337,6 @@ fn similar(wanted: &str, known: Vec<String>) -> String {
     // Random ids all look a little alike: only what is about as near as the nearest.
     let nearest = rated.first().map_or(0.0, |(likeness, _)| likeness - 0.1);
     rated.retain(|(likeness, _)| *likeness >= nearest);
-    let near: Vec<_> = rated.into_iter().take(NEAR_MAX as usize).map(|(_, known)| known).collect();
+    let near: Vec<_> = rated.into_iter().take(NEAR_MAX as usize).map(|(_, known)| clean(&known)).collect();
     if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) }
 }

@@ -22,6 +22,9 @@ pub mod schema;
 /// The file's name in the state directory.
 pub const FILE: &str = "journal.sqlite";
 
+/// No journal ever has so many entries: a position from here on was never regend's.
+const POSITIONS: i64 = 1 << 53;
+
 /// A journal, open for writing or only for reading.
 #[derive(Debug)]
 pub struct Sqlite {
@@ -135,6 +138,7 @@ impl Sqlite {
         let writer = prepare(&mut conn, found, migrations).map_err(opening)?;
         let (device, inode) = identity(&path).ok_or_else(|| vanished(&path))?;
         let journal = Self::new(conn, path, Access::Write { device, inode }, writer);
+        journal.check_positions()?;
         // The end of the file proves that it can be gone on with.
         journal.entries("SELECT seq, leaf, body FROM entry ORDER BY seq DESC LIMIT 1", [])?;
         Ok(journal)
@@ -187,7 +191,21 @@ impl Sqlite {
             schema::Found::Journal(_) => {}
         }
         let writer = name(&conn).map_err(opening)?;
-        Ok(Self::new(conn, path, access, writer))
+        let journal = Self::new(conn, path, access, writer);
+        journal.check_positions()?;
+        Ok(journal)
+    }
+
+    /// Positions count from 0, and another one can follow.
+    fn check_positions(&self) -> Result<(), JournalError> {
+        let ends = "SELECT (SELECT min(seq) FROM entry), (SELECT max(seq) FROM entry)";
+        let ends: (Option<i64>, Option<i64>) =
+            self.ask(|conn| conn.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?))))?;
+        match ends {
+            (None, None) => Ok(()),
+            (Some(0), Some(last)) if last < POSITIONS => Ok(()),
+            _ => Err(self.damaged("its entries are not at the positions from 0 on")),
+        }
     }
 
     fn new(conn: Connection, path: PathBuf, access: Access, writer: String) -> Self {
@@ -204,7 +222,7 @@ impl Sqlite {
         let body = self.pen.stamp(entry, latest.map(|(_, rt)| rt)).to_bytes()?;
         // What goes on in memory is what was stored, to the microsecond: a restart must come to the same conclusions.
         let stored: Entry = serde_json::from_slice(&body)?;
-        schema::insert(&tx, latest.map_or(0, |(seq, _)| seq + 1), &body, &stored)?;
+        schema::insert(&tx, latest.map_or(0, |(seq, _)| seq.saturating_add(1)), &body, &stored)?;
         tx.commit()?;
         self.pen.wseq += 1;
         Ok(stored)

@@ -7,6 +7,7 @@ use rusqlite::{Error, ErrorCode};
 
 use super::super::{JournalError, dir};
 use super::file::beside;
+use crate::domain::tell::clean;
 
 /// What was being done when it went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +21,13 @@ pub(super) enum Doing {
 
 pub(super) fn failure(path: &Path, doing: Doing, error: &Error) -> JournalError {
     let name = path.display().to_string();
+    let says = says(error);
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => damaged(path, doing, "it is not an SQLite database"),
         // SQLite's general error means that the tables are not as they were made.
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => damaged(path, doing, &error.to_string()),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => damaged(path, doing, &says),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) if doing != Doing::Writing => {
-            dir::refuse(path, &format!("it cannot be opened: {error}"))
+            dir::refuse(path, &format!("it cannot be opened: {says}"))
         }
         Some(ErrorCode::DiskFull) => JournalError::Write { path: name, message: full(path) },
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -33,13 +35,21 @@ pub(super) fn failure(path: &Path, doing: Doing, error: &Error) -> JournalError 
             wrong(name, doing, message)
         }
         Some(ErrorCode::SystemIoFailure) => {
-            wrong(name, doing, format!("{error}: check the disk under it, its quota, and the system's log"))
+            wrong(name, doing, format!("{says}: check the disk under it, its quota, and the system's log"))
         }
-        Some(ErrorCode::ReadOnly) => wrong(name, doing, format!("{error}: make the file and its disk writable again")),
-        Some(_) => wrong(name, doing, error.to_string()),
+        Some(ErrorCode::ReadOnly) => wrong(name, doing, format!("{says}: make the file and its disk writable again")),
+        Some(_) => wrong(name, doing, says),
         // A value that is not of its column's type, or is not there at all.
-        None => damaged(path, doing, &error.to_string()),
+        None => damaged(path, doing, &says),
     }
+}
+
+/// In one line and fit for a terminal: without the statement, and with whatever the file holds made harmless.
+fn says(error: &Error) -> String {
+    clean(&match error {
+        Error::SqlInputError { msg, .. } => msg.clone(),
+        error => error.to_string(),
+    })
 }
 
 fn wrong(path: String, doing: Doing, message: String) -> JournalError {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::super::JournalError;
 use super::failure::{Doing, damaged, failure};
 use super::schema;
+use crate::domain::tell::clean;
 
 /// Only somebody with an SQLite shell can be in the way; they get this long to leave.
 const BUSY_MAX: Duration = Duration::from_secs(5);
@@ -33,15 +34,19 @@ pub(super) fn examine(conn: &Connection, path: &Path, migrations: &[&str]) -> Re
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         conn.pragma_update(None, "cell_size_check", true)?;
-        schema::look(conn)
+        Ok((schema::look(conn)?, schema::stranger(conn, migrations)?))
     };
     let known = migrations.len() as u32;
     match look().map_err(|error| failure(path, Doing::Opening, &error))? {
-        Some(schema::Found::Journal(found)) if found > known => {
+        (Some(schema::Found::Journal(found)), _) if found > known => {
             Err(JournalError::TooNew { path: path.display().to_string(), found, known })
         }
-        Some(found) => Ok(found),
-        None => Err(damaged(path, Doing::Opening, "it is the database of another program")),
+        (Some(_), Some(stranger)) => {
+            let message = format!("{:?} in it is not of regend's making", clean(&stranger));
+            Err(damaged(path, Doing::Opening, &message))
+        }
+        (Some(found), None) => Ok(found),
+        (None, _) => Err(damaged(path, Doing::Opening, "it is the database of another program")),
     }
 }
 

@@ -82,6 +82,16 @@ pub(super) fn look(conn: &Connection) -> rusqlite::Result<Option<Found>> {
     Ok((application == 0 && version == 0 && tables == 0).then_some(Found::Empty))
 }
 
+/// The name of something in the file that would run on its own when it is read or written, and that no migration made.
+pub(super) fn stranger(conn: &Connection, migrations: &[&str]) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT name, coalesce(sql, '') FROM sqlite_schema
+        WHERE type IN ('view', 'trigger') OR (type = 'table' AND rootpage = 0)";
+    let mut active = conn.prepare(sql)?;
+    let active = active.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()?;
+    let made = |sql: &String| migrations.iter().any(|migration| migration.contains(sql.as_str()));
+    Ok(active.into_iter().find(|(_, sql)| !made(sql)).map(|(name, _)| name))
+}
+
 /// Brings the tables forward. All of it happens, or nothing.
 pub(super) fn migrate(tx: &Transaction<'_>, from: u32, migrations: &[&str], now: &str) -> rusqlite::Result<()> {
     for (version, sql) in (1_u32..).zip(migrations).filter(|(version, _)| *version > from) {

@@ -1,0 +1,367 @@
+//! Any history that is legal and any look at the group: the news ends, a decision comes, and the veto has an opinion.
+
+use std::collections::BTreeMap;
+
+use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use regend::domain::decide::{self, Decision, Me, Next, decide};
+use regend::domain::entry::{Capacity, Change, Conclusion, Entry, Inherited, Kind, Member, Opened, Trigger, VERSION};
+use regend::domain::group::{
+    Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
+};
+use regend::domain::lease::Lease;
+use regend::domain::notice;
+use regend::domain::plan::{self, Opener, Pace};
+use regend::domain::policy::{Policy, Share, Treatment};
+use regend::domain::regeneration::{OURS, Regeneration, THEIRS};
+use regend::domain::span::Time;
+use regend::domain::tell;
+use regend::domain::veto::veto;
+use regend::domain::watch::Watch;
+use uuid::Uuid;
+
+use super::assert_readable;
+use super::draw::Draw;
+use super::entries::{entry as reread, recovered};
+
+const ENTRIES_MAX: u8 = 40;
+
+/// The loop gives up after so many.
+const NEWS_ROUNDS_MAX: usize = 16;
+
+pub fn decision(data: &[u8]) {
+    let draw = &mut Draw::new(data);
+    let history = history(draw);
+    // What was drawn is what is stored: recovery comes to the same.
+    let stored: Vec<_> = history.iter().filter_map(|entry| reread(&entry.to_bytes().ok()?)).collect();
+    assert_eq!(stored, history);
+    let Some(mut known) = recovered(&history) else { return };
+    let mut watch = Watch::default();
+    for _ in 0..3 {
+        let mut group = group(draw);
+        let now = draw.span().after(group.seen);
+        let waived = known.waived(&group);
+        watch.take(&mut group, &waived);
+        if known.closed.is_none() {
+            take_note(now, &group, &mut known, &mut watch);
+        }
+        judge(now, &group, &known, draw);
+        planned(now, &group, &known.opened.policy, draw);
+    }
+}
+
+fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut Watch) {
+    for _ in 0..NEWS_ROUNDS_MAX {
+        let news = notice::news(now, group, known, watch);
+        if news.is_empty() {
+            return;
+        }
+        for entry in news {
+            let told = tell::sentence(&entry);
+            if let Err(illegal) = known.apply(&entry) {
+                panic!("a look's own news is illegal: {illegal}: {told}");
+            }
+        }
+    }
+    panic!("the news of one look has no end");
+}
+
+fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
+    let Decision { next, holds, look_again_at } = decide(now, Me { daemon: "here" }, group, known);
+    assert!(look_again_at.is_none_or(|at| at > now), "to look again in the past");
+    for hold in &holds {
+        assert!(!hold.to_string().is_empty() && !hold.code().is_empty());
+    }
+    match next {
+        Next::Act(action) => {
+            let _ = veto(now, group, known, &action);
+            let intent = Kind::intended(action.noun());
+            let entry = Entry { action: Some(action), ..Entry::about(intent, known, now) };
+            assert_readable(&tell::sentence(&entry));
+        }
+        Next::End(_) | Next::Close(_) => {}
+        Next::Wait => {
+            assert!(!holds.is_empty() || look_again_at.is_some() || known.closed.is_some(), "waits for nothing")
+        }
+    }
+    let _ = veto(now, group, known, &action(draw));
+    let agenda = decide::agenda(now, group, known);
+    assert!(agenda.due.len() + agenda.left.len() <= group.instances.len());
+    assert!(decide::serving(now, group, known) as usize <= group.instances.len());
+}
+
+fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
+    let plan = plan::plan(now, group, policy, Pace::assumed(policy));
+    assert!(plan.replace.len() + plan.left.len() <= group.instances.len());
+    let opener = Opener {
+        actor: "user:test".to_owned(),
+        trigger: draw.pick(&[Trigger::Manual, Trigger::Schedule]),
+        reason: None,
+        daemon: "here".to_owned(),
+        window_ends: policy.window.after(now),
+        firing: None,
+    };
+    if let Ok(opening) = plan::open(now, group, policy, &opener, Uuid::from_u128(9)) {
+        assert_readable(&tell::sentence(&opening));
+        let opened = Regeneration::open(&opening);
+        assert!(opened.is_ok_and(|opened| opened.wanted() <= group.desired), "it wants more than there is");
+    }
+}
+
+/// Entries of one regeneration, most of which can follow each other.
+pub(super) fn history(draw: &mut Draw<'_>) -> Vec<Entry> {
+    let opening = opening(draw);
+    let mut known = Regeneration::open(&opening).expect("an opening opens");
+    let mut history = vec![opening];
+    for n in 0..draw.byte() % ENTRIES_MAX {
+        if draw.is_empty() {
+            break;
+        }
+        let entry = Entry { id: Uuid::from_u128(u128::from(n) + 2), ..following(draw, &known) };
+        let _ = known.apply(&entry);
+        history.push(entry);
+    }
+    history
+}
+
+fn opening(draw: &mut Draw<'_>) -> Entry {
+    let zones = zones();
+    let members = draw.several(5, |draw| Member {
+        instance: instance_id(draw),
+        zone: draw.pick(&zones),
+        born: draw.maybe(Draw::time),
+        image: None,
+    });
+    let inherited =
+        |draw: &mut Draw<'_>| Inherited { daemon: draw.text(), max: draw.maybe(Draw::number), raised: draw.number() };
+    let opened = Opened {
+        cutoff: draw.time(),
+        window_ends: draw.time(),
+        policy: policy(draw),
+        min: draw.size(),
+        max: draw.size(),
+        desired: draw.size(),
+        members,
+        serving: draw.maybe(Draw::number),
+        waived: draw.several(2, Draw::text),
+        judged_by: vec!["tg".to_owned()],
+        cautious: draw.maybe(Draw::text),
+        inherited: draw.maybe(inherited),
+    };
+    Entry {
+        v: VERSION,
+        id: Uuid::from_u128(1),
+        kind: Kind::RegenerationOpened,
+        t: draw.time(),
+        actor: "schedule".to_owned(),
+        trigger: draw.maybe(|draw| draw.pick(&[Trigger::Schedule, Trigger::Manual, Trigger::Recovery])),
+        regeneration: Some(Uuid::from_u128(1)),
+        account: Some("default".to_owned()),
+        region: Some("eu-west-1".to_owned()),
+        group: Some("web".to_owned()),
+        opened: Some(Box::new(opened)),
+        ..Entry::default()
+    }
+}
+
+fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
+    let kind = match (&known.intent, draw.byte()) {
+        (Some(intent), 0..=127) => {
+            Kind::concluded(&intent.action, draw.pick(&[Conclusion::Done, Conclusion::Refused, Conclusion::Unknown]))
+        }
+        (None, 0..=127) => {
+            let action = action(draw);
+            let kind = Kind::intended(action.noun());
+            let capacity = draw.maybe(|draw| Capacity {
+                min: draw.number(),
+                desired: draw.number(),
+                max: draw.number(),
+                wanted: draw.number(),
+                members: draw.number(),
+                serving: draw.number(),
+                draining: draw.number(),
+            });
+            return Entry { action: Some(action), capacity, ..Entry::about(kind, known, draw.time()) };
+        }
+        (_, 128..=199) => draw.pick(&[
+            Kind::InstanceLaunched,
+            Kind::InstanceInService,
+            Kind::InstanceServing,
+            Kind::InstanceFailed,
+            Kind::InstanceDraining,
+            Kind::InstanceTerminated,
+            Kind::InstanceLost,
+            Kind::GroupChanged,
+        ]),
+        _ => draw.pick(Kind::ALL),
+    };
+    let change = Change {
+        min: draw.maybe(|draw| [draw.size(), draw.size()]),
+        desired: draw.maybe(|draw| [draw.size(), draw.size()]),
+        max: draw.maybe(|draw| [draw.size(), draw.size()]),
+    };
+    let kinds = [
+        RefusalKind::Busy,
+        RefusalKind::Forbidden,
+        RefusalKind::NoCapacity,
+        RefusalKind::NotOffered,
+        RefusalKind::Invalid,
+    ];
+    let outcomes = [Outcome::Completed, Outcome::Incomplete, Outcome::Failed, Outcome::Aborted];
+    Entry {
+        intent: known.intent.as_ref().map(|intent| intent.id),
+        instance: Some(instance_id(draw)),
+        instances: draw.several(4, instance_id),
+        change: (kind == Kind::GroupChanged).then_some(change),
+        outcome: draw.maybe(|draw| draw.pick(&outcomes)),
+        code: draw.maybe(|draw| draw.pick(&[OURS, THEIRS, "holds_ended", "paused,max_size"]).to_owned()),
+        error: draw.maybe(Draw::text),
+        refusal: draw.maybe(|draw| draw.pick(&kinds)),
+        ..Entry::about(kind, known, draw.time())
+    }
+}
+
+fn action(draw: &mut Draw<'_>) -> Action {
+    match draw.byte() % 8 {
+        0 => Action::Retire(Retire {
+            instance: instance_id(draw),
+            why: draw.pick(&[Reason::Stale, Reason::Failed, Reason::Surplus]),
+            decrement: draw.one_in(2),
+            successor: draw.maybe(instance_id),
+            serving: draw.number(),
+            floor: draw.number(),
+        }),
+        1 => Action::Launch { count: draw.number(), zone: draw.maybe(|draw| draw.pick(&zones())), token: draw.text() },
+        2 => Action::Grow { from: draw.size(), to: draw.size(), max: draw.maybe(Draw::size) },
+        3 => Action::Shrink { from: draw.size(), to: draw.size() },
+        4 => Action::RaiseMaxSize { from: draw.size(), to: draw.size() },
+        5 => Action::RestoreMaxSize { from: draw.size(), to: draw.size() },
+        6 => Action::TakeLease { value: lease(draw), until: draw.time() },
+        _ => Action::ReleaseLease,
+    }
+}
+
+fn policy(draw: &mut Draw<'_>) -> Policy {
+    let share = |draw: &mut Draw<'_>| {
+        let number = draw.number();
+        if draw.one_in(2) { Share::Percent(number.min(1000)) } else { Share::Count(number) }
+    };
+    let treatment = |draw: &mut Draw<'_>| draw.pick(&[Treatment::Skip, Treatment::Replace]);
+    Policy {
+        window: draw.span(),
+        max_surge: share(draw),
+        max_unavailable: share(draw),
+        warmup: draw.span(),
+        launch_timeout: draw.span(),
+        health_timeout: draw.span(),
+        drain_timeout: draw.span(),
+        max_failures: draw.number(),
+        canary: draw.number(),
+        canary_bake: draw.span(),
+        bake: draw.span(),
+        protected: treatment(draw),
+        standby: treatment(draw),
+        min_age: draw.span(),
+        raise_max_size: draw.one_in(2),
+        ..Policy::default()
+    }
+}
+
+fn group(draw: &mut Draw<'_>) -> Group {
+    let target_groups = draw.several(2, |draw| {
+        let name = draw.text();
+        TargetGroup { arn: format!("arn:{name}"), name }
+    });
+    let instances = draw.several(7, |draw| instance(draw, target_groups.len()));
+    let suspension = |draw: &mut Draw<'_>| Suspension {
+        process: draw.pick(&["Launch", "Terminate", "AZRebalance", ""]).to_owned(),
+        reason: draw.text(),
+    };
+    let mut group = Group {
+        key: GroupKey { account: "default".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() },
+        seen: draw.time(),
+        min: draw.size(),
+        max: draw.size(),
+        desired: draw.size(),
+        zones: zones()[..usize::from(draw.byte() % 4)].to_vec(),
+        instances,
+        target_groups,
+        suspended: if draw.one_in(8) { vec![suspension(draw)] } else { Vec::new() },
+        deleting: draw.one_in(16),
+        warm_pool: draw.one_in(4),
+        no_direct_launch: draw.maybe(Draw::text),
+        lease: if draw.one_in(3) { Some(lease(draw)) } else { None },
+        refresh: if draw.one_in(8) { Some(draw.text()) } else { None },
+        tags: BTreeMap::new(),
+    };
+    // AWS shows each member once.
+    group.instances.sort_by(|a, b| a.id.cmp(&b.id));
+    group.instances.dedup_by(|a, b| a.id == b.id);
+    group
+}
+
+fn instance(draw: &mut Draw<'_>, target_groups: usize) -> Instance {
+    let lifecycles = [
+        Lifecycle::InService,
+        Lifecycle::InService,
+        Lifecycle::InService,
+        Lifecycle::Pending,
+        Lifecycle::Terminating,
+        Lifecycle::Retained,
+        Lifecycle::Standby,
+        Lifecycle::Detaching,
+        Lifecycle::ReplacingRootVolume,
+        Lifecycle::Unknown,
+    ];
+    let states = [
+        TargetState::Healthy,
+        TargetState::Healthy,
+        TargetState::Healthy,
+        TargetState::Initial,
+        TargetState::Unhealthy,
+        TargetState::Unused,
+        TargetState::Draining,
+        TargetState::Unavailable,
+        TargetState::Unregistered,
+    ];
+    let health = |draw: &mut Draw<'_>| TargetHealth {
+        state: draw.pick(&states),
+        code: draw.pick(&["", "Target.NotInUse", "Target.FailedHealthChecks"]).to_owned(),
+        shifted: draw.one_in(32),
+    };
+    // A verdict may be missing.
+    let targets = target_groups - usize::from(target_groups > 0 && draw.one_in(32));
+    Instance {
+        id: instance_id(draw),
+        zone: draw.pick(&zones()),
+        lifecycle: draw.pick(&lifecycles),
+        healthy: !draw.one_in(8),
+        protected: draw.one_in(8),
+        born: if draw.one_in(8) { None } else { Some(draw.time()) },
+        image: None,
+        template: None,
+        targets: (0..targets).map(|_| health(draw)).collect(),
+        healthy_since: None,
+    }
+}
+
+fn lease(draw: &mut Draw<'_>) -> String {
+    let lease = Lease {
+        regeneration: Uuid::from_u128(u128::from(draw.byte() % 3)),
+        cutoff: draw.time(),
+        daemon: draw.pick(&["here", "there"]).to_owned(),
+        until: draw.time(),
+        wanted: draw.number(),
+        surge: draw.number(),
+        max: draw.number(),
+        most: draw.number(),
+    };
+    if draw.one_in(16) { draw.text() } else { lease.to_string() }
+}
+
+fn instance_id(draw: &mut Draw<'_>) -> InstanceId {
+    InstanceId::new(format!("i-{:x}", draw.byte() % 10))
+}
+
+fn zones() -> [Zone; 3] {
+    ["a", "b", "c"].map(Zone::new)
+}
