@@ -1,12 +1,15 @@
-//! What regend can do to the world, why it does it, and why it does not do it now.
+//! What regend can do to the world, and why it does it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Closed;
 use super::group::{InstanceId, Zone};
-use super::span::{Span, Time};
+use super::span::Time;
+
+pub use hold::Hold;
+
+mod hold;
 
 /// One effect: exactly one AWS call. Nothing is written to AWS that is not one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,180 +171,8 @@ impl RefusalKind {
     }
 }
 
-/// A typed "not now", with the numbers that justify it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hold {
-    // Ordinary waiting: it ends by itself and is shown, not recorded.
-    Settling { expected: u32, seen: u32 },
-    MaxSettling { expected: u32, seen: u32 },
-    IntentOpen { api: String },
-    Launching { pending: u32 },
-    Unhealthy { instance: InstanceId, target_group: String, says: String },
-    Warming { instance: InstanceId, serving_at: Time },
-    Draining { count: u32 },
-    Serving { serving: u32, floor: u32 },
-    AgeUnknown { instances: u32 },
-    Replacing { members: u32, desired: u32 },
-    BackingOff { code: String, until: Time },
-    CanaryBake { until: Time },
-    Baking { until: Time },
-    // Interference and limits: somebody must know, so they are recorded.
-    Paused,
-    Suspended { process: String, reason: String },
-    InstanceRefresh { id: String },
-    ZonalShift,
-    LeasedByOther { daemon: String, regeneration: String, until: Time },
-    MaxSize { desired: u32, max: u32 },
-    NoCapacity { code: String, until: Time },
-    DrainOverdue { instance: InstanceId, since: Time, limit: Span },
-    Blackout { reason: String, until: Time },
-    Vetoed { says: String },
-}
-
-impl Hold {
-    /// Waiting that ends by itself. Everything else is recorded as `regeneration.held`.
-    pub fn is_ordinary(&self) -> bool {
-        match self {
-            Self::Settling { .. }
-            | Self::MaxSettling { .. }
-            | Self::IntentOpen { .. }
-            | Self::Launching { .. }
-            | Self::Unhealthy { .. }
-            | Self::Warming { .. }
-            | Self::Draining { .. }
-            | Self::Serving { .. }
-            | Self::AgeUnknown { .. }
-            | Self::Replacing { .. }
-            | Self::BackingOff { .. }
-            | Self::CanaryBake { .. }
-            | Self::Baking { .. } => true,
-            Self::Paused
-            | Self::Suspended { .. }
-            | Self::InstanceRefresh { .. }
-            | Self::ZonalShift
-            | Self::LeasedByOther { .. }
-            | Self::MaxSize { .. }
-            | Self::NoCapacity { .. }
-            | Self::DrainOverdue { .. }
-            | Self::Blackout { .. }
-            | Self::Vetoed { .. } => false,
-        }
-    }
-
-    /// A stable code for the journal and for programs.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Settling { .. } => "settling",
-            Self::MaxSettling { .. } => "max_settling",
-            Self::IntentOpen { .. } => "intent_open",
-            Self::Launching { .. } => "launching",
-            Self::Unhealthy { .. } => "unhealthy",
-            Self::Warming { .. } => "warming",
-            Self::Draining { .. } => "draining",
-            Self::Serving { .. } => "serving",
-            Self::AgeUnknown { .. } => "age_unknown",
-            Self::Replacing { .. } => "replacing",
-            Self::BackingOff { .. } => "backing_off",
-            Self::CanaryBake { .. } => "canary_bake",
-            Self::Baking { .. } => "baking",
-            Self::Paused => "paused",
-            Self::Suspended { .. } => "suspended",
-            Self::InstanceRefresh { .. } => "instance_refresh",
-            Self::ZonalShift => "zonal_shift",
-            Self::LeasedByOther { .. } => "leased_by_other",
-            Self::MaxSize { .. } => "max_size",
-            Self::NoCapacity { .. } => "no_capacity",
-            Self::DrainOverdue { .. } => "drain_overdue",
-            Self::Blackout { .. } => "blackout",
-            Self::Vetoed { .. } => "vetoed",
-        }
-    }
-}
-
 fn at(time: &Time) -> impl fmt::Display + use<> {
     time.format("%H:%M:%SZ")
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settling { expected, seen } if expected == seen => {
-                write!(f, "AWS does not show yet all that was launched: looking again")
-            }
-            Self::Settling { expected, seen } => {
-                write!(f, "AWS still shows desired capacity {seen}, not {expected}: looking again")
-            }
-            Self::MaxSettling { expected, seen } => {
-                write!(f, "AWS shows max size {seen}, not {expected}: looking again")
-            }
-            Self::IntentOpen { api } => write!(f, "the answer to {api} was lost: looking for its effect"),
-            Self::Launching { pending } => write!(f, "{pending} launching"),
-            Self::Unhealthy { instance, target_group, says } if target_group.is_empty() => {
-                write!(f, "{instance} is {says}")
-            }
-            Self::Unhealthy { instance, target_group, says } => {
-                write!(f, "{instance} is {says} in target group {target_group}")
-            }
-            Self::Warming { instance, serving_at } => {
-                write!(f, "{instance} is healthy, and serving from {} if it stays so", at(serving_at))
-            }
-            Self::Draining { count } => write!(f, "{count} draining"),
-            Self::Serving { serving, floor } => {
-                write!(f, "{serving} serving, and at least {floor} must go on serving: nothing can be retired yet")
-            }
-            Self::AgeUnknown { instances } => write!(f, "EC2 does not tell the age of {instances} yet"),
-            Self::Replacing { members, desired } => {
-                let does = if members < desired { "launches" } else { "takes some out" };
-                write!(f, "the group has {members} members for a desired capacity of {desired}: it {does} by itself")
-            }
-            Self::BackingOff { code, until } => write!(f, "AWS answered {code}: trying again at {}", at(until)),
-            Self::CanaryBake { until } => write!(f, "the canary bakes until {}", at(until)),
-            Self::Baking { until } => write!(f, "all replaced; watched until {}", at(until)),
-            Self::Paused => write!(f, "paused by an operator: `regend resume` lets it go on"),
-            Self::Suspended { process, reason } if reason.is_empty() => {
-                write!(f, "process {process} is suspended on the group: resume it to go on")
-            }
-            Self::Suspended { process, reason } => {
-                write!(f, "process {process} is suspended on the group ({reason}): resume it to go on")
-            }
-            Self::InstanceRefresh { id } => write!(f, "instance refresh {id} is in progress: waiting until it ends"),
-            Self::ZonalShift => write!(f, "a zonal shift is active: waiting until it ends"),
-            Self::LeasedByOther { daemon, regeneration, until } => {
-                write!(f, "regend on {daemon} holds the group for regeneration {regeneration} until {}", at(until))
-            }
-            Self::MaxSize { desired, max } if desired > max => {
-                write!(f, "max size {max} can be put back only when desired capacity, now {desired}, fits under it")
-            }
-            Self::MaxSize { desired, max } => write!(
-                f,
-                "desired capacity {desired} leaves no room under max size {max}: \
-                 allow raise_max_size or max_unavailable"
-            ),
-            Self::NoCapacity { code, until } => {
-                write!(f, "AWS has no capacity ({code}): trying again at {}", at(until))
-            }
-            Self::DrainOverdue { instance, since, limit } => {
-                write!(f, "{instance} has been draining since {}, longer than {limit}", at(since))
-            }
-            Self::Blackout { reason, until } => {
-                write!(f, "blackout until {}: {reason}", until.format("%Y-%m-%d %H:%MZ"))
-            }
-            Self::Vetoed { says } => write!(f, "vetoed: {says}"),
-        }
-    }
-}
-
-impl From<Closed> for Hold {
-    fn from(closed: Closed) -> Self {
-        match closed {
-            Closed::Blackout { until, reason } => Self::Blackout { reason, until },
-            Closed::Window { until } => Self::Blackout {
-                reason: "outside the schedule's window".to_owned(),
-                until: until.unwrap_or(Time::MAX_UTC),
-            },
-        }
-    }
 }
 
 /// How a regeneration ended.

@@ -193,6 +193,7 @@ impl<'a> View<'a> {
             .or_else(|| self.interference())
             .or_else(|| self.refusals())
             .or_else(|| self.lease())
+            .or_else(|| self.confirm_lease())
             .or_else(|| self.too_many_failures())
             .or_else(|| self.retire_failed())
             .or_else(|| self.retire_stale())

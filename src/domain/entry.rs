@@ -225,6 +225,8 @@ pub enum LeftWhy {
     Untouchable,
     /// Retired, but still draining after `drain_timeout`.
     Draining,
+    /// Retired, and kept by its termination hook.
+    Retained,
     /// The regeneration ended before its turn.
     NotReached,
 }

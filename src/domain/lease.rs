@@ -37,7 +37,10 @@ pub struct Lease {
     /// Desired capacity when it was taken: anything above, up to `surge`, may be its surplus.
     pub wanted: u32,
     pub surge: u32,
+    /// Max size as it was.
     pub max: u32,
+    /// What it may have been raised to at most.
+    pub most: u32,
 }
 
 impl Lease {
@@ -53,8 +56,7 @@ impl Lease {
         let wanted = self.wanted.max(group.min);
         let out = group.desired.saturating_sub(wanted);
         let surplus = if out <= self.surge { out } else { 0 };
-        let most = self.wanted.saturating_add(self.surge);
-        (surplus, (self.max < group.max && group.max <= most).then_some(self.max))
+        (surplus, (self.max < group.max && group.max <= self.most).then_some(self.max))
     }
 
     /// Whether that daemon took it.
@@ -79,13 +81,14 @@ impl fmt::Display for Lease {
         let daemon = word(&self.daemon);
         write!(
             f,
-            "v=1 id={} cutoff={} daemon={daemon} until={} wanted={} surge={} max={}",
+            "v=1 id={} cutoff={} daemon={daemon} until={} wanted={} surge={} max={} most={}",
             self.regeneration.simple(),
             time(&self.cutoff),
             time(&self.until),
             self.wanted,
             self.surge,
-            self.max
+            self.max,
+            self.most,
         )
     }
 }
@@ -119,8 +122,9 @@ impl FromStr for Lease {
             // An offset leads out of the years that RFC 3339 can write: such a time could not be passed on.
             time.filter(|t| (0..=9999).contains(&t.year())).ok_or_else(|| bad("a time is not a time"))
         };
-        if field("v")? != "1" {
-            return Err(bad("its version is unknown"));
+        // A newer version may say more, and never less: its owner is at work as well.
+        if field("v")?.parse::<u32>().is_err() {
+            return Err(bad("its version is not a number"));
         }
         Ok(Self {
             regeneration: Uuid::parse_str(field("id")?).map_err(|_| bad("its id is not a UUID"))?,
@@ -131,6 +135,7 @@ impl FromStr for Lease {
             wanted: number("wanted")?,
             surge: number("surge")?,
             max: number("max")?,
+            most: number("most")?,
         })
     }
 }

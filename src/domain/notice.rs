@@ -2,7 +2,7 @@
 
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
-use super::group::{Group, Instance, InstanceId, Lifecycle};
+use super::group::{Group, Instance, InstanceId, Lifecycle, TargetHealth, TargetState};
 use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, Settling, THEIRS};
 use super::span::{Span, Time};
 use super::watch::Watch;
@@ -197,8 +197,9 @@ impl Look<'_> {
                 ..self.of(Kind::InstanceServing, instance)
             });
         }
-        if instance.targets.iter().any(|health| health.shifted) {
-            // Traffic is kept away from its zone, whatever its health.
+        // Traffic is kept away from its zone, or its health is not known.
+        let says_nothing = |health: &TargetHealth| health.shifted || health.state == TargetState::Unavailable;
+        if instance.targets.iter().any(says_nothing) {
             return None;
         }
         let sick_since = watch.sick_since(&instance.id)?;

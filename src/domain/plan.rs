@@ -317,7 +317,8 @@ pub fn left_words(why: LeftWhy) -> &'static str {
         LeftWhy::Standby => "in standby (policy: standby = \"skip\")",
         LeftWhy::Young => "younger than min_age",
         LeftWhy::Untouchable => "in a lifecycle state that regend does not touch",
-        LeftWhy::Draining => "still draining after drain_timeout",
+        LeftWhy::Draining => "still draining",
+        LeftWhy::Retained => "retained by its termination hook, out of service and still billed: terminate it by hand",
         LeftWhy::NotReached => "the regeneration ended before its turn",
     }
 }

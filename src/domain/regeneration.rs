@@ -6,12 +6,13 @@ use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use super::entry::{Conclusion, Entry, Kind, Opened, Trigger};
-use super::group::{Group, GroupKey, Instance, InstanceId};
+use super::group::{GroupKey, Instance, InstanceId};
 use super::lease::Lease;
 use super::span::{Span, Time};
 
 pub use memory::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
 
+mod doubt;
 mod memory;
 
 /// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
@@ -43,6 +44,8 @@ pub struct Regeneration {
     pub min: u32,
     pub desired: u32,
     pub max: u32,
+    /// The least and the most that others made of desired capacity since the opening.
+    pub desired_range: (u32, u32),
     /// Desired capacity before recent effects of ours, which a stale look may still show.
     pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
@@ -53,6 +56,8 @@ pub struct Regeneration {
     pub max_before: Option<u32>,
     /// The lease on the group, as we wrote it last.
     pub lease: Option<Lease>,
+    /// When it was first written.
+    pub leased_at: Option<Time>,
     /// It was given back: a look may still show it.
     pub released: bool,
     /// The intent that has no outcome yet. There is never more than one.
@@ -67,8 +72,8 @@ pub struct Regeneration {
     pub lost: BTreeSet<InstanceId>,
     /// How many members somebody else's scale-in may still take: those did not fail.
     pub scaled_in: u32,
-    /// When it was asked for.
-    pub scaled_in_at: Option<Time>,
+    /// When it was asked for, and how much of it our own surplus does not make up for.
+    pub scaling_in: Option<(Time, u32)>,
     /// Members at the opening.
     pub originals: BTreeSet<InstanceId>,
     /// Fresh instances that a retired one was paired with.
@@ -132,12 +137,14 @@ impl Regeneration {
             min: opened.min,
             desired: opened.desired,
             max: opened.max,
+            desired_range: (opened.desired, opened.desired),
             settling: Vec::new(),
             raised: inherited.map_or(0, |i| i.raised),
             unclaimed: inherited
                 .map_or(0, |i| i.raised.min(opened.desired.saturating_sub(opened.members.len() as u32))),
             max_before: inherited.and_then(|i| i.max),
             lease: None,
+            leased_at: None,
             released: false,
             intent: None,
             unanswered: None,
@@ -145,7 +152,7 @@ impl Regeneration {
             retired: BTreeMap::new(),
             lost: BTreeSet::new(),
             scaled_in: 0,
-            scaled_in_at: None,
+            scaling_in: None,
             originals: old.iter().map(|member| member.instance.clone()).collect(),
             successors: BTreeSet::new(),
             last_effect: None,
@@ -274,7 +281,10 @@ impl Regeneration {
                 if let Some([_, desired]) = change.desired {
                     // Somebody's word, as an absolute wish: it absorbs whatever surplus was out.
                     self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
-                    self.scaled_in_at = Some(entry.t);
+                    let beyond = self.desired.saturating_sub(desired).saturating_sub(self.raised);
+                    self.scaling_in = Some((entry.t, beyond));
+                    let (least, most) = self.desired_range;
+                    self.desired_range = (least.min(desired), most.max(desired));
                     // What it was, by our doing or theirs, a look that is behind may still show.
                     self.expect(desired, entry.t, Vec::new());
                     self.raised = 0;
@@ -325,6 +335,9 @@ impl Regeneration {
     fn done(&mut self, intent: &Intent, entry: &Entry) {
         match &intent.action {
             Action::TakeLease { value, .. } => {
+                if self.lease.is_none() {
+                    self.leased_at = Some(entry.t);
+                }
                 (self.lease, self.released) = (value.parse().ok(), false);
                 // It says what must be undone; and with what a dead owner left, that can be more than we have done.
                 if let Some(lease) = &self.lease {
@@ -485,29 +498,10 @@ impl Regeneration {
         self.retired.iter().filter(|(_, retirement)| !retirement.gone)
     }
 
-    /// Whether the look may still show the group as it was before an effect of ours, or a change of theirs: desired
-    /// capacity, or an instance that is launched and not in it.
-    pub fn is_settling(&self, group: &Group) -> bool {
-        let shown = |id: &InstanceId| group.instance(id).is_some();
-        let expected = |id: &InstanceId| self.newcomers.get(id).is_some_and(|newcomer| !newcomer.gone);
-        self.settling.iter().filter(|settling| group.seen <= SETTLE.after(settling.since)).any(|settling| {
-            let behind = settling.was == group.desired && group.desired != self.desired;
-            let unchanged = settling.came.is_empty() || !settling.came.iter().all(shown);
-            (behind && unchanged) || settling.came.iter().any(|id| !shown(id) && expected(id))
-        })
-    }
-
     /// Stale instances that are gone, whoever saw them off.
     pub fn replaced(&self) -> usize {
         let retired =
             self.retired.values().filter(|retirement| retirement.gone && retirement.why == Reason::Stale).count();
         retired + self.lost.iter().filter(|id| self.originals.contains(id)).count()
-    }
-
-    /// The target groups whose verdict does not count, by index, at this look: they were unused when the regeneration
-    /// opened, and still are.
-    pub fn waived(&self, group: &Group) -> Vec<usize> {
-        let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(|t| self.opened.waived.contains(&t.name));
-        group.waived().into_iter().filter(at_open).collect()
     }
 }

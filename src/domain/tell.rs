@@ -55,7 +55,8 @@ pub fn sentence(entry: &Entry) -> String {
         Kind::MaxSizeRefused => format!("max size is not changed: {}", says(entry)),
         Kind::MaxSizeUnknown => lost("max size", entry),
         Kind::LaunchAccepted => launched(entry),
-        Kind::LaunchRefused if entry.refusal == Some(RefusalKind::NotOffered) => {
+        // Without that permission there is another way.
+        Kind::LaunchRefused if is_not_to_be_had(entry) => {
             format!("LaunchInstances cannot be used here, so desired capacity is raised instead: {}", says(entry))
         }
         Kind::LaunchRefused => format!("not launched: {}", says(entry)),
@@ -370,4 +371,11 @@ fn changed(change: Option<&Change>) -> String {
         .collect();
     let what = if said.is_empty() { "the group".to_owned() } else { said.join(" and ") };
     format!("somebody else changed {what}: taken at their word")
+}
+
+/// Whether the refusal is of `LaunchInstances` as such.
+fn is_not_to_be_had(entry: &Entry) -> bool {
+    let direct = matches!(entry.action, Some(Action::Launch { .. }))
+        || entry.aws.as_ref().is_some_and(|aws| aws.api.ends_with("LaunchInstances"));
+    direct && matches!(entry.refusal, Some(RefusalKind::NotOffered | RefusalKind::Forbidden))
 }

@@ -41,6 +41,12 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
     if changes_the_group && regeneration.lease.as_ref().is_none_or(|lease| lease.until <= now) {
         return no(3, "the lease is not held: another host could not undo this".to_owned());
     }
+    if changes_the_group
+        && let (Some(theirs), Some(ours)) = (holder(now, group), &regeneration.lease)
+        && theirs.daemon != ours.daemon
+    {
+        return no(4, format!("{} holds the group until {}", theirs.daemon, theirs.until));
+    }
     let goes_on = match action {
         Action::Launch { .. } | Action::Grow { .. } | Action::RaiseMaxSize { .. } => true,
         // Without a place to fill, the group launches nothing for it.
@@ -207,7 +213,7 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
             } else {
                 serving += 1;
             }
-            let fresh = ours || instance.born.is_some_and(|born| born >= regeneration.opened.cutoff);
+            let fresh = ours || instance.born.is_some_and(|born| doubt.after(born) >= regeneration.opened.cutoff);
             let is_named = retire.successor.as_ref() == Some(&instance.id);
             stands_in |= is_named && fresh && warm && !regeneration.successors.contains(&instance.id);
         }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::action::{Hold, Outcome};
-use crate::domain::entry::{Entry, Kind, VERSION};
+use crate::domain::action::{Hold, Outcome, Refusal, RefusalKind};
+use crate::domain::entry::{Conclusion, Entry, Kind, VERSION};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::plan::{self, Opener, Skipped};
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::domain::watch::Watch;
-use crate::shell::clock::Clock;
+use crate::shell::clock::{Clock, Steady, unless_stopped};
 use crate::shell::cloud::{Ask, Cloud, CloudError};
 use crate::shell::journal::Journal;
 use crate::shell::reconcile::{Active, Stop, Turn, Turning};
@@ -43,6 +43,8 @@ pub enum Ended {
     Skipped(Skipped),
     /// AWS could not be asked, so it did not open.
     Unreachable(CloudError),
+    /// It is open, and could not be looked at for so long that nobody waits any more: it can be resumed.
+    LostSight(CloudError, Span),
     /// It does not exist.
     NoSuchGroup,
 }
@@ -54,7 +56,7 @@ pub enum Event<'a> {
     /// A look, and why nothing more happens now.
     Looked(&'a Regeneration, &'a Group, &'a [Hold]),
     Resumed(&'a Regeneration),
-    /// The group could not be looked at; it is tried again.
+    /// The group could not be looked at; it is tried again at that time.
     Blind(&'a GroupKey, &'a CloudError, Time),
     Ended(&'a GroupKey, &'a Ended),
 }
@@ -62,14 +64,23 @@ pub enum Event<'a> {
 /// Longest wait between two tries to look at a group that cannot be seen.
 const BLIND_MAX: Span = Span::minutes(2);
 
+/// How long a fleet that is not tireless tries to look at a group. Networks, and most of AWS's own troubles, are back
+/// within minutes; who waits at a terminal or in a pipeline wants to know by then, and can resume.
+const PATIENCE: Span = Span::minutes(15);
+/// The same when AWS answers, and refuses. A new permission spreads within seconds, and new credentials need a person:
+/// waiting brings neither.
+const PATIENCE_REFUSED: Span = Span::minutes(2);
+
 /// The regenerations under way and those that wait for their turn.
 pub struct Fleet<C, J, K> {
     pub cloud: C,
     pub journal: J,
-    pub clock: K,
+    pub clock: Steady<K>,
     pub limits: Limits,
     /// SHA-256 of the configuration, for the record.
     pub config: Option<String>,
+    /// Tries for ever to look at a group, as a daemon must. Otherwise patience ends, and the regeneration stays open.
+    pub tireless: bool,
     queue: Vec<Wish>,
     active: Vec<Slot>,
     failed: u32,
@@ -81,8 +92,9 @@ struct Slot {
     stage: u32,
     /// Looks in a row that did not find the group.
     absent: u32,
-    /// Looks in a row that failed.
+    /// Looks in a row that failed, and when the first of them did.
     blind: u32,
+    blind_since: Option<Time>,
 }
 
 impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
@@ -90,9 +102,10 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Self {
             cloud,
             journal,
-            clock,
+            clock: Steady::new(clock),
             limits,
             config: None,
+            tireless: true,
             queue: Vec::new(),
             active: Vec::new(),
             failed: 0,
@@ -123,6 +136,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             if !which(&regeneration.group) || self.is_busy_with(&regeneration.group) {
                 continue;
             }
+            entries.iter().for_each(|entry| self.clock.not_before(entry.t));
             let now = self.clock.now();
             let entry = Entry {
                 code: Some("restarted".to_owned()),
@@ -139,7 +153,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     fn start(&mut self, regeneration: Regeneration, now: Time) {
         let stage = regeneration.opened.policy.stage;
         let active = Active { regeneration, watch: Watch::default(), closely: true, look_at: now, shown: None };
-        self.active.push(Slot { active, stage, absent: 0, blind: 0 });
+        self.active.push(Slot { active, stage, absent: 0, blind: 0, blind_since: None });
     }
 
     pub fn is_idle(&self) -> bool {
@@ -151,12 +165,20 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         self.active.iter().map(|slot| &slot.active)
     }
 
+    /// The groups under way that cannot be looked at, and since when.
+    pub fn blind(&self) -> impl Iterator<Item = (&GroupKey, Time)> {
+        self.active.iter().filter_map(|slot| Some((&slot.active.regeneration.group, slot.blind_since?)))
+    }
+
     /// Opens what may open, waits until a look is due (or until `deadline`), looks once at all that are due, and takes a
     /// turn for each.
     ///
     /// # Errors
     /// The journal cannot be written or contradicts itself: nothing more may be done.
     pub async fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        if self.active.is_empty() {
+            self.clock.let_go();
+        }
         self.open(tell).await?;
         let Some(due) = self.active.iter().map(|slot| slot.active.look_at).min() else { return Ok(()) };
         let due = deadline.map_or(due, |deadline| due.min(deadline));
@@ -179,12 +201,16 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         {
             return Ok(());
         }
-        let mut sweep = self.cloud.look(&asks).await;
+        // A look has no effect: it is dropped at once.
+        self.clock.not_before(now);
+        let look = self.cloud.look(&asks);
+        let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
         for ask in asks {
             if self.clock.stopping() {
                 return Ok(());
             }
-            self.visit(&ask.key, sweep.remove(&ask.key), tell).await?;
+            let found = sweep.remove(&ask.key).map(|found| found.map(|group| Group { seen: now, ..group }));
+            self.visit(&ask.key, found, tell).await?;
         }
         Ok(())
     }
@@ -202,7 +228,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         let poll = self.limits.poll;
         let turn = match found {
             Some(Ok(group)) => {
-                (slot.absent, slot.blind) = (0, 0);
+                (slot.absent, slot.blind, slot.blind_since) = (0, 0, None);
                 let mut recorded =
                     |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
                 let mut turning = Turning {
@@ -219,6 +245,18 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             }
             Some(Err(error)) => {
                 slot.blind += 1;
+                let lasts = Span::between(*slot.blind_since.get_or_insert(now), now);
+                let patience = match error {
+                    CloudError::NoCredentials(_) | CloudError::Forbidden { .. } => PATIENCE_REFUSED,
+                    _ => PATIENCE,
+                };
+                if !self.tireless && lasts >= patience {
+                    self.active.remove(n);
+                    // What nobody sees may be failing: nothing further opens that would not after a failure.
+                    self.failed += 1;
+                    self.end(key, Ended::LostSight(error, lasts), tell);
+                    return Ok(());
+                }
                 let wait = (poll * slot.blind).min(BLIND_MAX.max(poll));
                 slot.active.look_at = wait.after(now);
                 tell(Event::Blind(key, &error, slot.active.look_at));
@@ -229,15 +267,30 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 if slot.absent < 2 {
                     Turn::Wait(None)
                 } else {
-                    let entry = Entry {
+                    let regeneration = &mut slot.active.regeneration;
+                    // No call stays without an outcome.
+                    let lost =
+                        regeneration.intent.as_ref().map(|intent| {
+                            let refusal = Refusal {
+                                code: "GroupGone".to_owned(),
+                                message: "whatever came of it is gone with the group".to_owned(),
+                                request: None,
+                                kind: RefusalKind::Invalid,
+                            };
+                            Entry::about(Kind::concluded(&intent.action, Conclusion::Refused), regeneration, now)
+                                .refused(intent.id, &intent.action, refusal)
+                        });
+                    let closed = Entry {
                         outcome: Some(Outcome::Aborted),
                         code: Some("GroupGone".to_owned()),
                         error: Some("the group no longer exists".to_owned()),
-                        ..Entry::about(Kind::RegenerationClosed, &slot.active.regeneration, now)
+                        ..Entry::about(Kind::RegenerationClosed, regeneration, now)
                     };
-                    let entry = self.journal.append(entry)?;
-                    slot.active.regeneration.apply(&entry)?;
-                    tell(Event::Recorded(&entry, &slot.active.regeneration));
+                    for entry in lost.into_iter().chain([closed]) {
+                        let entry = self.journal.append(entry)?;
+                        regeneration.apply(&entry)?;
+                        tell(Event::Recorded(&entry, regeneration));
+                    }
                     Turn::Closed(Outcome::Aborted)
                 }
             }
@@ -276,7 +329,8 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 continue;
             }
             let asks: Vec<_> = wishes.iter().map(|wish| Ask { key: wish.key.clone(), closely: true }).collect();
-            let mut sweep = self.cloud.look(&asks).await;
+            let look = self.cloud.look(&asks);
+            let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
             for wish in wishes {
                 match sweep.remove(&wish.key) {
                     None => self.end(&wish.key, Ended::NoSuchGroup, tell),

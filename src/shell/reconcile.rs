@@ -5,16 +5,20 @@ use crate::domain::decide::{self, Close, Decision, Me, Next};
 use crate::domain::entry::{Aws, Capacity, Conclusion, Entry, Kind, Role};
 use crate::domain::group::{Group, Instance, Lifecycle};
 use crate::domain::notice;
-use crate::domain::regeneration::{Ending, Illegal, Regeneration};
+use crate::domain::regeneration::{Ending, Illegal, Regeneration, THEIRS};
 use crate::domain::span::{Span, Time};
 use crate::domain::veto::veto;
 use crate::domain::watch::Watch;
-use crate::shell::clock::Clock;
+use crate::shell::clock::{Clock, unless_stopped};
 use crate::shell::cloud::Cloud;
 use crate::shell::journal::{Journal, JournalError};
 
 /// More news than this from one look means that an entry does not change what made it news.
 const NEWS_ROUNDS_MAX: usize = 16;
+
+/// How long a call in flight may still take when the program is asked to stop. Most are answered by then; and whoever
+/// stops it is to wait no longer than five seconds, with what there is to write down and to say.
+const LAST_WORD: Span = Span::seconds(4);
 
 /// A regeneration under way, with what only its own process remembers.
 pub struct Active {
@@ -64,6 +68,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
     pub async fn turn(&mut self, active: &mut Active, mut group: Group) -> Result<Turn, Stop> {
         let waived = active.regeneration.waived(&group);
         active.watch.take(&mut group, &waived);
+        active.closely = false;
         self.take_note(active, &group)?;
         let daemon = self.journal.writer().to_owned();
         let now = self.clock.now();
@@ -101,7 +106,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         if matches!(turn, Turn::Wait(_)) {
             self.note_holds(active, &holds)?;
         }
-        active.closely = holds.iter().any(|hold| matches!(hold, Hold::InstanceRefresh { .. }));
+        active.closely |= holds.iter().any(|hold| matches!(hold, Hold::InstanceRefresh { .. }));
         active.shown = Some((group, holds));
         Ok(turn)
     }
@@ -114,7 +119,9 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
                 return Ok(());
             }
             for entry in news {
-                active.closely |= matches!(entry.kind, Kind::InstanceLost | Kind::GroupChanged);
+                // An instance refresh shows itself by what it terminates or launches.
+                let strange = entry.code.as_deref() == Some(THEIRS);
+                active.closely |= strange || matches!(entry.kind, Kind::InstanceLost | Kind::GroupChanged);
                 self.record(active, entry)?;
             }
         }
@@ -133,7 +140,10 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             }
         };
         let started = self.clock.now();
-        let answer = self.cloud.perform(&active.regeneration.group, &action).await;
+        let call = self.cloud.perform(&active.regeneration.group, &action);
+        let answer = unless_stopped(self.clock, LAST_WORD, call).await.unwrap_or_else(|| Answer::Unknown {
+            error: format!("regend was told to stop, and waited {LAST_WORD} more for it"),
+        });
         let took_ms = u64::try_from((self.clock.now() - started).num_milliseconds()).ok();
         let about = |conclusion| Entry {
             intent: Some(intent),

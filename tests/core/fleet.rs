@@ -1,13 +1,18 @@
 //! Many groups at once: stages, how many are open, the breaker, and what a sweep costs.
 
-use regend::domain::action::{Hold, Outcome};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use regend::domain::action::{Action, Answer, Hold, Outcome};
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::GroupKey;
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
-use regend::domain::span::Span;
+use regend::domain::span::{Span, Time};
+use regend::shell::clock::Clock;
+use regend::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use regend::shell::fleet::{Ended, Limits, Wish};
-use regend::shell::rehearsal::{Rehearsal, Step};
+use regend::shell::rehearsal::{MemoryJournal, Rehearsal, Shared, SimCloud, Step, block_on};
 use regend::sim::group::Shape;
 use regend::sim::nature::{Image, Nature};
 use regend::sim::world::World;
@@ -139,4 +144,218 @@ fn one_sweep_serves_all_that_are_due() {
     let looks = |fleet: &Fleet| fleet.rehearsal.world.borrow().history.counts["DescribeAutoScalingGroups"];
     // Each effect is followed by a look of its own; what is shared is the waiting.
     assert!(looks(&four) < 3 * looks(&alone), "{} looks for four, {} for one", looks(&four), looks(&alone));
+}
+
+// ── When AWS does not answer, or says no ──
+
+/// The world's clock, and somebody who can stop the program.
+#[derive(Clone)]
+struct Stoppable {
+    world: Shared,
+    stop: Rc<Cell<bool>>,
+}
+
+impl Clock for Stoppable {
+    fn now(&self) -> Time {
+        self.world.borrow().now()
+    }
+
+    async fn sleep_until(&mut self, at: Time) {
+        self.world.borrow_mut().advance_to(at);
+    }
+
+    fn stopping(&self) -> bool {
+        self.stop.get()
+    }
+
+    async fn stopped_for(&self, grace: Span) {
+        if !self.stop.get() {
+            std::future::pending::<()>().await;
+        }
+        let at = grace.after(self.now());
+        self.world.borrow_mut().advance_to(at);
+    }
+}
+
+#[derive(Clone)]
+enum Trouble {
+    None,
+    /// A look never comes back, and meanwhile the program is stopped.
+    HangingLook,
+    HangingCall,
+    Fails(CloudError),
+}
+
+/// AWS behind a wire that can fail.
+struct Wire {
+    aws: SimCloud<Stoppable>,
+    clock: Stoppable,
+    trouble: Rc<RefCell<Trouble>>,
+}
+
+impl Wire {
+    async fn hang(&self) {
+        self.clock.stop.set(true);
+        std::future::pending::<()>().await;
+    }
+}
+
+impl Cloud for Wire {
+    async fn list(&mut self) -> Listing {
+        self.aws.list().await
+    }
+
+    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+        let trouble = self.trouble.borrow().clone();
+        match trouble {
+            Trouble::HangingLook => self.hang().await,
+            Trouble::Fails(error) => return asks.iter().map(|ask| (ask.key.clone(), Err(error.clone()))).collect(),
+            Trouble::None | Trouble::HangingCall => {}
+        }
+        self.aws.look(asks).await
+    }
+
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+        if matches!(*self.trouble.borrow(), Trouble::HangingCall) {
+            self.hang().await;
+        }
+        self.aws.perform(group, action).await
+    }
+}
+
+/// A regend whose wire and whose operator are at hand; started again, it reads the same journal.
+struct Handled {
+    fleet: regend::shell::fleet::Fleet<Wire, MemoryJournal, Stoppable>,
+    trouble: Rc<RefCell<Trouble>>,
+    journal: MemoryJournal,
+    clock: Stoppable,
+}
+
+impl Handled {
+    fn new() -> Self {
+        let mut world = World::new(3);
+        let shape = Shape { min: 1, max: 4, desired: 2, zones: 2, target_groups: vec![true], age: Span::hours(24) };
+        world.add(key("web"), &shape, Nature::default());
+        let now = world.now();
+        let world = Rc::new(RefCell::new(world));
+        let clock = Stoppable { world: Rc::clone(&world), stop: Rc::default() };
+        let mut handled = Self::on(clock, MemoryJournal::new("handled", world));
+        let daemon = "handled".to_owned();
+        let (actor, window_ends) = ("user:ops".into(), policy().window.after(now));
+        let opener = Opener { actor, trigger: Trigger::Manual, reason: None, daemon, window_ends, firing: None };
+        handled.fleet.wish(Wish { key: key("web"), policy: policy(), opener, obstacle: None });
+        handled
+    }
+
+    fn on(clock: Stoppable, journal: MemoryJournal) -> Self {
+        let trouble = Rc::new(RefCell::new(Trouble::None));
+        let aws = SimCloud::new(Rc::clone(&clock.world), clock.clone());
+        let wire = Wire { aws, clock: clock.clone(), trouble: Rc::clone(&trouble) };
+        let fleet = regend::shell::fleet::Fleet::new(wire, journal.clone(), clock.clone(), LIMITS);
+        Self { fleet, trouble, journal, clock }
+    }
+
+    fn suffer(&self, trouble: Trouble) {
+        *self.trouble.borrow_mut() = trouble;
+    }
+
+    #[track_caller]
+    fn step(&mut self) {
+        let stepped = block_on(self.fleet.step(None, &mut |_| {}));
+        assert!(matches!(stepped, Some(Ok(()))), "it hangs, or stops for another reason");
+    }
+
+    #[track_caller]
+    fn step_until(&mut self, done: impl Fn(&Self) -> bool) {
+        for _ in 0..20_000 {
+            if done(self) {
+                return;
+            }
+            self.step();
+        }
+        panic!("it does not come to an end")
+    }
+
+    fn has(&self, kind: Kind) -> bool {
+        self.journal.entries().iter().any(|entry| entry.kind == kind)
+    }
+
+    /// Started again, it finishes what was open.
+    #[track_caller]
+    fn resumes(self) {
+        self.clock.stop.set(false);
+        let mut again = Self::on(self.clock, self.journal);
+        assert!(again.fleet.resume(|_| true, &mut |_| {}).is_ok());
+        again.step_until(|handled| handled.fleet.is_idle());
+        assert!(matches!(again.fleet.ended[&key("web")], Ended::Closed(Outcome::Completed)), "{:?}", again.fleet.ended);
+        let opened = again.journal.entries().iter().filter(|entry| entry.kind == Kind::RegenerationOpened).count();
+        assert_eq!(opened, 1);
+    }
+}
+
+#[test]
+fn a_look_that_hangs_is_dropped_when_somebody_stops_it() {
+    let mut opening = Handled::new();
+    opening.suffer(Trouble::HangingLook);
+    opening.step();
+    assert!(opening.journal.entries().is_empty(), "nothing opened");
+
+    let mut handled = Handled::new();
+    handled.step_until(|handled| handled.has(Kind::LaunchAccepted));
+    handled.suffer(Trouble::HangingLook);
+    let (before, began) = (handled.journal.entries().len(), handled.clock.now());
+    handled.step_until(|handled| handled.clock.stopping());
+    assert_eq!(handled.journal.entries().len(), before, "a look that was dropped changes nothing");
+    assert!(Span::between(began, handled.clock.now()) <= LIMITS.poll, "it waits for the next look, and no longer");
+    assert_eq!(handled.fleet.active().count(), 1);
+    handled.resumes();
+}
+
+#[test]
+fn a_call_that_hangs_is_unknown_when_somebody_stops_it() {
+    let mut handled = Handled::new();
+    handled.step_until(|handled| handled.has(Kind::LeaseTaken));
+    handled.suffer(Trouble::HangingCall);
+    handled.step_until(|handled| handled.clock.stopping());
+    {
+        let entries = handled.journal.entries();
+        let [.., intent, last] = entries.as_slice() else { panic!("{entries:?}") };
+        assert_eq!((intent.kind, last.kind, last.intent), (Kind::LaunchIntended, Kind::LaunchUnknown, Some(intent.id)));
+        assert_eq!(last.took_ms, Some(4000), "it had its time");
+    }
+    handled.resumes();
+}
+
+#[test]
+fn a_run_loses_patience_with_an_aws_that_cannot_be_seen_and_a_daemon_does_not() {
+    let failed = || "autoscaling:DescribeAutoScalingGroups".to_owned();
+    let unreachable = CloudError::Unreachable { action: failed(), message: "no answer".into() };
+    let forbidden = CloudError::Forbidden { action: failed(), message: "no".into() };
+    for (error, least, most) in [(unreachable.clone(), 15, 18), (forbidden, 2, 4)] {
+        let mut handled = Handled::new();
+        handled.fleet.tireless = false;
+        handled.step_until(|handled| handled.has(Kind::LaunchAccepted));
+        // What passes is waited for, and does not add up.
+        handled.suffer(Trouble::Fails(error.clone()));
+        (0..2).for_each(|_| handled.step());
+        assert!(handled.fleet.blind().next().is_some());
+        handled.suffer(Trouble::None);
+        handled.step_until(|handled| handled.fleet.blind().next().is_none());
+        let began = handled.clock.now();
+        handled.suffer(Trouble::Fails(error.clone()));
+        handled.step_until(|handled| handled.fleet.is_idle());
+        let lasted = Span::between(began, handled.clock.now());
+        assert!(lasted >= Span::minutes(least) && lasted <= Span::minutes(most), "{error}: {lasted}");
+        assert!(matches!(&handled.fleet.ended[&key("web")], Ended::LostSight(why, _) if *why == error));
+        assert!(!handled.has(Kind::RegenerationClosed), "it stays open");
+        handled.resumes();
+    }
+    let mut daemon = Handled::new();
+    daemon.step_until(|daemon| daemon.has(Kind::LaunchAccepted));
+    let began = daemon.clock.now();
+    daemon.suffer(Trouble::Fails(unreachable));
+    daemon.step_until(|daemon| Span::between(began, daemon.clock.now()) > Span::hours(3));
+    daemon.suffer(Trouble::None);
+    daemon.step_until(|daemon| daemon.fleet.is_idle());
+    assert!(matches!(daemon.fleet.ended[&key("web")], Ended::Closed(Outcome::Completed)));
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason};
 use crate::domain::entry::{Left, LeftWhy};
-use crate::domain::group::{Instance, Lifecycle};
+use crate::domain::group::{Instance, InstanceId, Lifecycle};
 use crate::domain::lease::Lease;
 use crate::domain::regeneration::{Retirement, SETTLE};
 
@@ -80,10 +80,9 @@ impl<'a> View<'a> {
             return Some(Next::Wait);
         }
         let overdue = |r: &Retirement| policy.drain_timeout.after(r.since) < group.seen;
-        if known.draining().any(|(_, r)| !overdue(r)) {
-            let first =
-                known.draining().filter(|(_, r)| !overdue(r)).map(|(_, r)| policy.drain_timeout.after(r.since)).min();
-            first.into_iter().for_each(|at| self.wake(at + TimeDelta::seconds(1)));
+        let waits = known.draining().filter(|(id, r)| !overdue(r) && !self.is_retained(id));
+        if let Some(first) = waits.map(|(_, r)| policy.drain_timeout.after(r.since)).min() {
+            self.wake(first + TimeDelta::seconds(1));
             return Some(Next::Wait);
         }
         if let Some(before) = known.max_before {
@@ -109,6 +108,10 @@ impl<'a> View<'a> {
         let why = ending.map(|e| (e.code.clone(), e.why.clone()));
         let outcome = ending.map_or(Outcome::Completed, |e| e.outcome);
         Some(self.close(outcome, why))
+    }
+
+    fn is_retained(&self, id: &InstanceId) -> bool {
+        self.group.instance(id).is_some_and(|i| i.lifecycle == Lifecycle::Retained)
     }
 
     /// A lease on the group that nobody else will release: from before the journal was lost, or of a dead owner.
@@ -148,7 +151,10 @@ impl<'a> View<'a> {
         let ageless = self.live.iter().filter(|i| self.known.is_fresh(i).is_none());
         let not_reached = self.due.iter().chain(ageless);
         let not_reached = not_reached.map(|i| Left { instance: i.id.clone(), why: LeftWhy::NotReached });
-        let draining = self.known.draining().map(|(id, _)| Left { instance: id.clone(), why: LeftWhy::Draining });
+        let draining = self.known.draining().map(|(id, _)| Left {
+            instance: id.clone(),
+            why: if self.is_retained(id) { LeftWhy::Retained } else { LeftWhy::Draining },
+        });
         let left: Vec<_> = self.left.iter().cloned().chain(not_reached).chain(draining).collect();
         let stuck = self.not_restored();
         let (code, why) = match (why, stuck) {

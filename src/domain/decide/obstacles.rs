@@ -5,13 +5,15 @@ use chrono::TimeDelta;
 use crate::domain::action::{Action, Hold, Outcome, RefusalKind};
 use crate::domain::lease::{self, Lease};
 use crate::domain::notice::TOKEN_LIFE;
-use crate::domain::regeneration::Ending;
+use crate::domain::regeneration::{Ending, SETTLE};
 use crate::domain::span::Span;
 
 use super::{Next, View, count};
 
 /// Refusals in a row after which a call is not worth repeating. With the back-off below that is about five minutes.
 const REFUSALS_MAX: u32 = 6;
+/// From the first lease to the first change. Two daemons that fire at once look within a second or two of each other.
+const CONFIRM: Span = Span::seconds(5);
 /// First and longest wait after a refusal.
 const BACK_OFF: (Span, Span) = (Span::seconds(5), Span::minutes(2));
 
@@ -76,6 +78,11 @@ impl<'a> View<'a> {
         if known.paused {
             return self.hold(Hold::Paused);
         }
+        if known.lacks_members(group) {
+            // A look may miss somebody once. The second look without them is believed, and recorded.
+            self.wake(self.now + TimeDelta::seconds(5));
+            return self.hold(Hold::Settling { expected: known.desired, seen: known.desired });
+        }
         if known.is_settling(group) {
             return self.hold(Hold::Settling { expected: known.desired, seen: group.desired });
         }
@@ -121,11 +128,15 @@ impl<'a> View<'a> {
     pub(super) fn renew(&mut self) -> Option<Next> {
         let lease = self.known.lease.as_ref()?;
         let lasts = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
-        let fits = lease.wanted == self.wanted && lease.max == self.known.max_before.unwrap_or(self.known.max);
+        let (max, most) = self.max_sizes();
+        let fits = (lease.wanted, lease.max) == (self.wanted, max) && lease.most >= most;
+        // Whoever manages the group's tags as code takes it away.
+        let settled = self.known.last_effect.is_none_or(|at| SETTLE.after(at) < self.group.seen);
+        let is_gone = settled && self.group.lease.is_none();
         let refusals = &self.known.refusals;
         let retry_at = refusals.last.filter(|_| refusals.in_a_row > 0);
         let is_refused = retry_at.is_some_and(|last| self.now < back_off(refusals.in_a_row).after(last));
-        ((!lasts || !fits) && !is_refused).then(|| self.write_lease())
+        ((!lasts || !fits || is_gone) && !is_refused).then(|| self.write_lease())
     }
 
     /// The lease is written before the first change.
@@ -133,9 +144,21 @@ impl<'a> View<'a> {
         (self.known.lease.is_none() && self.has_something_to_change()).then(|| self.write_lease())
     }
 
+    /// AWS offers no compare-and-set: another daemon that fired at the same moment may have written its own after ours.
+    /// Whoever wrote last has the group, and a moment later both see who it is.
+    pub(super) fn confirm_lease(&mut self) -> Option<Next> {
+        let until = CONFIRM.after(self.known.leased_at?);
+        if self.group.seen >= until {
+            return None;
+        }
+        self.wake(until);
+        self.hold(Hold::Leasing { until })
+    }
+
     fn write_lease(&self) -> Next {
         let until = self.lease_life().after(self.now);
-        let (surplus, max) = self.left_behind().unwrap_or_default();
+        let (surplus, left) = self.left_behind().unwrap_or_default();
+        let (max, most) = self.max_sizes();
         let lease = Lease {
             regeneration: self.known.id,
             cutoff: self.known.opened.cutoff,
@@ -143,9 +166,17 @@ impl<'a> View<'a> {
             until,
             wanted: self.wanted.saturating_sub(surplus),
             surge: self.surge.max(surplus),
-            max: self.known.max_before.or(max).unwrap_or(self.known.max),
+            max: left.unwrap_or(max),
+            most,
         };
         Next::Act(Action::TakeLease { value: lease.to_string(), until })
+    }
+
+    /// Max size as it was, and the most that we may make of it.
+    fn max_sizes(&self) -> (u32, u32) {
+        let known = self.known;
+        let most = if self.policy.raise_max_size { self.wanted.saturating_add(self.surge) } else { 0 };
+        (known.max_before.unwrap_or(known.max), most.max(known.max))
     }
 
     /// The surplus and the max size of a lease that died while this regeneration waited for it: from the moment that our
@@ -159,7 +190,12 @@ impl<'a> View<'a> {
         if !lease.is_dead(self.now) || lease.is_of(self.me.daemon) || lease.regeneration == known.id {
             return None;
         }
-        let (surplus, max) = lease.left(group);
+        let (mut surplus, max) = lease.left(group);
+        // Beyond what its owner could do, somebody has spoken since, and that absorbed the surplus.
+        let (least, most) = known.desired_range;
+        if least < lease.wanted || lease.wanted.saturating_add(lease.surge) < most {
+            surplus = 0;
+        }
         (surplus > 0 || max.is_some()).then_some((surplus, max))
     }
 

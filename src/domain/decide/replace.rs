@@ -78,9 +78,9 @@ impl<'a> View<'a> {
 
     /// How many of those that serve somebody else's scale-in is about to take: Auto Scaling chooses them.
     fn leaving(&self) -> u32 {
-        let recent = self.known.scaled_in_at.is_some_and(|at| self.now <= SCALE_IN.after(at));
+        let recent = self.known.scaling_in.filter(|(at, _)| self.now <= SCALE_IN.after(*at));
         let above = count(&self.live).saturating_sub(self.group.desired);
-        if recent { self.known.scaled_in.min(above) } else { 0 }
+        recent.map_or(0, |(_, beyond)| beyond.min(above))
     }
 
     /// An instance that serves nobody may go as soon as a verified one stands in for it, or an ill group would never be
@@ -178,11 +178,11 @@ impl<'a> View<'a> {
         let (serving, desired) = (count(&self.serving), self.group.desired);
         let under_way = self.is_under_way();
         if self.now > self.known.opened.window_ends && !under_way {
-            let why = format!(
-                "the window ended with {} instances still to be replaced: {serving} serve, {} must",
-                self.due.len(),
-                self.floor
-            );
+            let due = self.due.len();
+            let s = if due == 1 { "" } else { "s" };
+            let floor = self.floor;
+            let why =
+                format!("the window ended with {due} instance{s} still to be replaced: {serving} serve, {floor} must");
             return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
         }
         if live < desired || self.leaving() > 0 {
@@ -194,13 +194,19 @@ impl<'a> View<'a> {
     }
 
     /// Whether a batch that has started still comes to its end, window or not: each newcomer serves, or fails by its
-    /// deadline; and what the group launches by itself is waited for as long as a launch may take.
+    /// deadline, but where its health is not known; and what the group launches by itself is waited for as long as a
+    /// launch may take.
     pub(super) fn is_under_way(&mut self) -> bool {
+        let (policy, ends) = (self.policy, self.known.opened.window_ends);
+        let late = (policy.launch_timeout + policy.health_timeout + policy.warmup).after(ends);
         let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
+        if self.now > late {
+            return false;
+        }
         if self.live.iter().any(comes) {
             return true;
         }
-        let patience = self.policy.launch_timeout.after(self.known.opened.window_ends);
+        let patience = policy.launch_timeout.after(ends);
         let launches = count(&self.live) < self.group.desired && self.now <= patience;
         if launches {
             self.wake(patience + TimeDelta::seconds(1));

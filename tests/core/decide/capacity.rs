@@ -558,10 +558,10 @@ fn desired_capacity_is_not_taken_back_from_an_instance_that_the_look_does_not_sh
     check(
         "raised 1, wanted 3, ending failed, effect 5s\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 26s
-    "#]],
+            wait
+            hold: AWS does not show all members: looking again
+            again in 5s
+        "#]],
     );
 }
 

@@ -396,9 +396,9 @@ fn a_fresh_instance_that_the_look_does_not_show_yet_keeps_it_open() {
     check(
         "wanted 2\ni-1 absent 5s theirs\ni-2 serving 20m ours",
         expect![[r#"
-        wait
-        hold: the group has 1 members for a desired capacity of 2: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: AWS does not show all members: looking again
+            again in 5s
+        "#]],
     );
 }

@@ -233,13 +233,22 @@ fn a_lease_that_nobody_else_will_give_back_is_given_back() {
 }
 
 fn lease(daemon: &str) -> Lease {
-    Lease { regeneration: ID, cutoff: ago("1h"), daemon: daemon.to_owned(), until: now(), wanted: 3, surge: 1, max: 10 }
+    Lease {
+        regeneration: ID,
+        cutoff: ago("1h"),
+        daemon: daemon.to_owned(),
+        until: now(),
+        wanted: 3,
+        surge: 1,
+        max: 10,
+        most: 10,
+    }
 }
 
 #[test]
 fn a_lease_reads_back_as_it_was_written() {
     let value = lease("regend-eu1.example.com").to_string();
-    expect!["v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00.000000Z daemon=regend-eu1.example.com until=2026-11-22T12:00:00.000000Z wanted=3 surge=1 max=10"].assert_eq(&value);
+    expect!["v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00.000000Z daemon=regend-eu1.example.com until=2026-11-22T12:00:00.000000Z wanted=3 surge=1 max=10 most=10"].assert_eq(&value);
     assert_eq!(value.parse(), Ok(lease("regend-eu1.example.com")));
 }
 
@@ -251,6 +260,7 @@ fn a_lease_fits_into_a_tag_whatever_it_says() {
         wanted: u32::MAX,
         surge: u32::MAX,
         max: u32::MAX,
+        most: u32::MAX,
         ..lease("")
     };
     let value = longest.to_string();
@@ -301,7 +311,7 @@ fn what_is_no_lease_is_told_from_one() {
     let long = format!("{good} note={}", "n".repeat(200)).parse::<Lease>().unwrap_err().to_string();
     out += &format!("{} characters: {}\n", long.len(), long.rsplit(": ").next().unwrap());
     expect![[r#"
-        v=1 -> v=2: its version is unknown
+        v=1 -> v=2: read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, max: 10, most: 10 }
         v=1  -> : a field is missing
         id=0 -> id=x: its id is not a UUID
         id= -> di=: a field is missing
@@ -312,7 +322,7 @@ fn what_is_no_lease_is_told_from_one() {
         surge=1 -> surge=-1: a number is not a number
         max=10 -> max=99999999999: a number is not a number
         max=10 -> : a field is missing
-          -> , : its version is unknown
+          -> , : its version is not a number
         323 characters: it is too long
     "#]]
     .assert_eq(&out);
@@ -392,6 +402,76 @@ fn what_a_dead_owner_cannot_have_done_is_somebodys_wish() {
         "tag of another-host -1m, lease none, wanted 4, max 15\ni-1..i-4 serving 25h",
         expect![[r#"
         take the lease until 14:02:00Z; wanted 3 surge 1 max 15
+    "#]],
+    );
+}
+
+#[test]
+fn a_lease_that_somebody_took_away_is_written_again() {
+    check(
+        "lease 10h, tag none\ni-1..i-3 serving 25h\ni-4 pending 5m ours",
+        expect![[r#"
+        take the lease until 13:36:30Z; wanted 4 surge 1 max 10
+        hold: 1 launching
+        again in 10m1s
+    "#]],
+    );
+    check(
+        "lease 10h, tag none, effect 29s\ni-1..i-3 serving 25h",
+        expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
+fn a_word_that_was_spoken_since_the_opening_absorbed_the_surplus() {
+    // The lease says three, and one more by surge.
+    let held = "tag of another-host -1m, lease none, wanted 4";
+    check(
+        &format!("{held}, desired-range 4 4\ni-1..i-4 serving 25h"),
+        expect![[r#"
+        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    check(
+        &format!("{held}, desired-range 4 5\ni-1..i-4 serving 25h"),
+        expect![[r#"
+        take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+    "#]],
+    );
+    check(
+        &format!("{held}, desired-range 2 4\ni-1..i-4 serving 25h"),
+        expect![[r#"
+        take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_moment() {
+    check(
+        "leased 4s\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: the lease is written: looking until 12:00:01Z whether another regend wrote one, too
+        again in 1s
+    "#]],
+    );
+    check(
+        "leased 5s\ni-1..i-3 serving 25h",
+        expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "leased 4s, tag of another-host 1h\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:00:00Z
+        again in 1h
     "#]],
     );
 }

@@ -316,3 +316,27 @@ fn a_surplus_that_serves_is_not_needed_where_enough_serve_anyway() {
     "#]],
     );
 }
+
+#[test]
+fn one_look_that_misses_somebody_is_not_believed() {
+    check(
+        "raised 1\ni-1..i-2 serving 25h\ni-3 absent 25h\ni-4 serving 5m ours",
+        expect![[r#"
+        wait
+        hold: AWS does not show all members: looking again
+        again in 5s
+    "#]],
+    );
+}
+
+#[test]
+fn health_that_nobody_knows_is_no_failure() {
+    check(
+        "health_timeout 3m\ni-1..i-2 serving 25h\ni-3 unavailable:tg sick-for 1h 2h theirs",
+        expect![[r#"
+        launch 1; token regend-ID-1
+        hold: i-3 is unavailable in target group tg
+        again in 3h1s
+    "#]],
+    );
+}

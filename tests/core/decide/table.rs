@@ -233,7 +233,16 @@ pub(crate) fn action(words: &[&str]) -> Action {
 }
 
 fn lease(regeneration: Uuid, daemon: &str, until: Time, (wanted, surge, max): (u32, u32, u32)) -> Lease {
-    Lease { regeneration, cutoff: ago("1h"), daemon: daemon.to_owned(), until, wanted, surge, max }
+    Lease {
+        regeneration,
+        cutoff: ago("1h"),
+        daemon: daemon.to_owned(),
+        until,
+        wanted,
+        surge,
+        max,
+        most: max.max(wanted + surge),
+    }
 }
 
 pub(crate) fn outcome(word: &str) -> Outcome {
@@ -354,6 +363,10 @@ impl Scene {
         known.scaled_in = header.number("scaled-in").unwrap_or(0);
         known.paused = header.flag("paused");
         known.released = header.flag("released");
+        known.leased_at = header.word("leased").map(ago);
+        if let Some(words) = header.take("desired-range") {
+            known.desired_range = (parse(words[0]), parse(words[1]));
+        }
         known.last_effect = header.word("effect").map(ago);
         known.last_gone = header.word("last-gone").map(ago);
         while let Some(words) = header.take("settling") {
@@ -387,8 +400,10 @@ impl Scene {
             known.refusals.dry.insert(Zone::new(words[0]), ago(words.get(1).map_or("1s", |word| word)));
         }
         let held = header.word("lease").unwrap_or("365d");
-        known.lease =
-            (held != "none").then(|| lease(ID, DAEMON, ahead(held), (wanted, 1, known.max_before.unwrap_or(max))));
+        known.lease = (held != "none").then(|| {
+            let max = known.max_before.unwrap_or(max);
+            Lease { most: u32::MAX, ..lease(ID, DAEMON, ahead(held), (wanted, 1, max)) }
+        });
         for line in &lines {
             remember(&mut known, line, is_newcomer(line));
         }

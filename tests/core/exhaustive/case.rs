@@ -75,6 +75,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         wanted: known.wanted(),
         surge: 1,
         max: known.max_before.unwrap_or(known.max),
+        most: u32::MAX,
     });
     known.last_effect = Some(Span::minutes(2).before(now()));
     known.launches = rest.raised;
@@ -102,7 +103,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         deleting: false,
         warm_pool: rest.warm_pool,
         no_direct_launch: (!rest.direct || rest.warm_pool).then(|| "not offered".to_owned()),
-        lease: None,
+        lease: known.lease.as_ref().map(ToString::to_string),
         refresh: None,
         tags: BTreeMap::new(),
     };

@@ -90,7 +90,7 @@ fn a_renewed_lease_does_not_end_a_hold() {
 #[test]
 fn a_member_that_no_target_group_knows_does_not_end_a_waiver() {
     let shape = Shape { target_groups: vec![true, false], ..shape(2, 4, 10) };
-    let scene = Scene::new(shape, Nature::default(), policy()).at(215, Event::Suspend("AddToLoadBalancer"));
+    let scene = Scene::new(shape, Nature::default(), policy()).at(220, Event::Suspend("AddToLoadBalancer"));
     let scene = scene.at(1500, Event::Resume).run().expect(Outcome::Completed);
     assert_eq!(scene.entries(Kind::InstanceFailed).len(), 1, "{}", scene.trace.lines);
 }

@@ -1,0 +1,33 @@
+//! What a look is worth: whether it may be behind, or lack somebody, and whose verdict does not count.
+
+use super::{Regeneration, SETTLE};
+use crate::domain::group::{Group, InstanceId};
+
+impl Regeneration {
+    /// Whether the look may still show the group as it was before an effect of ours, or a change of theirs: desired
+    /// capacity, or an instance that is launched and not in it.
+    pub fn is_settling(&self, group: &Group) -> bool {
+        let shown = |id: &InstanceId| group.instance(id).is_some();
+        let expected = |id: &InstanceId| self.newcomers.get(id).is_some_and(|newcomer| !newcomer.gone);
+        self.settling.iter().filter(|settling| group.seen <= SETTLE.after(settling.since)).any(|settling| {
+            let behind = settling.was == group.desired && group.desired != self.desired;
+            let unchanged = settling.came.is_empty() || !settling.came.iter().all(shown);
+            (behind && unchanged) || settling.came.iter().any(|id| !shown(id) && expected(id))
+        })
+    }
+
+    /// Whether the look misses a member that the journal knows.
+    pub fn lacks_members(&self, group: &Group) -> bool {
+        let originals = self.originals.iter().filter(|id| !self.lost.contains(*id));
+        let newcomers = self.newcomers.iter().filter(|(_, newcomer)| !newcomer.gone).map(|(id, _)| id);
+        let mut here = originals.chain(newcomers).filter(|id| !self.is_retired(id));
+        here.any(|id| group.instance(id).is_none())
+    }
+
+    /// The target groups whose verdict does not count, by index, at this look: they were unused when the regeneration
+    /// opened, and still are.
+    pub fn waived(&self, group: &Group) -> Vec<usize> {
+        let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(|t| self.opened.waived.contains(&t.name));
+        group.waived().into_iter().filter(at_open).collect()
+    }
+}
