@@ -89,18 +89,23 @@ fn a_role_that_may_not_be_assumed_is_named_and_the_other_account_is_still_shown(
     endpoint.seed(&["--group", "web", "--size", "1"]);
     let rule = "[[groups]]\nname = \"*\"\n[[aws.accounts]]\nname = \"here\"\nregions = [\"eu-west-1\"]\n";
     let role = "arn:aws:iam::333333333333:role/regend";
-    let config =
-        format!("{rule}[[aws.accounts]]\nname = \"there\"\nregions = [\"eu-west-1\"]\nrole_arn = \"{role}\"\n");
+    let config = format!("{rule}[[aws.accounts]]\nname = \"there\"\nregions = {REGIONS:?}\nrole_arn = \"{role}\"\n");
     let regend = Regend::configured(endpoint.port, &config);
     endpoint.refuse("AssumeRole", Some("AccessDenied"));
     for args in [&["status"][..], &["plan"]] {
         let done = regend.run(args);
         assert_eq!(done.code, 4, "{done}");
         assert!(done.out.contains("web"), "{done}");
-        for word in
-            ["there in eu-west-1", "AccessDenied", "AssumeRole", "check role_arn and external_id in [[aws.accounts]]"]
-        {
+        for word in [
+            &format!(
+                "there in eu-west-1, there in us-east-1: no AWS credentials: role {role} of account there cannot be assumed: "
+            ),
+            "check role_arn and external_id in [[aws.accounts]], and the role's trust policy",
+            "AccessDenied",
+            "AssumeRole",
+        ] {
             assert!(done.err.contains(word), "{word} is missing in {done}");
         }
+        assert_eq!(done.err.matches("cannot be assumed").count(), 1, "said for each region: {done}");
     }
 }

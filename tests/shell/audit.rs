@@ -665,7 +665,7 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         max_size.refused       max size is not changed: no reason is recorded
         max_size.unknown       max size: the answer was lost (no reason is recorded); looking for the effect
         launch.intended        an action that is not recorded
-        launch.accepted        AWS accepts the launch
+        launch.accepted        desired capacity is raised: the group launches
         launch.refused         not launched: no reason is recorded
         launch.unknown         the launch: the answer was lost (no reason is recorded); looking for the effect
         surplus.intended       an action that is not recorded

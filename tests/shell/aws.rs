@@ -280,9 +280,12 @@ fn a_role_that_cannot_be_assumed_is_told_as_aws_tells_it() {
         let Some((_, Err(CloudError::NoCredentials(message)))) = aws.identities().await.pop() else {
             panic!("assumed?")
         };
-        for words in
-            ["AccessDenied: User: u is not authorized to perform: sts:AssumeRole", "external_id", "trust policy"]
-        {
+        for words in [
+            "role arn:aws:iam::123456789012:role/regend of account prod cannot be assumed",
+            "AccessDenied: User: u is not authorized to perform: sts:AssumeRole",
+            "external_id",
+            "trust policy",
+        ] {
             assert!(message.contains(words), "{message}");
         }
     });
@@ -352,6 +355,14 @@ fn world(form: &Form) -> Reply {
                 group("warm", &[], "<WarmPoolConfiguration></WarmPoolConfiguration>"),
                 group("old", &[], "<LaunchConfigurationName>lc</LaunchConfigurationName>"),
                 group("going", &[], "<Status>Delete in progress</Status>"),
+                group("classic", &[], "<LoadBalancerNames><member>lb-1</member></LoadBalancerNames>"),
+                group(
+                    "new-ways",
+                    &[],
+                    "<HealthCheckType>EC2,ELB</HealthCheckType><HealthCheckGracePeriod>90</HealthCheckGracePeriod><TrafficSources><member><Identifier>lb-2</Identifier>\
+                     <Type>elb</Type></member><member><Identifier>arn:aws:vpc-lattice:eu-west-1:1:targetgroup/tg-3\
+                     </Identifier><Type>vpc-lattice</Type></member></TrafficSources>",
+                ),
             ];
             xml("DescribeAutoScalingGroups", &format!("<AutoScalingGroups>{}</AutoScalingGroups>", all.concat()))
         }
@@ -397,7 +408,20 @@ fn world(form: &Form) -> Reply {
 fn a_look_maps_all_that_a_decision_needs() {
     wired("a_look_maps_all_that_a_decision_needs", world, &[], async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
-        let names = ["web", "weighted", "broken", "on-demand", "spot", "mixed", "warm", "old", "going", "absent"];
+        let names = [
+            "web",
+            "weighted",
+            "broken",
+            "on-demand",
+            "spot",
+            "mixed",
+            "warm",
+            "old",
+            "going",
+            "absent",
+            "classic",
+            "new-ways",
+        ];
         let asks: Vec<_> = names.iter().map(|name| ask(name, *name == "web")).collect();
         let sweep = aws.look(&asks).await;
         assert!(!sweep.contains_key(&key("absent")));
@@ -439,6 +463,23 @@ fn a_look_maps_all_that_a_decision_needs() {
             [("web", true), ("on-demand", true), ("spot", true), ("mixed", false), ("warm", false), ("old", false)]
         {
             assert_eq!(group(name).no_direct_launch.is_none(), direct, "{name}");
+        }
+        assert_eq!(aws.unjudged(&key("web")), None);
+        for (name, words) in [
+            ("classic", &["Classic Load Balancer lb-1 is not asked", "health check type EC2", "add ELB to"][..]),
+            (
+                "new-ways",
+                &[
+                    "Classic Load Balancer lb-2 is not asked for its verdict: Auto Scaling's own health status decides",
+                    "only 90s after",
+                    "VPC Lattice target group arn:aws:vpc-lattice:eu-west-1:1:targetgroup/tg-3 is not asked",
+                    "add VPC_LATTICE to",
+                ],
+            ),
+        ] {
+            assert!(group(name).target_groups.is_empty());
+            let says = aws.unjudged(&key(name)).unwrap();
+            assert!(words.iter().all(|words| says.contains(words)), "{name}: {says}");
         }
         assert!(group("warm").warm_pool && group("going").deleting && !web.deleting);
         for name in ["weighted", "broken"] {

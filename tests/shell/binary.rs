@@ -113,8 +113,8 @@ fn what_was_mistyped_is_answered_with_what_may_have_been_meant() {
         (&["plna"], &["unrecognized subcommand 'plna'", "'plan'"]),
         (&["rnu"], &["unrecognized subcommand 'rnu'", "'run'"]),
         (&["audit", "lst"], &["unrecognized subcommand 'lst'", "'list'"]),
-        (&["run"], &["required arguments were not provided", "GROUP"]),
-        (&["run", "web", "--all"], &["GROUP", "cannot be used with '--all'"]),
+        (&["run"], &["which groups?", "`regend run web api-*`", "`regend run --all` every group"]),
+        (&["run", "web", "--all"], &["names of groups and --all do not go together", "`regend run --all` every group"]),
         (&["run", "web", "--ye"], &["unexpected argument '--ye'", "'--yes'"]),
         (&["plan", "web", "--output", "xml"], &["invalid value 'xml'", "text, json"]),
         (
@@ -314,7 +314,9 @@ fn who_may_not_or_cannot_ask_aws_is_told_what_is_missing() {
     };
     for args in commands {
         let done = without(&["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], args);
-        assert_refused(&done, 4, &["no AWS credentials", "AWS_PROFILE"]);
+        let says = "default in eu-west-1: no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give";
+        assert_refused(&done, 4, &[says, "(no credentials found in chain)"]);
+        assert!(done.err.len() < 170, "too long: {done}");
         assert_eq!(done.err.matches("no AWS credentials").count(), 1, "said twice: {done}");
         assert_refused(&without(&["AWS_REGION"], args), 4, &["no AWS region is set: set AWS_REGION"]);
         for (action, says) in [
@@ -361,14 +363,35 @@ fn a_call_that_is_not_permitted_ends_it_and_names_the_iam_action() {
         endpoint.refuse("", None);
         assert_eq!(done.code, 1, "{done}");
         assert!(done.out.contains(&format!("{group}: failed")), "{done}");
-        for text in [&done.out, &done.err] {
-            assert!(text.contains(&format!("no permission for autoscaling:{action}")), "{done}");
-        }
+        assert!(done.out.contains(&format!("autoscaling:{action} was refused: see above (AccessDenied)")), "{done}");
+        assert!(done.err.contains(&format!("no permission for autoscaling:{action} on group {group}")), "{done}");
+        assert_eq!(format!("{done}").matches("no permission").count(), 1, "it is told more than once: {done}");
         let after = endpoint.show(&["--group", &group]);
+        // What stays behind is told, with the way back.
+        let stays = action == "TerminateInstanceInAutoScalingGroup";
+        assert_eq!(done.out.contains("not put back"), stays, "{done}");
+        if stays {
+            let fresh = ids(&after["instances"]).into_iter().find(|id| *id != originals[0]).unwrap();
+            for words in [
+                "not put back: desired capacity 2, and 1 is wanted; max size 2, which was 1; the lease of regend on ",
+                &format!("--region eu-west-1 --instance-id {fresh} --should-decrement-desired-capacity"),
+                &format!("update-auto-scaling-group --region eu-west-1 --auto-scaling-group-name {group} --max-size 1"),
+                &format!("ResourceId={group},ResourceType=auto-scaling-group,Key=regend:lease"),
+            ] {
+                assert!(done.out.contains(words), "{words:?} is missing in {done}");
+            }
+        }
         assert!(ids(&after["instances"]).contains(&originals[0]), "an original went: {after}");
         let refused = endpoint.log(action).iter().filter(|call| call["status"] == 403).count();
         assert!((1..=2).contains(&refused), "it insisted {refused} times");
     }
+    // That it has no way back is found before there is anything to take back.
+    endpoint.refuse("TerminateInstanceInAutoScalingGroup", Some("AccessDenied"));
+    let check = Regend::configured(endpoint.port, RULE).run(&["check"]);
+    endpoint.refuse("", None);
+    assert_eq!(check.code, 4, "{check}");
+    let says = "FAIL  default in eu-west-1: no permission for autoscaling:TerminateInstanceInAutoScalingGroup";
+    assert!(check.out.contains(says), "{check}");
     // It can do without this one.
     endpoint.seed(&["--group", "launch", "--size", "1", "--age", "90000"]);
     endpoint.refuse("LaunchInstances", Some("AccessDenied"));
@@ -662,6 +685,77 @@ fn a_signal_lets_the_call_in_flight_finish_and_the_next_start_resumes() {
         );
         assert_eq!(regend.audit(&["--kind", "regeneration.opened"]).len(), 1);
     }
+}
+
+#[test]
+fn a_signal_ends_it_in_time_though_aws_does_not_answer() {
+    let endpoint = Endpoint::faithful(&["--boot", "600"]);
+    for group in ["web", "next"] {
+        endpoint.seed(&["--group", group, "--size", "2", "--max", "4", "--age", "90000"]);
+    }
+    let long = Duration::from_secs(60);
+    let one_by_one =
+        RULE.replace("[policy]\n", "[daemon]\nmax_concurrent_groups = 1\n[policy]\nschedule = \"@every 1h\"\n");
+    // A look has no effect, so it is dropped.
+    for (args, code) in [(&["run", "web", "next", "--yes"][..], 3), (&["daemon"], 0)] {
+        let wire = SlowWire::later(&endpoint, "Action=DescribeTargetHealth", long);
+        let regend = Regend::configured(wire.port, &one_by_one);
+        let mut running = regend.start(args);
+        wait_until("a launch", || running.said().contains("AWS launches"));
+        wire.arm();
+        wait_until("a look that hangs", || wire.has_seen());
+        running.signal(Signal::TERM);
+        let done = running.ends_within(Duration::from_secs(5));
+        assert_eq!(done.code, code, "{done}");
+        assert!(!regend.audit(&["--kind", "launch.accepted"]).is_empty());
+        if code == 3 {
+            for words in
+                ["next: stopped, 0 replaced: `regend run next` goes on", "web: not begun: `regend run web` begins"]
+            {
+                assert!(done.out.contains(words), "{words:?} is missing in {done}");
+            }
+        }
+        // Whatever it was about, its lease must not be in the way of what follows.
+        endpoint.show(&["--group", "next", "--tag", "regend:lease="]);
+    }
+    // A call in flight has had its time, and then nobody knows.
+    endpoint.seed(&["--group", "late", "--size", "1", "--max", "2", "--age", "90000"]);
+    let wire = SlowWire::new(&endpoint, "Action=LaunchInstances", long);
+    let regend = Regend::configured(wire.port, RULE);
+    let mut running = regend.start(&["run", "late", "--yes"]);
+    wait_until("the call", || wire.has_seen());
+    running.signal(Signal::INT);
+    let done = running.ends_within(Duration::from_secs(5));
+    assert_eq!(done.code, 3, "{done}");
+    let last = regend.audit(&[]).pop().unwrap();
+    assert_eq!((&last["kind"], last["intent"].is_string()), (&json!("launch.unknown"), true), "{last}");
+    assert!(last["error"].as_str().unwrap().contains("regend was told to stop"), "{last}");
+    endpoint.set(&json!({"boot": 0.2, "healthy_after": 0.2, "drain": 0.2}));
+    let done = regend.through(endpoint.port).run(&["run", "late", "--yes"]);
+    assert_eq!(done.code, 0, "{done}");
+    assert_eq!(endpoint.show(&["--group", "late"])["desired"], 1);
+}
+
+#[test]
+fn a_signal_at_the_question_ends_it() {
+    let endpoint = Endpoint::stock();
+    endpoint.seed(&["--size", "2"]);
+    let regend = Regend::configured(endpoint.port, RULE);
+    let mut asked = on_terminal(&regend.command(&["run", "web"]));
+    let mut asked = asked.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = std::io::BufReader::new(asked.stdout.take().unwrap());
+    let mut text = Vec::new();
+    std::io::BufRead::read_until(&mut said, b'?', &mut text).unwrap();
+    asked.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    let began = Instant::now();
+    while asked.try_wait().unwrap().is_none() {
+        if began.elapsed() > Duration::from_secs(5) {
+            asked.kill().unwrap();
+            panic!("it still asks: {}", String::from_utf8_lossy(&text));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_untouched(&endpoint);
 }
 
 #[test]

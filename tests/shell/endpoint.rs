@@ -96,10 +96,11 @@ impl Endpoint {
         self.http("POST", "calls/reset", "");
     }
 
-    /// Every call that was meant to change something, in order.
+    /// Every call that was meant to change something, in order; not what `check` asks about an instance that is none.
     pub(crate) fn mutations(&self) -> Vec<String> {
         let log = self.http("GET", "log", "");
-        log.as_array().unwrap().iter().map(|call| call["action"].as_str().unwrap().to_owned()).collect()
+        let calls = log.as_array().unwrap().iter().filter(|call| call["params"]["InstanceId"] != "i-00000000000000000");
+        calls.map(|call| call["action"].as_str().unwrap().to_owned()).collect()
     }
 
     /// From now on this action answers so; a reason of `None` lets it through again.
@@ -256,38 +257,57 @@ impl Drop for Running {
 /// A wire to the endpoint on which calls of one action take their time.
 pub(crate) struct SlowWire {
     pub(crate) port: u16,
+    armed: Arc<AtomicBool>,
     seen: Arc<AtomicBool>,
 }
 
 impl SlowWire {
     /// Requests with these bytes in them are held for so long before they go on.
     pub(crate) fn new(endpoint: &Endpoint, needle: &str, delay: Duration) -> Self {
+        let wire = Self::later(endpoint, needle, delay);
+        wire.arm();
+        wire
+    }
+
+    /// The same, from when it is armed.
+    pub(crate) fn later(endpoint: &Endpoint, needle: &str, delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (port, to) = (listener.local_addr().unwrap().port(), endpoint.port);
-        let (seen, needle) = (Arc::new(AtomicBool::new(false)), needle.to_owned());
-        let wire = Self { port, seen: Arc::clone(&seen) };
+        let flag = || Arc::new(AtomicBool::new(false));
+        let (armed, seen, needle) = (flag(), flag(), needle.to_owned());
+        let wire = Self { port, armed: Arc::clone(&armed), seen: Arc::clone(&seen) };
         std::thread::spawn(move || {
             for here in listener.incoming().map_while(Result::ok) {
                 let Ok(there) = TcpStream::connect(("127.0.0.1", to)) else { return };
                 let (mut back, mut home) = (there.try_clone().unwrap(), here.try_clone().unwrap());
                 std::thread::spawn(move || std::io::copy(&mut back, &mut home));
-                let (needle, seen) = (needle.clone(), Arc::clone(&seen));
-                std::thread::spawn(move || carry(here, there, needle.as_bytes(), &seen, delay));
+                let (needle, armed, seen) = (needle.clone(), Arc::clone(&armed), Arc::clone(&seen));
+                std::thread::spawn(move || carry(here, there, needle.as_bytes(), (&armed, &seen), delay));
             }
         });
         wire
     }
 
-    /// Whether such a request has arrived.
+    pub(crate) fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether such a request has arrived and is held.
     pub(crate) fn has_seen(&self) -> bool {
         self.seen.load(Ordering::SeqCst)
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, needle: &[u8], seen: &AtomicBool, delay: Duration) {
+fn carry(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    needle: &[u8],
+    (armed, seen): (&AtomicBool, &AtomicBool),
+    delay: Duration,
+) {
     let mut chunk = [0; 65_536];
     while let Ok(read @ 1..) = from.read(&mut chunk) {
-        if chunk[..read].windows(needle.len()).any(|bytes| bytes == needle) {
+        if armed.load(Ordering::SeqCst) && chunk[..read].windows(needle.len()).any(|bytes| bytes == needle) {
             seen.store(true, Ordering::SeqCst);
             std::thread::sleep(delay);
         }

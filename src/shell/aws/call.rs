@@ -12,7 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::{Instant, sleep};
 
 use super::Place;
-use super::connect::hint;
+use super::connect::Whose;
 use super::throttle::jitter;
 use crate::shell::cloud::CloudError;
 
@@ -59,7 +59,7 @@ where
                 sleep(pause).await;
                 limiter.wait().await;
             }
-            None => return Err(failure.into_cloud_error(api, place.role, &place.region)),
+            None => return Err(failure.into_cloud_error(api, &place.whose)),
         }
     }
 }
@@ -147,19 +147,17 @@ impl Failure {
     }
 
     /// What a read that failed for good is to its caller.
-    ///
-    /// `role`: whether the credentials are those of a role that regend assumed by itself.
-    pub(super) fn into_cloud_error(self, api: &'static str, role: bool, region: &str) -> CloudError {
+    pub(super) fn into_cloud_error(self, api: &'static str, whose: &Whose) -> CloudError {
         let class = self.class();
         let action = api.to_owned();
         match (class, self) {
             (Class::Throttled, _) => CloudError::Throttled { action },
-            (Class::NoCredentials, Self::Unsent { message, .. }) => CloudError::NoCredentials(hint(&message, role)),
+            (Class::NoCredentials, Self::Unsent { message, .. }) => CloudError::NoCredentials(whose.hint(&message)),
             (Class::NoCredentials, Self::Answered { code, message, .. }) => {
-                CloudError::NoCredentials(hint(&format!("{api} answered {code}: {message}"), role))
+                CloudError::NoCredentials(whose.hint(&format!("{api} answered {code}: {message}")))
             }
             (Class::BadSignature, Self::Answered { code, message, .. }) => CloudError::NoCredentials(format!(
-                "{api} answered {code}: {message}; check the secret key, and the clock of this host"
+                "check the secret key, and the clock of this host ({api} answered {code}: {message})"
             )),
             (Class::Forbidden, Self::Answered { message, .. }) => CloudError::Forbidden { action, message },
             (Class::NotOffered, Self::Answered { code, message, .. }) => {
@@ -169,7 +167,10 @@ impl Failure {
             (_, Self::NoSuchAction { message }) => CloudError::Other { action, code: NOT_OFFERED.to_owned(), message },
             (_, Self::Unsent { message, .. }) => CloudError::Unreachable {
                 action,
-                message: format!("{message}; check the network, the region's name ({region}) and AWS_ENDPOINT_URL"),
+                message: format!(
+                    "{message}; check the network, the region's name ({}) and AWS_ENDPOINT_URL",
+                    whose.region
+                ),
             },
             (_, Self::Lost { message }) => CloudError::Unreachable { action, message },
         }
@@ -257,7 +258,7 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// In one line, without the layers that say nothing to a person.
 fn words(chain: &[String]) -> String {
-    const SILENT: [&str; 8] = [
+    const SILENT: [&str; 10] = [
         "dispatch failure",
         "other",
         "io error",
@@ -266,6 +267,8 @@ fn words(chain: &[String]) -> String {
         "request has timed out",
         CONNECTING,
         "client error (SendRequest)",
+        "the credential provider was not enabled",
+        "an error occurred while loading credentials",
     ];
     let silent = |says: &&String| SILENT.contains(&says.as_str()) || says.starts_with("unhandled error");
     let said: Vec<_> = chain.iter().filter(|says| !silent(says)).map(String::as_str).collect();

@@ -27,9 +27,16 @@ const READ: Duration = Duration::from_secs(10);
 
 /// The credentials of one account, kept to tell whose they are.
 pub(super) struct Identity {
-    account: String,
-    role: bool,
+    whose: Whose,
     config: SdkConfig,
+}
+
+/// Where credentials are used and where they come from, for messages.
+pub(super) struct Whose {
+    pub(super) account: String,
+    pub(super) region: String,
+    /// The role that regend assumes by itself.
+    pub(super) role: Option<String>,
 }
 
 /// One place for each region of each account; without accounts, the default credentials in the default region.
@@ -66,7 +73,8 @@ pub(super) async fn connect(
         for region in regions {
             places.push(place(account, &config, region, Arc::clone(calls)));
         }
-        identities.push(Identity { account: account.name.clone(), role: account.role_arn.is_some(), config });
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        identities.push(Identity { whose: Whose::of(account, region), config });
     }
     Ok((places, identities))
 }
@@ -89,9 +97,7 @@ fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls
     // repeated blindly.
     let config = config.to_builder().region(region.clone()).retry_config(RetryConfig::disabled()).build();
     Place {
-        account: account.name.clone(),
-        region: region.to_string(),
-        role: account.role_arn.is_some(),
+        whose: Whose::of(account, region.to_string()),
         autoscaling: aws_sdk_autoscaling::Client::new(&config),
         ec2: aws_sdk_ec2::Client::new(&config),
         elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
@@ -131,22 +137,34 @@ impl Identity {
         calls.count(API);
         let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
         let answer = answer.map(|identity| identity.arn.unwrap_or_default());
-        let answer = answer.map_err(|error| {
-            let region = self.config.region().map(ToString::to_string).unwrap_or_default();
-            Failure::of(&error, false).into_cloud_error(API, self.role, &region)
-        });
-        (self.account.clone(), answer)
+        let answer = answer.map_err(|error| Failure::of(&error, false).into_cloud_error(API, &self.whose));
+        (self.whose.account.clone(), answer)
     }
 }
 
-/// What to do about missing credentials.
-pub(super) fn hint(says: &str, role: bool) -> String {
-    let then = if says.to_lowercase().contains("sso") {
-        "run `aws sso login`"
-    } else if role && says.contains("AccessDenied") {
-        "check role_arn and external_id in [[aws.accounts]], and the role's trust policy"
-    } else {
-        "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the host an instance profile"
-    };
-    format!("{says}; {then}")
+impl Whose {
+    fn of(account: &Account, region: String) -> Self {
+        Self { account: account.name.clone(), region, role: account.role_arn.clone() }
+    }
+
+    /// What to do about credentials that are missing or do not work, and then why.
+    pub(super) fn hint(&self, says: &str) -> String {
+        let then = if says.to_lowercase().contains("sso") {
+            "run `aws sso login`".to_owned()
+        } else if says.contains("Expired") {
+            "they have expired: renew them".to_owned()
+        } else if let Some(role) = self.role.as_ref().filter(|_| !says.contains(NO_CREDENTIALS)) {
+            let account = &self.account;
+            format!(
+                "role {role} of account {account} cannot be assumed: check role_arn and external_id in \
+                 [[aws.accounts]], and the role's trust policy"
+            )
+        } else {
+            "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the host an instance profile".to_owned()
+        };
+        format!("{then} ({says})")
+    }
 }
+
+/// What the SDK says when nothing in its chain has any.
+const NO_CREDENTIALS: &str = "no credentials found in chain";

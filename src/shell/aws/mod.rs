@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use self::call::Calls;
-use self::connect::Identity;
+use self::connect::{Identity, Whose};
 use self::observe::Memory;
 use self::throttle::Limiter;
 use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
@@ -30,10 +30,7 @@ pub struct Aws {
 
 /// One region of one account: its clients, its limits, and what was learnt there.
 struct Place {
-    account: String,
-    region: String,
-    /// The credentials are those of a role that regend assumes by itself.
-    role: bool,
+    whose: Whose,
     autoscaling: aws_sdk_autoscaling::Client,
     ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
@@ -67,14 +64,25 @@ impl Aws {
     }
 
     /// Calls each reading API once in each place where it can be: where, which, and whether it may be. What changes
-    /// something has no dry run.
+    /// something has no dry run, but for the one call that can be made about nothing.
     pub async fn probe(&self) -> Vec<(String, &'static str, Result<(), CloudError>)> {
-        let probes = call::all(PLACES_AT_ONCE, self.places.iter().map(observe::probe)).await;
+        let probe = async |place| {
+            let mut probes = observe::probe(place).await;
+            probes.push(perform::probe(place).await);
+            probes
+        };
+        let probes = call::all(PLACES_AT_ONCE, self.places.iter().map(probe)).await;
         let named = |(place, probes): (&Place, Vec<_>)| {
             let name = place.to_string();
             probes.into_iter().map(move |(api, result)| (name.clone(), api, result))
         };
         self.places.iter().zip(probes).flat_map(named).collect()
+    }
+
+    /// What else is in front of a group, of which regend does not ask what it thinks of the instances; known since the
+    /// last look at it.
+    pub fn unjudged(&self, group: &GroupKey) -> Option<String> {
+        self.place(&group.account, &group.region)?.memory().unjudged.get(&group.name).cloned()
     }
 
     /// How often each API was called so far, repeats included, by its name in IAM.
@@ -83,7 +91,7 @@ impl Aws {
     }
 
     fn place(&self, account: &str, region: &str) -> Option<&Place> {
-        self.places.iter().find(|place| place.account == account && place.region == region)
+        self.places.iter().find(|place| place.whose.account == account && place.whose.region == region)
     }
 }
 
@@ -93,7 +101,7 @@ impl Cloud for Aws {
         for (place, listed) in
             self.places.iter().zip(call::all(PLACES_AT_ONCE, self.places.iter().map(observe::list)).await)
         {
-            let name = (place.account.clone(), place.region.clone());
+            let name = (place.whose.account.clone(), place.whose.region.clone());
             match listed {
                 Ok(groups) => {
                     listing.groups.extend(groups);
@@ -156,7 +164,7 @@ impl Place {
     }
 
     fn key(&self, group: &str) -> GroupKey {
-        GroupKey { account: self.account.clone(), region: self.region.clone(), name: group.to_owned() }
+        GroupKey { account: self.whose.account.clone(), region: self.whose.region.clone(), name: group.to_owned() }
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -166,7 +174,7 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.account, self.region)
+        write!(f, "{} in {}", self.whose.account, self.whose.region)
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Memory {
     /// The endpoint does not offer `LaunchInstances`.
     pub(super) no_launches: bool,
     fewer_names: bool,
+    /// What else is in front of a group: see [`health::unjudged`].
+    pub(super) unjudged: BTreeMap<String, String>,
 }
 
 /// One look at the groups asked for. Those that are not in the result do not exist.
@@ -60,7 +62,11 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
     let ids: BTreeSet<&str> = groups.iter().flat_map(members).filter_map(Member::instance_id).collect();
     let (verdicts, births, refreshes) =
         join!(health::verdicts(place, arns), births::learn(place, &ids), refreshes(place, closely));
-    let memory = place.memory();
+    let mut memory = place.memory();
+    for group in &groups {
+        memory.unjudged.remove(name(group));
+        memory.unjudged.extend(health::unjudged(group).map(|what| (name(group).to_owned(), what)));
+    }
     let seen = Seen {
         place,
         at: seen,

@@ -12,11 +12,12 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
 use super::Place;
-use super::call::{Class, Failure, NOT_OFFERED, class};
+use super::call::{Class, Failure, NOT_OFFERED, class, read};
 use super::connect::limits;
 use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
 use crate::domain::group::InstanceId;
 use crate::domain::lease;
+use crate::shell::cloud::CloudError;
 
 /// For one answer: Auto Scaling takes the wish and works on it afterwards.
 const CHANGE: Duration = Duration::from_secs(20);
@@ -39,6 +40,32 @@ pub(super) async fn perform(place: &Place, group: &str, action: &Action) -> Answ
         }
         failed(failure, action, &format!("group {group} ({place})"))
     })
+}
+
+/// An id of the right shape that AWS gives to no instance.
+const NOBODY: &str = "i-00000000000000000";
+
+/// Whether instances may be retired, asked about one that does not exist: AWS looks at the permission first. Without it
+/// a regeneration would launch, and then have no way back.
+pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError>) {
+    const API: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
+    let call = || {
+        let call = place.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(NOBODY);
+        call.should_decrement_desired_capacity(true).send()
+    };
+    let result = match read(place, API, call).await {
+        Err(CloudError::Forbidden { action, message }) => {
+            let message = format!(
+                "{message} (asked about the instance {NOBODY}, which does not exist: a policy that allows it on some \
+                 groups only may say no to this, too)"
+            );
+            Err(CloudError::Forbidden { action, message })
+        }
+        // That there is no such instance is what is to be heard.
+        Ok(_) | Err(CloudError::Other { .. }) => Ok(()),
+        Err(error) => Err(error),
+    };
+    (API, result)
 }
 
 async fn call(place: &Place, group: &str, action: &Action) -> Result<Answer, Failure> {

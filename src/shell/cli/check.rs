@@ -19,10 +19,11 @@ pub(super) struct CheckArgs {
     groups: Vec<String>,
 }
 
-/// What regend may have to call and what no harmless call can prove.
+/// What regend may have to call and what no harmless call can prove. Without one of these it stops before it has launched
+/// anything, or finds another way; only the tag of its lease may stay.
 const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
     ec2:DescribeLaunchTemplateVersions), autoscaling:SetDesiredCapacity, autoscaling:UpdateAutoScalingGroup, \
-    autoscaling:TerminateInstanceInAutoScalingGroup, autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
+    autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
 
 pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let config = global.config()?;
@@ -46,11 +47,13 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         }
     }
     let mut aws = connect(&config).await?;
+    let mut strangers = Vec::new();
     for (place, identity) in aws.identities().await {
         match identity {
             Ok(arn) => good(&format!("credentials for {place}: {arn}")),
             Err(error) => {
                 bad(&format!("credentials for {place}: {error}"));
+                strangers.push(error);
                 worst = exit::UNREACHABLE;
             }
         }
@@ -59,7 +62,10 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         match result {
             Ok(()) => good(&format!("{place}: {action}")),
             Err(error) => {
-                bad(&format!("{place}: {error}"));
+                // Without credentials every probe says what was said of them already.
+                if !strangers.contains(&error) {
+                    bad(&format!("{place}: {error}"));
+                }
                 worst = exit::UNREACHABLE;
             }
         }

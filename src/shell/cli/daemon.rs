@@ -19,7 +19,7 @@ use crate::shell::journal::lock::StateLock;
 use crate::shell::journal::sqlite::Sqlite;
 
 use super::select::{Chosen, connect, select};
-use super::{Failure, Global, actor, exit, say};
+use super::{Failure, Global, actor, exit, results, say};
 
 /// How often new groups and new tags are looked for.
 const LIST_EVERY: Span = Span::minutes(10);
@@ -27,6 +27,8 @@ const LIST_EVERY: Span = Span::minutes(10);
 const LIST_AGAIN: Span = Span::minutes(1);
 /// When a group that could not be seen is tried again: its firing is not used up.
 const BLIND_AGAIN: Span = Span::minutes(1);
+/// How often the same trouble is told of while it lasts.
+const TELL_AGAIN: Span = Span::minutes(10);
 /// When what "@every" owes, and the fleet's breaker has skipped, is tried again.
 const SKIPPED_AGAIN: Span = Span::hours(1);
 
@@ -57,18 +59,18 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     }
     let before = fleet.journal.first_daemon_start()?;
     mark(&mut fleet, Kind::DaemonStarted)?;
-    let mut tell = |event: Event<'_>| log(&event);
-    fleet.resume(|_| true, &mut tell)?;
+    let mut log = Log::default();
+    fleet.resume(|_| true, &mut |event| log.event(&event, clock.now()))?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut scheduler =
         Scheduler { config: &config, groups: Vec::new(), list_at: clock.now(), tried: BTreeMap::new(), before };
     while !clock.stopping() {
-        let wake = scheduler.turn(&mut fleet).await?;
+        let wake = scheduler.turn(&mut fleet, &mut log).await?;
         notify(&fleet, &scheduler, wake);
         if fleet.is_idle() {
             fleet.clock.clone().sleep_until(wake).await;
         } else {
-            fleet.step(Some(wake), &mut tell).await?;
+            fleet.step(Some(wake), &mut |event| log.event(&event, clock.now())).await?;
         }
     }
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -96,7 +98,7 @@ struct Scheduler<'a> {
 
 impl Scheduler<'_> {
     /// Wishes for what fires now; returns when the next thing fires or the list is due.
-    async fn turn(&mut self, fleet: &mut Daemon) -> Result<Time, Failure> {
+    async fn turn(&mut self, fleet: &mut Daemon, log: &mut Log) -> Result<Time, Failure> {
         let now = fleet.clock.now();
         if now >= self.list_at {
             let clock = fleet.clock.clone();
@@ -107,7 +109,11 @@ impl Scheduler<'_> {
             let again = if listing.failed.is_empty() { LIST_EVERY } else { LIST_AGAIN };
             self.list_at = again.after(now);
             for ((account, region), error) in &listing.failed {
-                say(&format!("{account} in {region} cannot be listed, trying again in {again}: {error}"));
+                let text = || format!("{account} in {region} cannot be listed, trying every {again}: {error}");
+                log.trouble(&format!("{account} in {region}"), now, text);
+            }
+            for (account, region) in &listing.reached {
+                log.over(&format!("{account} in {region}"), now, "can be listed again");
             }
             let mut groups = select(&listing, self.config, &[])?;
             // What could not be listed this time is still there.
@@ -149,7 +155,7 @@ impl Scheduler<'_> {
         match fleet.ended.get(key)? {
             Ended::Skipped(_) if owed => Some(blackout.unwrap_or_else(|| SKIPPED_AGAIN.after(*tried))),
             Ended::Unreachable(_) | Ended::NoSuchGroup => Some(BLIND_AGAIN.after(*tried)),
-            Ended::Skipped(_) | Ended::Closed(_) => None,
+            Ended::Skipped(_) | Ended::Closed(_) | Ended::LostSight(..) => None,
         }
     }
 
@@ -222,6 +228,13 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
             format!("{} {}/{total}", regeneration.group, regeneration.replaced())
         })
         .collect();
+    let blind: Vec<_> =
+        fleet.blind().map(|(key, since)| format!("{key} since {}", since.format("%m-%d %H:%MZ"))).collect();
+    if !blind.is_empty() {
+        let status = format!("regenerating {}; still trying to look at {}", running.join(", "), blind.join(", "));
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
+        return;
+    }
     let status = match running.is_empty() {
         true => format!("{} groups; next wake-up {}", scheduler.groups.len(), wake.format("%Y-%m-%d %H:%M:%SZ")),
         false => format!("regenerating {}", running.join(", ")),
@@ -229,22 +242,65 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
 }
 
-/// For journald, which adds the time itself.
-fn log(event: &Event<'_>) {
-    match event {
-        Event::Recorded(entry, regeneration) => say(&format!("{}: {}", regeneration.group, tell::sentence(entry))),
-        Event::Looked(regeneration, _, holds) => {
-            tracing::debug!(group = %regeneration.group, ?holds, "looked");
+/// For journald, which adds the time itself. A daemon tries for ever: a trouble that lasts is told of now and then, and
+/// when it is over.
+#[derive(Default)]
+struct Log {
+    /// Since when each trouble lasts, and when it was last told of.
+    troubles: BTreeMap<String, (Time, Time)>,
+}
+
+impl Log {
+    fn trouble(&mut self, what: &str, now: Time, text: impl FnOnce() -> String) {
+        let (since, told) = self.troubles.get(what).copied().unwrap_or((now, Time::MIN_UTC));
+        if now >= TELL_AGAIN.after(told) {
+            let lasts = if since == now { String::new() } else { format!(" (for {})", Span::between(since, now)) };
+            say(&format!("{}{lasts}", text()));
+            self.troubles.insert(what.to_owned(), (since, now));
         }
-        Event::Resumed(regeneration) => {
-            say(&format!("{}: resuming regeneration {}", regeneration.group, regeneration.id));
-        }
-        Event::Blind(key, error, again) => {
-            say(&format!("{key}: cannot be looked at, trying again at {again}: {error}"))
-        }
-        Event::Ended(key, Ended::Skipped(skipped)) => say(&format!("{key}: skipped: {skipped}")),
-        Event::Ended(key, Ended::Unreachable(error)) => say(&format!("{key}: not opened: {error}")),
-        Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: it no longer exists")),
-        Event::Ended(_, Ended::Closed(_)) => {}
     }
+
+    fn over(&mut self, what: &str, now: Time, text: &str) {
+        if let Some((since, _)) = self.troubles.remove(what) {
+            say(&format!("{what}: {text}, after {}", Span::between(since, now)));
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>, now: Time) {
+        match event {
+            Event::Recorded(entry, regeneration) => {
+                say(&format!("{}: {}", regeneration.group, tell::sentence(entry)));
+                if entry.kind == Kind::RegenerationClosed
+                    && let Some((remains, undo)) = results::remains(regeneration, &entry.writer)
+                {
+                    let how = results::how_to_undo(&regeneration.group.name, &undo);
+                    say(&format!("{}: {remains}; {how}", regeneration.group));
+                }
+            }
+            Event::Looked(regeneration, _, holds) => {
+                self.over(&place(&regeneration.group), now, "can be looked at again");
+                tracing::debug!(group = %regeneration.group, ?holds, "looked");
+            }
+            Event::Resumed(regeneration) => {
+                say(&format!("{}: resuming regeneration {}", regeneration.group, regeneration.id));
+            }
+            Event::Blind(key, error, _) => {
+                let text = || format!("{key}: cannot be looked at, and is tried again until it can: {error}");
+                self.trouble(&place(key), now, text);
+            }
+            Event::Ended(key, Ended::Unreachable(error)) => {
+                let text = || format!("{key}: not opened, and tried again every {BLIND_AGAIN}: {error}");
+                self.trouble(&place(key), now, text);
+            }
+            Event::Ended(key, Ended::Skipped(skipped)) => say(&format!("{key}: skipped: {skipped}")),
+            Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: it no longer exists")),
+            // A daemon is tireless: the second never comes.
+            Event::Ended(_, Ended::Closed(_) | Ended::LostSight(..)) => {}
+        }
+    }
+}
+
+/// Groups of one name in two places have their troubles apart.
+fn place(key: &GroupKey) -> String {
+    format!("{key} ({}, {})", key.account, key.region)
 }

@@ -156,4 +156,8 @@ impl Clock for Fast {
     fn stopping(&self) -> bool {
         self.wall.stopping()
     }
+
+    async fn stopped_for(&self, grace: Span) {
+        self.wall.stopped_for(grace).await;
+    }
 }

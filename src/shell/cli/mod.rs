@@ -20,10 +20,13 @@ mod generate;
 #[cfg(feature = "aws")]
 mod plan;
 #[cfg(feature = "aws")]
+mod results;
+#[cfg(feature = "aws")]
 mod run;
 #[cfg(feature = "aws")]
 mod select;
 mod show;
+pub mod simulate;
 #[cfg(feature = "aws")]
 mod status;
 
@@ -78,10 +81,6 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-#[cfg_attr(
-    not(feature = "aws"),
-    expect(clippy::large_enum_variant, reason = "there is one, and it lives as long as the program")
-)]
 enum Command {
     /// Run the scheduler: each group by its own schedule, until told to stop
     #[cfg(feature = "aws")]
@@ -100,6 +99,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show the whole loop on a simulated group: no AWS, no configuration
     Demo(demo::DemoArgs),
+    /// Rehearse a policy on a simulated group: how long, how far down, at what cost; changes nothing
+    Simulate(simulate::SimulateArgs),
     /// Ask the journal what happened
     Audit(audit::AuditArgs),
     /// Write the man page or shell completions to stdout
@@ -111,7 +112,6 @@ enum Command {
 }
 
 /// How results are printed.
-#[cfg(feature = "aws")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     Text,
@@ -170,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         #[cfg(feature = "aws")]
         Command::Check(args) => block_on(check::check(global, &args)),
         Command::Demo(args) => block_on(demo::demo(&args)),
+        Command::Simulate(args) => block_on(simulate::simulate(global, &args)),
         Command::Audit(args) => {
             let state_dir = global.state_dir(&global.config()?);
             audit::run(&args, &state_dir, &mut std::io::stdout().lock()).map_err(Failure::from)
@@ -184,7 +185,10 @@ fn block_on<F: Future<Output = Result<u8, Failure>>>(future: F) -> Result<u8, Fa
         .enable_all()
         .build()
         .map_err(|error| Failure { code: exit::FAILED, message: format!("cannot start: {error}") })?;
-    runtime.block_on(future)
+    let result = runtime.block_on(future);
+    // A name that is being looked up has a thread of its own, which nothing can stop: it is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
 /// Writes a result to stdout. Whoever reads may have seen enough (`… | head`): that is no error.

@@ -70,6 +70,10 @@ pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Res
             Some(Ok(group)) => {
                 let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
                 let mut plan = plan::plan(now, &group, &one.policy, pace);
+                plan.notes.extend(aws.unjudged(&one.key));
+                // A lease that could not be released is in nobody's way on the host whose it is.
+                plan.obstacles
+                    .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));
                 if let Some(open) = known.open.get(&one.key) {
                     go_on(&mut plan, &group, open);
                 }
@@ -138,6 +142,7 @@ fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
     plan.replace.retain(|planned| {
         group.instance(&planned.instance).is_none_or(|instance| open.is_fresh(instance) != Some(true))
     });
+    plan.abreast = plan.abreast.min(u32::try_from(plan.replace.len()).unwrap_or(u32::MAX).max(1));
     let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
     plan.notes.push(format!(
         "regeneration {own}, opened {since} by {}, is unfinished: a run goes on with it, under the policy that it began with",
@@ -152,6 +157,8 @@ pub(super) struct Known {
     paces: BTreeMap<GroupKey, Pace>,
     /// What is unfinished.
     open: BTreeMap<GroupKey, Regeneration>,
+    /// Under which name this host holds leases.
+    writer: String,
 }
 
 impl Known {
@@ -174,7 +181,7 @@ impl Known {
             }
         }
         let pace = |one: &Chosen| Some((one.key.clone(), journal.pace(&one.key).ok()??));
-        Ok(Self { paces: chosen.iter().filter_map(pace).collect(), open })
+        Ok(Self { paces: chosen.iter().filter_map(pace).collect(), open, writer: journal.writer().to_owned() })
     }
 }
 

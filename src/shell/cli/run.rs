@@ -1,33 +1,32 @@
 //! `regend run`: regenerate groups now, show how it goes, and leave with what came of it.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::domain::action::{Hold, Outcome};
-use crate::domain::entry::{Left, Trigger};
+use crate::domain::action::Hold;
+use crate::domain::entry::Trigger;
 use crate::domain::group::GroupKey;
 use crate::domain::plan::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::shell::clock::{Clock, Wall};
-use crate::shell::fleet::{Ended, Event, Fleet, Limits, Wish};
+use crate::shell::fleet::{Event, Fleet, Limits, Wish};
 use crate::shell::journal::Journal;
 use crate::shell::journal::lock::StateLock;
 use crate::shell::journal::sqlite::Sqlite;
 
+use super::results::Records;
 use super::select::{connect, list, select, unless_blind};
 use super::show::Show;
-use super::{Failure, Global, Output, actor, exit, plan, print, say};
+use super::{Failure, Global, Output, actor, exit, plan, say};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     /// Names or globs of Auto Scaling groups
-    #[arg(value_name = "GROUP", required_unless_present = "all")]
+    #[arg(value_name = "GROUP")]
     groups: Vec<String>,
     /// Every group that a [[groups]] rule of the configuration matches
-    #[arg(long, conflicts_with = "groups")]
+    #[arg(long)]
     all: bool,
     /// Do not ask; needed without a terminal
     #[arg(long, short)]
@@ -43,28 +42,15 @@ pub(super) struct RunArgs {
     output: Output,
 }
 
-/// What came of one group, for programs.
-#[derive(Debug, Serialize)]
-struct Result_ {
-    account: String,
-    region: String,
-    group: String,
-    /// An outcome of a regeneration, or `skipped`, `unreachable`, `stopped`.
-    outcome: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    regeneration: Option<uuid::Uuid>,
-    replaced: usize,
-    failed: u32,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    left: Vec<Left>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    took_s: i64,
-}
-
 pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
+    // clap would say which argument is wrong, and not what there is to choose from.
+    if args.all != args.groups.is_empty() {
+        let wrong = if args.all { "names of groups and --all do not go together" } else { "which groups?" };
+        return Err(Failure::usage(format!(
+            "{wrong}: `regend run web api-*` regenerates those that are named, `regend run --all` every group that a \
+             [[groups]] rule of the configuration matches"
+        )));
+    }
     let config = global.config()?;
     if args.all && config.groups.is_empty() {
         return Err(Failure::usage(
@@ -88,7 +74,6 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let known = plan::Known::read(&state_dir, &chosen)?;
     let journal = Sqlite::open(&state_dir)?;
     let clock = Wall::default();
-    super::stop_on_signals(&clock);
     let limits = Limits {
         poll: config.aws.poll_interval,
         max_concurrent: config.daemon.max_concurrent_groups as usize,
@@ -96,8 +81,9 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     };
     let mut fleet = Fleet::new(aws, journal, clock.clone(), limits);
     fleet.config = Some(config.hash());
+    fleet.tireless = false;
     let mut show = Show::new(std::io::stderr().is_terminal());
-    let mut records = Records::default();
+    let mut records = Records::of(fleet.journal.writer());
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
     {
         let mut tell = |event: Event<'_>| {
@@ -126,6 +112,8 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             confirm(count, plans.len())?;
         }
     }
+    // Until here a signal ends it at once, whatever it waits for: nothing was changed.
+    super::stop_on_signals(&clock);
     let actor = actor();
     let daemon = fleet.journal.writer().to_owned();
     for one in fresh {
@@ -141,6 +129,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             window_ends,
             firing: None,
         };
+        records.asked.insert(one.key.clone());
         fleet.wish(Wish { key: one.key, policy: one.policy, opener, obstacle });
     }
     {
@@ -153,7 +142,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         }
     }
     show.finish();
-    Ok(unless_blind(&listing, records.conclude(&fleet.ended, args.output)?))
+    Ok(unless_blind(&listing, records.conclude(&fleet.ended, &show, args.output)?))
 }
 
 fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
@@ -171,107 +160,4 @@ fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
         return Err(Failure { code: exit::HELD, message: "nothing was changed".to_owned() });
     }
     Ok(())
-}
-
-/// What is told of each group at the end.
-#[derive(Default)]
-struct Records {
-    regenerations: BTreeMap<GroupKey, Regeneration>,
-    closed: BTreeMap<GroupKey, crate::domain::entry::Entry>,
-}
-
-impl Records {
-    fn note(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Recorded(entry, regeneration) => {
-                self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
-                if regeneration.closed.is_some() {
-                    self.closed.insert(regeneration.group.clone(), (*entry).clone());
-                }
-            }
-            Event::Resumed(regeneration) => {
-                self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
-            }
-            Event::Looked(..) | Event::Blind(..) | Event::Ended(..) => {}
-        }
-    }
-
-    /// Prints a result for each group and weighs them: a failure outweighs what could not be reached, and that what was
-    /// held back.
-    fn conclude(&self, ended: &BTreeMap<GroupKey, Ended>, output: Output) -> Result<u8, Failure> {
-        let keys: std::collections::BTreeSet<_> = ended.keys().chain(self.regenerations.keys()).collect();
-        let mut codes = vec![exit::DONE];
-        for key in keys {
-            let (result, code) = self.result(key, ended.get(key));
-            codes.push(code);
-            match output {
-                Output::Json => print(serde_json::to_string(&result).map_err(|error| anyhow::anyhow!(error))? + "\n")?,
-                Output::Text => print(result.sentence() + "\n")?,
-            }
-        }
-        let order = [exit::FAILED, exit::UNREACHABLE, exit::USAGE, exit::HELD];
-        Ok(order.into_iter().find(|code| codes.contains(code)).unwrap_or(exit::DONE))
-    }
-
-    fn result(&self, key: &GroupKey, ended: Option<&Ended>) -> (Result_, u8) {
-        let regeneration = self.regenerations.get(key);
-        let closed = self.closed.get(key);
-        let (outcome, code, why, exit) = match ended {
-            Some(Ended::Closed(outcome)) => {
-                let exit = match outcome {
-                    Outcome::Completed => exit::DONE,
-                    Outcome::Incomplete => exit::HELD,
-                    Outcome::Failed | Outcome::Aborted => exit::FAILED,
-                };
-                let (code, why) = closed.map(|e| (e.code.clone(), e.error.clone())).unwrap_or_default();
-                (outcome.word(), code, why, exit)
-            }
-            Some(Ended::Skipped(skipped)) => {
-                ("skipped", Some(skipped.code.clone()), Some(skipped.why.clone()), exit::HELD)
-            }
-            Some(Ended::Unreachable(error)) => ("unreachable", None, Some(error.to_string()), exit::UNREACHABLE),
-            Some(Ended::NoSuchGroup) => ("skipped", None, Some("the group no longer exists".to_owned()), exit::HELD),
-            None => {
-                let why = format!("`regend run {}` goes on where it was", key.name);
-                ("stopped", None, Some(why), exit::HELD)
-            }
-        };
-        let result = Result_ {
-            account: key.account.clone(),
-            region: key.region.clone(),
-            group: key.name.clone(),
-            outcome: outcome.to_owned(),
-            regeneration: regeneration.map(|r| r.id),
-            replaced: regeneration.map_or(0, Regeneration::replaced),
-            failed: regeneration.map_or(0, |r| r.failures),
-            left: closed.map(|e| e.left.clone()).unwrap_or_default(),
-            code,
-            why,
-            took_s: closed.and_then(|e| e.took_ms).map_or(0, |ms| i64::try_from(ms / 1000).unwrap_or(i64::MAX)),
-        };
-        (result, exit)
-    }
-}
-
-impl Result_ {
-    fn sentence(&self) -> String {
-        let mut text = format!("{}: {}", self.group, self.outcome);
-        if self.regeneration.is_some() {
-            let took = crate::domain::span::Span::seconds(u32::try_from(self.took_s).unwrap_or(u32::MAX));
-            text.push_str(&format!(", {} replaced", self.replaced));
-            if self.failed > 0 {
-                text.push_str(&format!(", {} failed", self.failed));
-            }
-            if self.took_s > 0 {
-                text.push_str(&format!(", in {took}"));
-            }
-        }
-        if let Some(why) = &self.why {
-            text.push_str(&format!(": {why}"));
-        }
-        for left in &self.left {
-            text.push_str(&format!("\n  left: {}, {}", left.instance, crate::domain::plan::left_words(left.why)));
-        }
-        text
-    }
 }

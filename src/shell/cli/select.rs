@@ -1,5 +1,7 @@
 //! Which groups a command is about: names and globs against what AWS lists and the configuration rules.
 
+use std::collections::BTreeMap;
+
 use crate::domain::group::GroupKey;
 use crate::domain::policy::Policy;
 use crate::shell::aws::Aws;
@@ -22,8 +24,12 @@ const NEAR_MAX: usize = 3;
 /// The groups that AWS lists, with their policies; connects, and says which places could not be reached.
 pub(super) async fn list(aws: &mut Aws) -> Result<Listing, Failure> {
     let listing = aws.list().await;
-    let lines: Vec<_> =
-        listing.failed.iter().map(|((account, region), error)| format!("{account} in {region}: {error}")).collect();
+    // One account's credentials fail alike in all its regions: that is told once.
+    let mut failed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((account, region), error) in &listing.failed {
+        failed.entry(error.to_string()).or_default().push(format!("{account} in {region}"));
+    }
+    let lines: Vec<_> = failed.iter().map(|(error, places)| format!("{}: {error}", places.join(", "))).collect();
     if listing.reached.is_empty() && !lines.is_empty() {
         return Err(Failure { code: exit::UNREACHABLE, message: lines.join("\nregend: ") });
     }

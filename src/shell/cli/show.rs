@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::domain::action::Hold;
+use crate::domain::action::{Hold, RefusalKind};
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::regeneration::Regeneration;
@@ -21,12 +21,14 @@ pub(super) struct Show {
     bars: BTreeMap<GroupKey, ProgressBar>,
     /// When each group was last spoken of.
     spoken: BTreeMap<GroupKey, Time>,
+    /// What AWS has not permitted, in its words.
+    forbidden: BTreeMap<GroupKey, String>,
 }
 
 impl Show {
     pub(super) fn new(terminal: bool) -> Self {
         let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
-        Self { live, bars: BTreeMap::new(), spoken: BTreeMap::new() }
+        Self { live, bars: BTreeMap::new(), spoken: BTreeMap::new(), forbidden: BTreeMap::new() }
     }
 
     /// One line that stays.
@@ -64,6 +66,10 @@ impl Show {
                     Ended::Skipped(skipped) => self.say(Utc::now(), key, &format!("skipped: {skipped}")),
                     Ended::Unreachable(error) => self.say(Utc::now(), key, &format!("not opened: {error}")),
                     Ended::NoSuchGroup => self.say(Utc::now(), key, "not opened: it no longer exists"),
+                    Ended::LostSight(error, lasts) => {
+                        let text = format!("not looked at for {lasts}, and not tried again: it stays open: {error}");
+                        self.say(Utc::now(), key, &text);
+                    }
                     Ended::Closed(_) => {}
                 }
             }
@@ -76,9 +82,22 @@ impl Show {
     }
 
     fn recorded(&mut self, entry: &Entry, regeneration: &Regeneration) {
-        if is_worth_a_line(entry.kind) {
-            self.say(entry.t, &regeneration.group, &tell::sentence(entry));
+        let key = &regeneration.group;
+        // A missing permission is told when it is found. The entries after it repeat it for those who read them alone.
+        let error = entry.error.as_ref().map(|error| self.brief(key, error));
+        let repeats = error != entry.error;
+        if is_worth_a_line(entry.kind) && !(repeats && entry.kind != Kind::RegenerationClosed) {
+            self.say(entry.t, key, &tell::sentence(&Entry { error, ..entry.clone() }));
         }
+        if entry.refusal == Some(RefusalKind::Forbidden) {
+            let told = entry.error.clone().filter(|error| !error.is_empty());
+            self.forbidden.extend(told.map(|told| (key.clone(), told)));
+        }
+    }
+
+    /// The text without what it repeats.
+    pub(super) fn brief(&self, key: &GroupKey, text: &str) -> String {
+        self.forbidden.get(key).map_or_else(|| text.to_owned(), |told| text.replace(told, "see above"))
     }
 
     fn looked(&mut self, regeneration: &Regeneration, group: &Group, holds: &[Hold]) {
@@ -90,7 +109,7 @@ impl Show {
             + regeneration.draining().filter(|(id, _)| regeneration.originals.contains(*id)).count();
         let replaced = regeneration.replaced();
         let waits: Vec<_> = holds.iter().map(ToString::to_string).collect();
-        let says = format!("{serving} of {} serve; {}", regeneration.wanted(), brief(&waits));
+        let says = format!("{serving} of {} serve; {}", regeneration.wanted(), shortened(&waits));
         if let Some(live) = &self.live {
             let bar = self.bars.entry(key.clone()).or_insert_with(|| {
                 let style =
@@ -116,7 +135,7 @@ impl Show {
     }
 }
 
-fn brief(waits: &[String]) -> String {
+fn shortened(waits: &[String]) -> String {
     match waits {
         [] => "looking".to_owned(),
         [one] => one.clone(),
@@ -126,7 +145,7 @@ fn brief(waits: &[String]) -> String {
 }
 
 /// What an operator follows along. The journal has the rest.
-fn is_worth_a_line(kind: Kind) -> bool {
+pub(super) fn is_worth_a_line(kind: Kind) -> bool {
     !matches!(
         kind,
         Kind::LeaseIntended
