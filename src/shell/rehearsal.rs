@@ -1,25 +1,33 @@
 //! The production fleet on a simulated world: the shell's `Cloud`, `Journal` and `Clock` over virtual time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use uuid::Uuid;
+use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Answer};
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::{Group, GroupKey, InstanceId};
 use crate::domain::span::Time;
 use crate::shell::clock::Clock;
 use crate::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use crate::shell::fleet::{Event, Fleet, Limits};
-use crate::shell::journal::{Journal, JournalError};
+use crate::shell::journal::Journal;
 use crate::shell::reconcile::Stop;
-use crate::sim::random::Random;
 use crate::sim::world::World;
+
+use fuse::Fuse;
+pub use fuse::{Touch, When};
+pub use host::{Disk, Host};
+pub use journal::MemoryJournal;
+
+mod fuse;
+mod host;
+mod journal;
+pub mod play;
 
 /// A world that its cloud, its clock and whoever watches share.
 pub type Shared = Rc<RefCell<World>>;
@@ -29,6 +37,7 @@ pub struct Rehearsal {
     pub world: Shared,
     pub journal: MemoryJournal,
     pub fleet: Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock>,
+    pub host: Host,
     fuse: Fuse,
 }
 
@@ -46,18 +55,21 @@ impl Rehearsal {
     pub fn new(world: World, limits: Limits) -> Self {
         let world = Rc::new(RefCell::new(world));
         let (fuse, journal) = (Fuse::default(), MemoryJournal::new("rehearsal", Rc::clone(&world)));
-        let fleet = Self::assemble(&world, &journal, &fuse, limits);
-        Self { world, journal, fleet, fuse }
+        let host = journal.host.clone();
+        let fleet = Self::assemble(&world, &journal, &fuse, &host, limits);
+        Self { world, journal, fleet, host, fuse }
     }
 
     fn assemble(
         world: &Shared,
         journal: &MemoryJournal,
         fuse: &Fuse,
+        host: &Host,
         limits: Limits,
     ) -> Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock> {
-        let clock = VirtualClock { world: Rc::clone(world) };
-        let cloud = SimCloud { fuse: fuse.clone(), ..SimCloud::new(Rc::clone(world), clock.clone()) };
+        let clock = VirtualClock { world: Rc::clone(world), fuse: fuse.clone(), host: host.clone() };
+        let sim = SimCloud::new(Rc::clone(world), clock.clone());
+        let cloud = SimCloud { fuse: fuse.clone(), host: host.clone(), ..sim };
         Fleet::new(cloud, MemoryJournal { fuse: fuse.clone(), ..journal.clone() }, clock, limits)
     }
 
@@ -70,13 +82,15 @@ impl Rehearsal {
             return Ok(Step::Idle);
         }
         let stepped = block_on(self.fleet.step(deadline, tell));
-        if self.fuse.is_burnt() {
-            return Ok(Step::Killed);
-        }
-        match stepped {
-            Some(Ok(())) => Ok(Step::Done),
+        self.outcome(stepped)
+    }
+
+    /// Only a killed process never answers.
+    fn outcome(&self, answered: Option<Result<(), Stop>>) -> Result<Step, Stop> {
+        match answered {
+            _ if self.fuse.is_burnt() => Ok(Step::Killed),
             Some(Err(stop)) => Err(stop),
-            // Only a killed process never answers.
+            Some(Ok(())) => Ok(Step::Done),
             None => Ok(Step::Killed),
         }
     }
@@ -88,29 +102,71 @@ impl Rehearsal {
 
     /// Kills the process before it touches its journal or AWS for the so-manieth time from now.
     pub fn kill_after(&mut self, touches: u64) {
-        self.fuse.left.set(Some(touches));
+        self.kill(touches, When::Before);
+    }
+
+    /// Kills the process at one of its next touches.
+    pub fn kill(&mut self, touches: u64, when: When) {
+        self.fuse.kill.set(Some((touches, when)));
+    }
+
+    /// Kills the process when AWS has done what its next call asks for, and nobody has heard of it.
+    pub fn kill_in_call(&mut self) {
+        self.fuse.in_call.set(true);
+    }
+
+    /// All that this process has touched.
+    pub fn touches(&self) -> Vec<Touch> {
+        self.fuse.touches.borrow().clone()
+    }
+
+    /// Lets time pass without any process.
+    pub fn pass(&mut self, until: Time) {
+        self.fuse.pass(&self.world, until);
     }
 
     /// Starts another process on the same journal, and takes up what was left unfinished.
     ///
     /// # Errors
     /// The journal cannot be folded.
-    pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        let noted = self.journal.entries().last().map(|entry| entry.t);
+    pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        self.reopen()?;
+        self.resume(tell)
+    }
+
+    /// Another process on the same journal, that has done nothing yet.
+    ///
+    /// # Errors
+    /// The journal does not say what was written into it.
+    pub fn reopen(&mut self) -> Result<(), Stop> {
+        let noted = self.journal.entries().last().map(|entry| entry.rt);
         if let Some(noted) = noted {
             self.world.borrow_mut().forget_looks_since(noted);
         }
-        self.fuse = Fuse::default();
-        self.journal = self.journal.reopened();
-        self.fleet = Self::assemble(&self.world, &self.journal, &self.fuse, self.fleet.limits);
-        self.fleet.resume(|_| true, tell)
+        let journal = self.journal.reopened()?;
+        self.succeed(journal);
+        Ok(())
+    }
+
+    /// Takes up what was left unfinished.
+    ///
+    /// # Errors
+    /// The journal cannot be folded.
+    pub fn resume(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        let resumed = self.fleet.resume(|_| true, tell);
+        self.outcome(Some(resumed))
     }
 
     /// Starts another process whose journal is empty, under another name or the same.
     pub fn restart_elsewhere(&mut self, writer: &str) {
-        self.fuse = Fuse::default();
-        self.journal = MemoryJournal::new(writer, Rc::clone(&self.world));
-        self.fleet = Self::assemble(&self.world, &self.journal, &self.fuse, self.fleet.limits);
+        self.host = Host::new(self.host.number);
+        self.succeed(MemoryJournal { host: self.host.clone(), ..MemoryJournal::new(writer, Rc::clone(&self.world)) });
+    }
+
+    fn succeed(&mut self, journal: MemoryJournal) {
+        self.fuse = self.fuse.renewed();
+        self.journal = journal;
+        self.fleet = Self::assemble(&self.world, &self.journal, &self.fuse, &self.host, self.fleet.limits);
     }
 }
 
@@ -121,20 +177,25 @@ pub struct SimCloud<K> {
     /// EC2 was asked about these already.
     known: BTreeSet<InstanceId>,
     fuse: Fuse,
+    host: Host,
 }
 
 impl<K: Clock> SimCloud<K> {
     pub fn new(world: Shared, clock: K) -> Self {
-        Self { world, clock, known: BTreeSet::new(), fuse: Fuse::default() }
+        Self { world, clock, known: BTreeSet::new(), fuse: Fuse::default(), host: Host::default() }
     }
 
-    async fn touch(&self) {
-        if self.fuse.burn() {
+    /// Lets the world catch up, and says whether the process dies of this.
+    async fn touch(&self, touch: Touch) -> Option<When> {
+        let dies = self.fuse.burn(touch);
+        if dies == Some(When::Before) {
             // A killed process never comes back from this.
             pending::<()>().await;
         }
-        let now = self.clock.now();
-        self.world.borrow_mut().advance_to(now);
+        self.host.give_way().await;
+        self.fuse.pass(&self.world, self.host.truly(self.clock.now()));
+        self.world.borrow_mut().caller = self.host.number;
+        dies
     }
 
     /// Counts the calls of a sweep as the real adapter makes them.
@@ -157,7 +218,7 @@ impl<K: Clock> SimCloud<K> {
 
 impl<K: Clock> Cloud for SimCloud<K> {
     async fn list(&mut self) -> Listing {
-        self.touch().await;
+        self.touch(Touch::Look).await;
         let world = self.world.borrow();
         let tags = |key: &GroupKey| world.group(key).map(|group| group.tags.clone()).unwrap_or_default();
         Listing {
@@ -168,7 +229,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
     }
 
     async fn look(&mut self, asks: &[Ask]) -> Sweep {
-        self.touch().await;
+        self.touch(Touch::Look).await;
         let mut sweep = Sweep::new();
         for Ask { key, closely } in asks {
             let mut world = self.world.borrow_mut();
@@ -178,7 +239,8 @@ impl<K: Clock> Cloud for SimCloud<K> {
                 exists.then_some(Err(CloudError::Throttled { action }))
             } else {
                 // A refresh costs a call of its own, so it is only known where it was asked for.
-                world.look(key).map(|group| Ok(Group { refresh: group.refresh.filter(|_| *closely), ..group }))
+                let seen = world.look(key).map(|group| self.host.looked(group));
+                seen.map(|group| Ok(Group { refresh: group.refresh.filter(|_| *closely), ..group }))
             };
             sweep.extend(found.map(|found| (key.clone(), found)));
         }
@@ -187,8 +249,17 @@ impl<K: Clock> Cloud for SimCloud<K> {
     }
 
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
-        self.touch().await;
-        self.world.borrow_mut().perform(group, action)
+        let dies = self.touch(Touch::Call(action.api())).await;
+        if let Some(When::Late(later)) = dies {
+            let at = later.after(self.host.truly(self.clock.now()));
+            self.fuse.late.replace(Some((at, group.clone(), action.clone())));
+            pending::<()>().await;
+        }
+        let answer = self.world.borrow_mut().perform(group, action);
+        if dies.is_some() {
+            pending::<()>().await;
+        }
+        answer
     }
 }
 
@@ -196,126 +267,25 @@ impl<K: Clock> Cloud for SimCloud<K> {
 #[derive(Clone)]
 pub struct VirtualClock {
     world: Shared,
+    fuse: Fuse,
+    host: Host,
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Time {
-        self.world.borrow().now()
+        self.host.reads(self.world.borrow().now())
+    }
+
+    fn ticks(&self) -> TimeDelta {
+        self.world.borrow().now() - Time::UNIX_EPOCH
     }
 
     async fn sleep_until(&mut self, at: Time) {
-        self.world.borrow_mut().advance_to(at);
+        self.fuse.pass(&self.world, self.host.truly(at));
     }
 
     fn stopping(&self) -> bool {
         false
-    }
-}
-
-/// A journal that outlives its process, but not the test.
-#[derive(Clone)]
-pub struct MemoryJournal {
-    entries: Rc<RefCell<Vec<Entry>>>,
-    world: Shared,
-    writer: String,
-    boot: u64,
-    written: u64,
-    ids: Random,
-    fuse: Fuse,
-}
-
-impl MemoryJournal {
-    pub fn new(writer: &str, world: Shared) -> Self {
-        let ids = Random::new(writer.bytes().fold(0, |sum, byte| sum * 31 + u64::from(byte)));
-        Self {
-            entries: Rc::default(),
-            world,
-            writer: writer.to_owned(),
-            boot: 1,
-            written: 0,
-            ids,
-            fuse: Fuse::default(),
-        }
-    }
-
-    /// Every entry so far, oldest first.
-    pub fn entries(&self) -> std::cell::Ref<'_, Vec<Entry>> {
-        self.entries.borrow()
-    }
-
-    fn reopened(&self) -> Self {
-        let boot = self.boot + 1;
-        let ids = Random::new(self.ids.clone().draw().wrapping_add(boot));
-        Self { boot, written: 0, ids, ..self.clone() }
-    }
-}
-
-impl Journal for MemoryJournal {
-    fn append(&mut self, entry: Entry) -> Result<Entry, JournalError> {
-        if self.fuse.burn() {
-            return Err(JournalError::Write {
-                path: "memory".to_owned(),
-                message: "the process was killed".to_owned(),
-            });
-        }
-        let now = self.world.borrow().now();
-        self.written += 1;
-        let entry = Entry {
-            id: self.new_id(now),
-            rt: now,
-            writer: self.writer.clone(),
-            boot: Uuid::from_u128(self.boot.into()),
-            wseq: self.written,
-            software: "rehearsal".to_owned(),
-            ..entry
-        };
-        self.entries.borrow_mut().push(entry.clone());
-        Ok(entry)
-    }
-
-    fn unfinished(&self) -> Result<Vec<Vec<Entry>>, JournalError> {
-        let mut open: Vec<Vec<Entry>> = Vec::new();
-        for entry in self.entries.borrow().iter().filter(|entry| entry.regeneration.is_some()) {
-            let same = |entries: &Vec<Entry>| entries.first().is_some_and(|e| e.regeneration == entry.regeneration);
-            match entry.kind {
-                Kind::RegenerationOpened => open.push(vec![entry.clone()]),
-                Kind::RegenerationClosed => open.retain(|entries| !same(entries)),
-                _ => open.iter_mut().filter(|entries| same(entries)).for_each(|entries| entries.push(entry.clone())),
-            }
-        }
-        Ok(open)
-    }
-
-    fn writer(&self) -> &str {
-        &self.writer
-    }
-
-    fn new_id(&mut self, now: Time) -> Uuid {
-        let random = self.ids.draw().to_be_bytes();
-        // Counted, so that ids of one millisecond keep their order.
-        let [a, b, c, d, ..] = random;
-        let [.., h, i, j, k, l, m] = (self.written << 8).to_be_bytes();
-        let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
-        uuid::Builder::from_unix_timestamp_millis(millis, &[h, i, j, k, l, m, a, b, c, d]).into_uuid()
-    }
-}
-
-/// Counts what a process does, and burns out when it is to be killed.
-#[derive(Debug, Clone, Default)]
-struct Fuse {
-    left: Rc<Cell<Option<u64>>>,
-}
-
-impl Fuse {
-    /// True when the process is dead.
-    fn burn(&self) -> bool {
-        let left = self.left.get();
-        self.left.set(left.map(|left| left.saturating_sub(1)));
-        left == Some(0)
-    }
-
-    fn is_burnt(&self) -> bool {
-        self.left.get() == Some(0)
     }
 }
 

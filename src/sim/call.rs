@@ -1,12 +1,16 @@
 //! What the Auto Scaling API does with each call of regend's: effects, arithmetic, and the texts of its refusals.
 
 use super::group::{Launched, SimGroup};
-use super::instance::{Origin, Phase};
+use super::instance::Origin;
 use super::nature::Direct;
+use super::phase::Phase;
 use crate::domain::action::{Action, Receipt, Refusal, RefusalKind, Retire};
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::lease;
-use crate::domain::span::Time;
+use crate::domain::span::{Span, Time};
+
+/// How long AWS remembers a launch's token, which it does not document.
+const TOKEN_LIFE: Span = Span::minutes(20);
 
 type Result<T = Receipt> = std::result::Result<T, Refusal>;
 
@@ -16,6 +20,11 @@ fn refused<T>(kind: RefusalKind, code: &str, message: impl Into<String>) -> Resu
 
 fn invalid<T>(message: impl Into<String>) -> Result<T> {
     refused(RefusalKind::Invalid, "ValidationError", message)
+}
+
+fn busy<T>(activity: &str) -> Result<T> {
+    let message = format!("Scaling activity {activity} is in progress and blocks this action");
+    refused(RefusalKind::Busy, "ScalingActivityInProgress", message)
 }
 
 impl SimGroup {
@@ -99,10 +108,15 @@ impl SimGroup {
         let Some(phase) = self.members.iter().find(|i| &i.id == id).map(|i| i.phase) else {
             return invalid(format!("Instance Id not found - No managed instance found for instance ID: {id}"));
         };
-        if matches!(phase, Phase::Terminating { .. }) {
+        if phase.is_terminating() {
             return invalid(format!("The instance {id} is already terminating."));
         }
-        if decrement {
+        if matches!(phase, Phase::EnteringStandby { .. } | Phase::Detaching { .. }) {
+            return busy("5d2f8a1c");
+        }
+        if phase == Phase::Retained {
+            // It counts no more: there is nothing to replace.
+        } else if decrement {
             if self.desired <= self.min {
                 return invalid(format!(
                     "Currently, desiredSize equals minSize ({}). Terminating instance without replacement will \
@@ -112,7 +126,7 @@ impl SimGroup {
                 ));
             }
             self.desired -= 1;
-        } else if phase != Phase::Standby {
+        } else if phase.counts() {
             self.tolerated = self.tolerated.saturating_sub(1);
         }
         self.terminate(id, now);
@@ -126,7 +140,7 @@ impl SimGroup {
         if token.is_empty() || token.len() > 64 || !token.chars().all(legal) {
             return invalid(format!("The client token {token} is not valid."));
         }
-        if let Some(before) = self.tokens.get(token) {
+        if let Some(before) = self.tokens.get(token).filter(|before| now < TOKEN_LIFE.after(before.at)) {
             if before.count != count || before.zone.as_ref() != zone {
                 return refused(
                     RefusalKind::Invalid,
@@ -134,9 +148,14 @@ impl SimGroup {
                     "The request uses the same client token as a previous, but non-identical request.",
                 );
             }
-            return Ok(Receipt { instances: before.instances.clone(), ..Receipt::default() });
+            return Ok(before.receipt.clone());
         }
-        if matches!(self.nature.direct, Direct::Unavailable | Direct::Refused) || self.nature.warm_pool {
+        if self.nature.direct == Direct::Forbidden {
+            let says = "User is not authorized to perform: autoscaling:LaunchInstances";
+            return refused(RefusalKind::Forbidden, "AccessDenied", says);
+        }
+        let unsupported = matches!(self.nature.direct, Direct::Unavailable | Direct::Refused | Direct::Mixed);
+        if unsupported || self.nature.warm_pool {
             return refused(RefusalKind::NotOffered, "UnsupportedOperation", "LaunchInstances is not supported here.");
         }
         if self.suspended.contains_key("Launch") {
@@ -156,21 +175,23 @@ impl SimGroup {
             Some(zone) if self.zones.contains(zone) => zone.clone(),
             _ => return invalid("The Availability Zone is not one of the group's."),
         };
-        if self.dry.contains(&here) {
-            return refused(
-                RefusalKind::NoCapacity,
-                "InsufficientInstanceCapacity",
-                format!("We currently do not have sufficient m5.large capacity in {here}."),
-            );
+        let room = self.capacity.get(&here).map_or(count, |left| count.min(*left));
+        let code = "InsufficientInstanceCapacity";
+        let says = format!("We currently do not have sufficient m5.large capacity in {here}.");
+        if room == 0 {
+            return refused(RefusalKind::NoCapacity, code, says);
         }
-        let instances: Vec<_> = (0..count).map(|_| self.launch(now, here.clone(), Origin::Regend)).collect();
+        // Some of them: the rest is an error within the answer.
+        let shortfall = (room < count).then(|| (code.to_owned(), says));
+        let instances: Vec<_> = (0..room).map(|_| self.launch(now, here.clone(), Origin::Regend)).collect();
         match self.nature.direct {
-            Direct::KeepsDesired => self.tolerated += count,
-            _ => self.desired += count,
+            Direct::KeepsDesired => self.tolerated += room,
+            _ => self.desired += room,
         }
-        let launched = Launched { count, zone: zone.cloned(), instances: instances.clone() };
+        let receipt = Receipt { instances, shortfall, ..Receipt::default() };
+        let launched = Launched { at: now, count, zone: zone.cloned(), receipt: receipt.clone() };
         self.tokens.insert(token.to_owned(), launched);
         self.notice(now);
-        Ok(Receipt { instances, ..Receipt::default() })
+        Ok(receipt)
     }
 }

@@ -18,6 +18,9 @@ type No<'a> = &'a mut dyn FnMut(u8, Option<Excuse>, String);
 /// fresh: clocks differ.
 const SKEW: Span = Span::minutes(5);
 
+/// How long before a close its last look may have shown the group.
+const UNSEEN: Span = Span::seconds(30);
+
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
@@ -40,6 +43,8 @@ pub enum Excuse {
 #[derive(Debug)]
 pub struct Checker {
     key: GroupKey,
+    /// Which of several regends it watches.
+    by: u32,
     checked: usize,
     /// Calls before this one were recorded in a journal that is lost.
     recorded_from: usize,
@@ -55,6 +60,7 @@ impl Checker {
     pub fn new(key: GroupKey) -> Self {
         Self {
             key,
+            by: 0,
             checked: 0,
             recorded_from: 0,
             retired: BTreeSet::new(),
@@ -62,6 +68,12 @@ impl Checker {
             tokens: BTreeSet::new(),
             known_at: None,
         }
+    }
+
+    /// Watches another of several regends.
+    #[must_use]
+    pub fn of(self, by: u32) -> Self {
+        Self { by, ..self }
     }
 
     /// The journal is gone: what was done before is in none.
@@ -73,13 +85,14 @@ impl Checker {
     pub fn after_step(&mut self, world: &World, entries: &[Entry]) -> Vec<Broken> {
         let mut broken = Vec::new();
         let key = self.key.clone();
-        for call in world.history.calls.iter().skip(self.checked).filter(|call| call.group == key) {
+        for call in world.history.calls.iter().skip(self.checked).filter(|call| call.group == key && call.by == self.by)
+        {
             let opening = opened(entries, &self.key);
             match opening {
                 Some(opened) => {
                     let intent =
-                        entries.iter().rev().find(|e| e.t <= call.at && e.action.as_ref() == Some(&call.action));
-                    let intended = intent.map_or(call.seen.at, |intent| intent.t);
+                        entries.iter().rev().find(|e| e.rt <= call.at && e.action.as_ref() == Some(&call.action));
+                    let intended = intent.map_or(call.seen.at, |intent| intent.rt);
                     // The repeat of a lost call may find that the group has done its part meanwhile.
                     let repeats = intended < call.looked_at
                         || (!token(&call.action).is_empty() && self.tokens.contains(token(&call.action)));
@@ -223,7 +236,9 @@ impl Checker {
         if let Some(lease) = tags.get(crate::domain::lease::TAG) {
             no(3, None, format!("the lease is still there: {lease}"));
         }
-        self.stale(&truth, entries, &mut no);
+        let members = world.group(&self.key).map_or(&[][..], |group| &group.members);
+        let joined = members.iter().map(|i| (&i.id, i.joined)).collect();
+        self.stale(&truth, &joined, entries, &mut no);
         broken.extend(self.record(world, entries));
         self.inexcusable(broken, world, entries)
     }
@@ -243,7 +258,7 @@ impl Checker {
     }
 
     /// Promise 2: whoever was born before the cutoff is gone or named.
-    fn stale(&self, truth: &Truth, entries: &[Entry], no: No<'_>) {
+    fn stale(&self, truth: &Truth, joined: &BTreeMap<&InstanceId, Time>, entries: &[Entry], no: No<'_>) {
         let Some(opened) = opened(entries, &self.key) else { return };
         let Some(closed) = closed(entries, &self.key) else {
             no(2, None, "it was opened and never closed".to_owned());
@@ -256,6 +271,8 @@ impl Checker {
             entries.iter().filter(|e| e.kind == Kind::InstanceLost).filter_map(|e| e.instance.as_ref()).collect();
         for (id, born) in truth.born.iter().filter(|(_, born)| **born < opened.cutoff) {
             let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
+            // Whoever came when the last look was over is none of its business.
+            let unseen = unseen || joined.get(id).is_some_and(|joined| UNSEEN.after(*joined) > closed.rt);
             let going = truth.terminating.contains(id) && (lost.contains(id) || !seen_at_open.contains(id));
             if !left.contains_key(id) && !unseen && !going {
                 no(2, None, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
@@ -265,9 +282,9 @@ impl Checker {
             let gone = !truth.born.contains_key(id);
             let still = match why {
                 LeftWhy::Protected | LeftWhy::Standby | LeftWhy::Young | LeftWhy::NotReached => true,
-                LeftWhy::Draining | LeftWhy::Untouchable => false,
+                LeftWhy::Draining | LeftWhy::Retained | LeftWhy::Untouchable => false,
             };
-            if gone && still && truth.at <= closed.t && !lost.contains(id) {
+            if gone && still && truth.at <= closed.rt && !lost.contains(id) {
                 no(2, None, format!("{id} is named as left, and is gone"));
             }
         }
@@ -287,13 +304,18 @@ impl Checker {
             }
         }
         let mut used = BTreeSet::new();
-        let calls = world.history.calls.iter().skip(self.recorded_from).filter(|call| call.group == self.key);
+        let calls = world
+            .history
+            .calls
+            .iter()
+            .skip(self.recorded_from)
+            .filter(|call| call.group == self.key && call.by == self.by);
         for call in calls {
             let repeats = matches!(call.action, Action::Launch { .. });
             let of = |e: &&&&Entry| {
-                e.action.as_ref() == Some(&call.action) && e.t <= call.at && (repeats || !used.contains(&e.id))
+                e.action.as_ref() == Some(&call.action) && e.rt <= call.at && (repeats || !used.contains(&e.id))
             };
-            let known = |e: &&&&Entry| outcomes.get(&e.id).is_some_and(|after| after.iter().any(|e| e.t >= call.at));
+            let known = |e: &&&&Entry| outcomes.get(&e.id).is_some_and(|after| after.iter().any(|e| e.rt >= call.at));
             match intents.iter().filter(of).find(known).or_else(|| intents.iter().find(of)) {
                 None => no(call.at, format!("{} has no intent in the journal", call.action)),
                 Some(intent) => {
@@ -308,7 +330,7 @@ impl Checker {
             let known = |e: &&Entry| !e.kind.as_str().ends_with(".unknown");
             let count = outcomes.get(&intent.id).map_or(0, |after| after.iter().copied().filter(known).count());
             if count != 1 {
-                no(intent.t, format!("{} {} has {count} outcomes", intent.kind, intent.id));
+                no(intent.rt, format!("{} {} has {count} outcomes", intent.kind, intent.id));
             }
         }
         broken

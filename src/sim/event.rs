@@ -1,32 +1,60 @@
 //! Other people's hands, and fate: what happens to a simulated group that regend did not do.
 
 use super::group::SimGroup;
-use super::instance::{Phase, SimInstance};
+use super::instance::{Origin, SimInstance, later};
 use super::nature::Image;
+use super::phase::Phase;
+use super::target;
 use crate::domain::group::{InstanceId, Zone};
-use crate::domain::span::Time;
+use crate::domain::lease;
+use crate::domain::span::{Span, Time};
+
+/// How long before it goes a Spot instance's interruption is announced.
+const NOTICE_S: u32 = 120;
 
 /// Something that happens to one group at a set time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     SetDesired(u32),
-    /// Up or down from whatever it is, like a scaling policy does.
+    /// Up or down from whatever it is: a scaling policy.
     Scale(i32),
     SetMin(u32),
     SetMax(u32),
+    /// A scheduled action: min, max and desired at once.
+    Scheduled(u32, u32, u32),
     /// The instance is dead at once, and AWS notices later.
     Kill(Which),
     /// Target groups find it unhealthy.
     Sicken(Which),
     /// Everything that lives is healthy again.
     Recover,
+    /// For so many seconds the load balancers cannot tell who is healthy.
+    Unavailable(u32),
+    /// A Spot instance is taken back, two minutes from now.
+    Interrupt(Which),
     Protect(Which),
+    Unprotect,
+    /// Into standby, and desired capacity falls with it.
     StandBy(Which),
+    /// Into standby, and the group launches another in its place.
+    StandByReplaced(Which),
+    /// All that are in standby return, and desired capacity rises with them.
+    ExitStandby,
+    /// Out of the group, alive; whether desired capacity falls with it.
+    Detach(Which, bool),
+    /// An instance from elsewhere, so many hours old, and desired capacity rises with it.
+    Attach(u32),
+    /// An instance refresh replaces its disk in place.
+    ReplaceRootVolume(Which),
     /// An operator terminates it through Auto Scaling; whether desired capacity falls with it.
     Terminate(Which, bool),
     Suspend(&'static str),
+    /// AWS itself suspends it, after a day of failed launches.
+    SuspendByAws(&'static str),
     /// All processes.
     Resume,
+    /// Somebody's tool puts the tags back to what it knows, and the lease is none of it.
+    Untag,
     StartRefresh,
     EndRefresh,
     Shift,
@@ -35,6 +63,8 @@ pub enum Event {
     Image(Image),
     /// The zone of this number has no capacity.
     DryUp(usize),
+    /// It has capacity for so many more.
+    Scarce(usize, u32),
     /// All have again.
     Wet,
     Delete,
@@ -52,10 +82,24 @@ pub enum Which {
 impl SimGroup {
     /// Lets it happen.
     pub fn happen(&mut self, now: Time, event: &Event) {
+        if self.deleting {
+            return;
+        }
         let before = (self.min, self.desired, self.max);
         match event {
             Event::SetDesired(n) => self.wish(now, *n),
-            Event::Scale(by) => self.wish(now, self.desired.saturating_add_signed(*by)),
+            Event::Scale(by) if self.runs("AlarmNotification") => {
+                self.wish(now, self.desired.saturating_add_signed(*by));
+            }
+            Event::Scheduled(min, max, desired) if self.runs("ScheduledActions") => {
+                if *max != self.max {
+                    (self.max, self.wished_max) = (*max, *max);
+                }
+                self.min = *min.min(max);
+                self.wish(now, *desired);
+                self.wished = self.wished.max(self.min);
+            }
+            Event::Scale(_) | Event::Scheduled(..) => {}
             Event::SetMin(n) => {
                 self.min = (*n).min(self.max);
                 self.wish(now, self.desired);
@@ -72,17 +116,34 @@ impl SimGroup {
             Event::Kill(which) => self.each(now, *which, |i| i.die(now)),
             Event::Sicken(which) => {
                 if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, ground, random| i.sicken(None, ground, random));
+                    self.with(&id, now, |i, ground, random| i.sicken(None, target::FAILED, ground, random));
                 }
             }
             Event::Recover => self.members.iter_mut().for_each(|i| i.recover(now)),
+            Event::Unavailable(seconds) => self.unavailable_until = Some(later(now, *seconds)),
+            Event::Interrupt(which) => {
+                if let Some(id) = self.member(*which) {
+                    self.with(&id, now, |i, _, _| i.die(later(now, NOTICE_S)));
+                    self.replace_before_it_goes(now, id);
+                }
+            }
             Event::Protect(which) => self.each(now, *which, |i| i.protected = true),
-            Event::StandBy(which) => {
-                if self.desired > self.min
+            Event::Unprotect => self.members.iter_mut().for_each(|i| i.protected = false),
+            Event::StandBy(which) => self.stand_by(now, *which, true),
+            Event::StandByReplaced(which) => self.stand_by(now, *which, false),
+            Event::ExitStandby => self.exit_standby(now),
+            Event::Detach(which, decrement) => {
+                if (!decrement || self.desired > self.min)
                     && let Some(id) = self.member(*which)
                 {
-                    self.with(&id, now, |i, _, _| i.stand_by());
-                    self.desired -= 1;
+                    self.with(&id, now, |i, ground, _| i.detach(ground));
+                    self.desired -= u32::from(*decrement);
+                }
+            }
+            Event::Attach(hours) => self.attach(now, Span::hours(*hours).before(now)),
+            Event::ReplaceRootVolume(which) => {
+                if let Some(id) = self.member(*which) {
+                    self.with(&id, now, |i, ground, random| i.replace_root_volume(ground, random));
                 }
             }
             Event::Terminate(which, decrement) => {
@@ -94,8 +155,15 @@ impl SimGroup {
             Event::Suspend(process) => {
                 self.suspended.insert((*process).to_owned(), "User suspended at the operator's request".to_owned());
             }
+            Event::SuspendByAws(process) => {
+                let reason = "Suspended by Auto Scaling: launches have failed for more than 24 hours";
+                self.suspended.insert((*process).to_owned(), reason.to_owned());
+            }
+            Event::Untag => {
+                self.tags.remove(lease::TAG);
+            }
             Event::Resume => self.suspended.clear(),
-            Event::StartRefresh => self.refresh = Some("08b91cf7-8fa6-48af-b6a6-d227f40f1b9b".to_owned()),
+            Event::StartRefresh => self.start_refresh(now),
             Event::EndRefresh => self.refresh = None,
             Event::Shift => self.shifted = self.zones.first().cloned(),
             Event::EndShift => self.shifted = None,
@@ -103,12 +171,10 @@ impl SimGroup {
                 self.nature.image = *image;
                 self.version += 1;
             }
-            Event::DryUp(n) => {
-                let zone: Option<Zone> = n.checked_rem(self.zones.len()).and_then(|n| self.zones.get(n)).cloned();
-                self.dry.extend(zone);
-            }
-            Event::Wet => self.dry.clear(),
-            Event::Delete => self.deleting = true,
+            Event::DryUp(n) => self.limit(*n, 0),
+            Event::Scarce(n, left) => self.limit(*n, *left),
+            Event::Wet => self.capacity.clear(),
+            Event::Delete => self.delete(now),
         }
         // Whoever changes desired capacity says what it shall be, whatever surplus is in it.
         if self.desired != before.1 {
@@ -120,6 +186,53 @@ impl SimGroup {
 
     fn wish(&mut self, now: Time, desired: u32) {
         self.resize(now, desired.clamp(self.min, self.max));
+    }
+
+    /// Forced: whoever is in it goes with it.
+    fn delete(&mut self, now: Time) {
+        (self.deleting, self.min, self.desired) = (true, 0, 0);
+        let members: Vec<_> = self.members.iter().filter(|i| !i.phase.is_terminating()).map(|i| i.id.clone()).collect();
+        members.iter().for_each(|id| self.terminate(id, now));
+    }
+
+    fn limit(&mut self, nth: usize, left: u32) {
+        let zone: Option<Zone> = nth.checked_rem(self.zones.len()).and_then(|n| self.zones.get(n)).cloned();
+        self.capacity.extend(zone.map(|zone| (zone, left)));
+    }
+
+    /// `EnterStandby`: out of the load balancers at once.
+    fn stand_by(&mut self, now: Time, which: Which, decrement: bool) {
+        if (!decrement || self.desired > self.min)
+            && let Some(id) = self.member(which)
+        {
+            self.with(&id, now, |i, ground, _| i.stand_by(ground));
+            self.desired -= u32::from(decrement);
+        }
+    }
+
+    /// `ExitStandby` raises desired capacity even where entering did not lower it.
+    fn exit_standby(&mut self, now: Time) {
+        let standing_by = self.members.iter().filter(|i| i.phase == Phase::Standby).map(|i| i.id.clone());
+        for id in standing_by.collect::<Vec<_>>() {
+            if self.desired < self.max && self.runs("Launch") {
+                self.with(&id, now, |i, ground, _| i.return_to_service(ground));
+                self.desired += 1;
+            }
+        }
+    }
+
+    /// `AttachInstances`: refused beyond max size, and no hook fires.
+    fn attach(&mut self, now: Time, born: Time) {
+        if self.desired < self.max
+            && let Some(zone) = self.roomiest()
+        {
+            let mut instance = self.boot(now, zone, Origin::Attached);
+            (instance.born, instance.fate) = (born, Image::Good);
+            let id = instance.id.clone();
+            self.members.push(instance);
+            self.with(&id, now, |i, ground, _| i.return_to_service(ground));
+            self.desired += 1;
+        }
     }
 
     fn member(&self, which: Which) -> Option<InstanceId> {

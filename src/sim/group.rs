@@ -1,10 +1,14 @@
 //! One simulated Auto Scaling group: what it does by itself to have as many members as desired, all of them well.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::instance::{Ground, Origin, Phase, SimInstance};
-use super::nature::Nature;
+use super::balance::Rebalancing;
+use super::instance::{Ground, Origin, SimInstance};
+use super::nature::{Direct, Nature};
+use super::phase::Phase;
 use super::random::Random;
+use super::refresh::Refresh;
+use crate::domain::action::Receipt;
 use crate::domain::group::{Group, GroupKey, InstanceId, Suspension, TargetGroup, Zone};
 use crate::domain::lease;
 use crate::domain::span::{Span, Time};
@@ -28,10 +32,12 @@ pub struct SimGroup {
     pub suspended: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
     pub deleting: bool,
-    pub refresh: Option<String>,
+    pub refresh: Option<Refresh>,
     pub shifted: Option<Zone>,
-    /// Zones without capacity.
-    pub dry: BTreeSet<Zone>,
+    /// How many more instances a zone has room for, where that is not without end.
+    pub capacity: BTreeMap<Zone, u32>,
+    /// Until when the load balancers cannot tell who is healthy.
+    pub unavailable_until: Option<Time>,
     /// The current version of the launch template.
     pub version: u32,
     /// What everybody but regend wants desired capacity to be: the last word of theirs that could be seen.
@@ -44,18 +50,20 @@ pub struct SimGroup {
     pub tolerated: u32,
     /// What each token of `LaunchInstances` brought.
     pub(super) tokens: BTreeMap<String, Launched>,
-    /// A newcomer that balances zones, and the zone that gives one up for it.
-    rebalancing: Option<(InstanceId, Zone)>,
+    pub(super) rebalancing: Vec<Rebalancing>,
+    /// Prepared beside the group: its warm pool.
+    pub(super) pool: Vec<SimInstance>,
     react_at: Option<Time>,
-    random: Random,
+    pub(super) random: Random,
 }
 
 /// A launch, for when its token comes again.
 #[derive(Debug, Clone)]
 pub(super) struct Launched {
+    pub(super) at: Time,
     pub(super) count: u32,
     pub(super) zone: Option<Zone>,
-    pub(super) instances: Vec<InstanceId>,
+    pub(super) receipt: Receipt,
 }
 
 /// What a group is created with.
@@ -98,23 +106,28 @@ impl SimGroup {
             deleting: false,
             refresh: None,
             shifted: None,
-            dry: BTreeSet::new(),
+            capacity: BTreeMap::new(),
+            unavailable_until: None,
             version: 1,
             wished: shape.desired,
             wished_max: shape.max,
             touched: 0,
             tolerated: 0,
             tokens: BTreeMap::new(),
-            rebalancing: None,
+            rebalancing: Vec::new(),
+            pool: Vec::new(),
             react_at: None,
             random,
             key,
         };
         for n in 0..shape.desired {
-            let zone = group.roomiest(&group.zones.clone());
+            let Some(zone) = group.roomiest() else { break };
             let id = group.launch(now, zone, Origin::Original);
             let born = Span::seconds(n * 61).before(shape.age.before(now));
             group.with(&id, now, |instance, ground, _| *instance = instance.clone().settled(born, ground));
+        }
+        while group.pool_differs() {
+            group.fill_pool(shape.age.before(now));
         }
         group
     }
@@ -127,8 +140,11 @@ impl SimGroup {
     /// Lives on until `now`, which is not later than [`Self::next`].
     pub fn live(&mut self, now: Time) {
         let mut members = std::mem::take(&mut self.members);
-        self.on_ground(now, |ground, random| members.retain_mut(|instance| instance.live(ground, random)));
+        let gone: Vec<_> = self.on_ground(now, |ground, random| {
+            members.extract_if(.., |instance| !instance.live(ground, random)).collect()
+        });
         self.members = members;
+        gone.into_iter().for_each(|instance| self.put_back(instance));
         if self.react_at.take_if(|at| *at <= now).is_some() {
             self.react(now);
         }
@@ -137,11 +153,16 @@ impl SimGroup {
 
     /// Makes sure that the group comes to see to what is not as it should be.
     pub fn notice(&mut self, now: Time) {
-        if self.react_at.is_none() && self.deviates() {
+        if self.react_at.is_none() && self.deviates(now) {
             // Never at once: whatever it does about it, time goes on.
             let wait = self.random.within(self.nature.react).max(1);
             self.react_at = Some(Span::seconds(wait).after(now));
         }
+    }
+
+    /// Deleted, and nobody is in it any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.deleting && self.members.iter().all(|i| i.phase == Phase::Retained)
     }
 
     pub fn count(&self) -> u32 {
@@ -150,129 +171,88 @@ impl SimGroup {
 
     /// How many members it means to have now.
     fn target(&self) -> u32 {
-        self.desired + self.tolerated + u32::from(self.rebalancing.is_some())
+        self.desired + self.tolerated + self.rebalancing.len() as u32
     }
 
-    fn runs(&self, process: &str) -> bool {
+    pub(super) fn runs(&self, process: &str) -> bool {
         !self.suspended.contains_key(process)
     }
 
-    fn deviates(&self) -> bool {
+    fn deviates(&self, now: Time) -> bool {
         let count = self.count();
         (self.runs("Launch") && count < self.desired)
-            || (self.runs("Terminate") && count > self.target() && self.victim().is_some())
-            || (self.unhealthy().is_some() && self.runs("Terminate") && self.runs("ReplaceUnhealthy"))
-            || self.rebalancing.as_ref().is_some_and(|(newcomer, _)| !self.is_pending(newcomer))
+            || (self.runs("Terminate") && count > self.target() && self.victim(now).is_some())
+            || self.to_be_replaced().is_some()
+            || self.rebalancing_ends()
+            || self.refresh_is_due()
             || self.unbalanced().is_some()
+            || self.pool_differs()
     }
 
-    fn is_pending(&self, id: &InstanceId) -> bool {
-        self.members.iter().any(|i| &i.id == id && matches!(i.phase, Phase::Pending { .. }))
+    pub(super) fn is_pending(&self, id: &InstanceId) -> bool {
+        self.members.iter().any(|i| &i.id == id && i.phase.is_pending())
     }
 
-    fn unhealthy(&self) -> Option<&SimInstance> {
+    /// The next unhealthy member to go. At most a tenth of the group is missing at a time, or one.
+    fn to_be_replaced(&self) -> Option<&SimInstance> {
+        let missing = self.desired.saturating_sub(self.count());
+        if !self.runs("Terminate") || !self.runs("ReplaceUnhealthy") || missing >= (self.desired / 10).max(1) {
+            return None;
+        }
         self.members.iter().find(|i| i.phase == Phase::InService && !i.healthy)
     }
 
-    /// One thing at a time: health first, then size, then balance.
+    /// One thing at a time: health first, then size, then what can wait.
     fn react(&mut self, now: Time) {
-        if let Some(id) = self.unhealthy().map(|i| i.id.clone())
-            && self.runs("Terminate")
-            && self.runs("ReplaceUnhealthy")
-        {
+        if let Some(id) = self.to_be_replaced().map(|i| i.id.clone()) {
             // Terminates first, then launches, as Auto Scaling does.
             self.terminate(&id, now);
             return;
         }
-        if let Some((newcomer, crowded)) = self.rebalancing.clone() {
-            self.finish_rebalancing(&newcomer, &crowded, now);
-        }
+        self.finish_rebalancing(now);
         let count = self.count();
         if count < self.desired && self.runs("Launch") {
             for _ in count..self.desired {
-                let zones: Vec<_> = self.zones.iter().filter(|zone| !self.dry.contains(zone)).cloned().collect();
-                if zones.is_empty() {
+                let Some(zone) = self.roomiest() else {
                     self.react_at = Some(RETRY.after(now));
                     return;
-                }
-                let zone = self.roomiest(&zones);
+                };
                 self.launch(now, zone, Origin::Group);
             }
         } else if count > self.target() && self.runs("Terminate") {
-            if let Some(id) = self.victim() {
+            if let Some(id) = self.victim(now) {
                 self.terminate(&id, now);
             }
+        } else if self.refresh_is_due() {
+            self.go_on_refreshing(now);
         } else if let Some((crowded, empty)) = self.unbalanced() {
-            let newcomer = self.launch(now, empty, Origin::Rebalance);
-            self.rebalancing = Some((newcomer, crowded));
+            self.rebalance(now, crowded, empty);
+        } else if self.pool_differs() {
+            self.fill_pool(now);
         }
-    }
-
-    /// Launched first; only when the newcomer is in service the crowded zone gives one up, as AZRebalance does.
-    fn finish_rebalancing(&mut self, newcomer: &InstanceId, crowded: &Zone, now: Time) {
-        match self.members.iter().find(|i| &i.id == newcomer).map(|i| i.phase) {
-            Some(Phase::Pending { .. }) => {}
-            Some(Phase::InService) => {
-                self.rebalancing = None;
-                let oldest = self
-                    .members
-                    .iter()
-                    .filter(|i| &i.zone == crowded && i.counts() && !i.protected)
-                    .min_by_key(|i| (i.born, &i.id))
-                    .map(|i| i.id.clone());
-                if let Some(id) = oldest.filter(|_| self.count() > self.desired) {
-                    self.terminate(&id, now);
-                }
-            }
-            _ => self.rebalancing = None,
-        }
-    }
-
-    /// The fullest and the emptiest zone, when AZRebalance would act on them.
-    fn unbalanced(&self) -> Option<(Zone, Zone)> {
-        let idle = self.rebalancing.is_none() && self.count() == self.desired;
-        if !self.nature.rebalances || !idle || !self.runs("AZRebalance") || !self.runs("Launch") {
-            return None;
-        }
-        let zones = || self.zones.iter().filter(|zone| !self.dry.contains(zone));
-        let crowded = zones().max_by_key(|zone| self.population(zone))?;
-        let empty = zones().min_by_key(|zone| self.population(zone))?;
-        (self.population(crowded) > self.population(empty) + 1).then(|| (crowded.clone(), empty.clone()))
-    }
-
-    pub fn population(&self, zone: &Zone) -> u32 {
-        self.members.iter().filter(|i| i.counts() && &i.zone == zone).count() as u32
-    }
-
-    /// The default termination policy: balance beats everything, then the oldest template, then chance.
-    fn victim(&self) -> Option<InstanceId> {
-        let candidates = || self.members.iter().filter(|i| i.counts() && !i.protected);
-        let crowded = candidates().map(|i| self.population(&i.zone)).max()?;
-        let oldest = |i: &&SimInstance| i.template.version.parse::<u32>().unwrap_or_default();
-        let crowded: Vec<_> = candidates().filter(|i| self.population(&i.zone) == crowded).collect();
-        let version = crowded.iter().map(oldest).min()?;
-        let last: Vec<_> = crowded.into_iter().filter(|i| oldest(i) == version).collect();
-        // Chance without a draw, so that asking changes nothing.
-        last.get(self.random.clone().below(last.len() as u64) as usize).map(|i| i.id.clone())
-    }
-
-    pub(super) fn roomiest(&mut self, zones: &[Zone]) -> Zone {
-        let least = zones.iter().map(|zone| self.population(zone)).min().unwrap_or_default();
-        let roomiest: Vec<_> = zones.iter().filter(|zone| self.population(zone) == least).cloned().collect();
-        self.random.pick(&roomiest).cloned().unwrap_or_else(|| Zone::new("nowhere"))
     }
 
     pub(super) fn launch(&mut self, now: Time, zone: Zone, origin: Origin) -> InstanceId {
-        let id = InstanceId::new(format!("i-0{:016x}", self.random.draw()));
-        let (version, new) = (self.version, id.clone());
-        let instance =
-            self.on_ground(now, |ground, random| SimInstance::launched(new, zone, origin, version, ground, random));
+        let prepared = self.take_from_pool(now, &zone);
+        let mut instance = prepared.unwrap_or_else(|| self.boot(now, zone, origin));
+        instance.joined = now;
+        let id = instance.id.clone();
         self.members.push(instance);
         id
     }
 
+    /// A new instance, of the current template.
+    pub(super) fn boot(&mut self, now: Time, zone: Zone, origin: Origin) -> SimInstance {
+        if let Some(left) = self.capacity.get_mut(&zone) {
+            *left = left.saturating_sub(1);
+        }
+        let id = InstanceId::new(format!("i-0{:016x}", self.random.draw()));
+        let version = self.version;
+        self.on_ground(now, |ground, random| SimInstance::launched(id, zone, origin, version, ground, random))
+    }
+
     pub(super) fn terminate(&mut self, id: &InstanceId, now: Time) {
-        self.with(id, now, SimInstance::terminate);
+        self.with(id, now, |instance, ground, random| instance.terminate(ground, random));
     }
 
     /// Does something to one member, with all that decides how it takes it.
@@ -290,9 +270,9 @@ impl SimGroup {
         self.members.swap(n, last);
     }
 
-    fn on_ground<T>(&mut self, now: Time, act: impl FnOnce(&Ground<'_>, &mut Random) -> T) -> T {
-        let registers = self.runs("AddToLoadBalancer");
-        let ground = Ground { now, nature: &self.nature, in_use: &self.in_use, registers };
+    pub(super) fn on_ground<T>(&mut self, now: Time, act: impl FnOnce(&Ground<'_>, &mut Random) -> T) -> T {
+        let (registers, checks) = (self.runs("AddToLoadBalancer"), self.runs("HealthCheck"));
+        let ground = Ground { now, nature: &self.nature, in_use: &self.in_use, registers, checks };
         act(&ground, &mut self.random)
     }
 
@@ -306,7 +286,14 @@ impl SimGroup {
     /// As the API shows it, at a look that begins now.
     pub fn shown(&self, now: Time) -> Group {
         let nature = &self.nature;
-        let unavailable = (nature.direct == super::nature::Direct::Unavailable).then(|| "not offered here".to_owned());
+        let no_direct_launch = match nature.direct {
+            _ if nature.warm_pool => Some("it has a warm pool"),
+            Direct::Unavailable => Some("not offered here"),
+            Direct::Mixed => Some("the group mixes On-Demand and Spot"),
+            Direct::RaisesDesired | Direct::KeepsDesired | Direct::Refused | Direct::Forbidden => None,
+        };
+        let internal_error = self.unavailable_until.is_some_and(|until| now < until);
+        let shifted = self.shifted.as_ref();
         Group {
             key: self.key.clone(),
             seen: now,
@@ -317,7 +304,7 @@ impl SimGroup {
             instances: self
                 .members
                 .iter()
-                .map(|i| i.shown(now, nature.unknown_to_ec2, self.shifted.as_ref()))
+                .map(|i| i.shown(now, nature.unknown_to_ec2, shifted, internal_error))
                 .collect(),
             target_groups: self.target_groups.clone(),
             suspended: self
@@ -327,9 +314,9 @@ impl SimGroup {
                 .collect(),
             deleting: self.deleting,
             warm_pool: nature.warm_pool,
-            no_direct_launch: if nature.warm_pool { Some("it has a warm pool".to_owned()) } else { unavailable },
+            no_direct_launch: no_direct_launch.map(str::to_owned),
             lease: self.tags.get(lease::TAG).cloned(),
-            refresh: self.refresh.clone(),
+            refresh: self.refresh.as_ref().map(|refresh| refresh.id.clone()),
             tags: self.tags.clone(),
         }
     }

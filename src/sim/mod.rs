@@ -1,13 +1,21 @@
 //! AWS's half, simulated: groups that boot, heal, drain and balance in virtual time, other people's hands, and faults.
 //! Pure like the domain: the same seed always tells the same story.
 
+mod balance;
+pub mod bucket;
 pub mod call;
 pub mod checkers;
 pub mod event;
 pub mod fault;
 pub mod group;
+pub mod history;
 pub mod instance;
 pub mod nature;
+pub mod phase;
+mod pool;
 pub mod race;
 pub mod random;
+pub mod refresh;
+pub mod script;
+pub mod target;
 pub mod world;

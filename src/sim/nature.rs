@@ -27,8 +27,25 @@ pub struct Nature {
     pub rebalances: bool,
     /// Whether an instance that a target group calls unhealthy is replaced by the group itself, and after which grace.
     pub elb_checks: Option<u32>,
+    /// Whether it keeps instances ready beside the group, as many as max size leaves above desired capacity.
     pub warm_pool: bool,
+    /// Whether that pool is filled, rather than empty for ever: what comes from it is as old as it is.
+    pub prepares: bool,
+    /// Whether what is terminated goes back to the warm pool, to return one day.
+    pub reuses: bool,
     pub image: Image,
+    /// How many in a thousand of what is launched never turn healthy, whatever the image.
+    pub flawed: u32,
+    /// Whom the group itself terminates when it has too many, within the fullest zone.
+    pub termination: Termination,
+    pub launch_hook: Option<Hook>,
+    pub terminate_hook: Option<Hook>,
+    /// Whether a member whose termination hook was abandoned is retained.
+    pub retains: bool,
+    /// Whether new members are protected from scale-in.
+    pub protects: bool,
+    /// Whether a Spot instance at risk is replaced before it goes.
+    pub capacity_rebalances: bool,
 }
 
 /// What `LaunchInstances` does here.
@@ -42,6 +59,10 @@ pub enum Direct {
     Unavailable,
     /// Only the call itself tells that it cannot be used.
     Refused,
+    /// Nobody gave regend the permission for it.
+    Forbidden,
+    /// The group mixes On-Demand and Spot: the look says that it cannot be used.
+    Mixed,
 }
 
 /// What becomes of instances launched from the current template.
@@ -54,6 +75,25 @@ pub enum Image {
     NeverInService,
     /// Dies this many seconds after it came into service.
     Dies(u32),
+}
+
+/// A lifecycle hook: how long somebody takes to answer it with CONTINUE, and what happens when nobody does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hook {
+    pub answer: Option<Seconds>,
+    pub heartbeat: u32,
+    /// The default result is ABANDON rather than CONTINUE.
+    pub abandons: bool,
+}
+
+/// A termination policy. The balance of zones always comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Termination {
+    /// The oldest template, then chance.
+    Default,
+    OldestInstance,
+    NewestInstance,
+    ClosestToNextInstanceHour,
 }
 
 impl Default for Nature {
@@ -72,7 +112,16 @@ impl Default for Nature {
             rebalances: false,
             elb_checks: None,
             warm_pool: false,
+            prepares: false,
+            reuses: false,
             image: Image::Good,
+            flawed: 0,
+            termination: Termination::Default,
+            launch_hook: None,
+            terminate_hook: None,
+            retains: false,
+            protects: false,
+            capacity_rebalances: false,
         }
     }
 }

@@ -31,7 +31,7 @@ impl Race {
             race.lower = race.higher;
         }
         for call in calls().filter(|call| call.effect.is_some()) {
-            if touched(call.seen.at, call.at) {
+            if touched(call.seen.at, call.arrived) {
                 race.higher = true;
                 race.lower |= takes(&call.action);
             }
@@ -39,16 +39,16 @@ impl Race {
         for outcome in entries.iter().filter(|entry| entry.group.as_deref() == Some(&key.name)) {
             let Some(intent) = entries.iter().find(|entry| Some(entry.id) == outcome.intent) else { continue };
             let Some(action) = &intent.action else { continue };
-            let within = |call: &&Call| call.action == *action && (intent.t..=outcome.t).contains(&call.at);
+            let within = |call: &&Call| call.action == *action && (intent.rt..=outcome.rt).contains(&call.at);
             let effects = calls().filter(within).filter(|call| call.effect.is_some()).count();
             let answered = calls().filter(within).count() == 1 && outcome.error.is_none();
             match outcome.kind {
                 // Somebody else saw the victim off, or the token's answer came too late to tell.
                 Kind::RetireAccepted if effects == 0 => race = Self { lower: true, higher: true },
-                Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(intent.t, outcome.t) => {
+                Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(intent.rt, outcome.rt) => {
                     race = Self { lower: true, higher: true };
                 }
-                _ if touched(intent.t, outcome.t) => race.higher = true,
+                _ if touched(intent.rt, outcome.rt) => race.higher = true,
                 _ => {}
             }
         }

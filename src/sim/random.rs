@@ -32,6 +32,11 @@ impl Random {
         self.below(1000) < u64::from(per_mille)
     }
 
+    /// The same, without a draw where it never happens: what was told before stays as it was.
+    pub fn chance_of(&mut self, per_mille: u32) -> bool {
+        per_mille > 0 && self.chance(per_mille)
+    }
+
     /// One of them.
     pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
         items.get(self.below(items.len() as u64) as usize)

@@ -7,12 +7,13 @@ use chrono::TimeDelta;
 use super::event::Event;
 use super::fault::{Fault, Faults};
 use super::group::{Shape, SimGroup};
-use super::instance::{Phase, SimInstance};
 use super::nature::Nature;
 use super::random::Random;
 use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
-use crate::domain::group::{Group, GroupKey, InstanceId};
+use crate::domain::group::{Group, GroupKey};
 use crate::domain::span::{Span, Time};
+
+pub use super::history::{Call, History, Moment, Truth};
 
 /// Everything that exists, and its whole past.
 #[derive(Debug)]
@@ -21,10 +22,16 @@ pub struct World {
     random: Random,
     groups: BTreeMap<GroupKey, SimGroup>,
     events: BTreeMap<(Time, u64), (GroupKey, Event)>,
+    /// Calls that take effect when nobody waits for their answer any more, and which of the history's they are.
+    late: BTreeMap<(Time, usize), (GroupKey, Action)>,
     pub faults: Faults,
+    /// Which of several regends looks and calls now.
+    pub caller: u32,
     /// Earlier states, for looks that are behind.
     past: BTreeMap<GroupKey, VecDeque<(Time, Truth, Group)>>,
-    last_look: BTreeMap<GroupKey, (Time, Truth)>,
+    last_look: BTreeMap<(u32, GroupKey), (Time, Truth)>,
+    /// Whose latest look at which group lacked something.
+    lacked: BTreeSet<(u32, GroupKey)>,
     /// What whoever only looks must take for everybody's wish: the desired capacity to be seen, and what it means.
     visible: BTreeMap<GroupKey, Visible>,
     /// The same before the latest look.
@@ -39,70 +46,13 @@ struct Visible {
     wished: u32,
 }
 
-/// What really happened.
-#[derive(Debug, Default)]
-pub struct History {
-    /// Each mutating call, in order.
-    pub calls: Vec<Call>,
-    /// Each change of a group's numbers.
-    pub moments: BTreeMap<GroupKey, Vec<Moment>>,
-    /// How often each API was called, as the real adapter would.
-    pub counts: BTreeMap<&'static str, u64>,
-    /// When other people changed a group's numbers.
-    pub touches: Vec<(Time, GroupKey)>,
-    /// Other people's events, as they happened.
-    pub events: Vec<(Time, GroupKey, Event)>,
-}
+/// How long after the client gave up a late call takes effect, in seconds. AWS says nothing of it; much later, no client
+/// of any tool could ever tell.
+const LATE: (u32, u32) = (1, 8);
 
-/// One mutating call, and the truth around it.
-#[derive(Debug, Clone)]
-pub struct Call {
-    pub at: Time,
-    pub group: GroupKey,
-    pub action: Action,
-    /// Absent where AWS refused, or the request was lost.
-    pub effect: Option<Receipt>,
-    pub answer: Answer,
-    /// When the look that it rests on began.
-    pub looked_at: Time,
-    /// What was true at the moment that the look showed.
-    pub seen: Truth,
-    /// What was true when the call arrived.
-    pub before: Truth,
-}
-
-/// What is true of a group at a moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Truth {
-    pub at: Time,
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
-    /// Pending and in service.
-    pub members: u32,
-    /// In service and healthy everywhere, with since when.
-    pub serving: BTreeMap<InstanceId, Time>,
-    /// When each member was born.
-    pub born: BTreeMap<InstanceId, Time>,
-    pub protected: BTreeSet<InstanceId>,
-    pub standby: BTreeSet<InstanceId>,
-    pub terminating: BTreeSet<InstanceId>,
-    /// What everybody but regend wants.
-    pub wished: u32,
-    pub wished_max: u32,
-}
-
-/// A group's numbers from a moment on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    pub at: Time,
-    pub members: u32,
-    pub serving: u32,
-    pub desired: u32,
-    pub max: u32,
-    pub wished: u32,
-    /// Members of the fullest zone less those of the emptiest.
-    pub slant: u32,
+/// How long a client waits for an answer.
+fn patience(action: &Action) -> Span {
+    Span::seconds(if matches!(action, Action::Launch { .. }) { 60 } else { 20 })
 }
 
 /// A time that no test depends on: groups are not more than a few years old.
@@ -115,9 +65,12 @@ impl World {
             random: Random::new(seed),
             groups: BTreeMap::new(),
             events: BTreeMap::new(),
+            late: BTreeMap::new(),
             faults: Faults::default(),
+            caller: 0,
             past: BTreeMap::new(),
             last_look: BTreeMap::new(),
+            lacked: BTreeSet::new(),
             visible: BTreeMap::new(),
             visible_before: BTreeMap::new(),
             history: History::default(),
@@ -173,30 +126,45 @@ impl World {
     pub fn advance_to(&mut self, until: Time) {
         loop {
             let event = self.events.keys().next().map(|(at, _)| *at);
+            let late = self.late.keys().next().map(|(at, _)| *at);
             let group = self.groups.iter().filter_map(|(key, group)| Some((group.next()?, key))).min();
             let group_at = group.map(|(at, _)| at);
-            let Some(at) = event.into_iter().chain(group_at).min().filter(|at| *at <= until) else { break };
+            let next = event.into_iter().chain(late).chain(group_at).min();
+            let Some(at) = next.filter(|at| *at <= until) else { break };
             self.now = self.now.max(at);
             if event == Some(at)
                 && let Some((_, (key, event))) = self.events.pop_first()
             {
-                if let Some(group) = self.groups.get_mut(&key) {
-                    let touched = group.touched;
-                    group.happen(self.now, &event);
-                    if group.touched != touched {
-                        self.history.touches.push((self.now, key.clone()));
-                    }
+                self.happen(key, event);
+            } else if late == Some(at)
+                && let Some(((_, number), (key, action))) = self.late.pop_first()
+            {
+                let effect = self.arrive(&key, &action).ok();
+                if let Some(call) = self.history.calls.get_mut(number) {
+                    (call.arrived, call.effect) = (self.now, effect);
                 }
-                self.note(&key);
-                self.history.events.push((self.now, key, event));
             } else if let Some(key) = group.map(|(_, key)| key.clone()) {
                 if let Some(group) = self.groups.get_mut(&key) {
                     group.live(self.now);
                 }
                 self.note(&key);
+                self.groups.retain(|_, group| !group.is_gone());
             }
         }
         self.now = self.now.max(until);
+    }
+
+    fn happen(&mut self, key: GroupKey, event: Event) {
+        if let Some(group) = self.groups.get_mut(&key) {
+            let touched = group.touched;
+            group.happen(self.now, &event);
+            if group.touched != touched {
+                self.history.touches.push((self.now, key.clone()));
+            }
+        }
+        self.note(&key);
+        self.groups.retain(|_, group| !group.is_gone());
+        self.history.events.push((self.now, key, event));
     }
 
     fn travel(&mut self) {
@@ -219,14 +187,37 @@ impl World {
             None => (Truth::of(group, self.now), group.shown(self.now)),
         };
         shown.seen = self.now;
+        self.history.late_looks += u64::from(truth.at < self.now);
         let truth = self.forget_what_cannot_be_seen(key, truth);
-        self.last_look.insert(key.clone(), (self.now, truth));
+        self.last_look.insert((self.caller, key.clone()), (self.now, truth));
+        let (partial, lacking) = (self.faults.partial, self.faults.lacking);
+        let (partial, lacking) = (self.random.chance_of(partial), self.random.chance_of(lacking));
+        if (partial || lacking) && self.lacked.insert((self.caller, key.clone())) {
+            self.history.partial_looks += 1;
+            return self.without(shown, lacking);
+        }
+        if !self.lacked.is_empty() {
+            self.lacked.remove(&(self.caller, key.clone()));
+        }
+        Some(shown)
+    }
+
+    /// A page is missing: with a member, with what EC2 says of one, or with the whole group.
+    fn without(&mut self, mut shown: Group, member: bool) -> Option<Group> {
+        let n = self.random.below(shown.instances.len() as u64) as usize;
+        if member && n < shown.instances.len() {
+            shown.instances.remove(n);
+        } else if self.random.chance(500) {
+            return None;
+        } else if let Some(instance) = shown.instances.get_mut(n) {
+            (instance.born, instance.image) = (None, None);
+        }
         Some(shown)
     }
 
     /// Whoever looked last at this time or later was killed before taking a note of it.
     pub fn forget_looks_since(&mut self, noted: Time) {
-        for (key, (looked, _)) in &self.last_look {
+        for ((_, key), (looked, _)) in &self.last_look {
             if *looked > noted
                 && let Some(before) = self.visible_before.get(key)
             {
@@ -259,61 +250,101 @@ impl World {
 
     /// Makes one call.
     pub fn perform(&mut self, key: &GroupKey, action: &Action) -> Answer {
-        let api = action.api().rsplit(':').next().unwrap_or_default();
-        *self.history.counts.entry(api).or_default() += 1;
-        let fault = self.faults.draw(action, &mut self.random);
+        self.count(action.api().rsplit(':').next().unwrap_or_default(), 1);
+        let mut fault = self.faults.draw(action, &mut self.random);
+        if fault == Fault::None && !self.may_call() {
+            fault = Fault::Throttled;
+        }
+        if fault != Fault::None {
+            *self.history.faults.entry(fault).or_default() += 1;
+        }
         self.travel();
-        let (now, before) = (self.now, self.truth(key));
+        let (at, before) = (self.now, self.truth(key));
+        let result = fault.takes_effect().then(|| self.arrive(key, action));
+        let effect = result.as_ref().and_then(|result| result.as_ref().ok().cloned());
         let busy = |code: &str, message: &str| {
             let (code, message) = (code.to_owned(), message.to_owned());
             Answer::Refused(Refusal { code, message, request: None, kind: RefusalKind::Busy })
         };
-        let lost = || Answer::Unknown { error: "connection reset before the answer".to_owned() };
-        let mut effect = None;
-        let answer = match fault {
-            Some(Fault::Throttled) => busy("Throttling", "Rate exceeded"),
-            Some(Fault::Busy) => {
+        let unknown = |error: &str| Answer::Unknown { error: error.to_owned() };
+        let answer = match (fault, result) {
+            (Fault::Throttled, _) => busy("Throttling", "Rate exceeded"),
+            (Fault::Busy, _) => {
                 busy("ScalingActivityInProgress", "Scaling activity 8b2ec4c9 is in progress and blocks this action")
             }
-            Some(Fault::LostRequest) => lost(),
-            None | Some(Fault::None | Fault::LostAnswer) => {
-                let result = match self.groups.get_mut(key) {
-                    Some(group) => group.call(now, action),
-                    None => Err(Refusal {
-                        code: "ValidationError".to_owned(),
-                        message: "AutoScalingGroup name not found - null".to_owned(),
-                        request: None,
-                        kind: RefusalKind::Invalid,
-                    }),
-                };
-                effect = result.as_ref().ok().cloned();
-                match (fault, result) {
-                    (Some(Fault::LostAnswer), _) => lost(),
-                    (_, Ok(receipt)) => Answer::Done(receipt),
-                    (_, Err(refusal)) => Answer::Refused(refusal),
-                }
+            (Fault::Contention, _) => {
+                busy("ResourceContention", "You already have a pending update to an Amazon EC2 Auto Scaling resource")
             }
+            (Fault::ServerError | Fault::ServerErrorAfter, _) => unknown("HTTP 503, ServiceUnavailable"),
+            (Fault::Timeout | Fault::TimeoutAfter | Fault::Late, _) => unknown("no answer in time"),
+            (Fault::None, Some(Ok(receipt))) => Answer::Done(receipt),
+            (Fault::None, Some(Err(refusal))) => Answer::Refused(refusal),
+            (Fault::None | Fault::LostRequest | Fault::LostAnswer, _) => unknown("connection reset before the answer"),
         };
-        self.note(key);
-        let after = self.truth(key);
-        if let Some(visible) = self.visible.get_mut(key).filter(|_| effect.is_some()) {
-            visible.since = now;
-            // Whoever launches expects desired capacity to rise, whether it does or not.
-            visible.desired = match action {
-                Action::Launch { count, .. } if after.born.len() > before.born.len() => visible.desired + count,
-                _ => (visible.desired + after.desired).saturating_sub(before.desired),
-            };
+        let (looked_at, seen) = self.last_look.get(&(self.caller, key.clone())).cloned().unwrap_or_default();
+        let (by, group, action, told) = (self.caller, key.clone(), action.clone(), answer.clone());
+        let patience = patience(&action);
+        if fault == Fault::Late {
+            let late = patience + Span::seconds(self.random.within(LATE));
+            self.late.insert((late.after(at), self.history.calls.len()), (key.clone(), action.clone()));
         }
-        let (looked_at, seen) = self.last_look.get(key).cloned().unwrap_or_default();
-        let (group, action, told) = (key.clone(), action.clone(), answer.clone());
-        self.history.calls.push(Call { at: now, group, action, effect, answer: told, looked_at, seen, before });
+        self.history.calls.push(Call {
+            at,
+            arrived: at,
+            by,
+            group,
+            action,
+            effect,
+            answer: told,
+            looked_at,
+            seen,
+            before,
+        });
+        if fault.is_silent() {
+            self.advance_to(patience.after(at));
+        }
         self.travel();
         answer
     }
 
+    /// A call reaches its group.
+    fn arrive(&mut self, key: &GroupKey, action: &Action) -> Result<Receipt, Refusal> {
+        let (now, before) = (self.now, self.truth(key));
+        let result = match self.groups.get_mut(key) {
+            Some(group) => group.call(now, action),
+            None => Err(Refusal {
+                code: "ValidationError".to_owned(),
+                message: "AutoScalingGroup name not found - null".to_owned(),
+                request: None,
+                kind: RefusalKind::Invalid,
+            }),
+        };
+        self.note(key);
+        let after = self.truth(key);
+        if let Some(visible) = self.visible.get_mut(key).filter(|_| result.is_ok()) {
+            visible.since = now;
+            // Whoever launches expects desired capacity to rise, whether it does or not.
+            let came = (after.born.len().saturating_sub(before.born.len())) as u32;
+            visible.desired = match action {
+                Action::Launch { .. } => visible.desired + came,
+                _ => (visible.desired + after.desired).saturating_sub(before.desired),
+            };
+        }
+        result
+    }
+
+    /// Whether AWS's limits leave room for one more call now.
+    fn may_call(&mut self) -> bool {
+        let now = self.now;
+        self.faults.bucket.as_mut().is_none_or(|bucket| bucket.take(now))
+    }
+
     /// Whether a look at this group fails now.
     pub fn is_blind(&mut self) -> bool {
-        self.faults.blind > 0 && self.random.chance(self.faults.blind)
+        let is_throttled = !self.may_call();
+        let is_blind = is_throttled || self.random.chance_of(self.faults.blind);
+        self.history.throttled_looks += u64::from(is_blind);
+        is_blind
     }
 
     /// Counts calls that read.
@@ -331,16 +362,7 @@ impl World {
     /// Records what changed.
     fn note(&mut self, key: &GroupKey) {
         let Some(group) = self.groups.get(key) else { return };
-        let populations = || group.zones.iter().map(|zone| group.population(zone));
-        let moment = Moment {
-            at: self.now,
-            members: group.count(),
-            serving: group.serving().count() as u32,
-            desired: group.desired,
-            max: group.max,
-            wished: group.wished,
-            slant: populations().max().unwrap_or_default() - populations().min().unwrap_or_default(),
-        };
+        let moment = Moment::of(group, self.now);
         let moments = self.history.moments.entry(key.clone()).or_default();
         if moments.last().is_none_or(|last| Moment { at: self.now, ..*last } != moment) {
             moments.push(moment);
@@ -353,29 +375,6 @@ impl World {
             while past.get(1).is_some_and(|(at, ..)| *at < oldest) {
                 past.pop_front();
             }
-        }
-    }
-}
-
-impl Truth {
-    fn of(group: &SimGroup, now: Time) -> Self {
-        let born = group.members.iter().map(|i| (i.id.clone(), i.born)).collect();
-        let ids = |is: fn(&SimInstance) -> bool| {
-            group.members.iter().filter(|i| is(i)).map(|i| i.id.clone()).collect::<BTreeSet<_>>()
-        };
-        Self {
-            at: now,
-            min: group.min,
-            desired: group.desired,
-            max: group.max,
-            members: group.count(),
-            serving: group.serving().map(|i| (i.id.clone(), i.first_served.unwrap_or(now))).collect(),
-            born,
-            protected: ids(|i| i.protected),
-            standby: ids(|i| i.phase == Phase::Standby),
-            terminating: ids(|i| matches!(i.phase, Phase::Terminating { .. })),
-            wished: group.wished,
-            wished_max: group.wished_max,
         }
     }
 }

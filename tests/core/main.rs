@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod calendar;
+mod crashes;
 mod decide;
 mod exhaustive;
 mod fleet;
 mod policy;
 mod promises;
+#[cfg(feature = "daemon")]
+mod scenarios;
 mod scene;
 mod seeds;
+mod turns;

@@ -1,15 +1,18 @@
 //! One simulated group with regend at work on it, and the checkers watching: what scenarios and seeds are played on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use regend::domain::action::{Action, Outcome};
+use regend::domain::action::{Action, Hold, Outcome};
 use regend::domain::entry::{Entry, Kind, Trigger};
 use regend::domain::group::GroupKey;
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
+use regend::shell::clock::Clock;
 use regend::shell::fleet::{Ended, Event as Told, Limits, Wish};
+use regend::shell::journal::JournalError;
+use regend::shell::reconcile::Stop;
 use regend::shell::rehearsal::{Rehearsal, Step};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::Event;
@@ -41,6 +44,10 @@ pub(crate) struct Trace {
     pub(crate) lines: String,
     /// Words cost more than everything else: thousands of seeds say nothing until one of them is replayed.
     pub(crate) quiet: bool,
+    /// The holds that were shown, by code.
+    pub(crate) holds_shown: BTreeSet<&'static str>,
+    /// Which of several regends it is, in front of what it says.
+    pub(crate) whose: &'static str,
     holds: String,
     events: usize,
     calls: usize,
@@ -94,7 +101,7 @@ impl Scene {
             trigger: self.trigger,
             reason: None,
             daemon: self.rehearsal.writer().to_owned(),
-            window_ends: self.policy.window.after(self.now()),
+            window_ends: self.policy.window.after(self.rehearsal.fleet.clock.now()),
             firing: None,
         };
         let policy = self.policy.clone();
@@ -108,9 +115,40 @@ impl Scene {
     pub(crate) fn step(&mut self) -> Step {
         let trace = &mut self.trace;
         let stepped = self.rehearsal.step(None, &mut |told| trace.tell(&told));
+        self.stepped(stepped)
+    }
+
+    /// One step, in the middle of which, before its touch of AWS of this number, another takes one.
+    pub(crate) fn step_around(&mut self, touches: u64, other: &mut Self) -> (Step, Option<Step>) {
+        let trace = &mut self.trace;
+        let mut others = None;
+        let mut meanwhile = || others = Some(other.step());
+        let stepped = self.rehearsal.step_around(touches, &mut meanwhile, &mut |told| trace.tell(&told));
+        (self.stepped(stepped), others)
+    }
+
+    /// Another regend with a journal of its own, that regenerates the same group.
+    pub(crate) fn beside(&self, writer: &str) -> Self {
+        let trace = Trace { quiet: self.trace.quiet, whose: "[2] ", ..Trace::default() };
+        Self {
+            rehearsal: self.rehearsal.beside(writer, 1),
+            checker: Checker::new(self.key.clone()).of(1),
+            key: self.key.clone(),
+            policy: self.policy.clone(),
+            trigger: self.trigger,
+            start: self.start,
+            broken: Vec::new(),
+            read: 0,
+            trace,
+        }
+    }
+
+    fn stepped(&mut self, stepped: Result<Step, Stop>) -> Step {
         self.trace.watch(&self.rehearsal.world.borrow());
         let step = match stepped {
             Ok(step) => step,
+            // Without a journal the process ends, and does nothing more until it is started again.
+            Err(Stop::Journal(JournalError::Write { .. })) => Step::Killed,
             Err(stop) => {
                 let at = self.now();
                 self.broken.push(Broken { promise: 0, at, says: format!("it stopped: {stop}"), excuse: None });
@@ -131,12 +169,41 @@ impl Scene {
         step
     }
 
-    pub(crate) fn restart(&mut self) {
+    /// Another process on the same journal. Says whether it lives: not for long, where it cannot write.
+    pub(crate) fn restart(&mut self) -> bool {
         let trace = &mut self.trace;
-        if let Err(stop) = self.rehearsal.restart(&mut |told| trace.tell(&told)) {
-            let at = self.now();
-            self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}"), excuse: None });
+        match self.rehearsal.restart(&mut |told| trace.tell(&told)) {
+            Ok(step) => !matches!(step, Step::Killed),
+            Err(Stop::Journal(JournalError::Write { .. })) => false,
+            Err(stop) => {
+                let at = self.now();
+                self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}"), excuse: None });
+                true
+            }
         }
+    }
+
+    /// Takes up what another process left in the journal. Says whether this one was killed over it.
+    pub(crate) fn resume(&mut self) -> bool {
+        let trace = &mut self.trace;
+        match self.rehearsal.resume(&mut |told| trace.tell(&told)) {
+            Ok(step) => matches!(step, Step::Killed),
+            Err(stop) => {
+                let at = self.now();
+                self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}"), excuse: None });
+                false
+            }
+        }
+    }
+
+    /// Another host, whose journal is empty.
+    pub(crate) fn restart_elsewhere(&mut self, writer: &str) {
+        // What the lost host still had on its way is judged by its own journal.
+        let late = self.checker.after_step(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
+        self.broken.extend(late);
+        self.rehearsal.restart_elsewhere(writer);
+        self.checker.forget(&self.rehearsal.world.borrow());
+        self.read = 0;
     }
 
     /// Steps until nothing is open, or until that time; then lets the world settle and checks how it was left.
@@ -241,6 +308,9 @@ impl Scene {
 
 impl Trace {
     fn tell(&mut self, told: &Told<'_>) {
+        if let Told::Looked(_, _, holds) = told {
+            self.holds_shown.extend(holds.iter().map(Hold::code));
+        }
         if self.quiet {
             return;
         }
@@ -282,7 +352,8 @@ impl Trace {
             #[expect(unreachable_patterns, reason = "new events are told as soon as somebody needs them")]
             _ => return,
         };
-        self.lines += &line;
+        let (time, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        _ = write!(self.lines, "{time} {}{rest}", self.whose);
         self.lines.push('\n');
     }
 

@@ -1,14 +1,12 @@
-//! Killed between any two steps, and started again.
+//! Killed between any two steps, and started again, as a story; `crashes` tries it everywhere.
 
 use regend::domain::action::Outcome;
 use regend::domain::entry::Kind;
-use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::shell::fleet::Ended;
 use regend::shell::rehearsal::Step;
-use regend::sim::nature::{Direct, Nature};
+use regend::sim::nature::Nature;
 
-use super::{plain, with};
+use super::plain;
 use crate::scene::{Scene, policy, shape};
 
 /// Kills the process before each of its touches in turn, starts another on the same journal, and checks that it
@@ -59,11 +57,6 @@ fn killed_between_any_two_steps_it_goes_on() {
 }
 
 #[test]
-fn killed_and_gone_for_five_minutes_it_goes_on() {
-    everywhere(plain, Span::minutes(5));
-}
-
-#[test]
 fn killed_and_gone_for_half_an_hour_it_goes_on() {
     everywhere(plain, Span::minutes(30));
 }
@@ -71,35 +64,4 @@ fn killed_and_gone_for_half_an_hour_it_goes_on() {
 #[test]
 fn killed_with_max_size_raised_it_is_put_back() {
     everywhere(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), Span::seconds(40));
-}
-
-#[test]
-fn killed_without_launch_instances_it_goes_on() {
-    let nature = Nature { direct: Direct::Unavailable, ..Nature::default() };
-    everywhere(|| with(nature.clone()), Span::seconds(40));
-}
-
-#[test]
-fn killed_while_terminating_first_it_goes_on() {
-    let policy = Policy { max_surge: Share::Count(0), max_unavailable: Share::Count(1), ..policy() };
-    let make = || Scene::new(shape(2, 5, 5), Nature::default(), policy.clone());
-    everywhere(make, Span::seconds(40));
-}
-
-#[test]
-fn with_the_journal_gone_too_the_lease_on_the_group_is_enough() {
-    for touch in 0..120 {
-        let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
-        scene.wish();
-        scene.rehearsal.kill_after(touch);
-        while matches!(scene.step(), Step::Done) {}
-        let later = Span::hours(13).after(scene.now());
-        scene.rehearsal.world.borrow_mut().advance_to(later);
-        scene.rehearsal.restart_elsewhere("another-host");
-        scene.checker.forget(&scene.rehearsal.world.borrow());
-        scene.wish();
-        let scene = scene.finish();
-        assert!(matches!(scene.ended(), Some(Ended::Closed(Outcome::Completed))), "{touch}");
-        assert!(scene.launched() <= 8, "{touch}");
-    }
 }

@@ -1,0 +1,123 @@
+//! Which zone a simulated group launches in, and whom it terminates: balance first, then its termination policy.
+
+use super::group::SimGroup;
+use super::instance::{Origin, SimInstance};
+use super::nature::Termination;
+use super::phase::Phase;
+use crate::domain::group::{InstanceId, Zone};
+use crate::domain::span::{Span, Time};
+
+/// A newcomer that was launched first, and for whom somebody goes once it is in service.
+#[derive(Debug, Clone)]
+pub(super) struct Rebalancing {
+    newcomer: InstanceId,
+    makes_way: MakesWay,
+}
+
+#[derive(Debug, Clone)]
+enum MakesWay {
+    /// Somebody in this zone: AZRebalance.
+    In(Zone),
+    /// This one: Capacity Rebalancing.
+    Instance(InstanceId),
+}
+
+impl SimGroup {
+    pub fn population(&self, zone: &Zone) -> u32 {
+        self.members.iter().filter(|i| i.counts() && &i.zone == zone).count() as u32
+    }
+
+    /// A zone that has capacity, with the fewest members.
+    pub(super) fn roomiest(&mut self) -> Option<Zone> {
+        let zones: Vec<_> = self.zones.iter().filter(|zone| self.has_capacity(zone)).cloned().collect();
+        let least = zones.iter().map(|zone| self.population(zone)).min().unwrap_or_default();
+        let roomiest: Vec<_> = zones.into_iter().filter(|zone| self.population(zone) == least).collect();
+        self.random.pick(&roomiest).cloned()
+    }
+
+    pub(super) fn has_capacity(&self, zone: &Zone) -> bool {
+        self.capacity.get(zone).is_none_or(|left| *left > 0)
+    }
+
+    /// The fullest and the emptiest zone, when AZRebalance would act on them.
+    pub(super) fn unbalanced(&self) -> Option<(Zone, Zone)> {
+        // So many more than desired, whatever max size says.
+        let tenth = (self.max / 10).max(1) as usize;
+        let settled = self.count() == self.desired + self.rebalancing.len() as u32;
+        let may = self.nature.rebalances && self.runs("AZRebalance") && self.runs("Launch");
+        if !may || !settled || self.rebalancing.len() >= tenth {
+            return None;
+        }
+        let zones = || self.zones.iter().filter(|zone| self.has_capacity(zone));
+        let crowded = zones().max_by_key(|zone| self.population(zone))?;
+        let empty = zones().min_by_key(|zone| self.population(zone))?;
+        let (many, few) = (self.population(crowded), self.population(empty));
+        let makes_way = |r: &&Rebalancing| matches!(&r.makes_way, MakesWay::In(zone) if zone == crowded);
+        let leaving = self.rebalancing.iter().filter(makes_way).count() as u32;
+        (many.saturating_sub(leaving) > few + 1).then(|| (crowded.clone(), empty.clone()))
+    }
+
+    pub(super) fn rebalance(&mut self, now: Time, crowded: Zone, empty: Zone) {
+        let newcomer = self.launch(now, empty, Origin::Rebalance);
+        self.rebalancing.push(Rebalancing { newcomer, makes_way: MakesWay::In(crowded) });
+    }
+
+    /// A Spot instance is at risk: another is launched at once, and it goes when that one is in service.
+    pub(super) fn replace_before_it_goes(&mut self, now: Time, id: InstanceId) {
+        if !self.nature.capacity_rebalances || !self.runs("Launch") {
+            return;
+        }
+        if let Some(zone) = self.roomiest() {
+            let newcomer = self.launch(now, zone, Origin::Rebalance);
+            self.rebalancing.push(Rebalancing { newcomer, makes_way: MakesWay::Instance(id) });
+        }
+    }
+
+    pub(super) fn rebalancing_ends(&self) -> bool {
+        self.rebalancing.iter().any(|rebalancing| !self.is_pending(&rebalancing.newcomer))
+    }
+
+    /// Launched first; only when the newcomer is in service somebody makes way for it.
+    pub(super) fn finish_rebalancing(&mut self, now: Time) {
+        for rebalancing in std::mem::take(&mut self.rebalancing) {
+            if self.is_pending(&rebalancing.newcomer) {
+                self.rebalancing.push(rebalancing);
+                continue;
+            }
+            let is_here = self.members.iter().any(|i| i.id == rebalancing.newcomer && i.phase == Phase::InService);
+            let leaver = match &rebalancing.makes_way {
+                MakesWay::In(zone) => self
+                    .members
+                    .iter()
+                    .filter(|i| &i.zone == zone && i.counts() && !i.protected)
+                    .min_by_key(|i| (i.born, &i.id))
+                    .map(|i| i.id.clone()),
+                MakesWay::Instance(id) => self.members.iter().find(|i| &i.id == id && i.counts()).map(|i| i.id.clone()),
+            };
+            let one_too_many = self.count() > self.desired && self.runs("Terminate");
+            if let Some(id) = leaver.filter(|_| is_here && one_too_many) {
+                self.terminate(&id, now);
+            }
+        }
+    }
+
+    /// Whom the group itself terminates when it has too many: balance beats everything, then its termination policy.
+    pub(super) fn victim(&self, now: Time) -> Option<InstanceId> {
+        let candidates = || self.members.iter().filter(|i| i.counts() && !i.protected);
+        let crowded = candidates().map(|i| self.population(&i.zone)).max()?;
+        let crowded: Vec<_> = candidates().filter(|i| self.population(&i.zone) == crowded).collect();
+        let to_next_hour = |i: &SimInstance| 3600 - Span::between(i.born, now).as_secs() % 3600;
+        let by = |key: &dyn Fn(&SimInstance) -> i64| {
+            let first = crowded.iter().map(|i| key(i)).min();
+            crowded.iter().copied().filter(|i| Some(key(i)) == first).collect::<Vec<_>>()
+        };
+        let last = match self.nature.termination {
+            Termination::Default => by(&|i| i.template.version.parse().unwrap_or_default()),
+            Termination::OldestInstance => by(&|i| i.born.timestamp()),
+            Termination::NewestInstance => by(&|i| -i.born.timestamp()),
+            Termination::ClosestToNextInstanceHour => by(&to_next_hour),
+        };
+        // Chance without a draw, so that asking changes nothing.
+        last.get(self.random.clone().below(last.len() as u64) as usize).map(|i| i.id.clone())
+    }
+}

@@ -1,0 +1,129 @@
+//! What really happened in a world: each call with the truth around it, each change, each event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::event::Event;
+use super::fault::Fault;
+use super::group::SimGroup;
+use super::instance::SimInstance;
+use super::phase::Phase;
+use crate::domain::action::{Action, Answer, Receipt};
+use crate::domain::group::{GroupKey, InstanceId};
+use crate::domain::span::Time;
+
+/// What really happened.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Each mutating call, in order.
+    pub calls: Vec<Call>,
+    /// Each change of a group's numbers.
+    pub moments: BTreeMap<GroupKey, Vec<Moment>>,
+    /// How often each API was called, as the real adapter would.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// When other people changed a group's numbers.
+    pub touches: Vec<(Time, GroupKey)>,
+    /// Other people's events, as they happened.
+    pub events: Vec<(Time, GroupKey, Event)>,
+    /// How often which call went wrong.
+    pub faults: BTreeMap<Fault, u64>,
+    /// How often a look lacked something, was behind, or was throttled.
+    pub partial_looks: u64,
+    pub late_looks: u64,
+    pub throttled_looks: u64,
+}
+
+/// One mutating call, and the truth around it.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub at: Time,
+    /// Later, where it took effect when nobody waited for it any more.
+    pub arrived: Time,
+    /// Which of several regends made it.
+    pub by: u32,
+    pub group: GroupKey,
+    pub action: Action,
+    /// Absent where AWS refused, or the request was lost.
+    pub effect: Option<Receipt>,
+    pub answer: Answer,
+    /// When the look that it rests on began.
+    pub looked_at: Time,
+    /// What was true at the moment that the look showed.
+    pub seen: Truth,
+    /// What was true when the call arrived.
+    pub before: Truth,
+}
+
+/// What is true of a group at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    pub at: Time,
+    pub min: u32,
+    pub desired: u32,
+    pub max: u32,
+    /// Pending and in service.
+    pub members: u32,
+    /// In service and healthy everywhere, with since when.
+    pub serving: BTreeMap<InstanceId, Time>,
+    /// When each member was born.
+    pub born: BTreeMap<InstanceId, Time>,
+    pub protected: BTreeSet<InstanceId>,
+    pub standby: BTreeSet<InstanceId>,
+    pub terminating: BTreeSet<InstanceId>,
+    /// What everybody but regend wants.
+    pub wished: u32,
+    pub wished_max: u32,
+}
+
+/// A group's numbers from a moment on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    pub at: Time,
+    pub members: u32,
+    /// And terminating: all that is billed and not in standby.
+    pub running: u32,
+    pub serving: u32,
+    pub desired: u32,
+    pub max: u32,
+    pub wished: u32,
+    /// Members of the fullest zone less those of the emptiest.
+    pub slant: u32,
+}
+
+impl Moment {
+    pub(super) fn of(group: &SimGroup, at: Time) -> Self {
+        let populations = || group.zones.iter().map(|zone| group.population(zone));
+        Self {
+            at,
+            members: group.count(),
+            running: group.members.iter().filter(|i| i.phase != Phase::Standby).count() as u32,
+            serving: group.serving().count() as u32,
+            desired: group.desired,
+            max: group.max,
+            wished: group.wished,
+            slant: populations().max().unwrap_or_default() - populations().min().unwrap_or_default(),
+        }
+    }
+}
+
+impl Truth {
+    pub(super) fn of(group: &SimGroup, now: Time) -> Self {
+        let born = group.members.iter().map(|i| (i.id.clone(), i.born)).collect();
+        let ids = |is: fn(&SimInstance) -> bool| {
+            group.members.iter().filter(|i| is(i)).map(|i| i.id.clone()).collect::<BTreeSet<_>>()
+        };
+        Self {
+            at: now,
+            min: group.min,
+            desired: group.desired,
+            max: group.max,
+            members: group.count(),
+            serving: group.serving().map(|i| (i.id.clone(), i.first_served.unwrap_or(now))).collect(),
+            born,
+            protected: ids(|i| i.protected),
+            standby: ids(|i| i.phase.is_standby()),
+            terminating: ids(|i| i.phase.is_terminating()),
+            wished: group.wished,
+            wished_max: group.wished_max,
+        }
+    }
+}

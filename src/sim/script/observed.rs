@@ -1,0 +1,83 @@
+//! A real group as one look found it, put in place of the members that a simulated one begins with.
+
+use std::collections::BTreeSet;
+
+use super::super::group::{Shape, SimGroup};
+use super::super::instance::SimInstance;
+use super::super::nature::Direct;
+use super::super::phase::Phase;
+use super::super::refresh::Refresh;
+use super::super::target::{self, Target};
+use super::Script;
+use crate::domain::group::{Group, Instance, Lifecycle, TargetState};
+use crate::domain::policy::Policy;
+use crate::domain::span::Span;
+
+impl Script {
+    /// The group as it was just seen, under this policy.
+    pub fn observed(group: &Group, policy: Policy) -> Self {
+        let waived: BTreeSet<_> = group.waived().into_iter().collect();
+        let shape = Shape {
+            min: group.min,
+            max: group.max,
+            desired: group.desired,
+            zones: group.zones.len() as u32,
+            target_groups: (0..group.target_groups.len()).map(|n| !waived.contains(&n)).collect(),
+            age: Span::ZERO,
+        };
+        let mut script = Self::of(shape, policy);
+        script.key = group.key.clone();
+        script.nature.warm_pool = group.warm_pool;
+        if group.no_direct_launch.is_some() {
+            script.nature.direct = Direct::Unavailable;
+        }
+        script.observed = Some(group.clone());
+        script
+    }
+}
+
+/// Gives the simulated group the members, zones and marks of the real one. What was on its way is taken to have arrived:
+/// how long it was on its way already is not known.
+pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
+    sim.zones.clone_from(&seen.zones);
+    sim.target_groups.clone_from(&seen.target_groups);
+    sim.tags.clone_from(&seen.tags);
+    sim.tags.extend(seen.lease.clone().map(|value| (crate::domain::lease::TAG.to_owned(), value)));
+    sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();
+    sim.refresh = seen.refresh.clone().map(|id| Refresh { id, since: seen.seen });
+    sim.deleting = seen.deleting;
+    let shifted = |i: &&Instance| i.targets.iter().any(|target| target.shifted);
+    sim.shifted = seen.instances.iter().find(shifted).map(|i| i.zone.clone());
+    // A mould for those that are more than desired.
+    let Some(mould) = sim.members.first().cloned() else { return };
+    let in_use = sim.in_use.clone();
+    let members = seen.instances.iter().filter(|i| i.lifecycle.counts() || i.lifecycle == Lifecycle::Standby);
+    sim.members = members.map(|real| member(mould.clone(), real, &in_use, seen)).collect();
+}
+
+fn member(mould: SimInstance, real: &Instance, in_use: &[bool], seen: &Group) -> SimInstance {
+    let standby = real.lifecycle == Lifecycle::Standby;
+    let target = |(n, used): (usize, &bool)| match real.targets.get(n).map(|target| target.state) {
+        _ if standby => Target::Unregistered,
+        _ if !used => Target::NotInUse,
+        Some(TargetState::Unhealthy | TargetState::Unavailable) => Target::Unhealthy(target::FAILED),
+        Some(TargetState::Unregistered | TargetState::Unused) => Target::Unregistered,
+        Some(TargetState::Draining) => Target::Draining,
+        Some(TargetState::Initial | TargetState::Healthy) | None => Target::Healthy,
+    };
+    let born = real.born.unwrap_or(seen.seen);
+    SimInstance {
+        id: real.id.clone(),
+        zone: real.zone.clone(),
+        born,
+        joined: born,
+        image: real.image.clone().unwrap_or_else(|| mould.image.clone()),
+        template: real.template.clone().unwrap_or_else(|| mould.template.clone()),
+        protected: real.protected,
+        healthy: real.healthy,
+        phase: if standby { Phase::Standby } else { Phase::InService },
+        targets: in_use.iter().enumerate().map(target).collect(),
+        first_served: Some(born),
+        ..mould
+    }
+}

@@ -1,0 +1,214 @@
+//! One story with its deaths: what is checked at each step, and what must have come of it in the end.
+
+use regend::domain::entry::{Kind, Role};
+use regend::domain::lease::{LONGEST, Lease, TAG};
+use regend::domain::regeneration::Regeneration;
+use regend::domain::span::{Span, Time};
+use regend::shell::rehearsal::{Step, Touch};
+use regend::sim::checkers::{Broken, Excuse};
+use regend::sim::race::Race;
+
+use super::point::{Death, Journal};
+use super::scenario::Scenario;
+use crate::scene::Scene;
+
+/// What the last process may take longer than one that is not disturbed: clocks that start again, calls to be
+/// looked for, back-offs.
+const SLACK: Span = Span::minutes(30);
+
+/// What a scenario comes to when nobody dies.
+pub(super) struct Undisturbed {
+    pub(super) touches: Vec<Touch>,
+    took: Span,
+    launched: usize,
+    /// At most that were wanted.
+    members: usize,
+}
+
+pub(super) struct Story {
+    pub(super) scene: Scene,
+    /// What its last process touched.
+    pub(super) touches: Vec<Touch>,
+    last_start: Time,
+    /// What could not be told apart, by journals that are lost.
+    races: Race,
+}
+
+/// Plays a scenario to its end without a death.
+pub(super) fn undisturbed(scenario: &Scenario) -> (Undisturbed, Story) {
+    let mut story = Story::begin(scenario, false);
+    let start = story.scene.now();
+    while story.scene.broken.is_empty() && matches!(story.scene.step(), Step::Done) {
+        story.check_fold();
+    }
+    story.check(scenario, &[]);
+    let took = Span::between(start, story.scene.now());
+    let (launched, members) =
+        (story.scene.launched(), story.scene.moments().iter().map(|m| m.wished as usize).max().unwrap_or_default());
+    story.touches = story.scene.rehearsal.touches();
+    (Undisturbed { touches: story.touches.clone(), took, launched, members }, story)
+}
+
+/// Plays a scenario with these deaths to its end.
+pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], quiet: bool) -> Story {
+    let mut story = Story::begin(scenario, quiet);
+    for (n, death) in deaths.iter().enumerate() {
+        story.scene.rehearsal.kill(death.touch as u64, death.when);
+        let killed = story.live(n.checked_sub(1).and_then(|before| deaths.get(before)), None);
+        if !killed {
+            if story.scene.broken.is_empty() {
+                story.complain(format!("its process {n} never comes to touch {}", death.touch));
+            }
+            return story;
+        }
+        let later = death.outage.after(story.scene.now());
+        story.scene.rehearsal.pass(later);
+        match death.journal {
+            Journal::Kept => {
+                if let Err(stop) = story.scene.rehearsal.reopen() {
+                    story.complain(format!("it cannot be started again: {stop}"));
+                }
+            }
+            Journal::Gone => {
+                story.remember_races();
+                story.scene.restart_elsewhere(&format!("host-{}", n + 2));
+            }
+        }
+    }
+    story.last_start = story.scene.now();
+    // Another host waits for the lease of the one that was lost; so does one that finds the lease of its predecessor
+    // taken by yet another.
+    let lost = deaths.iter().filter(|death| death.journal == Journal::Gone).count();
+    let patience = base.took + SLACK + if lost > 0 { LONGEST } else { Span::ZERO };
+    let until = patience.after(story.last_start);
+    if story.live(deaths.last(), Some(until)) {
+        story.complain("it was killed once too often".to_owned());
+    }
+    story.touches = story.scene.rehearsal.touches();
+    if story.scene.broken.is_empty() && story.is_leased_by_another() {
+        // The window was over before the lost host's lease was: tomorrow's is another chance.
+        let tomorrow = Span::hours(24).after(story.scene.now());
+        story.scene.rehearsal.pass(tomorrow);
+        story.scene.wish();
+        story.live(None, Some(patience.after(tomorrow)));
+    }
+    story.check(scenario, deaths);
+    let launched = story.scene.launched();
+    // Whoever knows nothing of what was done may do it all again; and what others take must come again.
+    let went = story.scene.entries(Kind::InstanceLost).iter().filter(|entry| entry.role == Some(Role::Fresh)).count();
+    let most = base.launched.max(base.members) + lost * base.members + went;
+    if story.scene.broken.is_empty() && launched > most {
+        story.complain(format!("{launched} were launched, and {most} are enough"));
+    }
+    story
+}
+
+impl Story {
+    fn begin(scenario: &Scenario, quiet: bool) -> Self {
+        let mut scene = (scenario.make)();
+        scene.trace.quiet = quiet;
+        scene.trigger = regend::domain::entry::Trigger::Schedule;
+        let last_start = scene.now();
+        let mut story = Self { scene, touches: Vec::new(), last_start, races: Race::default() };
+        story.scene.wish();
+        story
+    }
+
+    /// Lets a process live until it dies, is done, or is out of time. Says whether it died.
+    fn live(&mut self, before: Option<&Death>, until: Option<Time>) -> bool {
+        if before.is_some_and(|death| death.journal == Journal::Kept) && self.scene.resume() {
+            return true;
+        }
+        // It died before it wrote a word, or nobody has the word any more: whoever wished for it does so again.
+        if before.is_some() && self.scene.entries(Kind::RegenerationOpened).is_empty() {
+            self.scene.wish();
+        }
+        while self.scene.broken.is_empty() {
+            let step = self.scene.step();
+            self.excuse();
+            match step {
+                Step::Idle => return false,
+                Step::Killed => return true,
+                Step::Done => {}
+            }
+            if until.is_some_and(|until| self.scene.now() > until) {
+                let held: Vec<_> = self
+                    .scene
+                    .rehearsal
+                    .fleet
+                    .active()
+                    .map(|a| format!("{:?}", a.shown.as_ref().map(|s| &s.1)))
+                    .collect();
+                self.complain(format!("it does not come to an end: {held:?}"));
+            }
+        }
+        false
+    }
+
+    fn is_leased_by_another(&self) -> bool {
+        let world = self.scene.rehearsal.world.borrow();
+        let tag = world.group(&self.scene.key).and_then(|group| group.tags.get(TAG));
+        let lease = tag.and_then(|value| value.parse::<Lease>().ok());
+        lease.is_some_and(|lease| !lease.is_of(self.scene.rehearsal.writer()))
+    }
+
+    fn remember_races(&mut self) {
+        let race =
+            Race::of(&self.scene.key, &self.scene.rehearsal.world.borrow(), &self.scene.rehearsal.journal.entries());
+        self.races.lower |= race.lower;
+        self.races.higher |= race.higher;
+    }
+
+    /// What was mistaken once stays so for those who come after.
+    fn excuse(&mut self) {
+        let Race { lower, higher } = self.races;
+        self.scene.broken.retain(|broken| match broken.excuse {
+            Some(Excuse::TakenForLess) => !lower,
+            Some(Excuse::TakenForMore) => !lower && !higher,
+            None => true,
+        });
+    }
+
+    fn complain(&mut self, says: String) {
+        let at = self.scene.now();
+        self.scene.broken.push(Broken { promise: 0, at, says, excuse: None });
+    }
+
+    /// What is remembered live is what recovery would read from the journal.
+    fn check_fold(&mut self) {
+        let entries = self.scene.rehearsal.journal.entries().clone();
+        let active = self.scene.rehearsal.fleet.active().next().map(|active| active.regeneration.clone());
+        let Some(live) = active else { return };
+        let folded = Regeneration::recover(entries.iter().filter(|entry| entry.regeneration == Some(live.id)));
+        if folded.as_ref() != Ok(&Some(live)) {
+            self.complain("recovery would remember something else".to_owned());
+        }
+    }
+
+    /// What must be true in the end, besides the promises.
+    fn check(&mut self, scenario: &Scenario, deaths: &[Death]) {
+        if !self.scene.broken.is_empty() {
+            return;
+        }
+        self.scene.check_end();
+        self.excuse();
+        let opened = self.scene.entries(Kind::RegenerationOpened);
+        let closed = self.scene.entries(Kind::RegenerationClosed);
+        if opened.len() != closed.len() || (opened.len() != 1 && deaths.iter().all(|d| d.journal == Journal::Kept)) {
+            self.complain(format!("one journal, {} opened and {} closed", opened.len(), closed.len()));
+        }
+        let (Some(opened), Some(closed)) = (opened.last(), closed.last()) else { return };
+        let window_ends = opened.opened.as_ref().map(|opened| opened.window_ends);
+        let outcome = closed.outcome;
+        let in_time = window_ends.is_some_and(|ends| closed.t <= ends) || deaths.is_empty();
+        // Who finds its group regenerated half-way by a lost host may have nothing left to fail with.
+        let gone = deaths.iter().any(|death| death.journal == Journal::Gone);
+        if in_time && !gone && outcome.is_none_or(|outcome| !scenario.outcomes.contains(&outcome)) {
+            self.complain(format!("it ends {outcome:?}: {:?} {:?}", closed.code, closed.error));
+        }
+        let least = self.scene.least_serving();
+        if least < scenario.serving {
+            self.complain(format!("only {least} served, and {} must", scenario.serving));
+        }
+    }
+}

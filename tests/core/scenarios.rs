@@ -1,0 +1,340 @@
+//! Every script of `tests/scenarios`, played as `regend simulate --script` plays it, against the transcript beside it;
+//! and every way in which a script is refused.
+//!
+//! `REGEND_BLESS=1 cargo test --no-default-features --features daemon --test core scenarios` writes the transcripts anew:
+//! read the difference before it is committed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::{Expect, expect};
+use regend::domain::group::Group;
+use regend::domain::policy::Policy;
+use regend::domain::span::Span;
+use regend::shell::cli::simulate::tell;
+use regend::shell::config::script::parse;
+use regend::shell::rehearsal::play::play;
+use regend::sim::script::Script;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
+}
+
+fn scripts() -> Vec<PathBuf> {
+    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let mut scripts: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    scripts.sort();
+    scripts
+}
+
+#[test]
+fn every_scenario_is_told_as_it_was() {
+    let bless = std::env::var_os("REGEND_BLESS").is_some();
+    let mut failures = String::new();
+    for path in scripts() {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let source = fs::read_to_string(&path).unwrap();
+        let (told, story) = match tell(&path, &source) {
+            Ok(told) => told,
+            Err(error) => {
+                _ = writeln!(failures, "{name}: {error}");
+                continue;
+            }
+        };
+        for broken in &story.run.broken {
+            _ = writeln!(failures, "{name}: {broken}");
+        }
+        let transcript = path.with_extension("txt");
+        if bless {
+            fs::write(&transcript, &told).unwrap();
+            continue;
+        }
+        let before = fs::read_to_string(&transcript).unwrap_or_default();
+        if before != told {
+            _ = writeln!(failures, "{name}: (- transcript, + now)\n{}", difference(&before, &told));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}\nREGEND_BLESS=1 writes the transcripts anew");
+}
+
+/// The lines from the first that differs to the last, with one before them.
+fn difference(before: &str, now: &str) -> String {
+    const SHOWN_MAX: usize = 12;
+    let (before, now): (Vec<_>, Vec<_>) = (before.lines().collect(), now.lines().collect());
+    let same = before.iter().zip(&now).take_while(|(a, b)| a == b).count();
+    let tail = before[same..].iter().rev().zip(now[same..].iter().rev()).take_while(|(a, b)| a == b).count();
+    let mut text = String::new();
+    if let Some(last) = same.checked_sub(1).and_then(|n| now.get(n)) {
+        _ = writeln!(text, "    {last}");
+    }
+    for (mark, lines) in [('-', &before[same..before.len() - tail]), ('+', &now[same..now.len() - tail])] {
+        for line in lines.iter().take(SHOWN_MAX) {
+            _ = writeln!(text, "  {mark} {line}");
+        }
+        if lines.len() > SHOWN_MAX {
+            _ = writeln!(text, "  {mark} … and {} more", lines.len() - SHOWN_MAX);
+        }
+    }
+    text
+}
+
+#[test]
+fn every_script_says_what_it_is_about_and_every_transcript_has_its_script() {
+    let scripts = scripts();
+    assert!(scripts.len() >= 25, "{} scenarios", scripts.len());
+    for path in &scripts {
+        let first = fs::read_to_string(path).unwrap().lines().next().unwrap_or_default().to_owned();
+        assert!(first.starts_with("# ") && first.len() > 30, "{} does not begin by saying why", path.display());
+    }
+    for entry in fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(scripts.contains(&path.with_extension("toml")), "{} belongs to no script", path.display());
+    }
+}
+
+#[test]
+fn a_group_as_it_was_seen_is_where_a_play_begins() {
+    let source = r#"
+        [group]
+        min = 2
+        desired = 5
+        max = 9
+        target_groups = ["in use", "no listener"]
+        [[events]]
+        at = "0s"
+        protect = 2
+        [[events]]
+        at = "0s"
+        standby = "oldest"
+        [[events]]
+        at = "0s"
+        sicken = 3
+        [[events]]
+        at = "0s"
+        suspend = "AZRebalance"
+    "#;
+    let script = parse(Path::new("story.toml"), source).unwrap();
+    let mut world = script.world(1);
+    world.advance_to(Span::hours(1).after(script.begins()));
+    let seen = world.look(&script.key).unwrap();
+    let observed = Script::observed(&seen, Policy::default());
+    let again = observed.world(7).look(&observed.key).unwrap();
+    let sorted = |group: &Group| {
+        let mut instances = group.instances.clone();
+        instances.sort_by(|a, b| a.id.cmp(&b.id));
+        (instances, group.min, group.desired, group.max, group.zones.clone(), group.suspended.clone())
+    };
+    assert_eq!(sorted(&seen), sorted(&again));
+    assert_eq!((&seen.target_groups, seen.seen), (&again.target_groups, again.seen));
+    let run = play(&observed, 7, &mut |_| {});
+    assert!(run.broken.is_empty(), "{:?}", run.broken);
+    assert_eq!((run.stale, run.replaced), (5, 3), "one is protected, one in standby: {:?}", run.end);
+}
+
+/// `config/scenario.toml`, which explains every key to its user.
+fn reference() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("config/scenario.toml")).unwrap()
+}
+
+#[test]
+fn the_reference_says_every_default() {
+    let commented = reference();
+    let is_key = |line: &&str| line.strip_prefix("# ").is_some_and(|key| key.split(' ').nth(1) == Some("="));
+    let before_events = commented.lines().take_while(|line| !line.contains("[[events]]"));
+    let uncomment = |line: &str| if is_key(&line) { line[2..].to_owned() } else { line.to_owned() };
+    // What is only there when it is said.
+    let optional = ["elb_checks", "heartbeat", "answer", "ended", "burst"];
+    let is_default = |line: &String| !optional.iter().any(|key| line.starts_with(key));
+    let said: Vec<_> = before_events.map(uncomment).filter(is_default).collect();
+    let parsed = |source: &str| format!("{:?}", parse(Path::new("scenario.toml"), source).unwrap());
+    assert_eq!(parsed(&said.join("\n")), parsed(""));
+    assert_eq!(parsed(&commented), parsed(""));
+}
+
+#[test]
+fn the_reference_knows_every_key_and_every_event() {
+    let reference = reference();
+    let sections = ["group", "group.lease", "nature", "nature.launch_hook", "faults", "faults.limit", "[events]"];
+    for section in sections {
+        let error = parse(Path::new("x"), &format!("[{section}]\nzzzzzzzzzzzz = 1")).unwrap_err().to_string();
+        let (_, known) = error.split_once("known here: ").expect("all keys are listed");
+        for key in known.lines().next().unwrap().split(", ") {
+            let said = [format!("# {key} = "), format!("[{section}.{key}]"), format!("   {key} = ")];
+            let troubles = section == "[events]" && reference.contains(&format!("# {key} = \"0%\""));
+            assert!(troubles || said.iter().any(|said| reference.contains(said)), "{section}: {key}");
+        }
+    }
+    let (_, events) = reference.split_once("# [[events]]\n").unwrap();
+    for line in events.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = ")) {
+        let event = line.split("  ").next().unwrap();
+        let is_event = !["at", "for"].contains(&event.split(' ').next().unwrap()) && !line.starts_with(' ');
+        if is_event {
+            parse(Path::new("x"), &format!("[[events]]\nat = \"1m\"\n{event}")).unwrap();
+        }
+    }
+}
+
+#[track_caller]
+fn refused(scripts: &[&str], expect: Expect) {
+    let says = |script: &&str| match tell(Path::new("story.toml"), script) {
+        Ok(_) => "accepted\n".to_owned(),
+        Err(error) => format!("{error}\n"),
+    };
+    expect.assert_eq(&scripts.iter().map(says).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_misspelt_key_is_refused_with_the_nearest_one() {
+    refused(
+        &[
+            "sed = 1",
+            "[grup]\ndesired = 4",
+            "[group]\ndesird = 4",
+            "[nature]\nbot = \"40s\"",
+            "[policy]\nmax_surg = 2",
+            "[faults]\nlost_anser = \"5%\"",
+            "[[events]]\nat = \"90s\"\nkil = \"oldest\"",
+        ],
+        expect![[r#"
+            story.toml:1:1: sed: unknown key; did you mean "seed"?
+
+            story.toml:1:2: grup: unknown key; did you mean "group"?
+
+            story.toml:2:1: group.desird: unknown key; did you mean "desired"?
+
+            story.toml:2:1: nature.bot: unknown key; did you mean "boot"?
+
+            story.toml:2:1: policy.max_surg: unknown key; did you mean "max_surge"?
+
+            story.toml:2:1: faults.lost_anser: unknown key; did you mean "lost_answer"?
+
+            story.toml:3:1: events.kil: unknown key; did you mean "kill"?
+        "#]],
+    );
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_what_was_expected() {
+    refused(
+        &[
+            "by = \"cron\"",
+            "[group]\ndesired = \"four\"",
+            "[group]\ndesired = 4\nmax = 3",
+            "[group]\nzones = 9",
+            "[group]\ntarget_groups = [\"used\"]",
+            "[group]\ntarget_groups = \"two\"",
+            "[nature]\nboot = \"75s-40s\"",
+            "[nature]\nboot = 45",
+            "[nature]\nboot = \"40\"",
+            "[nature]\nflawed = 5",
+            "[nature]\nflawed = \"105%\"",
+            "[nature]\nimage = \"bad\"",
+            "[nature]\nlaunch_instances = \"refuse\"",
+            "[nature.launch_hook]\nheartbeat = \"5m\"\ndefault = \"abandoned\"",
+            "[policy]\nmax_surge = 0",
+        ],
+        expect![[r#"
+            story.toml:1:6: by: "cron" is unknown; write "schedule" or "person"
+
+            story.toml:2:11: group.desired: "four" is no count; write a whole number, for example 2
+
+            story.toml:2:11: group.desired: 4 is not between min 4 and max 3; AWS has no such group
+
+            story.toml:2:9: group.zones: 9 zones; write a number from 1 to 6
+
+            story.toml:2:17: group.target_groups: "used" is unknown; write "in use" or "no listener"
+
+            story.toml:2:17: group.target_groups: this is neither a count nor a list; write for example 2 or ["in use", "no listener"]
+
+            story.toml:2:8: nature.boot: "75s-40s" ends before it begins; write the shorter first, for example "40s-75s"
+
+            story.toml:2:8: nature.boot: 45 has no unit; write for example "45s"
+
+            story.toml:2:8: nature.boot: "40" has no unit; write for example "40s"
+
+            story.toml:2:10: nature.flawed: 5 of what?; write for example "5%"
+
+            story.toml:2:10: nature.flawed: "105%" is no percentage from 0% to 100%; write for example "5%"
+
+            story.toml:2:9: nature.image: "bad" is unknown; write "good" or "never healthy" or "never in service" or "dies after 40s"
+
+            story.toml:2:20: nature.launch_instances: "refuse" is unknown; did you mean "refused"?
+
+            story.toml:3:11: nature.launch_hook.default: "abandoned" is unknown; did you mean "abandon"?
+
+            story.toml:2:13: policy.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+        "#]],
+    );
+}
+
+#[test]
+fn an_event_is_one_thing_at_one_time() {
+    refused(
+        &[
+            "[[events]]\nkill = \"oldest\"",
+            "[[events]]\nat = \"90s\"",
+            "[[events]]\nat = \"90s\"\nkill = \"oldest\"\nsicken = \"newest\"",
+            "[[events]]\nat = \"90s\"\nkill = \"old\"",
+            "[[events]]\nat = \"90s\"\nkill = 0",
+            "[[events]]\nat = \"90s\"\nkill = \"oldest\"\nfor = \"5m\"",
+            "[[events]]\nat = \"90s\"\nsuspend = \"launch\"",
+            "[[events]]\nat = \"90s\"\nsuspend = \"Lunch\"",
+            "[[events]]\nat = \"90s\"\nfail_next = \"LaunchInstance\"",
+            "[[events]]\nat = \"90s\"\nfail_next = \"LaunchInstances\"\nhow = \"lost answr\"",
+            "[[events]]\nat = \"90s\"\nregend = \"kiled\"",
+            "[[events]]\nat = \"90s\"\nno_capacity = \"x\"",
+            "[[events]]\nat = \"90s\"\nscale = \"two\"",
+            "[[events]]\nat = \"90s\"\nscheduled = [4, 2, 8]",
+            "[[events]]\nat = 90\nkill = \"oldest\"",
+            "events = 3",
+        ],
+        expect![[r#"
+            story.toml:1:1: events.at: is missing; write when, from the beginning, for example at = "90s"
+
+            story.toml:2:6: events.at: nothing happens then; write for example kill = "oldest"
+
+            story.toml:4:10: events.sicken: one event is one thing that happens; write another [[events]] for it
+
+            story.toml:3:8: events.kill: "old" is unknown; write "oldest" or "newest"
+
+            story.toml:3:8: events.kill: there is no number 0; the oldest is 1, or "oldest"
+
+            story.toml:4:7: events.for: this has no end; take it away
+
+            story.toml:3:11: events.suspend: "launch" is unknown; did you mean "Launch"?
+
+            story.toml:3:11: events.suspend: "Lunch" is unknown; did you mean "Launch"?
+
+            story.toml:3:13: events.fail_next: "LaunchInstance" is unknown; did you mean "LaunchInstances"?
+
+            story.toml:4:7: events.how: "lost answr" is unknown; did you mean "lost answer"?
+
+            story.toml:3:10: events.regend: "kiled" is unknown; did you mean "killed"?
+
+            story.toml:3:15: events.no_capacity: "x" is no zone; write its letter, "a" for the first
+
+            story.toml:3:9: events.scale: this is no number; write by how many, for example 2 or -2
+
+            story.toml:3:13: events.scheduled: this is no min, desired and max; write for example [2, 4, 8]
+
+            story.toml:2:6: events.at: 90 has no unit; write for example "90s"
+
+            story.toml:1:10: events: 3 is no list of tables; write [[events]]
+        "#]],
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    refused(
+        &["[group]\ndesird = 4\nzones = 0\n[policy]\nwarmup = 3\n", "[group\ndesired = 4"],
+        expect![[r#"
+        story.toml:2:1: group.desird: unknown key; did you mean "desired"?
+        story.toml:3:9: group.zones: 0 zones; write a number from 1 to 6
+        story.toml:5:10: policy.warmup: 3 has no unit; write for example "3s"
+
+        story.toml:1:7: unclosed table, expected `]`; this is no TOML
+    "#]],
+    );
+}

@@ -1,0 +1,369 @@
+//! What a seed draws: the group and its nature, the policy, other people's hands, and what goes wrong.
+
+use regend::domain::entry::Trigger;
+use regend::domain::policy::{Policy, Share, Treatment};
+use regend::domain::span::Span;
+use regend::shell::rehearsal::Disk;
+use regend::sim::bucket::Bucket;
+use regend::sim::event::{Event, Which};
+use regend::sim::fault::Faults;
+use regend::sim::group::Shape;
+use regend::sim::nature::{Direct, Hook, Image, Nature, Termination};
+use regend::sim::random::Random;
+
+/// Ample for the largest group drawn, one by one, with every bake and back-off.
+pub(super) const WINDOW: Span = Span::hours(3);
+
+/// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 breaks a promise today.
+pub(super) mod often {
+    /// The warm pool holds instances that are older than the cutoff.
+    pub(in super::super) const PREPARES: u32 = 0;
+    /// What is retired goes back to the warm pool.
+    pub(in super::super) const REUSES: u32 = 0;
+    pub(in super::super) const PARTIAL_LOOKS: u32 = 150;
+    /// Whether EC2 may say nothing of one in standby.
+    pub(in super::super) const STANDBY_UNBORN: bool = false;
+    /// A look that lacks a member.
+    pub(in super::super) const LACKING_LOOKS: u32 = 0;
+    pub(in super::super) const LATE_CALLS: u32 = 150;
+    pub(in super::super) const CLOCK_WRONG: u32 = 150;
+    pub(in super::super) const CLOCK_SET: u32 = 0;
+    /// Of those, back.
+    pub(in super::super) const CLOCK_BACK: u32 = 0;
+    pub(in super::super) const DISK: u32 = 150;
+    pub(in super::super) const HOST_LOST: u32 = 150;
+    /// Whether a host is also lost while somebody else changes the group's numbers.
+    pub(in super::super) const DISTURBED_LOSS: bool = false;
+    pub(in super::super) const SECOND: u32 = 80;
+    /// Whether two regends may see the group as it was, and lose their leases.
+    pub(in super::super) const SECOND_BEHIND: bool = false;
+    /// Of two regends one takes a whole step between the other's look and its call.
+    pub(in super::super) const IN_THE_MIDDLE: u32 = 0;
+    /// How old an attached instance may be, in hours.
+    pub(in super::super) const ATTACHED_H: u32 = 0;
+    /// Whether a group is also deleted while the answer to a call may be lost.
+    pub(in super::super) const DELETED_AMIDST: bool = false;
+    /// How long the load balancers cannot tell who is healthy, in seconds: less than any health timeout.
+    pub(in super::super) const UNAVAILABLE_S: u32 = 120;
+}
+
+/// What becomes of regend and its host.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fate {
+    /// The clock is set: so many seconds forward, or back.
+    Clock(i64),
+    Disk(Disk),
+    /// Another regend, configured for the same group, wishes too.
+    Second,
+}
+
+#[derive(Debug)]
+pub(super) struct Drawn {
+    pub(super) shape: Shape,
+    pub(super) nature: Nature,
+    pub(super) policy: Policy,
+    pub(super) trigger: Trigger,
+    /// When it is wished for, in seconds.
+    pub(super) begins: u32,
+    pub(super) faults: Faults,
+    pub(super) events: Vec<(u32, Event)>,
+    pub(super) fates: Vec<(u32, Fate)>,
+    /// After how many touches the process is killed, again and again.
+    pub(super) kills: Vec<u64>,
+    /// How far the host's clock is ahead from the beginning, in seconds.
+    pub(super) ahead: i64,
+    /// Nobody else changes the group's numbers, and what is launched is well.
+    pub(super) undisturbed: bool,
+    /// A `run` at a terminal, which loses patience where the daemon does not.
+    pub(super) impatient: bool,
+}
+
+impl Drawn {
+    pub(super) fn draw(r: &mut Random) -> Self {
+        let shape = draw_shape(r);
+        let nature = draw_nature(r);
+        let policy = draw_policy(r, &shape);
+        let impatient = r.chance(20);
+        let mut faults = draw_faults(r);
+        if impatient && r.chance(500) {
+            faults.blind = 1000;
+        }
+        let mut events = draw_events(r);
+        let times = *r.pick(&[0, 0, 0, 1, 1, 2, 4]).unwrap_or(&0);
+        let kills: Vec<u64> = (0..times).map(|_| r.within((0, 60)).into()).collect();
+        let is_answered = kills.is_empty() && faults.lost_request == 0 && faults.lost_answer == 0;
+        if !(is_answered && faults.server_error == 0 && faults.timeout == 0 && faults.late == 0)
+            && !often::DELETED_AMIDST
+        {
+            events.retain(|(_, event)| *event != Event::Delete);
+        }
+        let stands_by = |event: &Event| matches!(event, Event::StandBy(_) | Event::StandByReplaced(_));
+        if events.iter().any(|(_, event)| stands_by(event)) && !often::STANDBY_UNBORN {
+            faults.partial = 0;
+        }
+        let mut nature = nature;
+        let fates = draw_fates(r);
+        if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) && !often::SECOND_BEHIND {
+            nature.stale = 0;
+            events.retain(|(_, event)| *event != Event::Untag);
+        }
+        Self {
+            undisturbed: nature.image == Image::Good
+                && nature.flawed == 0
+                && !events.iter().any(|(_, event)| disturbs(event)),
+            shape,
+            nature,
+            policy,
+            trigger: if r.chance(500) { Trigger::Manual } else { Trigger::Schedule },
+            begins: if r.chance(30) { 600 } else { 0 },
+            faults,
+            events,
+            fates,
+            kills,
+            ahead: if r.chance(often::CLOCK_WRONG) { i64::from(r.within((0, 60))) - 30 } else { 0 },
+            impatient,
+        }
+    }
+}
+
+fn draw_shape(r: &mut Random) -> Shape {
+    let desired = *r.pick(&[0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 6, 8]).unwrap_or(&1);
+    let target_groups: [&[bool]; 5] = [&[], &[true], &[true], &[true, true], &[true, false]];
+    Shape {
+        min: if r.chance(300) { desired } else { r.within((0, desired)) },
+        max: desired + *r.pick(&[0, 0, 1, 2, 6]).unwrap_or(&0),
+        desired,
+        zones: r.within((1, 3)),
+        target_groups: r.pick(&target_groups).map(|used| used.to_vec()).unwrap_or_default(),
+        age: Span::hours(r.within((1, 30))),
+    }
+}
+
+fn draw_nature(r: &mut Random) -> Nature {
+    let mut range = |low, high| {
+        let from = r.within((low, high));
+        (from, from + r.within((0, high)))
+    };
+    let (boot, health, vanish, react, notice) = (range(5, 60), range(1, 40), range(0, 20), range(0, 8), range(1, 40));
+    let direct =
+        [Direct::KeepsDesired, Direct::Unavailable, Direct::Refused, Direct::Refused, Direct::Forbidden, Direct::Mixed];
+    let terminations =
+        [Termination::OldestInstance, Termination::NewestInstance, Termination::ClosestToNextInstanceHour];
+    let warm_pool = r.chance(50);
+    Nature {
+        boot,
+        health,
+        drain: *r.pick(&[0, 30, 120, 300]).unwrap_or(&0),
+        vanish,
+        react,
+        notice,
+        unknown_to_ec2: *r.pick(&[0, 0, 0, 10, 60]).unwrap_or(&0),
+        stale: *r.pick(&[0, 0, 0, 2, 8]).unwrap_or(&0),
+        direct: if r.chance(700) { Direct::RaisesDesired } else { r.pick(&direct).copied().unwrap_or(Direct::Refused) },
+        rebalances: r.chance(300),
+        elb_checks: r.chance(300).then(|| r.within((0, 120))),
+        warm_pool,
+        prepares: warm_pool && r.chance_of(often::PREPARES),
+        reuses: warm_pool && r.chance_of(often::REUSES),
+        image: if r.chance(900) { Image::Good } else { draw_image(r) },
+        flawed: if r.chance(100) { r.within((0, 400)) } else { 0 },
+        termination: if r.chance(500) {
+            Termination::Default
+        } else {
+            *r.pick(&terminations).unwrap_or(&terminations[0])
+        },
+        launch_hook: r.chance(150).then(|| draw_hook(r)),
+        terminate_hook: r.chance(200).then(|| draw_hook(r)),
+        retains: r.chance(300),
+        protects: r.chance(50),
+        capacity_rebalances: r.chance(300),
+    }
+}
+
+fn draw_hook(r: &mut Random) -> Hook {
+    Hook {
+        answer: r.chance(700).then(|| (0, r.within((1, 60)))),
+        heartbeat: r.within((30, 240)),
+        abandons: r.chance(700),
+    }
+}
+
+fn draw_image(r: &mut Random) -> Image {
+    let images = [Image::NeverHealthy, Image::NeverInService, Image::Dies(r.within((0, 120)))];
+    r.pick(&images).copied().unwrap_or(Image::Good)
+}
+
+fn draw_policy(r: &mut Random, shape: &Shape) -> Policy {
+    let surge = r.pick(&[
+        Share::Count(1),
+        Share::Count(1),
+        Share::Count(2),
+        Share::Count(3),
+        Share::Percent(50),
+        Share::Count(0),
+    ]);
+    let max_surge = surge.copied().unwrap_or(Share::Count(1));
+    let unavailable = r.pick(&[Share::Count(0), Share::Count(0), Share::Count(1), Share::Percent(40)]);
+    let unavailable = unavailable.copied().unwrap_or(Share::Count(0));
+    let nothing = max_surge.is_zero() && unavailable.rounded_down(shape.desired) == 0;
+    let mut treatment = || if r.chance(500) { Treatment::Skip } else { Treatment::Replace };
+    let (protected, standby) = (treatment(), treatment());
+    Policy {
+        window: WINDOW,
+        max_surge,
+        max_unavailable: if nothing { Share::Count(1) } else { unavailable },
+        warmup: Span::seconds(*r.pick(&[0, 10, 30, 60]).unwrap_or(&0)),
+        launch_timeout: Span::minutes(r.within((3, 10))),
+        health_timeout: Span::minutes(r.within((3, 10))),
+        drain_timeout: Span::minutes(r.within((7, 20))),
+        max_failures: r.within((0, 3)),
+        canary: *r.pick(&[0, 0, 0, 1, 2]).unwrap_or(&0),
+        canary_bake: Span::minutes(r.within((0, 10))),
+        bake: Span::minutes(*r.pick(&[0, 0, 10]).unwrap_or(&0)),
+        protected,
+        standby,
+        min_age: if r.chance(100) { Span::hours(10) } else { Span::ZERO },
+        raise_max_size: r.chance(800),
+        ..Policy::default()
+    }
+}
+
+/// Other people's hands. Wishes for desired capacity keep apart, so that each is seen before the next.
+fn draw_events(r: &mut Random) -> Vec<(u32, Event)> {
+    let mut at = 0;
+    (0..*r.pick(&[0, 0, 1, 2, 3, 5]).unwrap_or(&0))
+        .map(|_| {
+            at += r.within((if at == 0 { 0 } else { 180 }, 500));
+            (at, draw_event(r))
+        })
+        .collect()
+}
+
+fn disturbs(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::SetDesired(_)
+            | Event::Scale(_)
+            | Event::SetMin(_)
+            | Event::SetMax(_)
+            | Event::Scheduled(..)
+            | Event::StandBy(_)
+            | Event::ExitStandby
+            | Event::Detach(_, true)
+            | Event::Attach(_)
+            | Event::Terminate(_, true)
+            | Event::Sicken(_)
+            | Event::Image(_)
+    )
+}
+
+fn draw_event(r: &mut Random) -> Event {
+    let nth = r.below(8) as usize;
+    let which = *r.pick(&[Which::Oldest, Which::Newest, Which::Nth(nth)]).unwrap_or(&Which::Oldest);
+    let processes = [
+        "Launch",
+        "Terminate",
+        "AddToLoadBalancer",
+        "HealthCheck",
+        "ReplaceUnhealthy",
+        "AZRebalance",
+        "ScheduledActions",
+        "AlarmNotification",
+        "InstanceRefresh",
+    ];
+    match r.below(40) {
+        0..=4 => Event::Kill(which),
+        5..=7 => Event::Scale(r.within((0, 4)) as i32 - 2),
+        8 | 9 => Event::SetDesired(r.within((0, 9))),
+        10 => Event::SetMin(r.within((0, 4))),
+        11 => Event::SetMax(r.within((1, 12))),
+        12 => {
+            let min = r.within((0, 3));
+            let max = min + r.within((1, 6));
+            Event::Scheduled(min, max, r.within((min, max)))
+        }
+        13 | 14 => Event::Sicken(which),
+        15 => Event::Recover,
+        16 => Event::Unavailable(r.within((10, often::UNAVAILABLE_S))),
+        17 => Event::Interrupt(which),
+        18 => Event::Protect(which),
+        19 => Event::Unprotect,
+        20 => Event::StandBy(which),
+        21 => Event::StandByReplaced(which),
+        22 => Event::ExitStandby,
+        23 => Event::Detach(which, r.chance(500)),
+        24 if r.chance(500) => Event::Attach(r.within((0, often::ATTACHED_H))),
+        24 | 25 => Event::ReplaceRootVolume(which),
+        26 | 27 => Event::Terminate(which, r.chance(500)),
+        28 | 29 => Event::Suspend(r.pick(&processes).copied().unwrap_or("Launch")),
+        30 => Event::SuspendByAws("Launch"),
+        31 => Event::Resume,
+        32 => Event::StartRefresh,
+        33 => Event::EndRefresh,
+        34 => match r.chance(500) {
+            true => Event::Shift,
+            false => Event::EndShift,
+        },
+        35 => Event::Image(draw_image(r)),
+        36 => Event::DryUp(nth),
+        37 => Event::Scarce(nth, r.within((1, 3))),
+        38 => match r.chance(500) {
+            true => Event::Wet,
+            false => Event::Untag,
+        },
+        _ => match r.chance(200) {
+            true => Event::Delete,
+            false => Event::Image(Image::Good),
+        },
+    }
+}
+
+fn draw_faults(r: &mut Random) -> Faults {
+    if r.chance(400) {
+        return Faults::default();
+    }
+    let mut often = |share, most| if r.chance_of(share) { r.within((0, most)) } else { 0 };
+    let faults = Faults {
+        lost_request: often(500, 150),
+        lost_answer: often(500, 150),
+        throttled: often(500, 200),
+        busy: often(400, 200),
+        contention: often(200, 200),
+        server_error: often(200, 80),
+        timeout: often(200, 150),
+        late: often(often::LATE_CALLS, 150),
+        blind: often(500, 200),
+        partial: often(often::PARTIAL_LOOKS, 200),
+        lacking: often(often::LACKING_LOOKS, 200),
+        latency_ms: (0, often(500, 1500)),
+        ..Faults::default()
+    };
+    let bucket = r.chance(150).then(|| Bucket::new(r.within((1, 8)), r.within((30, 400))));
+    Faults { bucket, ..faults }
+}
+
+fn draw_fates(r: &mut Random) -> Vec<(u32, Fate)> {
+    let mut fates = Vec::new();
+    if r.chance_of(often::CLOCK_SET) {
+        for _ in 0..r.within((1, 2)) {
+            let by = i64::from(*r.pick(&[2, 10, 45, 300, 1800, 7200]).unwrap_or(&2));
+            fates.push((r.within((0, 1500)), Fate::Clock(if r.chance_of(often::CLOCK_BACK) { -by } else { by })));
+        }
+    }
+    if r.chance_of(often::DISK) {
+        let at = r.within((0, 1200));
+        match r.below(3) {
+            0 => {
+                fates.push((at, Fate::Disk(Disk::Full)));
+                fates.push((at + r.within((1, 1200)), Fate::Disk(Disk::Well)));
+            }
+            1 => fates.push((at, Fate::Disk(Disk::Torn))),
+            _ => fates.push((at, Fate::Disk(Disk::Kept))),
+        }
+    }
+    if r.chance_of(often::SECOND) {
+        fates.push((r.pick(&[0, 0, 5, 20, 300]).copied().unwrap_or(0), Fate::Second));
+    }
+    fates.sort_by_key(|(at, _)| *at);
+    fates
+}

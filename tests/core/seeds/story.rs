@@ -1,0 +1,386 @@
+//! One story: what a seed draws is played, watched by the checkers, until nothing is open any more.
+
+use std::fmt::Write as _;
+
+use chrono::TimeDelta;
+
+use regend::domain::entry::{Entry, Kind, Trigger};
+use regend::domain::lease;
+use regend::domain::span::{Span, Time};
+use regend::shell::fleet::Ended;
+use regend::shell::rehearsal::{Disk, Step};
+use regend::sim::checkers::{Broken, Excuse};
+use regend::sim::event::Event;
+use regend::sim::nature::Image;
+use regend::sim::race::Race;
+use regend::sim::random::Random;
+
+use super::coverage::Coverage;
+use super::draw::{Drawn, Fate, WINDOW, often};
+use crate::scene::Scene;
+
+/// When things stop going wrong.
+const CALM: Span = Span::hours(1);
+
+/// How long it may take from calm on: the rest of the window, and tidying up.
+const PATIENCE: Span = Span::hours(4);
+
+/// How often it may be wished for again, a day later, to finish what a lost host began.
+const DAYS: u32 = 3;
+
+/// More than any story needs; reaching it means that nothing comes to an end.
+const STEPS_MAX: u32 = 40_000;
+
+pub(super) struct Story {
+    random: Random,
+    /// The first regend, and maybe another.
+    scenes: Vec<Scene>,
+    fates: Vec<(Time, Fate)>,
+    kills: Vec<u64>,
+    calm: Time,
+    is_calm: bool,
+    ends: Time,
+    /// A host was lost with its journal.
+    lost: bool,
+    /// It may be lost: nobody removes the lease, which is all that another host could know of what it did.
+    may_be_lost: bool,
+    lost_entries: Vec<Entry>,
+    clock_was_set: bool,
+    wishes: u32,
+    pub(super) says: String,
+    pub(super) coverage: Coverage,
+    pub(super) broken: Vec<Broken>,
+}
+
+/// Plays it.
+pub(super) fn play(seed: u64, quiet: bool) -> Story {
+    let mut random = Random::new(seed);
+    let drawn = Drawn::draw(&mut random);
+    let says = if quiet { String::new() } else { format!("{drawn:#?}\n") };
+    let mut scene = Scene::seeded(seed, drawn.shape, drawn.nature, drawn.policy);
+    scene.trace.quiet = quiet;
+    scene.trigger = drawn.trigger;
+    scene.rehearsal.world.borrow_mut().faults = drawn.faults;
+    for (at, event) in &drawn.events {
+        scene = scene.at(*at, event.clone());
+    }
+    let calm = CALM.after(scene.start);
+    let fates = drawn.fates.iter().rev().map(|(at, fate)| (Span::seconds(*at).after(scene.start), *fate));
+    let mut story = Story {
+        random,
+        fates: fates.collect(),
+        kills: drawn.kills,
+        calm,
+        is_calm: false,
+        ends: PATIENCE.after(calm),
+        lost: false,
+        may_be_lost: (drawn.undisturbed || often::DISTURBED_LOSS)
+            && !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
+        lost_entries: Vec::new(),
+        clock_was_set: false,
+        wishes: 1,
+        says,
+        coverage: Coverage::default(),
+        broken: Vec::new(),
+        scenes: Vec::new(),
+    };
+    if drawn.ahead != 0 {
+        scene.rehearsal.host.set_clock(TimeDelta::seconds(drawn.ahead));
+        story.coverage.count("host", "clock wrong", 1);
+    }
+    scene.rehearsal.fleet.tireless = !drawn.impatient;
+    let begins = Span::seconds(drawn.begins).after(scene.start);
+    scene.rehearsal.world.borrow_mut().advance_to(begins);
+    if let Some(kill) = story.kills.pop() {
+        scene.rehearsal.kill_after(kill);
+    }
+    scene.wish();
+    story.scenes.push(scene);
+    story.tell();
+    story
+}
+
+impl Story {
+    fn tell(&mut self) {
+        let mut goes_on = true;
+        for _ in 0..STEPS_MAX {
+            goes_on = self.broken.is_empty() && self.turn();
+            if !goes_on || self.now() > self.ends {
+                break;
+            }
+        }
+        if goes_on && self.broken.is_empty() {
+            let open: Vec<_> = self.scenes.iter().flat_map(|s| s.rehearsal.fleet.active()).collect();
+            let held: Vec<_> = open.iter().map(|a| format!("{:?}", a.shown.as_ref().map(|(_, holds)| holds))).collect();
+            let says = format!("it does not come to an end: {held:?}");
+            self.broken.push(Broken { promise: 0, at: self.now(), says, excuse: None });
+        }
+        if self.broken.is_empty() {
+            let deleting = |scene: &Scene| scene.rehearsal.world.borrow().group(&scene.key).is_some_and(|g| g.deleting);
+            if self.scenes.iter().any(deleting) {
+                // There is nothing to be left as it was found.
+                self.pass(0, 24 * 3600);
+            }
+            let closes = |scene: &Scene| scene.entries(Kind::RegenerationClosed).pop().map(|entry| entry.rt);
+            let last = self.scenes.iter().map(closes).max().flatten();
+            for scene in &mut self.scenes {
+                if !matches!(scene.ended(), Some(Ended::Skipped(_))) {
+                    scene.check_end();
+                }
+                // How the group was left is the business of whoever left it last.
+                if closes(scene) != last {
+                    scene.broken.retain(|broken| broken.promise != 3);
+                }
+            }
+            self.check_progress();
+            self.collect();
+        }
+        for scene in &self.scenes {
+            self.coverage.entries(&scene.rehearsal.journal.entries());
+            for hold in &scene.trace.holds_shown {
+                self.coverage.count("hold", *hold, 1);
+            }
+            let ended = match scene.ended() {
+                Some(Ended::Closed(outcome)) => outcome.word(),
+                Some(Ended::Skipped(_)) => "skipped",
+                Some(Ended::Unreachable(_)) => "unreachable",
+                Some(Ended::LostSight(..)) => "lost sight",
+                Some(Ended::NoSuchGroup) => "no such group",
+                None => "none",
+            };
+            self.coverage.count("outcome", ended, 1);
+        }
+        if let Some(scene) = self.scenes.first() {
+            self.coverage.world(&scene.rehearsal.world.borrow());
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.scenes.first().map(Scene::now).unwrap_or_default()
+    }
+
+    fn collect(&mut self) {
+        let broken: Vec<_> = self.scenes.iter_mut().flat_map(|scene| std::mem::take(&mut scene.broken)).collect();
+        let (false, Some(scene)) = (broken.is_empty(), self.scenes.first()) else { return };
+        // What one host had to mistake, another cannot know better.
+        let mut entries = self.lost_entries.clone();
+        self.scenes.iter().for_each(|scene| entries.extend(scene.rehearsal.journal.entries().iter().cloned()));
+        let race = Race::of(&scene.key, &scene.rehearsal.world.borrow(), &entries);
+        let inexcusable = |broken: &Broken| match broken.excuse {
+            Some(Excuse::TakenForLess) => !race.lower,
+            Some(Excuse::TakenForMore) => !race.lower && !race.higher,
+            None => true,
+        };
+        self.broken.extend(broken.into_iter().filter(inexcusable));
+    }
+
+    /// One step of whoever is due. False when nothing is open any more.
+    fn turn(&mut self) -> bool {
+        self.suffer();
+        if self.now() > self.calm && !self.is_calm {
+            self.is_calm = true;
+            self.calm_down();
+        }
+        let mut due: Vec<_> = (0..self.scenes.len()).filter(|n| !self.scenes[*n].rehearsal.fleet.is_idle()).collect();
+        due.sort_by_key(|n| self.look_at(*n));
+        let Some(first) = due.first().copied() else { return self.go_on() };
+        let steps = match due.get(1).copied() {
+            Some(second) if self.are_close(first, second) && self.random.chance_of(often::IN_THE_MIDDLE) => {
+                let touches = self.random.within((0, 2)).into();
+                let (one, other) = self.scenes.split_at_mut(1);
+                let pair = if first == 0 {
+                    (one.first_mut(), other.first_mut())
+                } else {
+                    (other.first_mut(), one.first_mut())
+                };
+                let (Some(one), Some(other)) = pair else { return false };
+                self.coverage.count("process", "in the middle of a step", 1);
+                let (step, others) = one.step_around(touches, other);
+                vec![(first, Some(step)), (second, others)]
+            }
+            _ => vec![(first, Some(self.scenes[first].step()))],
+        };
+        self.collect();
+        for (n, step) in steps {
+            if self.broken.is_empty() && matches!(step, Some(Step::Killed)) {
+                self.dies(n);
+            }
+        }
+        true
+    }
+
+    /// When a scene looks next, by the world's time.
+    fn look_at(&self, n: usize) -> Option<Time> {
+        let rehearsal = &self.scenes[n].rehearsal;
+        rehearsal.fleet.active().map(|active| active.look_at - rehearsal.host.ahead()).min()
+    }
+
+    fn are_close(&self, one: usize, other: usize) -> bool {
+        let (Some(one), Some(other)) = (self.look_at(one), self.look_at(other)) else { return true };
+        (other - one).abs() < TimeDelta::seconds(20)
+    }
+
+    /// What becomes of the host, when its time has come.
+    fn suffer(&mut self) {
+        let now = self.now();
+        while self.fates.last().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, fate)) = self.fates.pop() else { return };
+            let Some(scene) = self.scenes.first_mut() else { return };
+            _ = writeln!(scene.trace.lines, "{} --> {fate:?}", now.format("%H:%M:%S%.3f"));
+            let name = match fate {
+                Fate::Clock(seconds) => {
+                    let ahead = scene.rehearsal.host.ahead() + TimeDelta::seconds(seconds);
+                    scene.rehearsal.host.set_clock(ahead);
+                    self.clock_was_set = true;
+                    // It sleeps by a clock that was set.
+                    self.ends = PATIENCE.after(self.ends);
+                    if seconds > 0 { "clock set forward" } else { "clock set back" }
+                }
+                Fate::Disk(disk) => {
+                    scene.rehearsal.host.set_disk(disk);
+                    match disk {
+                        Disk::Well => "disk well again",
+                        Disk::Full => "disk full",
+                        Disk::Torn => "disk torn",
+                        Disk::Kept => "disk kept",
+                    }
+                }
+                Fate::Second => {
+                    let mut second = scene.beside("second-host");
+                    second.wish();
+                    self.scenes.push(second);
+                    self.coverage.count("process", "a second regend", 1);
+                    continue;
+                }
+            };
+            self.coverage.count("host", name, 1);
+        }
+    }
+
+    /// The process is gone. Sooner or later another is started; on another host, where this one is lost with its disk.
+    fn dies(&mut self, n: usize) {
+        self.coverage.count("process", "killed", 1);
+        let outage = *self.random.pick(&[0, 1, 20, 45, 300, 1800]).unwrap_or(&0);
+        self.pass(n, outage);
+        let is_lost = !self.lost && self.may_be_lost && self.random.chance_of(often::HOST_LOST);
+        if is_lost {
+            self.coverage.count("process", "host lost", 1);
+            let scene = &mut self.scenes[n];
+            self.lost_entries = scene.rehearsal.journal.entries().clone();
+            self.coverage.entries(&self.lost_entries);
+            scene.restart_elsewhere("another-host");
+            // Whoever set up the new host has a schedule, and its patience.
+            scene.trigger = Trigger::Schedule;
+            scene.wish();
+            self.lost = true;
+            self.ends = Span::hours(30).after(self.ends);
+        } else {
+            while !self.scenes[n].restart() && self.now() < self.ends {
+                self.pass(n, 60);
+                self.suffer();
+            }
+            let scene = &mut self.scenes[n];
+            if scene.rehearsal.journal.entries().is_empty() {
+                scene.wish();
+            }
+        }
+        if let Some(kill) = self.kills.pop() {
+            self.scenes[n].rehearsal.kill_after(kill);
+        }
+        self.collect();
+    }
+
+    fn pass(&mut self, n: usize, seconds: u32) {
+        let later = Span::seconds(seconds).after(self.now());
+        self.scenes[n].rehearsal.pass(later);
+    }
+
+    /// Nothing is open. Whether something is to be done all the same.
+    fn go_on(&mut self) -> bool {
+        for n in 0..self.scenes.len() {
+            if matches!(self.scenes[n].ended(), Some(Ended::LostSight(..))) {
+                self.coverage.count("outcome", "lost sight", 1);
+                self.pass(n, 3600);
+                self.scenes[n].restart();
+                return true;
+            }
+        }
+        if let Some((at, _)) = self.fates.last().copied().filter(|(_, fate)| matches!(fate, Fate::Second)) {
+            self.scenes[0].rehearsal.pass(at);
+            return true;
+        }
+        // The lease of a host that is lost outlives the window: the next day's regeneration finishes what it began.
+        let leased = |scene: &Scene| {
+            let world = scene.rehearsal.world.borrow();
+            world.group(&scene.key).is_some_and(|group| group.tags.contains_key(lease::TAG))
+        };
+        if self.lost && self.wishes < DAYS && leased(&self.scenes[0]) {
+            self.wishes += 1;
+            self.coverage.count("process", "another day", 1);
+            self.pass(0, 24 * 3600);
+            self.ends = PATIENCE.after(self.now()) + WINDOW.as_delta();
+            self.calm_down();
+            let scene = &mut self.scenes[0];
+            scene.wish();
+            return true;
+        }
+        false
+    }
+
+    /// Whoever waits for the window's end although nobody is in the way has forgotten something.
+    fn check_progress(&mut self) {
+        if self.lost || self.clock_was_set || self.scenes.len() > 1 {
+            return;
+        }
+        let Some(scene) = self.scenes.first_mut() else { return };
+        let closed = scene.entries(Kind::RegenerationClosed).pop();
+        let Some((at, code)) = closed.and_then(|entry| Some((entry.rt, entry.code?))) else { return };
+        let forbidden = !scene.policy.raise_max_size && ["max_size", "WindowEnded"].contains(&code.as_str());
+        let truth = scene.rehearsal.world.borrow().truth(&scene.key);
+        // A share of a group that was scaled in may be nothing.
+        let nothing = scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.wished) == 0;
+        // An ill group is not cured where nobody may be launched for it first.
+        let floor = truth.wished.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.wished));
+        let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
+        if WINDOW.after(scene.start) < at && !forbidden && !nothing && truth.desired <= truth.wished_max {
+            let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
+            let says = format!("nobody was in the way, and it ends: {code}: {error}");
+            scene.broken.push(Broken { promise: 0, at, says, excuse: None });
+        }
+    }
+
+    fn calm_down(&mut self) {
+        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
+        let Some(scene) = self.scenes.first() else { return };
+        scene.rehearsal.host.set_disk(Disk::Well);
+        let mut world = scene.rehearsal.world.borrow_mut();
+        world.faults.end();
+        world.alter(&scene.key, |group| {
+            group.nature.flawed = 0;
+            for hook in group.nature.launch_hook.iter_mut().chain(&mut group.nature.terminate_hook) {
+                hook.answer = Some((0, 5));
+            }
+        });
+        let now = world.now();
+        let well =
+            [Event::Image(Image::Good), Event::Recover, Event::Resume, Event::EndRefresh, Event::EndShift, Event::Wet];
+        for event in well {
+            world.schedule(now, &scene.key, event);
+        }
+    }
+
+    pub(super) fn complaints(&self) -> String {
+        let broken: Vec<_> = self.broken.iter().map(ToString::to_string).collect();
+        format!("{}\n    in play: {}", broken.join("\n    "), self.coverage.rare())
+    }
+
+    /// What happened, in words, in the order of time.
+    pub(super) fn trace(&self) -> String {
+        let mut lines: Vec<_> = self.scenes.iter().flat_map(|scene| scene.trace.lines.lines()).collect();
+        if self.scenes.len() > 1 {
+            lines.sort_by_key(|line| line.get(..12));
+            lines.dedup();
+        }
+        lines.join("\n")
+    }
+}

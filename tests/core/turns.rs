@@ -1,0 +1,152 @@
+//! The loop where the decision alone would not do: a look that is not what it seems.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use regend::domain::action::{Action, Answer, Outcome};
+use regend::domain::entry::{Kind, Trigger};
+use regend::domain::group::GroupKey;
+use regend::domain::plan::{self, Opener};
+use regend::domain::policy::{Policy, Share};
+use regend::domain::regeneration::Regeneration;
+use regend::domain::span::{Span, Time};
+use regend::domain::watch::Watch;
+use regend::shell::clock::Clock;
+use regend::shell::cloud::{Ask, Cloud, Listing, Sweep};
+use regend::shell::fleet::{Ended, Fleet, Limits, Wish};
+use regend::shell::journal::Journal;
+use regend::shell::reconcile::{Active, Turn, Turning};
+use regend::shell::rehearsal::{MemoryJournal, Shared, SimCloud, block_on};
+use regend::sim::nature::Nature;
+use regend::sim::world::World;
+
+use crate::scene::shape;
+
+/// The world's own time.
+#[derive(Clone)]
+struct Timeless(Shared);
+
+impl Clock for Timeless {
+    fn now(&self) -> Time {
+        self.0.borrow().now()
+    }
+
+    async fn sleep_until(&mut self, at: Time) {
+        self.0.borrow_mut().advance_to(at);
+    }
+
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+/// AWS, whose look of this number does not show any group.
+struct Forgetful {
+    cloud: SimCloud<Timeless>,
+    looks: u32,
+}
+
+impl Cloud for Forgetful {
+    async fn list(&mut self) -> Listing {
+        self.cloud.list().await
+    }
+
+    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+        let sweep = self.cloud.look(asks).await;
+        self.looks = self.looks.wrapping_sub(1);
+        if self.looks == 0 { Sweep::new() } else { sweep }
+    }
+
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+        self.cloud.perform(group, action).await
+    }
+}
+
+fn world() -> (Shared, GroupKey) {
+    let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
+    let mut world = World::new(1);
+    world.faults.latency_ms = (100, 100);
+    world.add(key.clone(), &shape(0, 4, 10), Nature::default());
+    (Rc::new(RefCell::new(world)), key)
+}
+
+fn opener(now: Time, daemon: &str) -> Opener {
+    Opener {
+        actor: "user:test".into(),
+        trigger: Trigger::Manual,
+        reason: None,
+        daemon: daemon.to_owned(),
+        window_ends: Span::hours(4).after(now),
+        firing: None,
+    }
+}
+
+/// Two at once may be missing, and nothing is launched before.
+fn policy() -> Policy {
+    Policy { max_surge: Share::Count(0), max_unavailable: Share::Count(2), ..Policy::default() }
+}
+
+#[test]
+fn a_group_that_one_look_does_not_show_is_not_gone() {
+    for missing in 2..40 {
+        let (world, key) = world();
+        let clock = Timeless(Rc::clone(&world));
+        let cloud = Forgetful { cloud: SimCloud::new(Rc::clone(&world), clock.clone()), looks: missing };
+        let journal = MemoryJournal::new("host", Rc::clone(&world));
+        let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
+        let mut fleet = Fleet::new(cloud, journal, clock.clone(), limits);
+        let opener = opener(clock.now(), "host");
+        fleet.wish(Wish { key: key.clone(), policy: policy(), opener, obstacle: None });
+        for _ in 0..1000 {
+            if fleet.is_idle() {
+                break;
+            }
+            block_on(fleet.step(None, &mut |_| {})).expect("nobody is killed").expect("it goes on");
+        }
+        let ended = fleet.ended.get(&key);
+        assert!(matches!(ended, Some(Ended::Closed(Outcome::Completed))), "look {missing}: {ended:?}");
+    }
+}
+
+#[test]
+fn what_the_veto_refuses_is_not_done_and_is_recorded() {
+    let (world, key) = world();
+    let clock = Timeless(Rc::clone(&world));
+    let mut cloud = SimCloud::new(Rc::clone(&world), clock.clone());
+    let mut journal = MemoryJournal::new("host", Rc::clone(&world));
+    let look = || world.borrow_mut().look(&key).expect("it is there");
+    let id = journal.new_id(clock.now());
+    let opened = plan::open(clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id).expect("it opens");
+    let opened = journal.append(opened).expect("it is written");
+    let mut active = Active {
+        regeneration: Regeneration::open(&opened).expect("it opens"),
+        watch: Watch::default(),
+        closely: false,
+        look_at: clock.now(),
+        shown: None,
+    };
+    let mut turn = |active: &mut Active, group| {
+        let (cloud, journal, clock) = (&mut cloud, &mut journal, &clock);
+        block_on(Turning { cloud, journal, clock, tell: &mut |_, _| {} }.turn(active, group))
+            .expect("nobody is killed")
+            .expect("it goes on")
+    };
+    let retired = || world.borrow().history.calls.iter().filter(|c| matches!(c.action, Action::Retire(_))).count();
+    let mut last = look();
+    while retired() == 0 {
+        let later = Span::seconds(15).after(clock.now());
+        world.borrow_mut().advance_to(later);
+        last = look();
+        turn(&mut active, last.clone());
+    }
+    // Another may go, but not on the strength of a look from before the first went.
+    assert!(matches!(turn(&mut active, last.clone()), Turn::Wait(_)));
+    turn(&mut active, last);
+    assert_eq!(retired(), 1);
+    assert!(matches!(turn(&mut active, look()), Turn::Acted));
+    assert_eq!(retired(), 2);
+    let entries = journal.entries();
+    let vetoed: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::ActionVetoed).collect();
+    assert_eq!(vetoed.len(), 1, "once is enough");
+    assert!(vetoed.iter().all(|entry| entry.error.as_deref().is_some_and(|says| says.contains("promise 1"))));
+}

@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Breaks the production code in one place at a time, and sees whether the core's tests notice.
+
+Usage: tests/mutants.py [WORD…]     only the mutants whose file, text or reason holds one of these words
+
+It works in a copy of the tree, so the tree itself is never touched. Each mutant is a text of a file that is replaced by
+another; a text that is not there exactly once any more stops everything at once. Exit status: 0 all caught, 1 some
+survived, 2 it could not be tried. `KNOWN` are equivalent ones, with the reason.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+COPIED = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches", "config", "ARCHITECTURE.md"]
+# Quick ones first: most mutants do not live to see the others.
+STAGES = [["--skip", "crashes::", "--skip", "seeds::"], ["crashes::"], ["seeds::"]]
+# A mutant that makes something endless is caught, too.
+PATIENCE_S = 600
+
+RECONCILE, FLEET = "src/shell/reconcile.rs", "src/shell/fleet.rs"
+DECIDE, OBSTACLES = "src/domain/decide.rs", "src/domain/decide/obstacles.rs"
+REPLACE, FINISH = "src/domain/decide/replace.rs", "src/domain/decide/finish.rs"
+FOLD, NOTICE, LEASE = "src/domain/regeneration.rs", "src/domain/notice.rs", "src/domain/lease.rs"
+VETO, WATCH, PLAN = "src/domain/veto.rs", "src/domain/watch.rs", "src/domain/plan.rs"
+
+# What is broken; where; the text; what it becomes.
+MUTANTS = [
+    ("the fold knows before the journal does", RECONCILE,
+     "let entry = self.journal.append(entry)?;\n        active.regeneration.apply(&entry)?;",
+     "active.regeneration.apply(&entry)?;\n        let entry = self.journal.append(entry)?;"),
+    ("the veto is not asked", RECONCILE,
+     "match veto(now, &group, &active.regeneration, &action) {",
+     "match veto(now, &group, &active.regeneration, &action).or(Ok::<(), crate::domain::veto::Veto>(())) {"),
+    ("a lost answer is taken for done", RECONCILE,
+     "Answer::Unknown { error } => Entry { error: Some(error), ..about(Conclusion::Unknown) },",
+     "Answer::Unknown { error } => Entry { error: Some(error), ..about(Conclusion::Done) },"),
+    ("a lost answer is taken for refused", RECONCILE,
+     "Answer::Unknown { error } => Entry { error: Some(error), ..about(Conclusion::Unknown) },",
+     "Answer::Unknown { error } => about(Conclusion::Refused).refused(intent, &action, Refusal { code: \"Lost\".into(), "
+     "message: error, request: None, kind: crate::domain::action::RefusalKind::Busy }),"),
+    ("a repeat that is turned away ends the intent", RECONCILE,
+     "if repeats && !kind.speaks_of_the_launch() =>", "if false && repeats && !kind.speaks_of_the_launch() =>"),
+    ("the outcome is not recorded", RECONCILE,
+     "        self.record(active, entry)?;\n        Ok(())\n    }\n\n    fn intended",
+     "        active.regeneration.apply(&entry)?;\n        Ok(())\n    }\n\n    fn intended"),
+    ("news are not taken note of", RECONCILE,
+     "        self.take_note(active, &group)?;\n", ""),
+    ("holds are not recorded", RECONCILE,
+     "            self.note_holds(active, &holds)?;\n", "            let _ = Self::note_holds;\n"),
+    ("a restart takes nothing up", FLEET,
+     "self.start(regeneration, now);\n        }\n        Ok(())\n    }\n\n    fn start", "}\n        Ok(())\n    }\n\n    fn start"),
+    ("a group is gone at the first look that lacks it", FLEET, "if slot.absent < 2 {", "if slot.absent < 1 {"),
+    ("failures do not break the fleet", FLEET, "self.failed >= self.limits.max_failed.max(1)", "self.failed > self.limits.max_failed.max(1)"),
+    ("stages do not wait", FLEET, "self.queue.iter().take_while(|wish| Some(wish.policy.stage) == stage)", "self.queue.iter().take_while(|_| stage.is_some())"),
+    ("an open intent does not come first", DECIDE,
+     "None.or_else(|| self.intent())\n            .or_else", "None.or_else"),
+    ("another daemon's lease is ignored", DECIDE, "            .or_else(|| self.taken_away())\n", ""),
+    ("a lease is never renewed", DECIDE, "            .or_else(|| self.renew())\n", ""),
+    ("nothing is held by others' doings", DECIDE, "            .or_else(|| self.interference())\n", ""),
+    ("no lease is taken", DECIDE, "            .or_else(|| self.lease())\n", ""),
+    ("failures do not end it", DECIDE, "            .or_else(|| self.too_many_failures())\n", ""),
+    ("the surplus is not given back", DECIDE, "            .or_else(|| self.return_surplus())\n", ""),
+    ("a failed one stays", DECIDE, "            .or_else(|| self.retire_failed())\n", ""),
+    ("warm a moment too early", DECIDE, "policy.warmup.after(since) <= group.seen", "since <= group.seen"),
+    ("one retirement below the floor", REPLACE,
+     "if serving < self.floor && !self.is_stood_in_for(instance) {",
+     "if serving + 1 < self.floor && !self.is_stood_in_for(instance) {"),
+    ("it launches one more than max_surge", REPLACE,
+     "let room = self.surge.saturating_sub(above)", "let room = (self.surge + 1).saturating_sub(above)"),
+    ("all launches have one token", REPLACE, "known.launches + 1)", "0)"),
+    ("who takes over reuses tokens", REPLACE, "known.opened_at.timestamp_micros()", "0"),
+    ("desired capacity is never taken down", REPLACE,
+     "decrement: takes_a_place && self.known.raised > 0", "decrement: false && takes_a_place && self.known.raised > 0"),
+    ("desired capacity is always taken down", REPLACE,
+     "decrement: takes_a_place && self.known.raised > 0 && count(&self.live) <= self.group.desired", "decrement: true"),
+    ("a dry zone is tried again", REPLACE, ".filter(|(_, zone)| !dry.contains(zone))", ".filter(|(_, _)| dry.len() < 99)"),
+    ("a batch starts after the window", REPLACE, "if self.now > ends {\n            return 0;", "if false && self.now > ends {\n            return 0;"),
+    ("the canary is not waited for", REPLACE, "canary.saturating_sub(started).saturating_sub(missing)", "u32::MAX"),
+    ("the surplus is taken back while it comes", FINISH,
+     "if pending || settled.is_some_and(|at| self.group.seen < at) {", "if false && (pending || settled.is_some_and(|at| self.group.seen < at)) {"),
+    ("max size is put back under desired capacity", FINISH,
+     "if group.desired <= before {", "if group.desired <= before + 1 {"),
+    ("max size is not put back", FINISH, "if let Some(before) = known.max_before {\n            if", "if let Some(before) = known.max_before.filter(|_| false) {\n            if"),
+    ("the lease stays", FINISH, "if known.lease.is_some() || self.is_left_over() {", "if false && (known.lease.is_some() || self.is_left_over()) {"),
+    ("it closes while instances drain", FINISH, "known.draining().filter(|(id, r)| !overdue(r) && ", "known.draining().filter(|(id, r)| false && !overdue(r) && "),
+    ("there is no bake", FINISH, ".filter(|until| self.now < *until);", ".filter(|_| false);"),
+    ("a dead lease that is left over stays", FINISH, "l.is_of(self.me.daemon) || l.is_dead(self.now)", "l.is_of(self.me.daemon)"),
+    ("what a dead owner left is not taken over", OBSTACLES, "(surplus > 0 || max.is_some()).then_some((surplus, max))", "(surplus > 0 && max.is_some()).then_some((0, None))"),
+    ("an old token is trusted for ever", OBSTACLES, "if self.now <= TOKEN_LIFE.after(intent.at) =>", "if intent.at <= self.now =>"),
+    ("a stale look is not settled", OBSTACLES, "if known.is_settling(group) {", "if false && known.is_settling(group) {"),
+    ("a suspended process is ignored", OBSTACLES, 'let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];', 'let blocking = ["Launched"];'),
+    ("a busy AWS is asked again at once", OBSTACLES, "if self.now >= until {\n            return None;", "if self.now >= last {\n            return None;"),
+    ("one failure too many", OBSTACLES, "|| failures <= max {", "|| failures <= max + 1 {"),
+    ("a pause is ignored", OBSTACLES, "if known.paused {", "if false && known.paused {"),
+    ("a launch is not counted as surplus", FOLD, "self.raised = self.raised.saturating_add(came);\n", ""),
+    ("a retirement does not consume the surplus", FOLD,
+     "self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());\n                    self.raised = self.raised.saturating_sub(1);",
+     "self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());"),
+    ("somebody's wish does not absorb the surplus", FOLD, "                    self.raised = 0;\n", ""),
+    ("somebody's max size is restored over", FOLD, "                    self.max = max;\n                    self.max_before = None;", "                    self.max = max;"),
+    ("a refused launch without permission has no other way", FOLD, "Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),", ""),
+    ("a retired one is not remembered", FOLD, "self.retired.insert(instance.clone(), retirement);", "let _ = retirement;"),
+    ("an effect is not remembered", FOLD, "        self.last_effect = Some(entry.t);\n", ""),
+    ("a failure is not counted", FOLD, "                self.failures += 1;\n", ""),
+    ("what has to be put back is forgotten", FOLD, "            Action::RaiseMaxSize { from, to } => {\n                self.max_before.get_or_insert(*from);", "            Action::RaiseMaxSize { from: _, to } => {"),
+    ("a restart ends an operator's pause", FOLD, 'Some("holds_ended") => self.held.clear(),\n                    Some(_) => {}', 'Some("holds_ended") => self.held.clear(),\n                    Some(_) => self.paused = false'),
+    ("an instance born at the cutoff is stale", FOLD, "Some(born >= cutoff)", "Some(born > cutoff)"),
+    ("an open intent may be covered by another", FOLD, 'if self.intent.is_some() {\n                    return Err(illegal("another intent is still open"));\n                }', ""),
+    ("a lost effect is never seen", NOTICE, "        if seen {\n", "        if seen && false {\n"),
+    ("a lost effect is given up at once", NOTICE, "        overdue.then(|| {", "        (overdue || true).then(|| {"),
+    ("the launches of the group are taken for ours", NOTICE, "                    0 => THEIRS,\n", "                    u32::MAX => THEIRS,\n"),
+    ("other people's changes are not seen", NOTICE, "(change != Change::default()).then(||", "(change != Change::default() && false).then(||"),
+    ("nobody is lost who is not seen", NOTICE, "None => watch.is_gone(id, self.group.seen).then(|| self.gone(Kind::InstanceLost, id)),", "None => None,"),
+    ("launch_timeout is missed at its end", NOTICE, "_ if now > policy.launch_timeout.after(newcomer.since) => {", "_ if now > newcomer.since => {"),
+    ("gone at the first look that lacks it", WATCH, "*self.absent.entry(id.clone()).or_insert(seen) < seen", "*self.absent.entry(id.clone()).or_insert(seen) <= seen"),
+    ("a gap between looks does not matter", WATCH, "if blind {", "if false && blind {"),
+    ("a lease is dead a moment too late", LEASE, "self.until <= now ||", "self.until < now ||"),
+    ("whose lease it is does not matter", LEASE, "self.daemon == word(daemon)", "!word(daemon).is_empty()"),
+    ("the veto does not count who serves", VETO, "if serving < floor && !costs_nothing", "if false && serving < floor && !costs_nothing"),
+    ("the veto allows a retirement twice", VETO, "if regeneration.retired.contains_key(&victim.id) {", "if false && regeneration.retired.contains_key(&victim.id) {"),
+    ("the veto does not ask for the lease", VETO, "if changes_the_group && ", "if false && changes_the_group && "),
+    ("a regeneration taken over gets a new cutoff", PLAN, "map_or(now, |lease| lease.cutoff.min(now))", "map_or(now, |_| now)"),
+    ("a dead owner's surplus is not inherited", PLAN, "Inherited { raised, max,", "Inherited { raised: raised.min(0), max,"),
+    ("what is beyond a dead owner's surge is its surplus", LEASE, "if out <= self.surge { out } else { 0 }", "out.min(self.surge)"),
+    ("what min size asks for is a dead owner's surplus", LEASE, "self.wanted.max(group.min)", "self.wanted"),
+    ("any higher max size is a dead owner's", LEASE, "self.max < group.max && group.max <= self.most", "self.max < group.max"),
+    ("a live lease is taken over", PLAN, "lease.filter(|lease| lease.is_dead(now) || lease.is_of(&opener.daemon))", "lease"),
+]
+
+# Mutants that change nothing that can be seen, by what they are called, and why.
+KNOWN = {}
+
+
+def main():
+    words = sys.argv[1:]
+    chosen = [m for m in MUTANTS if not words or any(w in " ".join(m[:3]) for w in words)]
+    missing = [f"{file}: {(ROOT / file).read_text().count(old)} times, not once: {old!r}\n    ({what})"
+               for what, file, old, _ in MUTANTS if (ROOT / file).read_text().count(old) != 1]
+    if missing:
+        print("These texts changed; bring tests/mutants.py up to date:\n" + "\n".join(missing), file=sys.stderr)
+        return 2
+    if not chosen:
+        print("no mutant holds such a word", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory(prefix="regend-mutants-") as folder:
+        tree = pathlib.Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy2(source, tree / name)
+        verdict, says = judge(tree)
+        if verdict != "survived":
+            print(f"unchanged, the tests already fail: {says}", file=sys.stderr)
+            return 2
+        return try_all(tree, chosen)
+
+
+def try_all(tree, chosen):
+    survivors = []
+    for n, (what, file, old, new) in enumerate(chosen, 1):
+        path = tree / file
+        whole = path.read_text()
+        path.write_text(whole.replace(old, new))
+        started = time.monotonic()
+        verdict, says = judge(tree)
+        path.write_text(whole)
+        if verdict == "broken":
+            print(f"{file}: {what}: it does not compile:\n{says}", file=sys.stderr)
+            return 2
+        if verdict == "survived" and what in KNOWN:
+            verdict, says = "equivalent", KNOWN[what]
+        elif verdict == "survived":
+            survivors.append(what)
+        print(f"{n:3}/{len(chosen)} {verdict:10} {time.monotonic() - started:4.0f}s  {file}: {what}: {says}", flush=True)
+    print(f"{len(chosen) - len(survivors)} of {len(chosen)} caught or equivalent")
+    return 1 if survivors else 0
+
+
+def judge(tree):
+    """Whether the tests catch what is in the tree, and which first."""
+    env = dict(os.environ, CARGO_TARGET_DIR=str(tree / "target"), CARGO_INCREMENTAL="1", CARGO_PROFILE_TEST_DEBUG="0",
+               CARGO_PROFILE_DEV_DEBUG="0", RUST_BACKTRACE="0", RUSTFLAGS="-A warnings")
+    cargo = ["cargo", "test", "--quiet", "--locked", "--no-default-features", "--test", "core"]
+    built = subprocess.run(cargo + ["--no-run"], cwd=tree, env=env, text=True, capture_output=True)
+    if built.returncode:
+        return "broken", built.stderr[-3000:]
+    for stage in STAGES:
+        command = [word for word in cargo if word != "--quiet"] + ["--"] + stage
+        # A group of its own: what a mutant makes endless is a child of cargo.
+        process = subprocess.Popen(command, cwd=tree, env=env, text=True, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, start_new_session=True)
+        first, ended = None, time.monotonic() + PATIENCE_S
+        signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
+        signal.alarm(PATIENCE_S)
+        for line in process.stdout:
+            failed = re.match(r"test (\S+) \.\.\. FAILED", line)
+            if failed:
+                first = failed[1]
+                break
+        if first:
+            os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait()
+        signal.alarm(0)
+        if first:
+            return "caught", first
+        if status:
+            return "caught", "it never ends" if time.monotonic() >= ended - 1 else f"exit status {status}"
+    return "survived", "no test fails"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
