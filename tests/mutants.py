@@ -28,6 +28,7 @@ PATIENCE_S = 600
 RECONCILE, FLEET = "src/shell/reconcile.rs", "src/shell/fleet.rs"
 DECIDE, OBSTACLES = "src/domain/decide.rs", "src/domain/decide/obstacles.rs"
 REPLACE, FINISH = "src/domain/decide/replace.rs", "src/domain/decide/finish.rs"
+MEMORY = "src/domain/regeneration/memory.rs"
 FOLD, NOTICE, LEASE = "src/domain/regeneration.rs", "src/domain/notice.rs", "src/domain/lease.rs"
 VETO, WATCH, PLAN = "src/domain/veto.rs", "src/domain/watch.rs", "src/domain/plan.rs"
 
@@ -106,7 +107,7 @@ MUTANTS = [
      "self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());"),
     ("somebody's wish does not absorb the surplus", FOLD, "                    self.raised = 0;\n", ""),
     ("somebody's max size is restored over", FOLD, "                    self.max = max;\n                    self.max_before = None;", "                    self.max = max;"),
-    ("a refused launch without permission has no other way", FOLD, "Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),", ""),
+    ("a refused launch without permission has no other way", MEMORY, "Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),", ""),
     ("a retired one is not remembered", FOLD, "self.retired.insert(instance.clone(), retirement);", "let _ = retirement;"),
     ("an effect is not remembered", FOLD, "        self.last_effect = Some(entry.t);\n", ""),
     ("a failure is not counted", FOLD, "                self.failures += 1;\n", ""),

@@ -3,7 +3,7 @@
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
 use super::group::{Group, Instance, InstanceId, Lifecycle, TargetHealth, TargetState};
-use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, Settling, THEIRS};
+use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, SKEW, Settling, THEIRS};
 use super::span::{Span, Time};
 use super::watch::Watch;
 
@@ -69,15 +69,16 @@ impl Look<'_> {
             }
             Action::Shrink { to, .. } => (group.desired == *to && !self.was(*to), vec![]),
             Action::Launch { count, .. } => {
-                // The token tells it better for as long as it lives. After that, more strangers than were launched must
-                // do: the surplus is ours, and so are the first to come.
+                // The token tells it better for as long as it lives. After that strangers must do, of whom some may have
+                // died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
                 let expired = group.seen > TOKEN_LIFE.after(intent.at);
                 let raised = group.desired == intent.desired.saturating_add(*count);
-                let mut strangers: Vec<_> = self.strangers().collect();
+                let young = |i: &&Instance| i.born.is_none_or(|born| SKEW.after(born) >= intent.at);
+                let mut strangers: Vec<_> = self.strangers().filter(young).collect();
                 strangers.sort_by_key(|i| (i.born.is_none(), i.born));
-                let enough = strangers.len() >= *count as usize;
                 strangers.truncate(*count as usize);
-                (expired && raised && enough, strangers.into_iter().map(|i| i.id.clone()).collect())
+                let some = !strangers.is_empty();
+                (expired && raised && some, strangers.into_iter().map(|i| i.id.clone()).collect())
             }
             Action::Retire(Retire { instance, decrement, .. }) => {
                 let leaving =
@@ -249,6 +250,7 @@ impl Look<'_> {
     fn leavers(&self, watch: &mut Watch) -> Vec<Entry> {
         let known = self.regeneration;
         let mut scaled_in = known.scaled_in;
+        let refreshed = self.group.refresh.is_some() || known.held.contains("instance_refresh");
         let mut news = Vec::new();
         for (id, retirement) in known.draining() {
             match self.group.instance(id) {
@@ -279,6 +281,8 @@ impl Look<'_> {
             let lost = Entry { error: Some("it went, and regend did not retire it".to_owned()), ..lost };
             if scaled_in > 0 {
                 scaled_in -= 1;
+            } else if refreshed {
+                // Somebody's instance refresh replaces whatever it finds, and says nothing of its worth.
             } else if newcomer.is_some_and(|n| !n.failed) {
                 // A fresh instance that dies, and not by a scale-in, is a failed replacement.
                 news.push(Entry { kind: Kind::InstanceFailed, code: Some("Lost".to_owned()), ..lost.clone() });

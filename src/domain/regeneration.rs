@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use super::action::{Action, Outcome, Reason, Retire};
 use super::entry::{Conclusion, Entry, Kind, Opened, Trigger};
 use super::group::{GroupKey, Instance, InstanceId};
 use super::lease::Lease;
@@ -17,7 +17,7 @@ mod memory;
 
 /// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
 /// NTP keeps hosts within seconds; minutes mean a broken clock, which `check` reports.
-const SKEW: Span = Span::minutes(5);
+pub const SKEW: Span = Span::minutes(5);
 
 /// How long a look may still show the world before an effect of ours. Auto Scaling's reads settle within seconds;
 /// the price of waiting longer is time, that of waiting too little a surplus taken for somebody's wish.
@@ -261,7 +261,7 @@ impl Regeneration {
                 if entry.kind != Kind::concluded(&intent.action, Conclusion::Refused) {
                     return Err(illegal("it concludes an intent of another kind"));
                 }
-                self.refused(&intent, entry);
+                self.refusals.note(&intent, entry);
             }
             // The intent stays open: only a look can close it.
             Kind::LeaseUnknown
@@ -356,8 +356,10 @@ impl Regeneration {
                 self.max_before = None;
                 self.max = *to;
             }
-            Action::Launch { .. } => {
-                let came = u32::try_from(entry.instances.len()).unwrap_or(u32::MAX);
+            Action::Launch { count, .. } => {
+                // Some may have died before anybody saw them. Only what AWS refused never was.
+                let shown = u32::try_from(entry.instances.len()).unwrap_or(u32::MAX);
+                let came = if entry.code.is_some() { shown } else { shown.max(*count) };
                 for id in &entry.instances {
                     self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
                 }
@@ -365,7 +367,7 @@ impl Regeneration {
                 self.raised = self.raised.saturating_add(came);
                 // A partial launch is a refusal of the rest.
                 if entry.code.is_some() {
-                    self.refused(intent, entry);
+                    self.refusals.note(intent, entry);
                 }
             }
             Action::Grow { from, to, max } => {
@@ -399,33 +401,6 @@ impl Regeneration {
             self.settling.retain(|settling| SETTLE.after(settling.since) >= now);
             self.settling.push(Settling { was: self.desired, since: now, came });
             self.desired = desired;
-        }
-    }
-
-    fn refused(&mut self, intent: &Intent, entry: &Entry) {
-        let refusals = &mut self.refusals;
-        refusals.in_a_row += 1;
-        refusals.first.get_or_insert(entry.t);
-        refusals.last = Some(entry.t);
-        refusals.code = entry.code.clone().unwrap_or_default();
-        refusals.message = entry.error.clone().unwrap_or_default();
-        let launches = matches!(intent.action, Action::Launch { .. });
-        // Many policies are older than `LaunchInstances`: without it there is another way to launch.
-        refusals.kind = match entry.refusal {
-            Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),
-            // A partial launch: what did not come was not to be had.
-            None if launches => Some(RefusalKind::NoCapacity),
-            kind => kind,
-        };
-        refusals.api = intent.action.api().to_owned();
-        match refusals.kind {
-            Some(RefusalKind::NotOffered) => refusals.no_direct_launch = true,
-            Some(RefusalKind::NoCapacity) => {
-                if let Action::Launch { zone: Some(zone), .. } = &intent.action {
-                    refusals.dry.insert(zone.clone(), entry.t);
-                }
-            }
-            Some(RefusalKind::Busy | RefusalKind::Forbidden | RefusalKind::Invalid) | None => {}
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Watch {
     healthy: BTreeMap<InstanceId, Time>,
     sick: BTreeMap<InstanceId, Time>,
     absent: BTreeMap<InstanceId, Time>,
+    /// Births never change, and a look may lack one.
+    born: BTreeMap<InstanceId, Time>,
 }
 
 impl Watch {
@@ -36,10 +38,13 @@ impl Watch {
             other.remove(&instance.id);
             let since = *is.entry(instance.id.clone()).or_insert(seen);
             instance.healthy_since = healthy.then_some(since);
+            instance.born = instance.born.or_else(|| self.born.get(&instance.id).copied());
+            self.born.extend(instance.born.map(|born| (instance.id.clone(), born)));
         }
         let present: BTreeSet<_> = group.instances.iter().map(|i| &i.id).collect();
         self.healthy.retain(|id, _| present.contains(id));
         self.sick.retain(|id, _| present.contains(id));
+        self.born.retain(|id, _| present.contains(id));
         self.absent.retain(|id, _| !present.contains(id));
     }
 

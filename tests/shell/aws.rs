@@ -149,6 +149,7 @@ fn fate(form: &Form) -> Reply {
         "partial" => launched("i-8", no_room),
         "dry" => launched("", no_room),
         "silent" => launched("", ""),
+        "fewer" => launched("i-8", ""),
         "contended" => error(500, "ResourceContention", "another update is pending"),
         "in-progress" => error(400, "ScalingActivityInProgress", "blocked"),
         "throttled" => error(400, "Throttling", "Rate exceeded"),
@@ -187,6 +188,7 @@ fn each_answer_is_taken_for_what_it_says_of_the_effect() {
             ("partial", "done request-1 i-8 InsufficientInstanceCapacity"),
             ("dry", "NoCapacity InsufficientInstanceCapacity"),
             ("silent", "unknown"),
+            ("fewer", "done request-1 i-8 PartialLaunch"),
             ("contended", "Busy ResourceContention"),
             ("in-progress", "Busy ScalingActivityInProgress"),
             ("throttled", "Busy Throttling"),
@@ -205,7 +207,7 @@ fn each_answer_is_taken_for_what_it_says_of_the_effect() {
         ] {
             assert_eq!(shown(aws.perform(&key(group), &launch()).await), is, "{group}");
         }
-        assert_eq!(aws.calls()["autoscaling:LaunchInstances"], 19, "no call is ever repeated");
+        assert_eq!(aws.calls()["autoscaling:LaunchInstances"], 20, "no call is ever repeated");
 
         assert_eq!(shown(aws.perform(&key("ok"), &retire()).await), "done request-1 activity-1");
         let lease = Action::TakeLease { value: "v=1".to_owned(), until: "2026-01-01T00:00:00Z".parse().unwrap() };
@@ -224,6 +226,21 @@ fn each_answer_is_taken_for_what_it_says_of_the_effect() {
 
         let elsewhere = GroupKey { account: "other".to_owned(), ..key("ok") };
         assert_eq!(shown(aws.perform(&elsewhere, &grow).await), "Invalid NotConfigured");
+    });
+}
+
+fn cancelled(_: &Form) -> Reply {
+    let status = "<StatusCode>Cancelled</StatusCode><StatusMessage>on second thoughts</StatusMessage>";
+    let activity = format!("<Activity><ActivityId>activity-1</ActivityId>{status}</Activity>");
+    xml("TerminateInstanceInAutoScalingGroup", &activity)
+}
+
+#[test]
+fn a_retirement_whose_activity_is_cancelled_already_is_not_done() {
+    wired("a_retirement_whose_activity_is_cancelled_already_is_not_done", cancelled, &[], async || {
+        let mut aws = Aws::connect(&[]).await.unwrap();
+        let Answer::Unknown { error } = aws.perform(&key("web"), &retire()).await else { panic!("done?") };
+        assert_eq!(error, "its activity is already Cancelled: on second thoughts");
     });
 }
 
@@ -500,6 +517,134 @@ fn a_look_maps_all_that_a_decision_needs() {
     });
 }
 
+/// The group's name says what its answer lacks, or has that nobody knows.
+fn odd(form: &Form) -> Reply {
+    let targets = |inner: &str| {
+        xml("DescribeTargetHealth", &format!("<TargetHealthDescriptions>{inner}</TargetHealthDescriptions>"))
+    };
+    let target = |id: &str, over: &str| {
+        let health = "<TargetHealth><State>healthy</State></TargetHealth>";
+        format!("<member><Target><Id>{id}</Id></Target>{health}{over}</member>")
+    };
+    let overridden = |id: &str, state: &str| {
+        target(id, &format!("<AdministrativeOverride><State>{state}</State></AdministrativeOverride>"))
+    };
+    match form["Action"].as_str() {
+        "DescribeAutoScalingGroups" => {
+            let name = form["AutoScalingGroupNames.member.1"].as_str();
+            let whole = |more: &str| group(name, &[("i-1", "InService"), ("i-2", "InService")], more);
+            let behind =
+                |target: &str| whole(&format!("<TargetGroupARNs><member>{ARN}/{target}/1</member></TargetGroupARNs>"));
+            let suspended =
+                |inner: &str| whole(&format!("<SuspendedProcesses><member>{inner}</member></SuspendedProcesses>"));
+            let less = |what: &str| whole("").replacen(what, "", 1);
+            let found = match name {
+                "whole" | "a&b" => whole("<Status></Status>").replace("a&b", "a&amp;b"),
+                "no-protection" => less("<ProtectedFromScaleIn>true</ProtectedFromScaleIn>"),
+                "no-health" => less("<HealthStatus>HEALTHY</HealthStatus>"),
+                "no-id" => less("<InstanceId>i-1</InstanceId>"),
+                "no-zone" => less("<AvailabilityZone>eu-west-1a</AvailabilityZone>"),
+                "no-min" => less("<MinSize>1</MinSize>"),
+                "no-desired&" => less("<DesiredCapacity>3</DesiredCapacity>").replace("ed&", "ed&amp;"),
+                "no-zones" => less("<member>eu-west-1a</member>").replacen("<member>eu-west-1b</member>", "", 1),
+                "no-version" => less("<Version>7</Version>"),
+                "no-process" => suspended("<SuspensionReason>why</SuspensionReason>"),
+                "new-status" => whole("<Status>Moving</Status>"),
+                "no-warm-protection" => group(name, &[("i-1", "Warmed:Stopped")], "")
+                    .replace("<ProtectedFromScaleIn>true</ProtectedFromScaleIn>", ""),
+                "no-list" => return xml("DescribeAutoScalingGroups", ""),
+                other => behind(other),
+            };
+            xml("DescribeAutoScalingGroups", &format!("<AutoScalingGroups>{found}</AutoScalingGroups>"))
+        }
+        "DescribeTargetHealth" if form["TargetGroupArn"].contains("/addresses/") => targets(&target("10.0.0.7", "")),
+        "DescribeTargetHealth" => targets(&[overridden("i-1", "unknown"), overridden("i-2", "no_override")].concat()),
+        "DescribeInstances" => {
+            let instance = |id, attached| {
+                format!(
+                    "<item><instanceId>{id}</instanceId><launchTime>2026-01-02T00:00:00.000Z</launchTime>\
+                     <networkInterfaceSet><item><attachment><deviceIndex>0</deviceIndex><attachTime>{attached}</attachTime>\
+                     </attachment></item></networkInterfaceSet></item>"
+                )
+            };
+            let both =
+                [instance("i-1", "1970-01-01T00:00:00.000Z"), instance("i-2", "2026-01-01T00:00:00.000Z")].concat();
+            let body = format!("<reservationSet><item><instancesSet>{both}</instancesSet></item></reservationSet>");
+            Some((200, "text/xml", format!("<DescribeInstancesResponse>{body}</DescribeInstancesResponse>")))
+        }
+        "DescribeInstanceRefreshes" => {
+            let status = match form["AutoScalingGroupName"].as_str() {
+                "whole" => "<Status>RollbackSuccessful</Status>",
+                "a&b" => "<Status>Resting</Status>",
+                _ => "",
+            };
+            let refresh = format!("<member><InstanceRefreshId>refresh-1</InstanceRefreshId>{status}</member>");
+            xml("DescribeInstanceRefreshes", &format!("<InstanceRefreshes>{refresh}</InstanceRefreshes>"))
+        }
+        other => panic!("{other}?"),
+    }
+}
+
+#[test]
+fn what_an_answer_lacks_is_never_made_up() {
+    wired("what_an_answer_lacks_is_never_made_up", odd, &[], async || {
+        let mut aws = Aws::connect(&[]).await.unwrap();
+        for (name, says) in [
+            ("no-protection", "group no-protection has no ProtectedFromScaleIn for instance i-1"),
+            ("no-health", "group no-health has an instance i-1 without a health status"),
+            ("no-id", "group no-id has an instance without an id"),
+            ("no-zone", "group no-zone has an instance i-1 without a zone"),
+            ("no-min", "group no-min has no MinSize"),
+            ("no-desired&", "group no-desired& has no DesiredCapacity"),
+            ("no-zones", "group no-zones has no zones"),
+            ("no-process", "group no-process has a suspended process without a name"),
+            ("new-status", "group new-status has the status \"Moving\", which regend does not know"),
+            ("addresses", "target group addresses lists 10.0.0.7 and not instances"),
+            ("no-list", "the answer has no list of groups"),
+        ] {
+            let sweep = aws.look(&[ask(name, false)]).await;
+            let Some(Err(error)) = sweep.get(&key(name)) else { panic!("{name}: {sweep:?}") };
+            assert!(error.to_string().contains(says), "{name}: {error}");
+        }
+        let mut look = async |name| aws.look(&[ask(name, true)]).await.remove(&key(name)).unwrap().unwrap();
+        let whole = look("whole").await;
+        assert!(!whole.deleting && whole.refresh.is_none());
+        let born: Vec<_> = whole.instances.iter().map(|i| i.born.unwrap().to_rfc3339()).collect();
+        assert_eq!(born, ["2026-01-02T00:00:00+00:00", "2026-01-01T00:00:00+00:00"], "1970 is no time");
+        for name in ["a&b", "shifted"] {
+            assert_eq!(look(name).await.refresh.as_deref(), Some("refresh-1"), "{name}: not known to be over");
+        }
+        let template: Vec<_> = look("no-version").await.instances.into_iter().map(|i| i.template.is_some()).collect();
+        assert_eq!(template, [false, true]);
+        let shifted: Vec<_> = look("shifted").await.instances.iter().map(|i| i.targets[0].shifted).collect();
+        assert_eq!(shifted, [true, false], "what AWS does not know may be a shift");
+        assert!(look("no-warm-protection").await.instances.is_empty());
+    });
+}
+
+fn short_pages(form: &Form) -> Reply {
+    let (name, next) = match form.get("NextToken").map(String::as_str) {
+        None => ("a", "<NextToken>2</NextToken>"),
+        Some("2") => ("", "<NextToken>3</NextToken>"),
+        _ => ("b", "<NextToken></NextToken>"),
+    };
+    let groups = group(name, &[], "");
+    xml("DescribeAutoScalingGroups", &format!("<AutoScalingGroups>{groups}</AutoScalingGroups>{next}"))
+}
+
+#[test]
+fn a_group_on_a_second_page_is_not_gone_and_one_without_a_name_is_none() {
+    const NAME: &str = "a_group_on_a_second_page_is_not_gone_and_one_without_a_name_is_none";
+    wired(NAME, short_pages, &[], async || {
+        let mut aws = Aws::connect(&[]).await.unwrap();
+        let found: Vec<_> = aws.look(&[ask("a", false), ask("b", false)]).await.into_iter().collect();
+        assert!(found.len() == 2 && found.iter().all(|(_, group)| group.is_ok()), "{found:?}");
+        let listed: Vec<_> = aws.list().await.groups.into_keys().map(|key| key.name).collect();
+        assert_eq!(listed, ["a", "b"]);
+        assert_eq!(aws.calls()["autoscaling:DescribeAutoScalingGroups"], 6, "an empty token is none");
+    });
+}
+
 fn three_pages(form: &Form) -> Reply {
     assert_eq!(form["MaxRecords"], "100");
     let (groups, next) = match form.get("NextToken").map(String::as_str) {
@@ -588,7 +733,7 @@ fn every_lifecycle_state_of_aws_has_its_meaning() {
             "ReplacingRootVolume ReplacingRootVolume:Wait ReplacingRootVolume:Proceed RootVolumeReplaced",
             Some(ReplacingRootVolume),
         ),
-        ("Quarantined SomethingNew", Some(Unknown)),
+        ("Quarantined SomethingNew InService:Wait", Some(Unknown)),
         ("Warmed:Pending Warmed:Pending:Wait Warmed:Stopped Warmed:Running Warmed:Terminating:Retained", None),
     ] {
         for state in states.split(' ') {

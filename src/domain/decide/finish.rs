@@ -70,7 +70,7 @@ impl<'a> View<'a> {
         let (known, policy, group) = (self.known, self.policy, self.group);
         let ending = known.ending.as_ref();
         let over = self.now > known.opened.window_ends;
-        let ageless = self.live.iter().any(|i| known.is_fresh(i).is_none());
+        let ageless = self.ageless().next().is_some();
         if ending.is_none() && (self.is_under_way() || (ageless && !over)) {
             // The last replacements must serve, and every age be known, before anybody is told that it is done.
             self.wake(known.opened.window_ends + TimeDelta::seconds(1));
@@ -108,6 +108,13 @@ impl<'a> View<'a> {
         let why = ending.map(|e| (e.code.clone(), e.why.clone()));
         let outcome = ending.map_or(Outcome::Completed, |e| e.outcome);
         Some(self.close(outcome, why))
+    }
+
+    /// Whoever's age is not known, in standby as well.
+    fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
+        let known = self.known;
+        let here = self.group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating);
+        here.filter(|i| !known.is_retired(&i.id) && known.is_fresh(i).is_none())
     }
 
     fn is_retained(&self, id: &InstanceId) -> bool {
@@ -148,8 +155,7 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {
-        let ageless = self.live.iter().filter(|i| self.known.is_fresh(i).is_none());
-        let not_reached = self.due.iter().chain(ageless);
+        let not_reached = self.due.iter().copied().chain(self.ageless());
         let not_reached = not_reached.map(|i| Left { instance: i.id.clone(), why: LeftWhy::NotReached });
         let draining = self.known.draining().map(|(id, _)| Left {
             instance: id.clone(),

@@ -27,6 +27,10 @@ impl<'a> View<'a> {
     pub(super) fn intent(&mut self) -> Option<Next> {
         let intent = self.known.intent.as_ref()?;
         match &intent.action {
+            // Whoever has the group now is not to be disturbed: when the token is too old, the world tells.
+            launch @ Action::Launch { .. } if self.holder().is_some() => {
+                self.hold(Hold::IntentOpen { api: launch.api().to_owned() })
+            }
             // The token makes the same call again safe, and its answer tells which instances came.
             launch @ Action::Launch { .. } if self.now <= TOKEN_LIFE.after(intent.at) => {
                 match self.known.unanswered.map(|(times, last)| back_off(times).after(last)) {
@@ -41,6 +45,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Another daemon's lease that is not dead.
+    fn holder(&self) -> Option<Lease> {
+        let lease = self.group.lease.as_deref()?.parse::<Lease>().ok()?;
+        (!lease.is_dead(self.now) && !lease.is_of(self.me.daemon)).then_some(lease)
+    }
+
     /// The group is not there to be regenerated, or another daemon has it.
     pub(super) fn taken_away(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
@@ -48,10 +58,7 @@ impl<'a> View<'a> {
             let why = "the group is being deleted".to_owned();
             return Some(self.close(Outcome::Aborted, Some(("GroupDeleted".to_owned(), why))));
         }
-        if let Some(lease) = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok())
-            && !lease.is_dead(self.now)
-            && !lease.is_of(self.me.daemon)
-        {
+        if let Some(lease) = self.holder() {
             // Even under our own regeneration's id: whoever takes a dead lease over goes on with what it was about.
             self.wake(lease.until);
             let hold = Hold::LeasedByOther {

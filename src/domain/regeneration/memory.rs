@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::domain::action::{Action, Outcome, Reason, RefusalKind};
+use crate::domain::entry::Entry;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::span::Time;
 
@@ -72,5 +73,34 @@ pub struct Ending {
 impl Newcomer {
     pub(super) fn since(since: Time, ours: bool) -> Self {
         Self { since, ours, in_service: None, serving: None, failed: false, gone: false }
+    }
+}
+
+impl Refusals {
+    /// One more, with what it says of the next try.
+    pub(super) fn note(&mut self, intent: &Intent, entry: &Entry) {
+        self.in_a_row += 1;
+        self.first.get_or_insert(entry.t);
+        self.last = Some(entry.t);
+        self.code = entry.code.clone().unwrap_or_default();
+        self.message = entry.error.clone().unwrap_or_default();
+        let launches = matches!(intent.action, Action::Launch { .. });
+        // Many policies are older than `LaunchInstances`: without it there is another way to launch.
+        self.kind = match entry.refusal {
+            Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),
+            // A partial launch: what did not come was not to be had.
+            None if launches => Some(RefusalKind::NoCapacity),
+            kind => kind,
+        };
+        self.api = intent.action.api().to_owned();
+        match self.kind {
+            Some(RefusalKind::NotOffered) => self.no_direct_launch = true,
+            Some(RefusalKind::NoCapacity) => {
+                if let Action::Launch { zone: Some(zone), .. } = &intent.action {
+                    self.dry.insert(zone.clone(), entry.t);
+                }
+            }
+            Some(RefusalKind::Busy | RefusalKind::Forbidden | RefusalKind::Invalid) | None => {}
+        }
     }
 }

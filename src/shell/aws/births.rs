@@ -18,6 +18,9 @@ const DESCRIBE_INSTANCES: &str = "ec2:DescribeInstances";
 const CHUNK: usize = 100;
 const CHUNKS_AT_ONCE: usize = 4;
 
+/// When EC2 opened, in 2006: an earlier time is none, and would make every newcomer stale.
+const EC2_OPENED: i64 = 1_156_464_000;
+
 /// An instance that no look has shown for so long has left its group.
 const KEPT: Duration = Duration::from_secs(3600);
 
@@ -114,8 +117,9 @@ fn birth(instance: &Instance, now: Instant) -> Birth {
         .iter()
         .filter_map(|interface| interface.attachment())
         .find(|attachment| attachment.device_index() == Some(0))
-        .and_then(|attachment| attachment.attach_time());
-    let born = [attached, instance.launch_time()].into_iter().flatten().filter_map(time).min();
+        .and_then(|attachment| attachment.attach_time())
+        .and_then(time);
+    let born = [attached, instance.launch_time().and_then(time)].into_iter().flatten().min();
     let pending = instance.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
     Birth {
         born,
@@ -126,5 +130,5 @@ fn birth(instance: &Instance, now: Instant) -> Birth {
 }
 
 fn time(time: &DateTime) -> Option<Time> {
-    Time::from_timestamp(time.secs(), time.subsec_nanos())
+    Time::from_timestamp(time.secs(), time.subsec_nanos()).filter(|time| time.timestamp() >= EC2_OPENED)
 }

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
-use aws_sdk_elasticloadbalancingv2::types::TargetHealthDescription;
+use aws_sdk_elasticloadbalancingv2::types::{
+    TargetAdministrativeOverrideStateEnum as Override, TargetHealthDescription,
+};
 
 use super::Place;
 use super::call::{all, read};
+use super::whole::given;
 use crate::domain::group::{TargetHealth, TargetState};
 use crate::shell::cloud::CloudError;
 
@@ -85,7 +88,15 @@ async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
     };
     let mut verdicts = Verdict::new();
     for target in described.target_health_descriptions() {
-        let Some(id) = target.target().and_then(|target| target.id()) else { continue };
+        let Some(id) = given(target.target().and_then(|target| target.id())) else { continue };
+        if !id.starts_with("i-") {
+            return Err(CloudError::Unusable(format!(
+                "target group {} lists {id} and not instances: regend cannot tell which instance that is, and would wait \
+                 for ever for one to be registered; attach a target group of type `instance`, or let no [[groups]] rule \
+                 match the group",
+                name(arn)
+            )));
+        }
         let verdict = judge(target);
         match verdicts.get_mut(id) {
             // Registered with several ports: it is as well as the worst of them.
@@ -106,7 +117,6 @@ async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
 fn judge(target: &TargetHealthDescription) -> TargetHealth {
     let health = target.target_health();
     let state = health.and_then(|health| health.state()).map_or("", |state| state.as_str());
-    let shift = target.administrative_override().and_then(|over| over.state()).map_or("", |state| state.as_str());
     TargetHealth {
         state: match state {
             "initial" => TargetState::Initial,
@@ -118,8 +128,8 @@ fn judge(target: &TargetHealthDescription) -> TargetHealth {
             _ => TargetState::Unavailable,
         },
         code: health.and_then(|health| health.reason()).map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
-        // By the load balancer itself, or by DNS.
-        shifted: matches!(shift, "zonal_shift_active" | "zonal_shift_delegated_to_dns"),
+        // By the load balancer itself, by DNS, or in a way that AWS does not know or we do not.
+        shifted: target.administrative_override().is_some_and(|over| over.state() != Some(&Override::NoOverride)),
     }
 }
 

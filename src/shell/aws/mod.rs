@@ -20,6 +20,7 @@ mod health;
 pub mod observe;
 mod perform;
 pub mod throttle;
+mod whole;
 
 /// Every configured account and region.
 pub struct Aws {

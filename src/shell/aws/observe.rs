@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, MixedInstancesPolicy};
+use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, InstanceRefreshStatus, MixedInstancesPolicy};
 use tokio::join;
 
 use super::Place;
 use super::births::{self, Births};
 use super::call::{NOT_OFFERED, all, read};
 use super::health::{self, Verdict, Verdicts};
+use super::whole::{Lacking, given};
 use crate::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Template,
     Zone,
@@ -49,8 +51,8 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
     let seen = Time::from(std::time::SystemTime::now());
     let names: BTreeSet<&str> = asks.iter().map(|ask| ask.key.name.as_str()).collect();
     let mut sweep = Sweep::new();
-    let mut groups = Vec::new();
-    for (chunk, found) in described(place, names.iter().copied().collect()).await {
+    let (mut groups, lacking) = (Vec::new(), Lacking::default());
+    for (chunk, found) in described(place, names.iter().copied().collect(), &lacking).await {
         match found {
             Ok(found) => groups.extend(found.into_iter().filter(|group| names.contains(name(group)))),
             Err(error) => sweep.extend(chunk.into_iter().map(|name| (place.key(name), Err(error.clone())))),
@@ -59,7 +61,8 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
     let there = |ask: &&&Ask| ask.closely && groups.iter().any(|group| name(group) == ask.key.name);
     let closely: BTreeSet<&str> = asks.iter().filter(there).map(|ask| ask.key.name.as_str()).collect();
     let arns: BTreeSet<String> = groups.iter().flat_map(target_groups).collect();
-    let ids: BTreeSet<&str> = groups.iter().flat_map(members).filter_map(Member::instance_id).collect();
+    let ids: BTreeSet<&str> =
+        groups.iter().flat_map(members).filter_map(|member| given(member.instance_id())).collect();
     let (verdicts, births, refreshes) =
         join!(health::verdicts(place, arns), births::learn(place, &ids), refreshes(place, closely));
     let mut memory = place.memory();
@@ -74,6 +77,7 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
         births: &memory.births,
         unborn: births.err(),
         no_launches: memory.no_launches,
+        lacking,
     };
     for group in &groups {
         let refresh = refreshes.get(name(group)).cloned().unwrap_or(Ok(None));
@@ -85,18 +89,30 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
 
 /// Every group's name and tags.
 pub(super) async fn list(place: &Place) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
-    let mut listed = BTreeMap::new();
-    let mut token: Option<String> = None;
+    let all = place.autoscaling.describe_auto_scaling_groups().include_instances(false);
+    let groups = pages(place, &all, &Lacking::default()).await?;
+    let named = groups.iter().filter(|group| !name(group).is_empty());
+    Ok(named.map(|group| (place.key(name(group)), tags(group))).collect())
+}
+
+/// The groups of all pages.
+async fn pages(
+    place: &Place,
+    ask: &DescribeAutoScalingGroupsFluentBuilder,
+    lacking: &Lacking,
+) -> Result<Vec<AutoScalingGroup>, CloudError> {
+    let (mut groups, mut token) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
         let call = || {
-            let page = place.autoscaling.describe_auto_scaling_groups().max_records(PAGE).include_instances(false);
-            page.set_next_token(token.clone()).send()
+            let page = ask.clone().max_records(PAGE).set_next_token(token.clone());
+            page.customize().interceptor(lacking.clone()).send()
         };
         let page = read(place, DESCRIBE_GROUPS, call).await?;
-        listed.extend(page.auto_scaling_groups().iter().map(|group| (place.key(name(group)), tags(group))));
-        match page.next_token {
-            Some(next) => token = Some(next),
-            None => return Ok(listed),
+        groups.extend(page.auto_scaling_groups.unwrap_or_default());
+        // With an empty one AWS would begin again.
+        token = page.next_token.filter(|next| !next.is_empty());
+        if token.is_none() {
+            return Ok(groups);
         }
     }
     Err(incomplete(format!("more than {PAGES_MAX} pages of groups")))
@@ -108,7 +124,7 @@ pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudE
     let groups = read(place, DESCRIBE_GROUPS, first).await.map(|page| page.auto_scaling_groups.unwrap_or_default());
     let found = groups.as_deref().unwrap_or_default();
     let mut probes = Vec::new();
-    if let Some(group) = found.first() {
+    if let Some(group) = found.iter().find(|group| !name(group).is_empty()) {
         probes.push((DESCRIBE_REFRESHES, refresh(place, name(group)).await.map(drop)));
     }
     probes.push(births::probe(place).await);
@@ -119,31 +135,25 @@ pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudE
     probes
 }
 
-/// The groups of these names, by the chunks in which they were asked for.
+/// The groups of these names, by the chunks in which they were asked for, and what they lack.
 async fn described<'a>(
     place: &Place,
     mut names: Vec<&'a str>,
+    lacking: &Lacking,
 ) -> Vec<(Vec<&'a str>, Result<Vec<AutoScalingGroup>, CloudError>)> {
     let mut chunks = Vec::new();
     while !names.is_empty() {
         let size = if place.memory().fewer_names { NAMES_FEWER } else { NAMES };
         let chunk: Vec<_> = names.drain(..size.min(names.len())).collect();
-        let call = || {
-            let wanted = chunk.iter().map(|&name| name.to_owned()).collect();
-            place
-                .autoscaling
-                .describe_auto_scaling_groups()
-                .set_auto_scaling_group_names(Some(wanted))
-                .max_records(PAGE)
-                .send()
-        };
-        match read(place, DESCRIBE_GROUPS, call).await {
+        let wanted = chunk.iter().map(|&name| name.to_owned()).collect();
+        let these = place.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(wanted));
+        // A page holds as many as there are names; yet what came on a second one would pass for gone.
+        match pages(place, &these, lacking).await {
             Err(CloudError::Other { message, .. }) if chunk.len() > NAMES_FEWER && message.contains("limited to") => {
                 place.memory().fewer_names = true;
                 names.extend(chunk);
             }
-            // No more groups than names, and no more names than a page holds: there is no second page.
-            page => chunks.push((chunk, page.map(|page| page.auto_scaling_groups.unwrap_or_default()))),
+            groups => chunks.push((chunk, groups)),
         }
     }
     chunks
@@ -166,15 +176,15 @@ async fn refresh(place: &Place, group: &str) -> Result<Option<String>, CloudErro
     let call = || place.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).max_records(10).send();
     match read(place, DESCRIBE_REFRESHES, call).await {
         Ok(page) => {
-            let running = ["Pending", "InProgress", "Baking", "Cancelling", "RollbackInProgress"];
-            let found = page
-                .instance_refreshes
-                .unwrap_or_default()
-                .into_iter()
-                .find(|refresh| refresh.status().is_some_and(|status| running.contains(&status.as_str())));
-            Ok(found.map(|refresh| refresh.instance_refresh_id.unwrap_or_default()))
+            use InstanceRefreshStatus::{Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful};
+            let over = [Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful];
+            // One that says nothing that we know of goes on.
+            let mut refreshes = page.instance_refreshes.unwrap_or_default().into_iter();
+            let found = refreshes.find(|refresh| refresh.status().is_none_or(|status| !over.contains(status)));
+            Ok(found.map(|refresh| refresh.instance_refresh_id.unwrap_or_else(|| "without an id".to_owned())))
         }
-        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED => {
+        // AWS itself offers it everywhere, whatever it says now.
+        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => {
             place.memory().no_refreshes = true;
             Ok(None)
         }
@@ -195,6 +205,7 @@ struct Seen<'a> {
     /// Why EC2 could not be asked.
     unborn: Option<CloudError>,
     no_launches: bool,
+    lacking: Lacking,
 }
 
 impl Seen<'_> {
@@ -206,30 +217,44 @@ impl Seen<'_> {
                 name(group)
             )));
         }
-        let size = |value: Option<i32>, what| {
-            let size = value.and_then(|size| u32::try_from(size).ok());
-            size.ok_or_else(|| incomplete(format!("group {} has no {what}", name(group))))
+        let without = |what: &str| incomplete(format!("group {} has {what}", name(group)));
+        if let Some(what) = self.lacking.of(name(group)) {
+            return Err(without(&what));
+        }
+        let size =
+            |value: Option<i32>, none| value.and_then(|size| u32::try_from(size).ok()).ok_or_else(|| without(none));
+        let zones: Vec<_> = group.availability_zones().iter().filter(|zone| !zone.is_empty()).map(Zone::new).collect();
+        if zones.is_empty() {
+            return Err(without("no zones"));
+        }
+        let deleting = match group.status().unwrap_or_default() {
+            "" => false,
+            status if status.to_lowercase().contains("delet") => true,
+            status => return Err(without(&format!("the status \"{status}\", which regend does not know"))),
         };
         let arns = target_groups(group);
         let verdicts = arns.iter().map(|arn| self.verdict(arn)).collect::<Result<Vec<_>, _>>()?;
-        let instances = members(group).map(|member| self.instance(member, &verdicts)).collect::<Result<_, _>>()?;
+        let instance = |member| self.instance(name(group), member, &verdicts);
+        let instances = members(group).map(instance).collect::<Result<_, _>>()?;
         let tags = tags(group);
-        let suspended = group.suspended_processes().iter().map(|suspended| Suspension {
-            process: suspended.process_name().unwrap_or_default().to_owned(),
-            reason: suspended.suspension_reason().unwrap_or_default().to_owned(),
+        let suspended = group.suspended_processes().iter().map(|suspended| {
+            let process =
+                given(suspended.process_name()).ok_or_else(|| without("a suspended process without a name"))?;
+            let reason = suspended.suspension_reason().unwrap_or_default().to_owned();
+            Ok(Suspension { process: process.to_owned(), reason })
         });
         let target_group = |arn: String| TargetGroup { name: health::name(&arn).to_owned(), arn };
         Ok(Group {
             key: self.place.key(name(group)),
             seen: self.at,
-            min: size(group.min_size(), "min size")?,
-            max: size(group.max_size(), "max size")?,
-            desired: size(group.desired_capacity(), "desired capacity")?,
-            zones: group.availability_zones().iter().map(Zone::new).collect(),
+            min: size(group.min_size(), "no min size")?,
+            max: size(group.max_size(), "no max size")?,
+            desired: size(group.desired_capacity(), "no desired capacity")?,
+            zones,
             instances,
             target_groups: arns.into_iter().map(target_group).collect(),
-            suspended: suspended.collect(),
-            deleting: group.status().is_some(),
+            suspended: suspended.collect::<Result<_, _>>()?,
+            deleting,
             warm_pool: group.warm_pool_configuration().is_some(),
             no_direct_launch: self.no_direct_launch(group).map(str::to_owned),
             lease: tags.get(lease::TAG).cloned(),
@@ -245,29 +270,28 @@ impl Seen<'_> {
         }
     }
 
-    fn instance(&self, member: &Member, verdicts: &[&Verdict]) -> Result<Instance, CloudError> {
-        let missing = |what| incomplete(format!("an instance without {what}"));
-        let id = member.instance_id().ok_or_else(|| missing("an id"))?;
+    fn instance(&self, group: &str, member: &Member, verdicts: &[&Verdict]) -> Result<Instance, CloudError> {
+        let id = given(member.instance_id())
+            .ok_or_else(|| incomplete(format!("group {group} has an instance without an id")))?;
+        let missing = |what| incomplete(format!("group {group} has an instance {id} without {what}"));
         let birth = self.births.get(id);
         if let (None, Some(error)) = (birth, &self.unborn) {
             return Err(error.clone());
         }
         Ok(Instance {
             id: InstanceId::new(id),
-            zone: Zone::new(member.availability_zone().ok_or_else(|| missing("a zone"))?),
+            zone: Zone::new(given(member.availability_zone()).ok_or_else(|| missing("a zone"))?),
             lifecycle: lifecycle(member.lifecycle_state().map_or("", |state| state.as_str()))
                 .unwrap_or(Lifecycle::Unknown),
-            healthy: member.health_status().is_some_and(|status| status.eq_ignore_ascii_case("healthy")),
-            protected: member.protected_from_scale_in().unwrap_or_default(),
+            healthy: given(member.health_status())
+                .ok_or_else(|| missing("a health status"))?
+                .eq_ignore_ascii_case("healthy"),
+            protected: member.protected_from_scale_in().ok_or_else(|| missing("its protection"))?,
             born: birth.and_then(|birth| birth.born),
             image: birth.and_then(|birth| birth.image.clone()),
-            template: member.launch_template().map(|template| Template {
-                id: template
-                    .launch_template_id()
-                    .or_else(|| template.launch_template_name())
-                    .unwrap_or_default()
-                    .to_owned(),
-                version: template.version().unwrap_or_default().to_owned(),
+            template: member.launch_template().and_then(|template| {
+                let id = given(template.launch_template_id()).or(given(template.launch_template_name()))?.to_owned();
+                Some(Template { id, version: given(template.version())?.to_owned() })
             }),
             targets: verdicts.iter().map(|verdict| verdict.get(id).cloned().unwrap_or(UNREGISTERED)).collect(),
             healthy_since: None,
@@ -300,7 +324,7 @@ pub fn lifecycle(state: &str) -> Option<Lifecycle> {
     Some(match state {
         "Warmed" => return None,
         "Pending" => Lifecycle::Pending,
-        "InService" => Lifecycle::InService,
+        "InService" if phase.is_empty() => Lifecycle::InService,
         "Terminating" if phase == "Retained" => Lifecycle::Retained,
         "Terminating" | "Terminated" => Lifecycle::Terminating,
         "EnteringStandby" | "Standby" => Lifecycle::Standby,

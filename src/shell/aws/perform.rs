@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_autoscaling::config::Config;
 use aws_sdk_autoscaling::operation::launch_instances::LaunchInstancesOutput;
-use aws_sdk_autoscaling::types::{RetryStrategy, Tag};
+use aws_sdk_autoscaling::types::{RetryStrategy, ScalingActivityStatusCode as Status, Tag};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -14,6 +14,7 @@ use aws_types::request_id::RequestId;
 use super::Place;
 use super::call::{Class, Failure, NOT_OFFERED, class, read};
 use super::connect::limits;
+use super::whole::given;
 use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
 use crate::domain::group::InstanceId;
 use crate::domain::lease;
@@ -99,7 +100,12 @@ async fn call(place: &Place, group: &str, action: &Action) -> Result<Answer, Fai
             let call = client.terminate_instance_in_auto_scaling_group().instance_id(retire.instance.as_str());
             let call = call.should_decrement_desired_capacity(retire.decrement);
             let output = place.tried(call.customize().config_override(limit(CHANGE)).send().await)?;
-            let activity = output.activity().and_then(|activity| activity.activity_id()).map(str::to_owned);
+            let activity = output.activity();
+            if let Some(status @ (Status::Failed | Status::Cancelled)) = activity.and_then(|a| a.status_code()) {
+                let why = activity.and_then(|a| a.status_message()).unwrap_or("no reason given");
+                return Ok(Answer::Unknown { error: format!("its activity is already {status}: {why}") });
+            }
+            let activity = given(activity.and_then(|a| a.activity_id())).map(str::to_owned);
             Ok(Answer::Done(Receipt { activity, ..receipt(&output) }))
         }
         Action::Launch { count, zone, token } => {
@@ -172,7 +178,13 @@ fn launched(output: &LaunchInstancesOutput, count: u32) -> Answer {
         None if instances.is_empty() => Answer::Unknown {
             error: format!("LaunchInstances answered with neither an instance nor an error for {count}"),
         },
-        shortfall => Answer::Done(Receipt { instances, request, activity: None, shortfall }),
+        error => {
+            let came = instances.len();
+            let fewer = came < usize::try_from(count).unwrap_or(usize::MAX);
+            let shortfall =
+                error.or_else(|| fewer.then(|| ("PartialLaunch".to_owned(), format!("{came} of {count} came"))));
+            Answer::Done(Receipt { instances, request, activity: None, shortfall })
+        }
     }
 }
 

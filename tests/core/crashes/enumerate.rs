@@ -17,7 +17,7 @@ const OUTAGES: [Span; 4] = [Span::seconds(1), Span::minutes(5), Span::hours(3), 
 const OPEN: &[&str] = &[];
 
 /// How many pairs each scenario gets by default.
-const PAIRS: usize = if cfg!(debug_assertions) { 20 } else { 100 };
+const PAIRS: usize = if cfg!(debug_assertions) { 6 } else { 100 };
 
 /// Kills the processes of a scenario everywhere, and says how often and of what.
 pub(super) fn everywhere(name: &str) {
@@ -36,7 +36,7 @@ pub(super) fn everywhere(name: &str) {
     let depth = std::env::var("REGEND_CRASHES").ok().and_then(|text| text.parse::<usize>().ok()).unwrap_or(1).max(1);
     let mut tally = Tally::default();
     let singles = singles(&base.touches, depth);
-    let stride = if cfg!(debug_assertions) && depth == 1 { 3 } else { 1 };
+    let stride = if cfg!(debug_assertions) && depth == 1 { 10 } else { 1 };
     println!("{name}: {} touches, {} single deaths{}", base.touches.len(), singles.len(), every(stride));
     for death in singles.iter().step_by(stride) {
         tally.kill(scenario, &base, &[*death]);

@@ -107,13 +107,11 @@ fn a_launch_with_an_old_token_of_which_only_half_is_seen_did_not_happen() {
     check(
         "intent 10m1s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
         expect![[r#"
-            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
-            news: group.changed desired 3 -> 5
-            news: instance.launched i-4 (group)
+            news: launch.accepted i-4: the answer was lost; the effect was seen
             wait
             hold: 1 launching
-            hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
-            again in 5s
+            hold: the group has 4 members for a desired capacity of 5: it launches by itself
+            again in 15m1s
         "#]],
     );
     check(
@@ -397,4 +395,57 @@ fn a_launch_that_goes_unanswered_is_repeated_less_and_less_often() {
         scene.known.unanswered = Some((times, super::table::ago(last)));
         assert_eq!(scene.turn().starts_with("launch"), repeats, "{times} times, {last} ago");
     }
+}
+
+#[test]
+fn a_lost_launch_is_not_repeated_while_another_daemon_has_the_group() {
+    check(
+        "intent 5s launch 1 a, tag of another-host 1h\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: the answer to autoscaling:LaunchInstances was lost: looking for its effect
+    "#]],
+    );
+}
+
+#[test]
+fn a_lost_launch_cannot_have_brought_who_was_born_before_it() {
+    // Six hours later the token says nothing any more.
+    let lost = "opened 8h, intent 7h launch 1 a, wanted 3, sees desired 4";
+    check(
+        &format!("{lost}\ni-1..i-3 serving 25h\ni-4 serving 30h stranger"),
+        expect![[r#"
+            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+            news: group.changed desired 3 -> 4
+            news: instance.launched i-4 (group)
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            wait
+            hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+            again in 5s
+        "#]],
+    );
+    check(
+        &format!("{lost}\ni-1..i-3 serving 25h\ni-4 serving 6h stranger"),
+        expect![[r#"
+            news: launch.accepted i-4: the answer was lost; the effect was seen
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+        "#]],
+    );
+}
+
+#[test]
+fn of_a_lost_launch_some_may_have_died_since() {
+    let lost = "opened 8h, intent 7h launch 2 a, wanted 3, sees desired 5";
+    check(
+        &format!("{lost}\ni-1..i-3 serving 25h\ni-4 serving 6h stranger"),
+        expect![[r#"
+            news: launch.accepted i-4: the answer was lost; the effect was seen
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+        "#]],
+    );
 }

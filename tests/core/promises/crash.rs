@@ -1,8 +1,8 @@
 //! Killed between any two steps, and started again, as a story; `crashes` tries it everywhere.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::Kind;
-use regend::domain::span::Span;
+use regend::domain::entry::{Kind, Trigger};
+use regend::domain::span::{Span, Time};
 use regend::shell::rehearsal::Step;
 use regend::sim::nature::Nature;
 
@@ -64,4 +64,43 @@ fn killed_and_gone_for_half_an_hour_it_goes_on() {
 #[test]
 fn killed_with_max_size_raised_it_is_put_back() {
     everywhere(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), Span::seconds(40));
+}
+
+#[test]
+fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
+    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    scene.wish();
+    scene.rehearsal.kill_after(60);
+    while matches!(scene.step(), Step::Done) {}
+    let cutoff = |scene: &Scene| scene.entries(Kind::RegenerationOpened).pop().and_then(|e| e.opened).map(|o| o.cutoff);
+    let (first, launched) = (cutoff(&scene), scene.launched());
+    let later = Span::hours(13).after(scene.now());
+    scene.rehearsal.pass(later);
+    scene.restart_elsewhere("another-host");
+    scene.wish();
+    let scene = scene.finish().expect(Outcome::Completed);
+    assert_eq!(cutoff(&scene), first);
+    assert!(launched > 1 && scene.launched() <= 4, "what is fresh stays\n{}", scene.trace.lines);
+}
+
+#[test]
+fn who_waits_for_a_live_lease_does_not_go_by_its_name() {
+    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    scene.wish();
+    scene.rehearsal.kill_after(60);
+    while matches!(scene.step(), Step::Done) {}
+    let first = scene.entries(Kind::RegenerationOpened).pop().and_then(|e| e.regeneration);
+    let later = Span::minutes(5).after(scene.now());
+    scene.rehearsal.pass(later);
+    scene.restart_elsewhere("another-host");
+    scene.trigger = Trigger::Schedule;
+    scene.wish();
+    let scene = scene.finish().expect(Outcome::Completed);
+    let opened = scene.entries(Kind::RegenerationOpened).pop().expect("it opened");
+    assert_ne!(opened.regeneration, first);
+    assert!(opened.opened.is_some_and(|opened| opened.inherited.is_none() && opened.cutoff == opened_at(&scene)));
+}
+
+fn opened_at(scene: &Scene) -> Time {
+    scene.entries(Kind::RegenerationOpened).pop().expect("it opened").t
 }

@@ -17,7 +17,7 @@ pub(super) const WINDOW: Span = Span::hours(3);
 /// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 breaks a promise today.
 pub(super) mod often {
     /// The warm pool holds instances that are older than the cutoff.
-    pub(in super::super) const PREPARES: u32 = 0;
+    pub(in super::super) const PREPARES: u32 = 400;
     /// What is retired goes back to the warm pool.
     pub(in super::super) const REUSES: u32 = 0;
     pub(in super::super) const PARTIAL_LOOKS: u32 = 150;
@@ -27,9 +27,9 @@ pub(super) mod often {
     pub(in super::super) const LACKING_LOOKS: u32 = 0;
     pub(in super::super) const LATE_CALLS: u32 = 150;
     pub(in super::super) const CLOCK_WRONG: u32 = 150;
-    pub(in super::super) const CLOCK_SET: u32 = 0;
-    /// Of those, back.
-    pub(in super::super) const CLOCK_BACK: u32 = 0;
+    pub(in super::super) const CLOCK_SET: u32 = 80;
+    /// Of those, back rather than forward.
+    pub(in super::super) const CLOCK_BACK: u32 = 1000;
     pub(in super::super) const DISK: u32 = 150;
     pub(in super::super) const HOST_LOST: u32 = 150;
     /// Whether a host is also lost while somebody else changes the group's numbers.
@@ -42,7 +42,7 @@ pub(super) mod often {
     /// How old an attached instance may be, in hours.
     pub(in super::super) const ATTACHED_H: u32 = 0;
     /// Whether a group is also deleted while the answer to a call may be lost.
-    pub(in super::super) const DELETED_AMIDST: bool = false;
+    pub(in super::super) const DELETED_AMIDST: bool = true;
     /// How long the load balancers cannot tell who is healthy, in seconds: less than any health timeout.
     pub(in super::super) const UNAVAILABLE_S: u32 = 120;
 }
@@ -53,6 +53,8 @@ pub(super) enum Fate {
     /// The clock is set: so many seconds forward, or back.
     Clock(i64),
     Disk(Disk),
+    /// The group cannot be looked at any more.
+    Blind,
     /// Another regend, configured for the same group, wishes too.
     Second,
 }
@@ -85,9 +87,6 @@ impl Drawn {
         let policy = draw_policy(r, &shape);
         let impatient = r.chance(20);
         let mut faults = draw_faults(r);
-        if impatient && r.chance(500) {
-            faults.blind = 1000;
-        }
         let mut events = draw_events(r);
         let times = *r.pick(&[0, 0, 0, 1, 1, 2, 4]).unwrap_or(&0);
         let kills: Vec<u64> = (0..times).map(|_| r.within((0, 60)).into()).collect();
@@ -102,7 +101,11 @@ impl Drawn {
             faults.partial = 0;
         }
         let mut nature = nature;
-        let fates = draw_fates(r);
+        let mut fates = draw_fates(r);
+        if impatient && !fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
+            fates.push((r.within((30, 900)), Fate::Blind));
+            fates.sort_by_key(|(at, _)| *at);
+        }
         if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) && !often::SECOND_BEHIND {
             nature.stale = 0;
             events.retain(|(_, event)| *event != Event::Untag);
@@ -253,6 +256,8 @@ fn disturbs(event: &Event) -> bool {
             | Event::Attach(_)
             | Event::Terminate(_, true)
             | Event::Sicken(_)
+            | Event::Kill(_)
+            | Event::Interrupt(_)
             | Event::Image(_)
     )
 }

@@ -245,6 +245,10 @@ impl Story {
                         Disk::Kept => "disk kept",
                     }
                 }
+                Fate::Blind => {
+                    scene.rehearsal.world.borrow_mut().faults.blind = 1000;
+                    "blind"
+                }
                 Fate::Second => {
                     let mut second = scene.beside("second-host");
                     second.wish();
@@ -275,10 +279,7 @@ impl Story {
             self.lost = true;
             self.ends = Span::hours(30).after(self.ends);
         } else {
-            while !self.scenes[n].restart() && self.now() < self.ends {
-                self.pass(n, 60);
-                self.suffer();
-            }
+            self.start(n);
             let scene = &mut self.scenes[n];
             if scene.rehearsal.journal.entries().is_empty() {
                 scene.wish();
@@ -288,6 +289,14 @@ impl Story {
             self.scenes[n].rehearsal.kill_after(kill);
         }
         self.collect();
+    }
+
+    /// Another process on the same journal, as soon as that can be written.
+    fn start(&mut self, n: usize) {
+        while !self.scenes[n].restart() && self.now() < self.ends {
+            self.pass(n, 60);
+            self.suffer();
+        }
     }
 
     fn pass(&mut self, n: usize, seconds: u32) {
@@ -301,7 +310,7 @@ impl Story {
             if matches!(self.scenes[n].ended(), Some(Ended::LostSight(..))) {
                 self.coverage.count("outcome", "lost sight", 1);
                 self.pass(n, 3600);
-                self.scenes[n].restart();
+                self.start(n);
                 return true;
             }
         }
