@@ -176,9 +176,6 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     /// # Errors
     /// The journal cannot be written or contradicts itself: nothing more may be done.
     pub async fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        if self.active.is_empty() {
-            self.clock.let_go();
-        }
         self.open(tell).await?;
         let Some(due) = self.active.iter().map(|slot| slot.active.look_at).min() else { return Ok(()) };
         let due = deadline.map_or(due, |deadline| due.min(deadline));
@@ -303,6 +300,9 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             }
             Turn::Closed(outcome) => {
                 self.active.remove(n);
+                if self.active.is_empty() {
+                    self.clock.let_go();
+                }
                 self.failed += u32::from(matches!(outcome, Outcome::Failed | Outcome::Aborted));
                 self.end(key, Ended::Closed(outcome), tell);
             }

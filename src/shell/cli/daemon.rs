@@ -104,7 +104,7 @@ impl Scheduler<'_> {
             let clock = fleet.clock.clone();
             let listing = tokio::select! {
                 listing = fleet.cloud.list() => listing,
-                () = clock.stopped() => return Ok(now),
+                () = clock.stopped_for(Span::ZERO) => return Ok(now),
             };
             let again = if listing.failed.is_empty() { LIST_EVERY } else { LIST_AGAIN };
             self.list_at = again.after(now);
