@@ -164,6 +164,11 @@ impl<'a> View<'a> {
         self.serving.iter().any(|i| i.id == instance.id)
     }
 
+    /// Healthy, even if it still warms up; or nobody can tell.
+    fn may_serve(&self, instance: &Instance) -> bool {
+        instance.healthy_since.is_some() || self.group.may_serve(instance, &self.known.waived(self.group))
+    }
+
     /// Serving instances that remain without this one.
     fn serving_without(&self, instance: &Instance) -> u32 {
         count(&self.serving) - u32::from(self.serves(instance))

@@ -183,6 +183,12 @@ impl Group {
             .find(|(_, health)| health.state != TargetState::Healthy || health.shifted)
     }
 
+    /// Whether a target group that counts cannot tell its health: it may serve, for all that is known.
+    pub fn may_serve(&self, instance: &Instance, waived: &[usize]) -> bool {
+        let verdicts = instance.targets.iter().enumerate().filter(|(n, _)| !waived.contains(n));
+        verdicts.into_iter().any(|(_, health)| health.state == TargetState::Unavailable)
+    }
+
     pub fn zonal_shift(&self) -> bool {
         self.instances.iter().flat_map(|i| &i.targets).any(|t| t.shifted)
     }

@@ -31,12 +31,16 @@ pub trait Clock {
     }
 }
 
-/// A clock that does not go back while anything is open: what was recorded stays in the past, whatever the host's clock
-/// is set to, and deadlines stay as long as they are.
+/// By how much the host's clock must be ahead to be followed: a host that was suspended, rather than a clock that was set.
+/// It is as far as two looks may be apart for what they show in common to count.
+const SUSPENDED: TimeDelta = TimeDelta::minutes(2);
+
+/// A clock that goes evenly while anything is open: what was recorded stays in the past, whatever the host's clock is set
+/// to, and a minute of waiting is a minute.
 #[derive(Debug, Clone)]
 pub struct Steady<K> {
     host: K,
-    /// What it reads at least, from which tick on.
+    /// What it reads, from which tick on.
     floor: Cell<Option<(Time, TimeDelta)>>,
 }
 
@@ -60,7 +64,7 @@ impl<K: Clock> Clock for Steady<K> {
     fn now(&self) -> Time {
         let host = self.host.now();
         let least = self.floor.get().and_then(|(at, since)| at.checked_add_signed(self.host.ticks() - since));
-        least.map_or(host, |least| least.max(host))
+        least.filter(|least| host - *least <= SUSPENDED).unwrap_or(host)
     }
 
     fn ticks(&self) -> TimeDelta {

@@ -39,11 +39,13 @@ impl<'a> View<'a> {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
             (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
         });
-        // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones.
-        let candidate = ours.first().or_else(|| self.due.first()).copied();
-        // One that is healthy serves in truth, even while it warms up.
+        // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones, or of those
+        // that are too young to go for their age.
+        let is_young = |i: &&Instance| self.left.iter().any(|left| left.instance == i.id && left.why == LeftWhy::Young);
+        let youngest = || self.live.iter().copied().filter(is_young).max_by_key(|i| i.born);
+        let candidate = ours.first().or_else(|| self.due.first()).copied().or_else(youngest);
         let floor = self.surplus_floor();
-        let spared = |i: &&Instance| i.healthy_since.is_none() || self.serving_without(i) >= floor;
+        let spared = |i: &&Instance| !self.may_serve(i) || self.serving_without(i) >= floor;
         if let Some(instance) = candidate.filter(spared) {
             return Some(self.retire(instance, Reason::Surplus));
         }

@@ -32,7 +32,7 @@ impl<'a> View<'a> {
 
     /// A failed replacement. One that came to its senses after all serves in truth, even while it warms up.
     pub(super) fn failed(&self) -> Option<&'a Instance> {
-        let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && i.healthy_since.is_none();
+        let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && !self.may_serve(i);
         self.live.iter().find(failed).copied()
     }
 
@@ -87,7 +87,7 @@ impl<'a> View<'a> {
     /// cured: it costs nothing, and as many members stay as are wanted.
     pub(super) fn is_stood_in_for(&self, instance: &Instance) -> bool {
         let is_spare = instance.lifecycle.counts() && count(&self.live) > self.wanted;
-        is_spare && !self.serves(instance) && self.successor().is_some()
+        is_spare && !self.may_serve(instance) && self.successor().is_some()
     }
 
     /// A serving fresh instance that no retired one was paired with yet.

@@ -674,6 +674,12 @@ fn what_a_scale_in_is_about_to_take_does_not_count() {
 #[test]
 fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
     check(
+        "ending failed, min_age 3h, raised 1, wanted 1\ni-1 serving 2h\ni-2 serving 90m",
+        expect![[r#"
+        retire i-2 (surplus): 1 serves without it, 1 must; decrement
+    "#]],
+    );
+    check(
         "ending failed, raised 1, wanted 2\ni-1 serving 26h\ni-2..i-3 serving 25h",
         expect![[r#"
         retire i-1 (surplus): 2 serve without it, 2 must; decrement
