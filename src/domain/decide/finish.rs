@@ -130,30 +130,29 @@ impl<'a> View<'a> {
         lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now))
     }
 
-    /// What is not as it was found.
+    /// What is not as it was found: the code of the first, and words for all.
     pub(super) fn not_restored(&self) -> Option<(String, String)> {
         let (known, group) = (self.known, self.group);
-        let (max, desired) = (group.max, group.desired);
         if group.deleting {
             return None;
         }
-        match known.max_before {
-            Some(before) => Some((
-                "MaxSizeNotRestored".to_owned(),
-                format!("max size stays {max}, it was {before}: desired capacity is {desired}"),
-            )),
-            None if known.raised > 0 => {
-                let rest = count(&self.serving).saturating_sub(1);
-                let floor = self.surplus_floor();
-                let because = match rest < floor {
-                    true => format!(": without the surplus {rest} would serve, and {floor} must"),
-                    false => String::new(),
-                };
-                let why = format!("desired capacity stays {desired}, and {} is wanted{because}", self.wanted);
-                Some(("SurplusNotReturned".to_owned(), why))
-            }
-            None => None,
-        }
+        let desired = group.desired;
+        let max = known.max_before.map(|before| {
+            let says = format!("max size stays {}, it was {before}: desired capacity is {desired}", group.max);
+            ("MaxSizeNotRestored", says)
+        });
+        let surplus = (known.raised > 0).then(|| {
+            let rest = count(&self.serving).saturating_sub(1);
+            let floor = self.surplus_floor();
+            let because = match rest < floor {
+                true => format!(": without the surplus {rest} would serve, and {floor} must"),
+                false => String::new(),
+            };
+            let says = format!("desired capacity stays {desired}, and {} is wanted{because}", self.wanted);
+            ("SurplusNotReturned", says)
+        });
+        let (codes, says): (Vec<_>, Vec<_>) = max.into_iter().chain(surplus).unzip();
+        codes.first().map(|code| ((*code).to_owned(), says.join("; ")))
     }
 
     pub(super) fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {

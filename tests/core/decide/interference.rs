@@ -288,12 +288,12 @@ fn a_group_that_somebody_else_took_over_is_left_to_them_when_it_ends() {
     with(
         "tag of another-host 30m, ending incomplete, max 4, max-before 3",
         expect![[r#"
-        close incomplete: Ended: it was ended; max size stays 4, it was 3: desired capacity is 4
-        left i-1: not_reached
-        left i-2: not_reached
-        left i-3: not_reached
-        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
-        again in 30m
-    "#]],
+            close incomplete: Ended: it was ended; max size stays 4, it was 3: desired capacity is 4; desired capacity stays 4, and 3 is wanted
+            left i-1: not_reached
+            left i-2: not_reached
+            left i-3: not_reached
+            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
+            again in 30m
+        "#]],
     );
 }
