@@ -290,7 +290,8 @@ impl Seen<'_> {
             born: birth.and_then(|birth| birth.born),
             image: birth.and_then(|birth| birth.image.clone()),
             template: member.launch_template().and_then(|template| {
-                let id = given(template.launch_template_id()).or(given(template.launch_template_name()))?.to_owned();
+                let id =
+                    given(template.launch_template_id()).or_else(|| given(template.launch_template_name()))?.to_owned();
                 Some(Template { id, version: given(template.version())?.to_owned() })
             }),
             targets: verdicts.iter().map(|verdict| verdict.get(id).cloned().unwrap_or(UNREGISTERED)).collect(),

@@ -62,8 +62,9 @@ pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError
             );
             Err(CloudError::Forbidden { action, message })
         }
-        // That there is no such instance is what is to be heard.
-        Ok(_) | Err(CloudError::Other { .. }) => Ok(()),
+        // That there is no such instance is what is to be heard; elsewhere than at AWS it may be said in any words.
+        Err(CloudError::Other { code, .. }) if code == "ValidationError" || place.foreign => Ok(()),
+        Ok(_) => Ok(()),
         Err(error) => Err(error),
     };
     (API, result)

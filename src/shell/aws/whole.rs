@@ -68,12 +68,12 @@ fn lacking(xml: &str) -> BTreeMap<String, String> {
                 let ours = member.get("LifecycleState").is_none_or(|state| !state.starts_with("Warmed"));
                 if ours && !member.contains_key("ProtectedFromScaleIn") {
                     let id = member.get("InstanceId").copied().unwrap_or("?");
-                    lacks.get_or_insert(format!("no ProtectedFromScaleIn for instance {id}"));
+                    lacks.get_or_insert_with(|| format!("no ProtectedFromScaleIn for instance {id}"));
                 }
             } else if at == GROUP {
-                let group = mem::take(&mut group);
+                let (group, member) = (mem::take(&mut group), lacks.take());
                 let size = ["MinSize", "MaxSize", "DesiredCapacity"].into_iter().find(|size| !group.contains_key(size));
-                let lacks = size.map(|size| format!("no {size}")).or(lacks.take());
+                let lacks = size.map(|size| format!("no {size}")).or(member);
                 let name = group.get("AutoScalingGroupName").copied().unwrap_or_default();
                 found.extend(lacks.map(|lacks| (plain(name), lacks)));
             }
