@@ -22,6 +22,9 @@ pub const SHORTEST: Span = Span::hours(1);
 /// Longest life of a lease: what takes longer renews it, so that a group whose host is lost is not out of reach for days.
 pub const LONGEST: Span = Span::hours(6);
 
+/// How long a lease outlives its end for others: their clocks differ from its owner's.
+const DOUBT: Span = Span::minutes(2);
+
 /// How far ahead a lease may end, with room for clocks that differ.
 const BELIEVED: Span = Span::hours(24);
 
@@ -44,9 +47,14 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// When its owner is taken for dead.
+    pub fn dies(&self) -> Time {
+        DOUBT.after(self.until)
+    }
+
     /// Whether its owner is taken for dead. One that would last longer than any that regend writes is not believed.
     pub fn is_dead(&self, now: Time) -> bool {
-        self.until <= now || BELIEVED.after(now) < self.until
+        self.dies() <= now || BELIEVED.after(now) < self.until
     }
 
     /// What its owner, if it is dead, left to undo: how much of desired capacity is its surplus, and max size as it was.

@@ -59,7 +59,9 @@ impl Look<'_> {
             return None;
         }
         let group = self.group;
-        let settled = group.seen > SETTLE.after(intent.at);
+        // A call that was answered by silence may have taken effect just before that.
+        let silent = self.regeneration.unanswered.map_or(intent.at, |(_, at)| at.max(intent.at));
+        let settled = group.seen > SETTLE.after(silent);
         let (seen, instances) = match &intent.action {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
             Action::ReleaseLease => (group.lease.is_none(), vec![]),
@@ -156,12 +158,15 @@ impl Look<'_> {
             .strangers()
             .map(|instance| {
                 // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
+                // Who is old and comes from no warm pool was attached by somebody.
+                let old = instance.born.is_some_and(|born| SKEW.after(born) < known.opened.cutoff);
                 let whose = match unclaimed {
                     0 => THEIRS,
                     _ if self.group.warm_pool => POOL,
+                    _ if old => THEIRS,
                     _ => OURS,
                 };
-                unclaimed = unclaimed.saturating_sub(1);
+                unclaimed = unclaimed.saturating_sub(u32::from(whose != THEIRS));
                 Entry { code: Some(whose.to_owned()), ..self.of(Kind::InstanceLaunched, instance) }
             })
             .collect();

@@ -206,9 +206,9 @@ pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
         && !lease.is_of(daemon)
     {
         obstacles.push(Hold::LeasedByOther {
-            daemon: lease.daemon,
+            until: lease.dies(),
             regeneration: lease.regeneration.to_string(),
-            until: lease.until,
+            daemon: lease.daemon,
         });
     }
     obstacles

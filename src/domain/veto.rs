@@ -199,7 +199,9 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         }
         let everywhere = group.target_groups.iter().enumerate().all(|(n, target_group)| {
             let verdict = instance.targets.get(n);
-            let waived = regeneration.opened.waived.contains(&target_group.name) && !is_in_use(group, n);
+            let opened = &regeneration.opened;
+            let was_unused = opened.waived.contains(&target_group.name) || opened.serving == Some(0);
+            let waived = was_unused && !is_in_use(group, n);
             waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
         });
         // A newcomer that looks a little older than the cutoff may be younger: clocks differ.

@@ -60,11 +60,11 @@ impl<'a> View<'a> {
         }
         if let Some(lease) = self.holder() {
             // Even under our own regeneration's id: whoever takes a dead lease over goes on with what it was about.
-            self.wake(lease.until);
+            self.wake(lease.dies());
             let hold = Hold::LeasedByOther {
-                daemon: lease.daemon,
+                until: lease.dies(),
                 regeneration: lease.regeneration.to_string(),
-                until: lease.until,
+                daemon: lease.daemon,
             };
             return match &known.ending {
                 None => self.out_of_our_hands(hold),

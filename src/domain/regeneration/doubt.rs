@@ -1,7 +1,7 @@
 //! What a look is worth: whether it may be behind, or lack somebody, and whose verdict does not count.
 
 use super::{Regeneration, SETTLE};
-use crate::domain::group::{Group, InstanceId};
+use crate::domain::group::{Group, InstanceId, TargetGroup};
 
 impl Regeneration {
     /// Whether the look may still show the group as it was before an effect of ours, or a change of theirs: desired
@@ -27,7 +27,10 @@ impl Regeneration {
     /// The target groups whose verdict does not count, by index, at this look: they were unused when the regeneration
     /// opened, and still are.
     pub fn waived(&self, group: &Group) -> Vec<usize> {
-        let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(|t| self.opened.waived.contains(&t.name));
+        // Where nobody served at the opening, nothing showed whether it was in use.
+        let unknown = self.opened.serving == Some(0);
+        let was = |t: &TargetGroup| unknown || self.opened.waived.contains(&t.name);
+        let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(was);
         group.waived().into_iter().filter(at_open).collect()
     }
 }

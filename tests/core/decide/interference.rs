@@ -168,9 +168,9 @@ fn what_interferes_is_not_waited_for_beyond_the_window() {
     with(
         "tag of another-host 30m, window over",
         expect![[r#"
-        end incomplete: leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
-        again in 30m
-    "#]],
+            end incomplete: leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            again in 32m
+        "#]],
     );
     check(
         "window over, raised 1\ni-1..i-3 serving 25h\ni-4 shifted 25h\ni-5 serving 5m ours",
@@ -204,13 +204,13 @@ fn somebody_elses_live_lease_is_respected() {
     with(
         "tag of another-host 30m",
         expect![[r#"
-        wait
-        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
-        again in 30m
-    "#]],
+            wait
+            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            again in 32m
+        "#]],
     );
     with(
-        "tag of another-host 1s",
+        "tag of another-host -1m59s",
         expect![[r#"
         wait
         hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:00:01Z
@@ -220,31 +220,31 @@ fn somebody_elses_live_lease_is_respected() {
     with(
         "tag of its-new-owner 30m",
         expect![[r#"
-        wait
-        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000001 until 12:30:00Z
-        again in 30m
-    "#]],
+            wait
+            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000001 until 12:32:00Z
+            again in 32m
+        "#]],
     );
     check(
         "tag of another-host 30m, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
-        again in 30m
-    "#]],
+            wait
+            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            again in 32m
+        "#]],
     );
 }
 
 #[test]
 fn a_dead_lease_is_taken_over() {
     with(
-        "tag of another-host 0s",
+        "tag of another-host -2m",
         expect![[r#"
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
     "#]],
     );
     check(
-        "tag of another-host 0s, lease none\ni-1..i-3 serving 25h",
+        "tag of another-host -2m, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
         take the lease until 13:36:30Z; wanted 3 surge 1 max 10
     "#]],
@@ -292,8 +292,8 @@ fn a_group_that_somebody_else_took_over_is_left_to_them_when_it_ends() {
             left i-1: not_reached
             left i-2: not_reached
             left i-3: not_reached
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:30:00Z
-            again in 30m
+            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            again in 32m
         "#]],
     );
 }

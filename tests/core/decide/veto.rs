@@ -651,14 +651,14 @@ fn promise_4_only_our_surplus_is_given_back() {
 #[test]
 fn promise_4_somebody_elses_live_lease_is_not_overwritten() {
     check(
-        "lease none, tag of another-host 1s\ni-1..i-3 serving 25h",
+        "lease none, tag of another-host -1m59s\ni-1..i-3 serving 25h",
         &["take-lease 1h"],
         expect![[r#"
-        take-lease 1h: no, promise 4: there holds the group until 2026-11-22 12:00:01 UTC
-    "#]],
+            take-lease 1h: no, promise 4: there holds the group until 2026-11-22 11:58:01 UTC
+        "#]],
     );
     check(
-        "lease none, tag of another-host 0s\ni-1..i-3 serving 25h",
+        "lease none, tag of another-host -2m\ni-1..i-3 serving 25h",
         &["take-lease 1h"],
         expect![[r#"
         take-lease 1h: yes

@@ -31,9 +31,9 @@ const NOT_HERE: [Kind; 8] = [
 /// Drawn never, for the reasons given there.
 fn is_drawn(of: &str, what: &str) -> bool {
     match (of, what) {
-        ("host", "clock set forward") => often::CLOCK_SET > 0 && often::CLOCK_BACK < 1000,
-        ("host", "clock set back") => often::CLOCK_SET > 0 && often::CLOCK_BACK > 0,
-        ("process", "in the middle of a step") => often::IN_THE_MIDDLE > 0,
+        ("host", "clock set forward") => often::CLOCK_SET != 0 && often::CLOCK_BACK < 1000,
+        ("host", "clock set back") => often::CLOCK_SET != 0 && often::CLOCK_BACK != 0,
+        ("process", "in the middle of a step") => often::IN_THE_MIDDLE != 0,
         _ => true,
     }
 }

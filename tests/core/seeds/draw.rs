@@ -14,7 +14,7 @@ use regend::sim::random::Random;
 /// Ample for the largest group drawn, one by one, with every bake and back-off.
 pub(super) const WINDOW: Span = Span::hours(3);
 
-/// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 breaks a promise today.
+/// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 or false breaks a promise today.
 pub(super) mod often {
     /// The warm pool holds instances that are older than the cutoff.
     pub(in super::super) const PREPARES: u32 = 400;
@@ -22,7 +22,7 @@ pub(super) mod often {
     pub(in super::super) const REUSES: u32 = 0;
     pub(in super::super) const PARTIAL_LOOKS: u32 = 150;
     /// Whether EC2 may say nothing of one in standby.
-    pub(in super::super) const STANDBY_UNBORN: bool = false;
+    pub(in super::super) const STANDBY_UNBORN: bool = true;
     /// A look that lacks a member.
     pub(in super::super) const LACKING_LOOKS: u32 = 0;
     pub(in super::super) const LATE_CALLS: u32 = 150;
@@ -40,7 +40,7 @@ pub(super) mod often {
     /// Of two regends one takes a whole step between the other's look and its call.
     pub(in super::super) const IN_THE_MIDDLE: u32 = 0;
     /// How old an attached instance may be, in hours.
-    pub(in super::super) const ATTACHED_H: u32 = 0;
+    pub(in super::super) const ATTACHED_H: u32 = 40;
     /// Whether a group is also deleted while the answer to a call may be lost.
     pub(in super::super) const DELETED_AMIDST: bool = true;
     /// How long the load balancers cannot tell who is healthy, in seconds: less than any health timeout.
@@ -90,10 +90,8 @@ impl Drawn {
         let mut events = draw_events(r);
         let times = *r.pick(&[0, 0, 0, 1, 1, 2, 4]).unwrap_or(&0);
         let kills: Vec<u64> = (0..times).map(|_| r.within((0, 60)).into()).collect();
-        let is_answered = kills.is_empty() && faults.lost_request == 0 && faults.lost_answer == 0;
-        if !(is_answered && faults.server_error == 0 && faults.timeout == 0 && faults.late == 0)
-            && !often::DELETED_AMIDST
-        {
+        let lost = faults.lost_request + faults.lost_answer + faults.server_error + faults.timeout + faults.late;
+        if !often::DELETED_AMIDST && (lost > 0 || !kills.is_empty()) {
             events.retain(|(_, event)| *event != Event::Delete);
         }
         let stands_by = |event: &Event| matches!(event, Event::StandBy(_) | Event::StandByReplaced(_));
@@ -251,6 +249,8 @@ fn disturbs(event: &Event) -> bool {
             | Event::SetMax(_)
             | Event::Scheduled(..)
             | Event::StandBy(_)
+            | Event::StandByReplaced(_)
+            | Event::ReplaceRootVolume(_)
             | Event::ExitStandby
             | Event::Detach(_, true)
             | Event::Attach(_)
