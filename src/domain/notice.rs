@@ -60,7 +60,8 @@ impl Look<'_> {
         }
         let group = self.group;
         // A call that was answered by silence may have taken effect just before that.
-        let silent = self.regeneration.unanswered.map_or(intent.at, |(_, at)| at.max(intent.at));
+        let (unanswered, restarted) = (self.regeneration.unanswered.map(|(_, at)| at), self.regeneration.restarted_at);
+        let silent = [unanswered, restarted].into_iter().flatten().fold(intent.at, Time::max);
         let settled = group.seen > SETTLE.after(silent);
         let (seen, instances) = match &intent.action {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),

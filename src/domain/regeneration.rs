@@ -80,6 +80,8 @@ pub struct Regeneration {
     pub successors: BTreeSet<InstanceId>,
     /// When the outcome of the latest effect was known. Only a look that began later may carry a decision.
     pub last_effect: Option<Time>,
+    /// When the latest process took it up.
+    pub restarted_at: Option<Time>,
     pub failures: u32,
     /// When the newest instance came to serve, for the canary's bake.
     pub served: Vec<Time>,
@@ -156,6 +158,7 @@ impl Regeneration {
             originals: old.iter().map(|member| member.instance.clone()).collect(),
             successors: BTreeSet::new(),
             last_effect: None,
+            restarted_at: None,
             failures: 0,
             served: Vec::new(),
             last_gone: None,
@@ -204,6 +207,7 @@ impl Regeneration {
                 match entry.code.as_deref() {
                     None => self.paused = false,
                     Some("holds_ended") => self.held.clear(),
+                    Some("restarted") => self.restarted(entry.t),
                     Some(_) => {}
                 }
             }
@@ -330,6 +334,13 @@ impl Regeneration {
         self.last_effect = Some(entry.t);
         self.unanswered = None;
         self.intent.take_if(|intent| Some(intent.id) == entry.intent)
+    }
+
+    /// The clock may have been set in between: what a look may still show is waited for anew.
+    fn restarted(&mut self, now: Time) {
+        self.restarted_at = Some(now);
+        self.settling.iter_mut().for_each(|settling| settling.since = settling.since.max(now));
+        self.last_effect = self.last_effect.map(|at| at.max(now));
     }
 
     fn done(&mut self, intent: &Intent, entry: &Entry) {

@@ -14,7 +14,8 @@ use regend::sim::random::Random;
 /// Ample for the largest group drawn, one by one, with every bake and back-off.
 pub(super) const WINDOW: Span = Span::hours(3);
 
-/// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 or false breaks a promise today.
+/// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 or false cannot be told apart, or breaks a
+/// promise today: ARCHITECTURE.md says which.
 pub(super) mod often {
     /// The warm pool holds instances that are older than the cutoff.
     pub(in super::super) const PREPARES: u32 = 400;
@@ -29,7 +30,7 @@ pub(super) mod often {
     pub(in super::super) const CLOCK_WRONG: u32 = 150;
     pub(in super::super) const CLOCK_SET: u32 = 80;
     /// Of those, back rather than forward.
-    pub(in super::super) const CLOCK_BACK: u32 = 1000;
+    pub(in super::super) const CLOCK_BACK: u32 = 500;
     pub(in super::super) const DISK: u32 = 150;
     pub(in super::super) const HOST_LOST: u32 = 150;
     /// Whether a host is also lost while somebody else changes the group's numbers.
@@ -43,8 +44,8 @@ pub(super) mod often {
     pub(in super::super) const ATTACHED_H: u32 = 40;
     /// Whether a group is also deleted while the answer to a call may be lost.
     pub(in super::super) const DELETED_AMIDST: bool = true;
-    /// How long the load balancers cannot tell who is healthy, in seconds: less than any health timeout.
-    pub(in super::super) const UNAVAILABLE_S: u32 = 120;
+    /// How long the load balancers cannot tell who is healthy, in seconds: longer than some health timeouts.
+    pub(in super::super) const UNAVAILABLE_S: u32 = 600;
 }
 
 /// What becomes of regend and its host.
@@ -352,7 +353,9 @@ fn draw_fates(r: &mut Random) -> Vec<(u32, Fate)> {
     if r.chance_of(often::CLOCK_SET) {
         for _ in 0..r.within((1, 2)) {
             let by = i64::from(*r.pick(&[2, 10, 45, 300, 1800, 7200]).unwrap_or(&2));
-            fates.push((r.within((0, 1500)), Fate::Clock(if r.chance_of(often::CLOCK_BACK) { -by } else { by })));
+            // Two of them stay below what is taken for a host that was suspended.
+            let by = if r.chance_of(often::CLOCK_BACK) { -by } else { by.min(50) };
+            fates.push((r.within((0, 1500)), Fate::Clock(by)));
         }
     }
     if r.chance_of(often::DISK) {
@@ -368,6 +371,8 @@ fn draw_fates(r: &mut Random) -> Vec<(u32, Fate)> {
     }
     if r.chance_of(often::SECOND) {
         fates.push((r.pick(&[0, 0, 5, 20, 300]).copied().unwrap_or(0), Fate::Second));
+        // Whose lease is dead is a matter of clocks that agree within two minutes.
+        fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
     }
     fates.sort_by_key(|(at, _)| *at);
     fates
