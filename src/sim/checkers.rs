@@ -172,7 +172,7 @@ impl Checker {
         let others: Vec<_> = others.filter(warm).map(|(id, _)| id).collect();
         let serving = others.len() as u32;
         let stands_in = |id: &InstanceId| {
-            let is_fresh = seen.born.get(id).is_some_and(|born| *born >= opened.cutoff);
+            let is_fresh = seen.born.get(id).is_some_and(|born| SKEW.after(*born) >= opened.cutoff);
             is_fresh && !self.stood_in.contains(id) && others.contains(&id)
         };
         let costs = match retire.why {
@@ -238,7 +238,7 @@ impl Checker {
         }
         let members = world.group(&self.key).map_or(&[][..], |group| &group.members);
         let joined = members.iter().map(|i| (&i.id, i.joined)).collect();
-        self.stale(&truth, &joined, entries, &mut no);
+        self.stale(world, &truth, &joined, entries, &mut no);
         broken.extend(self.record(world, entries));
         self.inexcusable(broken, world, entries)
     }
@@ -258,7 +258,7 @@ impl Checker {
     }
 
     /// Promise 2: whoever was born before the cutoff is gone or named.
-    fn stale(&self, truth: &Truth, joined: &BTreeMap<&InstanceId, Time>, entries: &[Entry], no: No<'_>) {
+    fn stale(&self, world: &World, truth: &Truth, joined: &BTreeMap<&InstanceId, Time>, entries: &[Entry], no: No<'_>) {
         let Some(opened) = opened(entries, &self.key) else { return };
         let Some(closed) = closed(entries, &self.key) else {
             no(2, None, "it was opened and never closed".to_owned());
@@ -284,6 +284,8 @@ impl Checker {
                 LeftWhy::Protected | LeftWhy::Standby | LeftWhy::Young | LeftWhy::NotReached => true,
                 LeftWhy::Draining | LeftWhy::Retained | LeftWhy::Untouchable => false,
             };
+            // A group that is being deleted takes them along.
+            let still = still && !world.group(&self.key).is_none_or(|group| group.deleting);
             if gone && still && truth.at <= closed.rt && !lost.contains(id) {
                 no(2, None, format!("{id} is named as left, and is gone"));
             }

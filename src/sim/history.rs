@@ -121,7 +121,7 @@ impl Truth {
             born,
             protected: ids(|i| i.protected),
             standby: ids(|i| i.phase.is_standby()),
-            terminating: ids(|i| i.phase.is_terminating()),
+            terminating: ids(|i| i.phase.is_terminating() || i.phase == Phase::Retained),
             wished: group.wished,
             wished_max: group.wished_max,
         }

@@ -43,12 +43,16 @@ impl Race {
             let effects = calls().filter(within).filter(|call| call.effect.is_some()).count();
             let answered = calls().filter(within).count() == 1 && outcome.error.is_none();
             match outcome.kind {
-                // Somebody else saw the victim off, or the token's answer came too late to tell.
-                Kind::RetireAccepted if effects == 0 => race = Self { lower: true, higher: true },
+                // Somebody else did just that, or the token's answer came too late to tell.
+                Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => {
+                    race = Self { lower: true, higher: true };
+                }
                 Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(intent.rt, outcome.rt) => {
                     race = Self { lower: true, higher: true };
                 }
                 _ if touched(intent.rt, outcome.rt) => race.higher = true,
+                // What a lost launch brought is nowhere to be seen by the time that its token has expired.
+                Kind::LaunchRefused if effects > 0 => race.higher = true,
                 _ => {}
             }
         }

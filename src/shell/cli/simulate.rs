@@ -30,7 +30,7 @@ pub use story::Story;
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
-    /// The group's name: which [[groups]] rule holds for it, and what the journal remembers of it
+    /// The group's name: which `[[groups]]` rule holds for it, and what the journal remembers of it
     #[arg(value_name = "GROUP", default_value = "web", conflicts_with = "script")]
     name: String,
     /// Play a scenario: a group, a policy, and what happens meanwhile

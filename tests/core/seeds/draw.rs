@@ -107,6 +107,8 @@ impl Drawn {
         }
         if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) && !often::SECOND_BEHIND {
             nature.stale = 0;
+            // A lease that arrives long after it was sent takes the group from whoever confirmed its own meanwhile.
+            faults.late = 0;
             events.retain(|(_, event)| *event != Event::Untag);
         }
         Self {

@@ -351,7 +351,9 @@ impl Story {
         // An ill group is not cured where nobody may be launched for it first.
         let floor = truth.wished.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.wished));
         let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
-        if WINDOW.after(scene.start) < at && !forbidden && !nothing && truth.desired <= truth.wished_max {
+        // One that is ill and must not be touched keeps all others from going.
+        let ill = (truth.serving.len() as u32) < truth.members;
+        if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
             let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
             let says = format!("nobody was in the way, and it ends: {code}: {error}");
             scene.broken.push(Broken { promise: 0, at, says, excuse: None });
