@@ -107,6 +107,9 @@ impl Journal for Sqlite {
     }
 }
 
+/// Bytes before the first frame of SQLite's log.
+const LOG_HEADER: u64 = 32;
+
 impl Sqlite {
     /// Opens the journal of a state directory for writing, and makes both where they are missing. Whoever does this
     /// holds the [`super::lock::StateLock`].
@@ -168,9 +171,17 @@ impl Sqlite {
         let logged = log.is_some_and(|size| size > 0);
         // Nothing is to be made or changed. Without a log the file is all there is, and nobody writes; a log without its
         // index was copied from elsewhere, and only there is an index made.
-        let last_resort = if logged { (Access::Read, "mode=ro") } else { (Access::Frozen, "immutable=1") };
+        let (recovering, frozen) = ((Access::Read, "mode=ro"), (Access::Frozen, "immutable=1"));
+        // Of a log that is no more than its header nothing can have been committed; with a shared index SQLite would wait
+        // ten seconds for whoever wrote it, and that process is dead.
+        let bare = log.is_some_and(|size| (1..=LOG_HEADER).contains(&size));
+        let last_resort = if logged && !bare { recovering } else { frozen };
         let shared = (Access::Read, "mode=ro&readonly_shm=1");
-        let (access, how) = if log.is_some() && index.is_some() { shared } else { last_resort };
+        let (access, how) = match (log, index) {
+            (Some(_), Some(_)) if bare => recovering,
+            (Some(_), Some(_)) => shared,
+            _ => last_resort,
+        };
         let opening = |error| failure(&path, Doing::Opening, &error);
         let (conn, access) = match attach(&path, how) {
             Ok(conn) => (conn, access),
