@@ -134,16 +134,18 @@ impl FromStr for Lease {
         if field("v")?.parse::<u32>().is_err() {
             return Err(bad("its version is not a number"));
         }
+        let (wanted, surge) = (number("wanted")?, number("surge")?);
         Ok(Self {
             regeneration: Uuid::parse_str(field("id")?).map_err(|_| bad("its id is not a UUID"))?,
             cutoff: time("cutoff")?,
             // Whoever wrote the tag, its name is shown to people.
             daemon: word(field("daemon")?),
             until: time("until")?,
-            wanted: number("wanted")?,
-            surge: number("surge")?,
+            wanted,
+            surge,
             max: number("max")?,
-            most: number("most")?,
+            // Where it does not say, no more than its surplus can have needed.
+            most: if field("most").is_ok() { number("most")? } else { wanted.saturating_add(surge) },
         })
     }
 }

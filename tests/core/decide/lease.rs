@@ -301,6 +301,9 @@ fn what_is_no_lease_is_told_from_one() {
         ("surge=1", "surge=-1"),
         ("max=10", "max=99999999999"),
         ("max=10", ""),
+        (" most=10", ""),
+        ("most=10", "most="),
+        ("most=10", "most=many"),
         (" ", ", "),
     ] {
         let bad = good.replacen(from, to, 20);
@@ -323,6 +326,9 @@ fn what_is_no_lease_is_told_from_one() {
         surge=1 -> surge=-1: a number is not a number
         max=10 -> max=99999999999: a number is not a number
         max=10 -> : a field is missing
+         most=10 -> : read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, max: 10, most: 4 }
+        most=10 -> most=: read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, max: 10, most: 4 }
+        most=10 -> most=many: a number is not a number
           -> , : its version is not a number
         323 characters: it is too long
     "#]]
