@@ -398,6 +398,17 @@ class Stock(Case):
         self.assertEqual(log[0]["params"]["DesiredCapacity"], "3")
         self.assertEqual(self.states(name), ["InService"] * 3)
 
+    def test_it_tells_of_groups_and_changes_a_tag_unseen(self):
+        name, made = self.made(size=1, tags={"owner": "us"})
+        self.get("calls/reset")
+        control(self.server.port, "tag", {"group": name, "key": "owner", "value": "them"})
+        group = self.get("groups")[name]
+        self.assertEqual((group["desired"], group["tags"]), (1, {"owner": "them"}))
+        self.assertEqual(list(group["instances"]), made["instances"])
+        self.assertEqual(self.get("log"), [])
+        with self.assertRaises(ValueError):
+            control(self.server.port, "tag", {"group": name, "key": "none", "value": "them"})
+
     def test_unknown_actions_are_as_stock(self):
         name, _ = self.made(size=1)
         with self.assertRaises(ResponseParserError):

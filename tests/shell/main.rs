@@ -11,6 +11,8 @@ mod binary;
 mod config;
 mod corpus;
 #[cfg(feature = "aws")]
+mod crashes;
+#[cfg(feature = "aws")]
 mod daemon;
 #[cfg(feature = "aws")]
 mod endpoint;
