@@ -47,6 +47,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// The lease that the look shows on the group; a tag that is none counts for nothing.
+    pub fn on(group: &Group) -> Option<Self> {
+        group.lease.as_deref()?.parse().ok()
+    }
+
     /// When its owner is taken for dead.
     pub fn dies(&self) -> Time {
         DOUBT.after(self.until)

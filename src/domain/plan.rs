@@ -201,7 +201,7 @@ pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
     if group.zonal_shift() {
         obstacles.push(Hold::ZonalShift);
     }
-    if let Some(lease) = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok())
+    if let Some(lease) = Lease::on(group)
         && !lease.is_dead(now)
         && !lease.is_of(daemon)
     {
@@ -230,7 +230,7 @@ pub fn open(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid
     }
     // What is left of a lease is a dead owner's: its regeneration is taken over, with its cutoff. Our own journal knows
     // our own regenerations, so a lease of ours is one that could not be released: only its obligations are left.
-    let lease = group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
+    let lease = Lease::on(group);
     let lease = lease.filter(|lease| lease.is_dead(now) || lease.is_of(&opener.daemon));
     let id = lease.as_ref().filter(|lease| !lease.is_of(&opener.daemon)).map_or(id, |lease| lease.regeneration);
     Ok(opening(now, group, policy, opener, id, lease))

@@ -125,7 +125,7 @@ impl<'a> View<'a> {
 
     /// A lease on the group that nobody else will release: from before the journal was lost, or of a dead owner.
     pub(super) fn is_left_over(&self) -> bool {
-        let lease = self.group.lease.as_deref().and_then(|value| value.parse::<Lease>().ok());
+        let lease = Lease::on(self.group);
         let lease = lease.filter(|_| !self.known.released);
         lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now))
     }

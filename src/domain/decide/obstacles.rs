@@ -47,7 +47,7 @@ impl<'a> View<'a> {
 
     /// Another daemon's lease that is not dead.
     fn holder(&self) -> Option<Lease> {
-        let lease = self.group.lease.as_deref()?.parse::<Lease>().ok()?;
+        let lease = Lease::on(self.group)?;
         (!lease.is_dead(self.now) && !lease.is_of(self.me.daemon)).then_some(lease)
     }
 
@@ -193,7 +193,7 @@ impl<'a> View<'a> {
         if known.lease.is_some() || known.released || known.opened.inherited.is_some() {
             return None;
         }
-        let lease = group.lease.as_deref()?.parse::<Lease>().ok()?;
+        let lease = Lease::on(group)?;
         if !lease.is_dead(self.now) || lease.is_of(self.me.daemon) || lease.regeneration == known.id {
             return None;
         }
