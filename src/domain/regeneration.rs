@@ -99,6 +99,11 @@ pub struct Regeneration {
     pub closed: Option<Outcome>,
 }
 
+/// The max size to put back where others want `min` at least: they allow as many.
+fn fitting(before: Option<u32>, min: u32, max: u32) -> Option<u32> {
+    before.map(|before| before.max(min)).filter(|before| *before < max)
+}
+
 /// An entry that cannot follow what is already known. The journal is damaged, or the program has a bug.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("entry {id} ({kind}) cannot follow: {why}")]
@@ -144,7 +149,7 @@ impl Regeneration {
             raised: inherited.map_or(0, |i| i.raised),
             unclaimed: inherited
                 .map_or(0, |i| i.raised.min(opened.desired.saturating_sub(opened.members.len() as u32))),
-            max_before: inherited.and_then(|i| i.max),
+            max_before: fitting(inherited.and_then(|i| i.max), opened.min, opened.max),
             lease: None,
             leased_at: None,
             released: false,
@@ -297,6 +302,7 @@ impl Regeneration {
                 if let Some([_, min]) = change.min {
                     // Whoever wants so many at least has taken our surplus for their own, as far as that goes.
                     self.min = min;
+                    self.max_before = fitting(self.max_before, min, self.max);
                     self.raised = self.raised.min(self.desired.saturating_sub(min));
                     self.unclaimed = self.unclaimed.min(self.raised);
                 }

@@ -85,7 +85,7 @@ impl SimGroup {
         if self.deleting {
             return;
         }
-        let before = (self.min, self.desired, self.max);
+        let desired = self.desired;
         match event {
             Event::SetDesired(n) => self.wish(now, *n),
             Event::Scale(by) if self.runs("AlarmNotification") => {
@@ -177,10 +177,9 @@ impl SimGroup {
             Event::Delete => self.delete(now),
         }
         // Whoever changes desired capacity says what it shall be, whatever surplus is in it.
-        if self.desired != before.1 {
+        if self.desired != desired {
             self.wished = self.desired;
         }
-        self.touched += u32::from((self.min, self.desired, self.max) != before);
         self.notice(now);
     }
 

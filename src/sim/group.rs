@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::balance::Rebalancing;
+use super::history::Numbers;
 use super::instance::{Ground, Origin, SimInstance};
 use super::nature::{Direct, Nature};
 use super::phase::Phase;
@@ -44,8 +45,6 @@ pub struct SimGroup {
     pub wished: u32,
     /// And max size.
     pub wished_max: u32,
-    /// How often somebody else has changed its numbers.
-    pub touched: u32,
     /// Members above desired that the group tolerates.
     pub tolerated: u32,
     /// What each token of `LaunchInstances` brought.
@@ -111,7 +110,6 @@ impl SimGroup {
             version: 1,
             wished: shape.desired,
             wished_max: shape.max,
-            touched: 0,
             tolerated: 0,
             tokens: BTreeMap::new(),
             rebalancing: Vec::new(),
@@ -163,6 +161,10 @@ impl SimGroup {
     /// Deleted, and nobody is in it any more.
     pub(super) fn is_gone(&self) -> bool {
         self.deleting && self.members.iter().all(|i| i.phase == Phase::Retained)
+    }
+
+    pub(super) fn numbers(&self) -> Numbers {
+        Numbers { min: self.min, desired: self.desired, max: self.max }
     }
 
     pub fn count(&self) -> u32 {

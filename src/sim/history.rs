@@ -21,7 +21,7 @@ pub struct History {
     /// How often each API was called, as the real adapter would.
     pub counts: BTreeMap<&'static str, u64>,
     /// When other people changed a group's numbers.
-    pub touches: Vec<(Time, GroupKey)>,
+    pub touches: Vec<Touch>,
     /// Other people's events, as they happened.
     pub events: Vec<(Time, GroupKey, Event)>,
     /// How often which call went wrong.
@@ -30,6 +30,23 @@ pub struct History {
     pub partial_looks: u64,
     pub late_looks: u64,
     pub throttled_looks: u64,
+}
+
+/// One change of a group's numbers by other people.
+#[derive(Debug, Clone)]
+pub struct Touch {
+    pub at: Time,
+    pub group: GroupKey,
+    pub before: Numbers,
+    pub after: Numbers,
+}
+
+/// A group's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    pub min: u32,
+    pub desired: u32,
+    pub max: u32,
 }
 
 /// One mutating call, and the truth around it.

@@ -1,5 +1,6 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
+use super::history::{Numbers, Touch};
 use super::nature::Direct;
 use super::world::{Call, World};
 use crate::domain::action::{Action, Retire};
@@ -22,9 +23,21 @@ impl Race {
     pub fn of(key: &GroupKey, world: &World, entries: &[Entry]) -> Self {
         let mut race = Self::default();
         let calls = || world.history.calls.iter().filter(|call| call.group == *key);
-        let touched = |from: Time, to: Time| {
-            world.history.touches.iter().any(|(at, touched)| touched == key && (from..=to).contains(at))
+        let touches: Vec<_> = world.history.touches.iter().filter(|touch| touch.group == *key).collect();
+        let touched = |from: Time, to: Time| touches.iter().any(|touch| (from..=to).contains(&touch.at));
+        // A change and its reverse, and nobody noted what was in between.
+        let ours = |entry: &&Entry| entry.group.as_deref() == Some(&key.name);
+        let noted: Vec<_> =
+            entries.iter().filter(ours).filter(|e| e.kind == Kind::GroupChanged).map(|e| e.rt).collect();
+        let undone = |one: &Touch, other: &Touch| {
+            let back =
+                |of: fn(&Numbers) -> u32| of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after);
+            let unseen = !noted.iter().any(|at| (one.at..other.at).contains(at));
+            unseen && (back(|numbers| numbers.desired) || back(|numbers| numbers.max))
         };
+        if touches.iter().enumerate().any(|(n, one)| touches.iter().skip(n + 1).any(|other| undone(one, other))) {
+            race = Self { lower: true, higher: true };
+        }
         if world.group(key).is_some_and(|group| group.nature.direct == Direct::KeepsDesired) {
             // Whoever raises desired capacity by just as much as a launch should have is not seen at first.
             race.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
@@ -36,10 +49,12 @@ impl Race {
                 race.lower |= takes(&call.action);
             }
         }
-        for outcome in entries.iter().filter(|entry| entry.group.as_deref() == Some(&key.name)) {
+        for outcome in entries.iter().filter(ours) {
             let Some(intent) = entries.iter().find(|entry| Some(entry.id) == outcome.intent) else { continue };
             let Some(action) = &intent.action else { continue };
             let within = |call: &&Call| call.action == *action && (intent.rt..=outcome.rt).contains(&call.at);
+            // What the intent rests on may be older than itself.
+            let from = calls().find(within).map_or(intent.rt, |call| call.seen.at.min(intent.rt));
             let effects = calls().filter(within).filter(|call| call.effect.is_some()).count();
             let answered = calls().filter(within).count() == 1 && outcome.error.is_none();
             match outcome.kind {
@@ -47,10 +62,10 @@ impl Race {
                 Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => {
                     race = Self { lower: true, higher: true };
                 }
-                Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(intent.rt, outcome.rt) => {
+                Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(from, outcome.rt) => {
                     race = Self { lower: true, higher: true };
                 }
-                _ if touched(intent.rt, outcome.rt) => race.higher = true,
+                _ if touched(from, outcome.rt) => race.higher = true,
                 // What a lost launch brought is nowhere to be seen by the time that its token has expired.
                 Kind::LaunchRefused if effects > 0 => race.higher = true,
                 _ => {}

@@ -13,6 +13,7 @@ use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::span::{Span, Time};
 
+use super::history::Touch;
 pub use super::history::{Call, History, Moment, Truth};
 
 /// Everything that exists, and its whole past.
@@ -156,10 +157,11 @@ impl World {
 
     fn happen(&mut self, key: GroupKey, event: Event) {
         if let Some(group) = self.groups.get_mut(&key) {
-            let touched = group.touched;
+            let before = group.numbers();
             group.happen(self.now, &event);
-            if group.touched != touched {
-                self.history.touches.push((self.now, key.clone()));
+            let after = group.numbers();
+            if after != before {
+                self.history.touches.push(Touch { at: self.now, group: key.clone(), before, after });
             }
         }
         self.note(&key);

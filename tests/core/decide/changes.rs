@@ -207,6 +207,33 @@ fn a_max_size_that_differs_is_believed_half_a_minute_after_any_effect() {
 }
 
 #[test]
+fn a_raised_min_size_takes_as_much_of_max_size_for_theirs() {
+    check(
+        "wanted 3, min 2, max 6, max-before 3, sees min 3\ni-1..i-3 serving 10m ours",
+        expect![[r#"
+            news: group.changed min 2 -> 3
+            restore max size from 6 to 3
+        "#]],
+    );
+    check(
+        "wanted 3, min 2, max 6, max-before 3, sees min 4, sees desired 4\ni-1..i-4 serving 10m ours",
+        expect![[r#"
+            news: group.changed min 2 -> 4 desired 3 -> 4
+            lease: wanted 4 max 4
+            restore max size from 6 to 4
+        "#]],
+    );
+    check(
+        "wanted 3, min 2, max 6, max-before 3, sees min 6, sees desired 6\ni-1..i-6 serving 10m ours",
+        expect![[r#"
+            news: group.changed min 2 -> 6 desired 3 -> 6
+            lease: wanted 6 max 6
+            release the lease
+        "#]],
+    );
+}
+
+#[test]
 fn newcomers_are_ours_as_far_as_we_asked_for_them() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 10s stranger",
