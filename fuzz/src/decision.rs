@@ -282,6 +282,7 @@ fn group(draw: &mut Draw<'_>) -> Group {
         min: draw.size(),
         max: draw.size(),
         desired: draw.size(),
+        short_since: None,
         zones: zones()[..usize::from(draw.byte() % 4)].to_vec(),
         instances,
         target_groups,

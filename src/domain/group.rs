@@ -16,6 +16,8 @@ pub struct Group {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
+    /// Since when each look has shown fewer members than desired and nobody on the way; kept by [`super::watch::Watch`].
+    pub short_since: Option<Time>,
     /// The zones the group is configured for, in AWS's order.
     pub zones: Vec<Zone>,
     /// Every member in any lifecycle state, warm pool members aside.

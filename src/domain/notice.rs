@@ -16,7 +16,7 @@ pub fn news(now: Time, group: &Group, regeneration: &Regeneration, watch: &mut W
     let look = Look { now, group, regeneration };
     if let Some(intent) = &regeneration.intent {
         // Until the open intent is settled nobody can tell whose doing a difference is.
-        return look.effect(intent).into_iter().collect();
+        return look.effect(intent, watch).into_iter().collect();
     }
     if let Some(change) = look.change() {
         return vec![change];
@@ -54,7 +54,7 @@ impl Look<'_> {
     }
 
     /// What became of an effect whose answer was lost, if the look can tell.
-    fn effect(&self, intent: &Intent) -> Option<Entry> {
+    fn effect(&self, intent: &Intent, watch: &mut Watch) -> Option<Entry> {
         if self.group.seen <= intent.at {
             return None;
         }
@@ -84,8 +84,12 @@ impl Look<'_> {
                 (expired && raised && some, strangers.into_iter().map(|i| i.id.clone()).collect())
             }
             Action::Retire(Retire { instance, decrement, .. }) => {
-                let leaving =
-                    group.instance(instance).is_none_or(|i| !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby);
+                let leaving = match group.instance(instance) {
+                    Some(i) => !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby,
+                    None if watch.is_gone(instance, group.seen) => true,
+                    // One look may lack it.
+                    None => return None,
+                };
                 // Gone, but desired as before: the look is behind. Or somebody else did it, or somebody changed desired
                 // too: then the surplus is taken for theirs, which costs an instance rather than lacks one.
                 let desired = if *decrement { intent.desired.saturating_sub(1) } else { intent.desired };

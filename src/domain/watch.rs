@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{Group, InstanceId};
+use super::group::{Group, InstanceId, Lifecycle};
 use super::span::{Span, Time};
 
 /// Two looks further apart than this say nothing of the time between them. Longer than any sensible poll interval with
@@ -14,6 +14,7 @@ const GAP: Span = Span::minutes(2);
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
     last: Option<Time>,
+    short: Option<Time>,
     healthy: BTreeMap<InstanceId, Time>,
     sick: BTreeMap<InstanceId, Time>,
     absent: BTreeMap<InstanceId, Time>,
@@ -22,7 +23,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Takes a look in, and writes into it since when each instance has been healthy.
+    /// Takes a look in, and writes into it since when each instance has been healthy, and the group short of members.
     pub fn take(&mut self, group: &mut Group, waived: &[usize]) {
         let blind = self.last.is_some_and(|last| Span::between(last, group.seen) > GAP);
         if blind {
@@ -31,6 +32,10 @@ impl Watch {
         }
         self.last = Some(group.seen);
         let seen = group.seen;
+        let coming = group.members().any(|i| i.lifecycle == Lifecycle::Pending);
+        let is_short = (group.members().count() as u32) < group.desired && !coming;
+        self.short = is_short.then(|| self.short.unwrap_or(seen));
+        group.short_since = self.short;
         let healthy: Vec<bool> = group.instances.iter().map(|i| group.is_healthy(i, waived)).collect();
         for (instance, healthy) in group.instances.iter_mut().zip(healthy) {
             let (is, other) =

@@ -302,6 +302,7 @@ impl SimGroup {
             min: self.min,
             max: self.max,
             desired: self.desired,
+            short_since: None,
             zones: self.zones.clone(),
             instances: self
                 .members

@@ -6,6 +6,7 @@ use super::world::{Call, World};
 use crate::domain::action::{Action, Retire};
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::GroupKey;
+use crate::domain::lease::Lease;
 use crate::domain::span::Time;
 
 /// What may be mistaken of what others want. AWS offers no compare-and-set: what happens between a look and the call that
@@ -49,6 +50,21 @@ impl Race {
                 race.lower |= takes(&call.action);
             }
         }
+        // What a lost host knew of others' changes is not in its lease.
+        let mut holder: Option<(Time, String)> = None;
+        for call in calls().filter(|call| call.effect.is_some()) {
+            match &call.action {
+                Action::TakeLease { value, .. } => {
+                    let daemon = value.parse::<Lease>().map(|lease| lease.daemon).unwrap_or_default();
+                    if holder.as_ref().is_some_and(|(at, before)| *before != daemon && touched(*at, call.at)) {
+                        race = Self { lower: true, higher: true };
+                    }
+                    holder = Some((call.at, daemon));
+                }
+                Action::ReleaseLease => holder = None,
+                _ => {}
+            }
+        }
         for outcome in entries.iter().filter(ours) {
             let Some(intent) = entries.iter().find(|entry| Some(entry.id) == outcome.intent) else { continue };
             let Some(action) = &intent.action else { continue };
@@ -63,6 +79,10 @@ impl Race {
                     race = Self { lower: true, higher: true };
                 }
                 Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(from, outcome.rt) => {
+                    race = Self { lower: true, higher: true };
+                }
+                // The host's clock was set back: it repeats a token that AWS has forgotten.
+                Kind::LaunchAccepted if effects > 1 && outcome.rt - intent.rt > outcome.t - intent.t => {
                     race = Self { lower: true, higher: true };
                 }
                 _ if touched(from, outcome.rt) => race.higher = true,

@@ -23,9 +23,10 @@ impl<'a> View<'a> {
         if live < desired {
             // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
             // it while a look may not show yet what was launched.
-            let pending = self.live.iter().any(|i| i.lifecycle == Lifecycle::Pending);
             let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
-            if pending || settled.is_some_and(|at| self.group.seen < at) {
+            // One look may lack a member that the group has just launched.
+            let is_short = self.group.short_since.is_some_and(|since| since < self.group.seen);
+            if !is_short || settled.is_some_and(|at| self.group.seen < at) {
                 settled.into_iter().for_each(|at| self.wake(at));
                 return self.hold(Hold::Replacing { members: live, desired });
             }
@@ -39,14 +40,20 @@ impl<'a> View<'a> {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
             (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
         });
-        // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones, or of those
-        // that are too young to go for their age.
-        let is_young = |i: &&Instance| self.left.iter().any(|left| left.instance == i.id && left.why == LeftWhy::Young);
-        let youngest = || self.live.iter().copied().filter(is_young).max_by_key(|i| i.born);
-        let candidate = ours.first().or_else(|| self.due.first()).copied().or_else(youngest);
         let floor = self.surplus_floor();
         let spared = |i: &&Instance| !self.may_serve(i) || self.serving_without(i) >= floor;
-        if let Some(instance) = candidate.filter(spared) {
+        let candidate = match ours.first() {
+            Some(first) => Some(*first).filter(spared),
+            // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones, or of
+            // those that are too young to go for their age.
+            None => {
+                let is_left = |i: &Instance| self.left.iter().any(|l| l.instance == i.id && l.why == LeftWhy::Young);
+                let mut young: Vec<_> = self.live.iter().copied().filter(|i| is_left(i)).collect();
+                young.sort_by_key(|i| (self.may_serve(i), std::cmp::Reverse(i.born)));
+                self.due.iter().copied().chain(young).find(spared)
+            }
+        };
+        if let Some(instance) = candidate {
             return Some(self.retire(instance, Reason::Surplus));
         }
         if let Some(ill) = self.due.iter().copied().find(|i| self.is_stood_in_for(i)) {

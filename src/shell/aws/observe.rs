@@ -250,6 +250,7 @@ impl Seen<'_> {
             min: size(group.min_size(), "no min size")?,
             max: size(group.max_size(), "no max size")?,
             desired: size(group.desired_capacity(), "no desired capacity")?,
+            short_since: None,
             zones,
             instances,
             target_groups: arns.into_iter().map(target_group).collect(),

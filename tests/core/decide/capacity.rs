@@ -541,6 +541,17 @@ fn desired_capacity_is_not_taken_back_half_a_minute_after_an_effect() {
 }
 
 #[test]
+fn desired_capacity_is_not_taken_back_for_what_one_look_lacks() {
+    check(
+        "raised 1, wanted 3, ending failed, short-only-now\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: the group has 3 members for a desired capacity of 4: it launches by itself
+    "#]],
+    );
+}
+
+#[test]
 fn desired_capacity_is_not_taken_back_while_somebody_is_launching() {
     check(
         "raised 1, wanted 3, ending failed\ni-1..i-2 serving 25h\ni-4 pending 1m ours",
@@ -692,6 +703,14 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
             hold: 3 serving, and at least 2 must go on serving: nothing can be retired yet
             again in 3h10m1s
         "#]],
+    );
+    // Whoever is ill goes before the old one that must serve, and before the younger one that serves.
+    check(
+        "ending failed, min_age 3h, raised 1, wanted 2\ni-1 serving 25h\ni-2 unhealthy:tg 2h\ni-3 serving 90m",
+        expect![[r#"
+        retire i-2 (surplus): 2 serve without it, 2 must; decrement
+        hold: i-2 is unhealthy in target group tg
+    "#]],
     );
 }
 

@@ -335,13 +335,13 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
 #[test]
 fn a_retirement_without_decrement_is_seen_when_the_instance_leaves() {
     check(
-        "intent 5s retire i-1 stale, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
+        "intent 5s retire i-1 stale, wanted 3\ni-1 gone 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        news: retire.accepted i-1: the answer was lost; the effect was seen
-        launch 1; token regend-ID-1
-        hold: 1 draining
-        again in 3h1s
-    "#]],
+            news: retire.accepted i-1: the answer was lost; the effect was seen
+            news: instance.terminated i-1
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "intent 5s retire i-1 stale, wanted 3\ni-1..i-3 serving 25h",
@@ -357,6 +357,18 @@ fn a_retirement_without_decrement_is_seen_when_the_instance_leaves() {
         hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
     "#]],
     );
+}
+
+#[test]
+fn one_look_without_the_instance_does_not_say_that_it_was_retired() {
+    for since in ["5s", "2m"] {
+        let table = format!("intent {since} retire i-1 stale, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h");
+        expect![[r#"
+            wait
+            hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
+        "#]]
+        .assert_eq(&super::turn(&table));
+    }
 }
 
 #[test]

@@ -430,6 +430,7 @@ impl Scene {
             min,
             max,
             desired,
+            short_since: None,
             zones,
             instances: lines.iter().filter(|l| l.shown()).map(|line| line.instance(&target_groups)).collect(),
             target_groups,
@@ -445,8 +446,12 @@ impl Scene {
             refresh: header.word("refresh").map(str::to_owned),
             tags: BTreeMap::new(),
         };
+        let only_now = header.flag("short-only-now");
         assert!(header.0.is_empty(), "unknown words: {:?}", header.0);
         let watch = watched(&mut group, &known, &lines);
+        if only_now {
+            group.short_since = Some(group.seen);
+        }
         Self { group, known, watch }
     }
 

@@ -92,6 +92,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         min: 0,
         max,
         desired,
+        short_since: Some(Span::minutes(1).before(now())),
         zones: group_zones,
         instances,
         target_groups: vec![TargetGroup { arn: "arn:tg".into(), name: "tg".into() }],

@@ -25,7 +25,7 @@ pub(super) mod often {
     /// Whether EC2 may say nothing of one in standby.
     pub(in super::super) const STANDBY_UNBORN: bool = true;
     /// A look that lacks a member.
-    pub(in super::super) const LACKING_LOOKS: u32 = 0;
+    pub(in super::super) const LACKING_LOOKS: u32 = 100;
     pub(in super::super) const LATE_CALLS: u32 = 150;
     pub(in super::super) const CLOCK_WRONG: u32 = 150;
     pub(in super::super) const CLOCK_SET: u32 = 80;
@@ -34,7 +34,7 @@ pub(super) mod often {
     pub(in super::super) const DISK: u32 = 150;
     pub(in super::super) const HOST_LOST: u32 = 150;
     /// Whether a host is also lost while somebody else changes the group's numbers.
-    pub(in super::super) const DISTURBED_LOSS: bool = false;
+    pub(in super::super) const DISTURBED_LOSS: bool = true;
     pub(in super::super) const SECOND: u32 = 80;
     /// Whether two regends may see the group as it was, and lose their leases.
     pub(in super::super) const SECOND_BEHIND: bool = false;

@@ -356,7 +356,9 @@ impl Story {
         if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
             let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
             let says = format!("nobody was in the way, and it ends: {code}: {error}");
-            scene.broken.push(Broken { promise: 0, at, says, excuse: None });
+            // Or somebody was, just when it was not looking.
+            let excuse = (code == "MaxSizeNotRestored").then_some(Excuse::TakenForMore);
+            scene.broken.push(Broken { promise: 0, at, says, excuse });
         }
     }
 
