@@ -289,6 +289,7 @@ fn group(draw: &mut Draw<'_>) -> Group {
         suspended: if draw.one_in(8) { vec![suspension(draw)] } else { Vec::new() },
         deleting: draw.one_in(16),
         warm_pool: draw.one_in(4),
+        reuses: draw.one_in(16),
         no_direct_launch: draw.maybe(Draw::text),
         lease: if draw.one_in(3) { Some(lease(draw)) } else { None },
         refresh: if draw.one_in(8) { Some(draw.text()) } else { None },

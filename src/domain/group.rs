@@ -27,6 +27,8 @@ pub struct Group {
     /// AWS reports a status only for a group that is being deleted.
     pub deleting: bool,
     pub warm_pool: bool,
+    /// The warm pool takes back who is scaled in (`ReuseOnScaleIn`), as old as it is.
+    pub reuses: bool,
     /// Why `LaunchInstances` cannot be used for this group or endpoint; absent = it can.
     pub no_direct_launch: Option<String>,
     /// The raw value of the lease tag: a hint from outside.

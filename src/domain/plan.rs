@@ -201,6 +201,9 @@ pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
     if group.zonal_shift() {
         obstacles.push(Hold::ZonalShift);
     }
+    if group.reuses {
+        obstacles.push(Hold::WarmPoolReuse);
+    }
     if let Some(lease) = Lease::on(group)
         && !lease.is_dead(now)
         && !lease.is_of(daemon)

@@ -317,6 +317,7 @@ impl SimGroup {
                 .collect(),
             deleting: self.deleting,
             warm_pool: nature.warm_pool,
+            reuses: nature.warm_pool && nature.reuses,
             no_direct_launch: no_direct_launch.map(str::to_owned),
             lease: self.tags.get(lease::TAG).cloned(),
             refresh: self.refresh.as_ref().map(|refresh| refresh.id.clone()),

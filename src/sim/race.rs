@@ -7,7 +7,10 @@ use crate::domain::action::{Action, Retire};
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::GroupKey;
 use crate::domain::lease::Lease;
-use crate::domain::span::Time;
+use crate::domain::span::{Span, Time};
+
+/// How long a change may be seen and not believed yet: so long a look may be behind an effect of regend's own.
+const UNBELIEVED: Span = Span::minutes(1);
 
 /// What may be mistaken of what others want. AWS offers no compare-and-set: what happens between a look and the call that
 /// rests on it, or while an answer is lost, is seen only in sum.
@@ -50,7 +53,7 @@ impl Race {
                 race.lower |= takes(&call.action);
             }
         }
-        // What a lost host knew of others' changes is not in its lease.
+        // What a lost host knew of others' changes, or had seen and not believed yet, is not in its lease.
         let mut holder: Option<(Time, String)> = None;
         for call in calls().filter(|call| call.effect.is_some()) {
             match &call.action {
@@ -59,7 +62,7 @@ impl Race {
                     if holder.as_ref().is_some_and(|(at, before)| *before != daemon && touched(*at, call.at)) {
                         race = Self { lower: true, higher: true };
                     }
-                    holder = Some((call.at, daemon));
+                    holder = Some((UNBELIEVED.before(call.at), daemon));
                 }
                 Action::ReleaseLease => holder = None,
                 _ => {}

@@ -33,6 +33,7 @@ pub enum Hold {
     Suspended { process: String, reason: String },
     InstanceRefresh { id: String },
     ZonalShift,
+    WarmPoolReuse,
     LeasedByOther { daemon: String, regeneration: String, until: Time },
     MaxSize { desired: u32, max: u32 },
     NoCapacity { code: String, until: Time },
@@ -63,6 +64,7 @@ impl Hold {
             | Self::Suspended { .. }
             | Self::InstanceRefresh { .. }
             | Self::ZonalShift
+            | Self::WarmPoolReuse
             | Self::LeasedByOther { .. }
             | Self::MaxSize { .. }
             | Self::NoCapacity { .. }
@@ -93,6 +95,7 @@ impl Hold {
             Self::Suspended { .. } => "suspended",
             Self::InstanceRefresh { .. } => "instance_refresh",
             Self::ZonalShift => "zonal_shift",
+            Self::WarmPoolReuse => "warm_pool_reuse",
             Self::LeasedByOther { .. } => "leased_by_other",
             Self::MaxSize { .. } => "max_size",
             Self::NoCapacity { .. } => "no_capacity",
@@ -150,6 +153,11 @@ impl fmt::Display for Hold {
             }
             Self::InstanceRefresh { id } => write!(f, "instance refresh {id} is in progress: waiting until it ends"),
             Self::ZonalShift => write!(f, "a zonal shift is active: waiting until it ends"),
+            Self::WarmPoolReuse => write!(
+                f,
+                "the warm pool takes retired instances back, as old as they are: \
+                 turn ReuseOnScaleIn off in its instance reuse policy to go on"
+            ),
             Self::LeasedByOther { daemon, regeneration, until } => {
                 write!(f, "regend on {daemon} holds the group for regeneration {regeneration} until {}", at(until))
             }

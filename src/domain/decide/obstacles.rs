@@ -109,6 +109,9 @@ impl<'a> View<'a> {
         if group.zonal_shift() {
             return self.out_of_our_hands(Hold::ZonalShift);
         }
+        if group.reuses {
+            return self.out_of_our_hands(Hold::WarmPoolReuse);
+        }
         None
     }
 

@@ -257,6 +257,10 @@ impl Seen<'_> {
             suspended: suspended.collect::<Result<_, _>>()?,
             deleting,
             warm_pool: group.warm_pool_configuration().is_some(),
+            reuses: group
+                .warm_pool_configuration()
+                .and_then(|pool| pool.instance_reuse_policy()?.reuse_on_scale_in())
+                .unwrap_or_default(),
             no_direct_launch: self.no_direct_launch(group).map(str::to_owned),
             lease: tags.get(lease::TAG).cloned(),
             refresh: None,

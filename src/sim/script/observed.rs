@@ -28,6 +28,7 @@ impl Script {
         let mut script = Self::of(shape, policy);
         script.key = group.key.clone();
         script.nature.warm_pool = group.warm_pool;
+        script.nature.reuses = group.reuses;
         if group.no_direct_launch.is_some() {
             script.nature.direct = Direct::Unavailable;
         }

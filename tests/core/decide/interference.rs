@@ -84,6 +84,24 @@ fn a_zonal_shift_is_waited_for() {
 }
 
 #[test]
+fn a_warm_pool_that_takes_retired_instances_back_is_waited_for() {
+    with(
+        "warm-pool, reuses",
+        expect![[r#"
+        wait
+        hold: the warm pool takes retired instances back, as old as they are: turn ReuseOnScaleIn off in its instance reuse policy to go on
+        again in 3h1s
+    "#]],
+    );
+    with(
+        "warm-pool, reuses, window over",
+        expect![[r#"
+        end incomplete: warm_pool_reuse: the warm pool takes retired instances back, as old as they are: turn ReuseOnScaleIn off in its instance reuse policy to go on
+    "#]],
+    );
+}
+
+#[test]
 fn a_zonal_shift_fails_nobody() {
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 shifted in-service 20m 30m ours",

@@ -441,6 +441,7 @@ impl Scene {
                 .collect(),
             deleting: header.flag("deleting"),
             warm_pool: header.flag("warm-pool"),
+            reuses: header.flag("reuses"),
             no_direct_launch: header.flag("no-direct-launch").then(|| "a launch configuration".to_owned()),
             lease: tag,
             refresh: header.word("refresh").map(str::to_owned),

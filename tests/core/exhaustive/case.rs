@@ -103,6 +103,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         },
         deleting: false,
         warm_pool: rest.warm_pool,
+        reuses: false,
         no_direct_launch: (!rest.direct || rest.warm_pool).then(|| "not offered".to_owned()),
         lease: known.lease.as_ref().map(ToString::to_string),
         refresh: None,

@@ -3,6 +3,7 @@
 use regend::domain::action::Outcome;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
+use regend::shell::fleet::Ended;
 use regend::sim::event::Event;
 use regend::sim::group::Shape;
 use regend::sim::nature::{Direct, Nature};
@@ -32,6 +33,14 @@ fn without_launch_instances_desired_capacity_is_raised() {
         assert_eq!((scene.least_serving(), scene.most_members(), scene.launched()), (4, 5, 0));
         assert_eq!(scene.count("SetDesiredCapacity"), 4);
     }
+}
+
+#[test]
+fn a_warm_pool_that_takes_old_instances_back_is_left_alone() {
+    let nature = Nature { warm_pool: true, reuses: true, ..Nature::default() };
+    let scene = Scene::new(shape(1, 4, 4), nature, policy()).run();
+    let Some(Ended::Skipped(skipped)) = scene.ended() else { panic!("{}", scene.trace.lines) };
+    assert_eq!(skipped.code, "warm_pool_reuse");
 }
 
 #[test]

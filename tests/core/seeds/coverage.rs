@@ -91,6 +91,7 @@ const EXPECTED: [(&str, &[&str]); 10] = [
             "suspended",
             "instance_refresh",
             "zonal_shift",
+            "warm_pool_reuse",
             "leased_by_other",
             "max_size",
             "no_capacity",

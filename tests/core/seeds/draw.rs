@@ -20,7 +20,7 @@ pub(super) mod often {
     /// The warm pool holds instances that are older than the cutoff.
     pub(in super::super) const PREPARES: u32 = 400;
     /// What is retired goes back to the warm pool.
-    pub(in super::super) const REUSES: u32 = 0;
+    pub(in super::super) const REUSES: u32 = 300;
     pub(in super::super) const PARTIAL_LOOKS: u32 = 150;
     /// Whether EC2 may say nothing of one in standby.
     pub(in super::super) const STANDBY_UNBORN: bool = true;
@@ -39,7 +39,7 @@ pub(super) mod often {
     /// Whether two regends may see the group as it was, and lose their leases.
     pub(in super::super) const SECOND_BEHIND: bool = false;
     /// Of two regends one takes a whole step between the other's look and its call.
-    pub(in super::super) const IN_THE_MIDDLE: u32 = 0;
+    pub(in super::super) const IN_THE_MIDDLE: u32 = 100;
     /// How old an attached instance may be, in hours.
     pub(in super::super) const ATTACHED_H: u32 = 40;
     /// Whether a group is also deleted while the answer to a call may be lost.
@@ -77,6 +77,8 @@ pub(super) struct Drawn {
     pub(super) ahead: i64,
     /// Nobody else changes the group's numbers, and what is launched is well.
     pub(super) undisturbed: bool,
+    /// Some zones have no capacity for as long as it lasts.
+    pub(super) stays_dry: bool,
     /// A `run` at a terminal, which loses patience where the daemon does not.
     pub(super) impatient: bool,
 }
@@ -100,6 +102,11 @@ impl Drawn {
             faults.partial = 0;
         }
         let mut nature = nature;
+        let stays_dry = r.chance(40);
+        if stays_dry {
+            let at = r.within((0, 300));
+            events.extend((0..r.within((1, 3))).map(|zone| (at, Event::DryUp(zone as usize))));
+        }
         let mut fates = draw_fates(r);
         if impatient && !fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
             fates.push((r.within((30, 900)), Fate::Blind));
@@ -125,6 +132,7 @@ impl Drawn {
             fates,
             kills,
             ahead: if r.chance(often::CLOCK_WRONG) { i64::from(r.within((0, 60))) - 30 } else { 0 },
+            stays_dry,
             impatient,
         }
     }

@@ -45,6 +45,7 @@ pub(super) struct Story {
     /// It may be lost: nobody removes the lease, which is all that another host could know of what it did.
     may_be_lost: bool,
     lost_entries: Vec<Entry>,
+    stays_dry: bool,
     clock_was_set: bool,
     wishes: u32,
     pub(super) says: String,
@@ -77,6 +78,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Story {
         may_be_lost: (drawn.undisturbed || often::DISTURBED_LOSS)
             && !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
         lost_entries: Vec::new(),
+        stays_dry: drawn.stays_dry,
         clock_was_set: false,
         wishes: 1,
         says,
@@ -186,7 +188,7 @@ impl Story {
         let Some(first) = due.first().copied() else { return self.go_on() };
         let steps = match due.get(1).copied() {
             Some(second) if self.are_close(first, second) && self.random.chance_of(often::IN_THE_MIDDLE) => {
-                let touches = self.random.within((0, 2)).into();
+                let touches = self.random.within((1, 2)).into();
                 let (one, other) = self.scenes.split_at_mut(1);
                 let pair = if first == 0 {
                     (one.first_mut(), other.first_mut())
@@ -338,7 +340,7 @@ impl Story {
 
     /// Whoever waits for the window's end although nobody is in the way has forgotten something.
     fn check_progress(&mut self) {
-        if self.lost || self.clock_was_set || self.scenes.len() > 1 {
+        if self.lost || self.stays_dry || self.clock_was_set || self.scenes.len() > 1 {
             return;
         }
         let Some(scene) = self.scenes.first_mut() else { return };
@@ -369,7 +371,7 @@ impl Story {
         let mut world = scene.rehearsal.world.borrow_mut();
         world.faults.end();
         world.alter(&scene.key, |group| {
-            group.nature.flawed = 0;
+            (group.nature.flawed, group.nature.reuses) = (0, false);
             for hook in group.nature.launch_hook.iter_mut().chain(&mut group.nature.terminate_hook) {
                 hook.answer = Some((0, 5));
             }
@@ -377,7 +379,7 @@ impl Story {
         let now = world.now();
         let well =
             [Event::Image(Image::Good), Event::Recover, Event::Resume, Event::EndRefresh, Event::EndShift, Event::Wet];
-        for event in well {
+        for event in well.into_iter().filter(|event| !self.stays_dry || *event != Event::Wet) {
             world.schedule(now, &scene.key, event);
         }
     }
