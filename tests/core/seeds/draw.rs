@@ -14,16 +14,13 @@ use regend::sim::random::Random;
 /// Ample for the largest group drawn, one by one, with every bake and back-off.
 pub(super) const WINDOW: Span = Span::hours(3);
 
-/// How often, in a thousand, each of the rarer behaviours is drawn. What is 0 or false cannot be told apart, or breaks a
-/// promise today: ARCHITECTURE.md says which.
+/// How often, in a thousand, each of the rarer behaviours is drawn.
 pub(super) mod often {
     /// The warm pool holds instances that are older than the cutoff.
     pub(in super::super) const PREPARES: u32 = 400;
     /// What is retired goes back to the warm pool.
     pub(in super::super) const REUSES: u32 = 300;
     pub(in super::super) const PARTIAL_LOOKS: u32 = 150;
-    /// Whether EC2 may say nothing of one in standby.
-    pub(in super::super) const STANDBY_UNBORN: bool = true;
     /// A look that lacks a member.
     pub(in super::super) const LACKING_LOOKS: u32 = 100;
     pub(in super::super) const LATE_CALLS: u32 = 150;
@@ -33,17 +30,11 @@ pub(super) mod often {
     pub(in super::super) const CLOCK_BACK: u32 = 500;
     pub(in super::super) const DISK: u32 = 150;
     pub(in super::super) const HOST_LOST: u32 = 150;
-    /// Whether a host is also lost while somebody else changes the group's numbers.
-    pub(in super::super) const DISTURBED_LOSS: bool = true;
     pub(in super::super) const SECOND: u32 = 80;
-    /// Whether two regends may see the group as it was, and lose their leases.
-    pub(in super::super) const SECOND_BEHIND: bool = false;
     /// Of two regends one takes a whole step between the other's look and its call.
     pub(in super::super) const IN_THE_MIDDLE: u32 = 100;
     /// How old an attached instance may be, in hours.
     pub(in super::super) const ATTACHED_H: u32 = 40;
-    /// Whether a group is also deleted while the answer to a call may be lost.
-    pub(in super::super) const DELETED_AMIDST: bool = true;
     /// How long the load balancers cannot tell who is healthy, in seconds: longer than some health timeouts.
     pub(in super::super) const UNAVAILABLE_S: u32 = 600;
 }
@@ -75,8 +66,6 @@ pub(super) struct Drawn {
     pub(super) kills: Vec<u64>,
     /// How far the host's clock is ahead from the beginning, in seconds.
     pub(super) ahead: i64,
-    /// Nobody else changes the group's numbers, and what is launched is well.
-    pub(super) undisturbed: bool,
     /// Some zones have no capacity for as long as it lasts.
     pub(super) stays_dry: bool,
     /// A `run` at a terminal, which loses patience where the daemon does not.
@@ -86,22 +75,13 @@ pub(super) struct Drawn {
 impl Drawn {
     pub(super) fn draw(r: &mut Random) -> Self {
         let shape = draw_shape(r);
-        let nature = draw_nature(r);
+        let mut nature = draw_nature(r);
         let policy = draw_policy(r, &shape);
         let impatient = r.chance(20);
         let mut faults = draw_faults(r);
         let mut events = draw_events(r);
         let times = *r.pick(&[0, 0, 0, 1, 1, 2, 4]).unwrap_or(&0);
         let kills: Vec<u64> = (0..times).map(|_| r.within((0, 60)).into()).collect();
-        let lost = faults.lost_request + faults.lost_answer + faults.server_error + faults.timeout + faults.late;
-        if !often::DELETED_AMIDST && (lost > 0 || !kills.is_empty()) {
-            events.retain(|(_, event)| *event != Event::Delete);
-        }
-        let stands_by = |event: &Event| matches!(event, Event::StandBy(_) | Event::StandByReplaced(_));
-        if events.iter().any(|(_, event)| stands_by(event)) && !often::STANDBY_UNBORN {
-            faults.partial = 0;
-        }
-        let mut nature = nature;
         let stays_dry = r.chance(40);
         if stays_dry {
             let at = r.within((0, 300));
@@ -112,16 +92,14 @@ impl Drawn {
             fates.push((r.within((30, 900)), Fate::Blind));
             fates.sort_by_key(|(at, _)| *at);
         }
-        if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) && !often::SECOND_BEHIND {
+        if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
+            // Two regends of which one sees less than the other cannot tell who has the group: ARCHITECTURE.md says so.
             nature.stale = 0;
             // A lease that arrives long after it was sent takes the group from whoever confirmed its own meanwhile.
             faults.late = 0;
             events.retain(|(_, event)| *event != Event::Untag);
         }
         Self {
-            undisturbed: nature.image == Image::Good
-                && nature.flawed == 0
-                && !events.iter().any(|(_, event)| disturbs(event)),
             shape,
             nature,
             policy,
@@ -249,28 +227,6 @@ fn draw_events(r: &mut Random) -> Vec<(u32, Event)> {
             (at, draw_event(r))
         })
         .collect()
-}
-
-fn disturbs(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::SetDesired(_)
-            | Event::Scale(_)
-            | Event::SetMin(_)
-            | Event::SetMax(_)
-            | Event::Scheduled(..)
-            | Event::StandBy(_)
-            | Event::StandByReplaced(_)
-            | Event::ReplaceRootVolume(_)
-            | Event::ExitStandby
-            | Event::Detach(_, true)
-            | Event::Attach(_)
-            | Event::Terminate(_, true)
-            | Event::Sicken(_)
-            | Event::Kill(_)
-            | Event::Interrupt(_)
-            | Event::Image(_)
-    )
 }
 
 fn draw_event(r: &mut Random) -> Event {

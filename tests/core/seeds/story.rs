@@ -75,8 +75,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Story {
         is_calm: false,
         ends: PATIENCE.after(calm),
         lost: false,
-        may_be_lost: (drawn.undisturbed || often::DISTURBED_LOSS)
-            && !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
+        may_be_lost: !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
         lost_entries: Vec::new(),
         stays_dry: drawn.stays_dry,
         clock_was_set: false,
