@@ -10,6 +10,7 @@ use super::super::refresh::Refresh;
 use super::super::target::{self, Target};
 use super::Script;
 use crate::domain::group::{Group, Instance, Lifecycle, TargetState};
+use crate::domain::lease::{self, Lease};
 use crate::domain::policy::Policy;
 use crate::domain::span::Span;
 
@@ -43,7 +44,12 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     sim.zones.clone_from(&seen.zones);
     sim.target_groups.clone_from(&seen.target_groups);
     sim.tags.clone_from(&seen.tags);
-    sim.tags.extend(seen.lease.clone().map(|value| (crate::domain::lease::TAG.to_owned(), value)));
+    sim.tags.extend(seen.lease.clone().map(|value| (lease::TAG.to_owned(), value)));
+    if let Some(lease) = Lease::on(seen) {
+        // What its owner has raised is nobody's wish.
+        let (surplus, max) = lease.left(seen);
+        (sim.wished, sim.wished_max) = (seen.desired.saturating_sub(surplus), max.unwrap_or(seen.max));
+    }
     sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();
     sim.refresh = seen.refresh.clone().map(|id| Refresh { id, since: seen.seen });
     sim.deleting = seen.deleting;
@@ -61,6 +67,7 @@ fn member(mould: SimInstance, real: &Instance, in_use: &[bool], seen: &Group) ->
     let target = |(n, used): (usize, &bool)| match real.targets.get(n).map(|target| target.state) {
         _ if standby => Target::Unregistered,
         _ if !used => Target::NotInUse,
+        _ if real.lifecycle == Lifecycle::Pending => Target::Healthy,
         Some(TargetState::Unhealthy | TargetState::Unavailable) => Target::Unhealthy(target::FAILED),
         Some(TargetState::Unregistered | TargetState::Unused) => Target::Unregistered,
         Some(TargetState::Draining) => Target::Draining,
