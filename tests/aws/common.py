@@ -19,9 +19,14 @@ import warnings
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
 from moto.backends import get_backend  # noqa: E402
+from moto.ec2 import utils as ec2_utils  # noqa: E402
 from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: E402
 from werkzeug.exceptions import InternalServerError  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
+
+# AWS's long ids begin with a zero, those of images as well as those of instances.
+random_digits = ec2_utils.random_resource_id
+ec2_utils.random_resource_id = lambda size=8: "0" + random_digits(16) if size == 17 else random_digits(size)
 
 READS = ("Describe", "Get", "List", "Head", "AssumeRole")
 

@@ -48,7 +48,7 @@ def control(port, path, body=None):
 
 
 def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1, zones=3, count=1, age=None,
-         region=REGION, tags=None, protected=False, account=None):
+         region=REGION, tags=None, protected=False, account=None, configuration=False):
     ec2, elb, asg = (client(s, port, region, account=account) for s in ("ec2", "elbv2", "autoscaling"))
     unique = uuid.uuid4().hex[:6]
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -64,6 +64,10 @@ def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1,
     template = ec2.create_launch_template(
         LaunchTemplateName=f"seed-{unique}", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"}
     )["LaunchTemplate"]["LaunchTemplateId"]
+    source = {"LaunchTemplate": {"LaunchTemplateId": template, "Version": "$Latest"}}
+    if configuration:
+        asg.create_launch_configuration(LaunchConfigurationName=f"seed-{unique}", ImageId=image, InstanceType="t3.micro")
+        source = {"LaunchConfigurationName": f"seed-{unique}"}
     balancer = None
     if target_groups:
         balancer = elb.create_load_balancer(Name=f"seed-{unique}", Subnets=subnets)["LoadBalancers"][0]["LoadBalancerArn"]
@@ -86,7 +90,7 @@ def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1,
             arns.append(arn)
         asg.create_auto_scaling_group(
             AutoScalingGroupName=name,
-            LaunchTemplate={"LaunchTemplateId": template, "Version": "$Latest"},
+            **source,
             MinSize=size if minimum is None else minimum,
             MaxSize=size * 2 if maximum is None else maximum,
             DesiredCapacity=size,
@@ -125,10 +129,12 @@ def main():
     parser.add_argument("--account", help="id of another account, through a role in it")
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--protected", action="store_true", help="instances are protected from scale-in")
+    parser.add_argument("--launch-configuration", action="store_true", help="the old way, in place of a launch template")
     o = parser.parse_args()
     try:
         made = seed(o.port, o.group, o.size, o.min, o.max, o.target_groups, o.zones, o.count, o.age, o.region,
-                    dict(t.partition("=")[::2] for t in o.tag), o.protected, o.account)
+                    dict(t.partition("=")[::2] for t in o.tag), o.protected, o.account,
+                    o.launch_configuration)
     except ValueError as mistake:
         sys.exit(f"seed.py: {mistake}")
     print(json.dumps(made))

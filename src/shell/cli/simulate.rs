@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::domain::action::Hold;
 use crate::domain::entry::{Kind, Opened};
 use crate::domain::group::GroupKey;
 use crate::domain::plan::Pace;
@@ -38,7 +39,7 @@ pub(super) struct SimulateArgs {
     script: Option<PathBuf>,
     /// Begin with the group as AWS shows it now; nothing is changed in AWS
     #[cfg(feature = "aws")]
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "name", "desired", "min", "max", "zones"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "name", "desired", "min", "max", "zones", "target_groups"])]
     group_from_aws: Option<String>,
     /// Play this seed once, and tell what happens
     #[arg(long)]
@@ -101,6 +102,8 @@ struct Rehearsed {
     /// Short words for the header.
     policy_from: String,
     pace_from: &'static str,
+    /// What else is to be known of the group before it is believed.
+    notes: Vec<String>,
 }
 
 pub(super) async fn simulate(global: &Global, args: &SimulateArgs) -> Result<u8, Failure> {
@@ -133,7 +136,7 @@ pub(super) async fn simulate(global: &Global, args: &SimulateArgs) -> Result<u8,
 pub fn tell(path: &Path, source: &str) -> Result<(String, Story), ConfigError> {
     let script = script::parse(path, source)?;
     let story = Story::of(&script, script.seed);
-    let rehearsed = Rehearsed { script, policy_from: "the script".to_owned(), pace_from: "the script" };
+    let rehearsed = Rehearsed::told(script);
     Ok((format!("{}\n{}", summary::header(&rehearsed), story.text()), story))
 }
 
@@ -160,6 +163,11 @@ fn remedy(script: &Script, runs: &[Run]) -> Option<String> {
         return None;
     }
     let wanted = script.shape.desired;
+    let room = script.policy.raise_max_size || script.shape.max > wanted;
+    if !room && runs.iter().all(|run| run.replaced == 0) {
+        let lacks = Hold::MaxSize { desired: wanted, max: script.shape.max };
+        return Some(format!("Time is not what lacks: {lacks}.\n"));
+    }
     let mut surge = script.policy.max_surge.rounded_up(wanted).max(1);
     while surge < wanted {
         surge = (surge * 2).min(wanted);
@@ -178,28 +186,26 @@ async fn rehearsed(global: &Global, args: &SimulateArgs) -> Result<Rehearsed, Fa
         let source = std::fs::read_to_string(path)
             .map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", path.display())))?;
         let script = script::parse(path, &source).map_err(|error| mistakes(path, &error))?;
-        return Ok(Rehearsed { script, policy_from: "the script".to_owned(), pace_from: "the script" });
+        return Ok(Rehearsed::told(script));
     }
     let config = global.config()?;
     let state_dir = global.state_dir(&config);
     #[cfg(feature = "aws")]
     if let Some(name) = &args.group_from_aws {
-        let (group, policy, policy_from) = observed::observe(&config, name).await?;
-        let memory = Memory::of_key(&state_dir, &group.key)?;
-        let mut script = Script::observed(&group, adjusted(policy, args)?);
+        let observed = observed::observe(&config, name).await?;
+        let policy_from = policy_from(global, &config, args, name, observed.ruled);
+        let memory = Memory::of_key(&state_dir, &observed.group.key)?;
+        let policy = adjusted(observed.policy.clone(), args)?;
+        let notes = observed.notes(&policy);
+        let mut script = Script::observed(&observed.group, policy);
         script.poll = config.aws.poll_interval;
-        let pace_from = set_pace(&mut script, memory.as_ref().and_then(|m| m.pace), &args.described);
-        return Ok(Rehearsed { script, policy_from, pace_from });
+        let pace_from = set_pace(&mut script, memory.as_ref(), &args.described);
+        return Ok(Rehearsed { script, policy_from, pace_from, notes });
     }
     let memory = Memory::of_name(&state_dir, &args.name)?;
     let account = memory.as_ref().map_or("default", |memory| &memory.key.account);
     let rule = config.policy_for(account, &args.name, &std::collections::BTreeMap::new());
-    let policy_from = match rule {
-        Some(_) => format!("the configuration's rule for {}", args.name),
-        None if has_policy(global, &config) => "the configuration's [policy]".to_owned(),
-        None => "the defaults".to_owned(),
-    };
-    let policy_from = if args.set.is_empty() { policy_from } else { format!("{policy_from}, and --set") };
+    let policy_from = policy_from(global, &config, args, &args.name, rule.is_some());
     let policy = adjusted(rule.unwrap_or(&config.policy).clone(), args)?;
     let shape = shape(&args.described, memory.as_ref())?;
     let mut script = Script::of(shape, policy);
@@ -208,13 +214,26 @@ async fn rehearsed(global: &Global, args: &SimulateArgs) -> Result<Rehearsed, Fa
         Some(memory) => script.key = memory.key.clone(),
         None => script.key.name.clone_from(&args.name),
     }
-    let pace_from = set_pace(&mut script, memory.and_then(|m| m.pace), &args.described);
-    Ok(Rehearsed { script, policy_from, pace_from })
+    let pace_from = set_pace(&mut script, memory.as_ref(), &args.described);
+    Ok(Rehearsed { script, policy_from, pace_from, notes: Vec::new() })
 }
 
-/// Whether anything at all was configured.
-fn has_policy(global: &Global, config: &Config) -> bool {
-    global.config.is_some() || config.hash() != Config::default().hash()
+impl Rehearsed {
+    /// A script says everything itself.
+    fn told(script: Script) -> Self {
+        Self { script, policy_from: "the script".to_owned(), pace_from: "the script", notes: Vec::new() }
+    }
+}
+
+fn policy_from(global: &Global, config: &Config, args: &SimulateArgs, name: &str, ruled: bool) -> String {
+    // Whether anything at all was configured.
+    let configured = || global.config.is_some() || config.hash() != Config::default().hash();
+    let from = match ruled {
+        true => format!("the configuration's rule for {name}"),
+        false if configured() => format!("the configuration's [policy]: no rule matches {name}"),
+        false => "the defaults".to_owned(),
+    };
+    if args.set.is_empty() { from } else { format!("{from}; and --set") }
 }
 
 fn adjusted(policy: Policy, args: &SimulateArgs) -> Result<Policy, Failure> {
@@ -254,14 +273,16 @@ fn shape(described: &Described, memory: Option<&Memory>) -> Result<Shape, Failur
 }
 
 /// How long things take: as the flags say, as it was measured, or as AWS's defaults make it.
-fn set_pace(script: &mut Script, measured: Option<Pace>, described: &Described) -> &'static str {
+fn set_pace(script: &mut Script, memory: Option<&Memory>, described: &Described) -> &'static str {
+    let measured = memory.and_then(|memory| memory.pace.map(|pace| (pace, memory.opened.policy.warmup)));
     let seconds = |span: Span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
     let nature = &mut script.nature;
     *nature =
         Nature { boot: (45, 90), health: (15, 45), drain: 300, vanish: (5, 20), react: (2, 10), ..nature.clone() };
-    if let Some(pace) = measured {
-        // The third quartile was measured, warmup included. Two thirds of the rest is taken for the boot.
-        let launch = seconds(pace.launch).saturating_sub(seconds(script.policy.warmup)).max(3);
+    if let Some((pace, warmup)) = measured {
+        // The third quartile was measured, with the warmup of then, whatever is tried now. Two thirds of the rest is taken
+        // for the boot.
+        let launch = seconds(pace.launch).saturating_sub(seconds(warmup)).max(3);
         let around = |typical: u32| (typical * 3 / 4, typical * 11 / 10);
         (nature.boot, nature.health) = (around(launch * 2 / 3), around(launch / 3));
         nature.drain = seconds(pace.drain).saturating_sub(nature.vanish.1);
@@ -274,7 +295,7 @@ fn set_pace(script: &mut Script, measured: Option<Pace>, described: &Described) 
     match (measured, boot.is_some() || health.is_some() || drain.is_some()) {
         (_, true) => "as described",
         (Some(_), false) => "as measured in this group before",
-        (None, false) => "assumed: the journal has nothing of this group yet",
+        (None, false) => "assumed: this group was never measured",
     }
 }
 

@@ -198,13 +198,18 @@ impl Teller {
 struct Names {
     names: BTreeMap<String, String>,
     fresh: u32,
+    /// What a real group will launch is not seen: the image that the play makes up must not be taken for one.
+    real: bool,
 }
+
+/// The image of all that a simulated group launches, until somebody changes its template.
+const IMAGE: &str = "ami-00000001";
 
 impl Names {
     /// Real instances keep their ids.
     fn new(script: &Script) -> Self {
         let real = script.observed.iter().flat_map(|group| &group.instances).map(|i| i.id.to_string());
-        Self { names: real.map(|id| (id.clone(), id)).collect(), fresh: 0 }
+        Self { names: real.map(|id| (id.clone(), id)).collect(), fresh: 0, real: script.observed.is_some() }
     }
 
     /// The stale members are numbered by age.
@@ -227,14 +232,17 @@ impl Names {
         name
     }
 
-    /// Replaces each id, `i-` and seventeen digits.
+    /// Replaces each id, `i-` and seventeen digits; an image's ends just so.
     fn put_into(&mut self, says: &str) -> String {
         const LENGTH: usize = 19;
         let (mut text, mut rest) = (String::new(), says);
         while let Some(at) = rest.find("i-0") {
             let (before, from) = rest.split_at(at);
             text += before;
-            match from.get(..LENGTH).filter(|id| id[2..].bytes().all(|b| b.is_ascii_hexdigit())) {
+            let is_id = |id: &&str| {
+                !text.ends_with(|c: char| c.is_ascii_alphanumeric()) && id[2..].bytes().all(|b| b.is_ascii_hexdigit())
+            };
+            match from.get(..LENGTH).filter(is_id) {
                 Some(id) => {
                     text += &self.name(&InstanceId::new(id));
                     rest = &from[LENGTH..];
@@ -245,6 +253,7 @@ impl Names {
                 }
             }
         }
-        text + rest
+        text += rest;
+        if self.real { text.replace(IMAGE, "the group's image") } else { text }
     }
 }

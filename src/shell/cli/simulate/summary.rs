@@ -18,7 +18,7 @@ use super::Rehearsed;
 
 /// Says in three lines what is rehearsed.
 pub(super) fn header(rehearsed: &Rehearsed) -> String {
-    let Rehearsed { script, policy_from, pace_from } = rehearsed;
+    let Rehearsed { script, policy_from, pace_from, notes } = rehearsed;
     let Script { key, shape, nature, policy, .. } = script;
     let groups = match shape.target_groups.len() {
         0 => "no target group".to_owned(),
@@ -31,6 +31,7 @@ pub(super) fn header(rehearsed: &Rehearsed) -> String {
     );
     text += &format!("  policy  {}  ({policy_from})\n", policy_words(policy));
     text += &format!("  pace    {}  ({pace_from})\n", pace_words(nature, shape.target_groups.is_empty()));
+    notes.iter().for_each(|note| text += &format!("  note    {note}\n"));
     text
 }
 
@@ -103,7 +104,8 @@ impl<T: Ord + Copy + Default> Spread<T> {
 }
 
 pub(super) fn text(script: &Script, runs: &[Run]) -> String {
-    let wanted = script.shape.desired;
+    // What the group is found with may hold somebody's surplus, and it may be scaled meanwhile.
+    let wanted = runs.iter().map(|run| run.wanted).min().unwrap_or_default().min(script.shape.desired);
     let duration = Spread::of(runs, |run| run.took);
     let mut rows = vec![
         [plural(runs.len() as u32, "run", "runs"), "median".into(), "p5 – p95".into(), "worst".into()],
@@ -146,7 +148,9 @@ fn verdict(script: &Script, runs: &[Run]) -> String {
     let fitting = runs.iter().filter(|run| run.in_window).count();
     let slowest = runs.iter().filter(|run| run.in_window).map(|run| run.took).max().unwrap_or_default();
     let mut text = String::new();
-    if fitting == runs.len() {
+    if fitting == runs.len() && runs.iter().all(|run| run.stale == 0) {
+        text += "It fits: there is nothing to replace.\n";
+    } else if fitting == runs.len() {
         let all = if runs.len() == 1 { "the run".to_owned() } else { format!("all {} runs", runs.len()) };
         text += &format!("It fits: {all} completed, the slowest after {} of a window of {window}.\n", rounded(slowest));
     } else {
@@ -187,6 +191,9 @@ fn kind(end: &End) -> String {
 fn how(run: &Run) -> String {
     match &run.end {
         End::Closed { outcome: Outcome::Completed, .. } => "completed, after the window".to_owned(),
+        End::Closed { outcome, why, .. } if why.is_empty() => {
+            format!("{}: {} of {} stale instances are left", outcome.word(), run.stale - run.replaced, run.stale)
+        }
         End::Closed { outcome, why, .. } => format!("{}: {why}", outcome.word()),
         End::NotOpened(why) => format!("not opened: {why}"),
         End::Dead => "killed, and not taken up again".to_owned(),
