@@ -44,7 +44,12 @@ impl<'a> Case<'a> {
     fn new(endpoint: &'a Endpoint, made: &Value, trap: Option<Point>) -> Self {
         let name = made["name"].as_str().unwrap().to_owned();
         let gate = Gate::new(endpoint, trap);
-        let regend = Regend::new(endpoint, "max_surge = 1").through(gate.port);
+        // A daemon sees to this group alone, and once: it is never due again while a test lasts.
+        let config = format!(
+            "[aws]\npoll_interval = \"1s\"\n[policy]\nwarmup = \"0s\"\nmax_surge = 1\nschedule = \"@every 1h\"\n\
+             [[groups]]\nname = \"{name}\"\n"
+        );
+        let regend = Regend::configured(gate.port, &config);
         let label = format!("{name}, {trap:?}");
         Self { endpoint, label, before: endpoint.group(&name), gate, regend, name }
     }
@@ -68,11 +73,28 @@ impl<'a> Case<'a> {
     /// Kills it at the call that is caught.
     #[track_caller]
     fn kill(&self) {
-        let mut running = self.start();
+        self.kill_this(self.start());
+    }
+
+    #[track_caller]
+    fn kill_this(&self, mut running: Running) {
         self.await_caught(&mut running);
         running.signal(Signal::KILL);
         running.ends_within(Duration::from_secs(5));
         self.gate.let_go();
+    }
+
+    /// Lets a daemon end what is open, and then ends it; it has the time to open another one.
+    #[track_caller]
+    fn serve(&self) -> Done {
+        let mut daemon = self.regend.start(&["daemon"]);
+        wait_until(&format!("{}: the end of it; it said {}", self.label, daemon.said()), || {
+            assert!(!daemon.has_ended(), "{}: it ended before: {}", self.label, daemon.said());
+            daemon.said().contains(": completed after ")
+        });
+        std::thread::sleep(Duration::from_millis(1500));
+        daemon.signal(Signal::TERM);
+        daemon.ends_within(Duration::from_secs(5))
     }
 
     #[track_caller]
@@ -205,6 +227,31 @@ fn killed_at_any_call_the_next_run_ends_it_as_if_nothing_had_been() {
             assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{point:?}: {watch}");
             assert!(watch["max_members"].as_u64().unwrap() <= 3, "{point:?}: {watch}");
         });
+    });
+}
+
+#[test]
+fn a_daemon_that_is_killed_at_any_call_is_followed_by_one_that_ends_the_same() {
+    let endpoint = Endpoint::faithful(&QUICK);
+    let calls = [(LEASE, 1), (MAX_SIZE, 1), (LAUNCH, 1), (RETIRE, 1), (MAX_SIZE, 2), (RELEASE, 1)];
+    let points: Vec<_> =
+        calls.into_iter().flat_map(|(action, nth)| [Point(action, nth, Before), Point(action, nth, After)]).collect();
+    side_by_side(&endpoint, &["--size", "2", "--max", "2", "--age", "90000"], &points, |made, point| {
+        let case = Case::new(&endpoint, made, Some(*point));
+        case.kill_this(case.regend.start(&["daemon"]));
+        let opened = case.regend.audit(&["--kind", "regeneration.opened"]);
+        let id = opened[0]["regeneration"].as_str().unwrap();
+        let done = case.serve();
+        assert!(done.err.contains(&format!("{}: resuming regeneration {id}", case.name)), "{}: {done}", case.label);
+        case.assert_finished(&done);
+        case.assert_recorded();
+        // It was opened, and is ended, in the schedule's name.
+        let closed = case.regend.audit(&["--kind", "regeneration.closed"]);
+        assert!([&opened[0], &closed[0]].iter().all(|e| e["actor"] == "schedule"), "{}: {closed:?}", case.label);
+        assert_eq!(closed[0]["outcome"], "completed", "{}: {done}", case.label);
+        let watch = endpoint.watch(&case.name);
+        assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{}: {watch}", case.label);
+        assert!(watch["max_members"].as_u64().unwrap() <= 3, "{}: {watch}", case.label);
     });
 }
 

@@ -480,7 +480,7 @@ impl std::fmt::Display for Done {
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(60), "never came: {what}");
+        assert!(began.elapsed() < Duration::from_secs(120), "never came: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
