@@ -340,6 +340,8 @@ fn told_to_stop_at_any_moment_it_ends_in_time_and_can_be_gone_on_with() {
             running.signal(*second);
             let done = running.ends_within(Duration::from_secs(1));
             assert_eq!(done.code, 3, "{}: {done}", case.label);
+            let last = "regend: stopped at once; what is open stays open: the same command goes on where it was\n";
+            assert!(done.err.ends_with(last), "{}: {done}", case.label);
             println!("{}: ended {:.1?} after the second signal", case.label, began.elapsed());
         }
         let done = running.ends_within(Duration::from_secs(5));
@@ -363,6 +365,30 @@ fn told_to_stop_at_any_moment_it_ends_in_time_and_can_be_gone_on_with() {
         }
         let watch = endpoint.watch(&case.name);
         assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{said}: {watch}");
+    });
+}
+
+#[test]
+fn a_daemon_that_is_told_twice_has_stopped_as_it_was_told() {
+    let endpoint = Endpoint::faithful(&QUICK);
+    let stops = [(Point(RETIRE, 1, After), Signal::TERM), (Point(LAUNCH, 1, Before), Signal::INT)];
+    side_by_side(&endpoint, &["--size", "2", "--max", "2", "--age", "90000"], &stops, |made, (point, second)| {
+        let case = Case::new(&endpoint, made, Some(*point));
+        let mut daemon = case.regend.start(&["daemon"]);
+        case.await_caught(&mut daemon);
+        daemon.signal(Signal::TERM);
+        wait_until("word of the first signal", || daemon.said().contains("a second signal stops at once"));
+        assert!(!daemon.has_ended(), "{}: it did not wait for the call: {}", case.label, daemon.said());
+        daemon.signal(*second);
+        let done = daemon.ends_within(Duration::from_secs(1));
+        // systemd counts everything else as a failure, and may start it again.
+        assert_eq!(done.code, 0, "{}: {done}", case.label);
+        let last = "regend: stopped at once; what is open stays open: the next start resumes it\n";
+        assert!(done.err.ends_with(last), "{}: {done}", case.label);
+        case.gate.let_go();
+        let done = case.serve();
+        case.assert_finished(&done);
+        case.assert_recorded();
     });
 }
 

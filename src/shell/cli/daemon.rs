@@ -46,7 +46,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let journal = Sqlite::open(&state_dir)?;
     let aws = connect(&config).await?;
     let clock = Wall::default();
-    super::stop_on_signals(&clock);
+    super::stop_on_signals(&clock, exit::DONE, "what is open stays open: the next start resumes it");
     let limits = Limits {
         poll: config.aws.poll_interval,
         max_concurrent: config.daemon.max_concurrent_groups as usize,

@@ -47,7 +47,7 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     let state_dir = temporary()?;
     let journal = Sqlite::open(&state_dir)?;
     let clock = Fast::new(args.speed);
-    super::stop_on_signals(&clock.wall);
+    super::stop_on_signals(&clock.wall, exit::HELD, "nothing was changed");
     let key = GroupKey { account: "demo".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
     let world = std::rc::Rc::new(std::cell::RefCell::new(world(&key, clock.now())));
     let limits = Limits { poll: Span::seconds(5), max_concurrent: 1, max_failed: 1 };

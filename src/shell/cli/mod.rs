@@ -311,8 +311,9 @@ fn actor() -> String {
 }
 
 /// The first SIGINT or SIGTERM asks the loop to stop after the call in flight; what is open stays resumable. A second
-/// one ends the program at once.
-fn stop_on_signals(clock: &crate::shell::clock::Wall) {
+/// one ends the program at once, with what the first would have ended it with, and these last words: nothing is lost by
+/// it but an answer, which the next start looks for.
+fn stop_on_signals(clock: &crate::shell::clock::Wall, code: u8, words: &'static str) {
     use tokio::signal::unix::{SignalKind, signal};
     let clock = clock.clone();
     tokio::spawn(async move {
@@ -325,6 +326,7 @@ fn stop_on_signals(clock: &crate::shell::clock::Wall) {
         say("regend: stopping after the call in flight; a second signal stops at once");
         clock.stop();
         next().await;
-        std::process::exit(i32::from(exit::HELD));
+        say(&format!("regend: stopped at once; {words}"));
+        std::process::exit(i32::from(code));
     });
 }

@@ -113,7 +113,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         }
     }
     // Until here a signal ends it at once, whatever it waits for: nothing was changed.
-    super::stop_on_signals(&clock);
+    super::stop_on_signals(&clock, exit::HELD, "what is open stays open: the same command goes on where it was");
     let actor = actor();
     let daemon = fleet.journal.writer().to_owned();
     for one in fresh {

@@ -64,7 +64,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     let mut aws = connect(&config).await?;
     let state_dir = global.state_dir(&config);
     let clock = Wall::default();
-    super::stop_on_signals(&clock);
+    super::stop_on_signals(&clock, exit::HELD, "nothing was changed");
     loop {
         let listing = list(&mut aws).await?;
         let chosen = select(&listing, &config, &args.groups)?;
