@@ -255,9 +255,50 @@ fn a_daemon_that_is_killed_at_any_call_is_followed_by_one_that_ends_the_same() {
     });
 }
 
+/// Killed, the journal gone, and nobody knows that the owner of the lease is dead until it is over.
+#[track_caller]
+fn killed_and_ended_elsewhere(endpoint: &Endpoint, made: &Value, point: Point) {
+    let case = Case::new(endpoint, made, Some(point));
+    case.kill();
+    let tag = || endpoint.group(&case.name)["tags"][TAG].as_str().unwrap_or_default().to_owned();
+    let left: Lease = tag().parse().unwrap();
+    std::fs::remove_dir_all(case.regend.state_dir()).unwrap();
+    let (calls, value) = (case.gate.mutations().len(), tag());
+    let done = case.run();
+    assert_eq!(done.code, 3, "{}: {done}", case.label);
+    assert!(done.out.contains(&left.daemon), "{}: {done}", case.label);
+    assert_eq!((case.gate.mutations().len(), tag()), (calls, value), "{}: {done}", case.label);
+    // What time would do, with room for clocks that differ.
+    let over = Lease { until: Utc::now() - TimeDelta::minutes(3), ..left.clone() };
+    endpoint.retag(&case.name, TAG, &over.to_string());
+    let done = case.run();
+    case.assert_finished(&done);
+    let opened = case.regend.audit(&["--kind", "regeneration.opened"]);
+    assert_eq!(opened.len(), 1, "{}: {done}", case.label);
+    assert_eq!(opened[0]["regeneration"], left.regeneration.to_string(), "{}: {done}", case.label);
+    let cutoff: regend::domain::span::Time = opened[0]["opened"]["cutoff"].as_str().unwrap().parse().unwrap();
+    assert_eq!(cutoff, left.cutoff, "{}: {done}", case.label);
+    let watch = endpoint.watch(&case.name);
+    assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{}: {watch}", case.label);
+    assert!(watch["max_members"].as_u64().unwrap() <= 3, "{}: {watch}", case.label);
+}
+
 #[test]
 fn killed_and_its_journal_gone_another_host_ends_it_from_the_lease() {
     let endpoint = Endpoint::faithful(&QUICK);
+    // Where a launch is a larger desired capacity, and the surplus is out from then on.
+    let without = Endpoint::faithful(&[&QUICK[..], &["--unsupported-launch-instances"]].concat());
+    let grown = [
+        Point(LAUNCH, 1, After),
+        Point(DESIRED, 1, Before),
+        Point(DESIRED, 1, After),
+        Point(RETIRE, 1, Before),
+        Point(RETIRE, 1, After),
+        Point(DESIRED, 2, After),
+        Point(RETIRE, 2, Before),
+        Point(RETIRE, 2, After),
+        Point(RELEASE, 1, Before),
+    ];
     let points = [
         Point(LEASE, 1, After),
         Point(MAX_SIZE, 1, After),
@@ -269,30 +310,12 @@ fn killed_and_its_journal_gone_another_host_ends_it_from_the_lease() {
         Point(MAX_SIZE, 2, After),
         Point(RELEASE, 1, Before),
     ];
-    side_by_side(&endpoint, &["--size", "2", "--max", "2", "--age", "90000"], &points, |made, point| {
-        let case = Case::new(&endpoint, made, Some(*point));
-        case.kill();
-        let tag = || endpoint.group(&case.name)["tags"][TAG].as_str().unwrap_or_default().to_owned();
-        let left: Lease = tag().parse().unwrap();
-        std::fs::remove_dir_all(case.regend.state_dir()).unwrap();
-        // Nobody knows that its owner is dead.
-        let (calls, value) = (case.gate.mutations().len(), tag());
-        let done = case.run();
-        assert_eq!(done.code, 3, "{}: {done}", case.label);
-        assert!(done.out.contains(&left.daemon), "{}: {done}", case.label);
-        assert_eq!((case.gate.mutations().len(), tag()), (calls, value), "{}: {done}", case.label);
-        // What time would do, with room for clocks that differ.
-        let over = Lease { until: Utc::now() - TimeDelta::minutes(3), ..left.clone() };
-        endpoint.retag(&case.name, TAG, &over.to_string());
-        let done = case.run();
-        case.assert_finished(&done);
-        let opened = case.regend.audit(&["--kind", "regeneration.opened"]);
-        assert_eq!(opened.len(), 1, "{}: {done}", case.label);
-        assert_eq!(opened[0]["regeneration"], left.regeneration.to_string(), "{}: {done}", case.label);
-        let cutoff: regend::domain::span::Time = opened[0]["opened"]["cutoff"].as_str().unwrap().parse().unwrap();
-        assert_eq!(cutoff, left.cutoff, "{}: {done}", case.label);
-        let watch = endpoint.watch(&case.name);
-        assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{}: {watch}", case.label);
+    let seed = &["--size", "2", "--max", "2", "--age", "90000"];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            side_by_side(&without, seed, &grown, |made, point| killed_and_ended_elsewhere(&without, made, *point));
+        });
+        side_by_side(&endpoint, seed, &points, |made, point| killed_and_ended_elsewhere(&endpoint, made, *point));
     });
 }
 
