@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use regend::domain::calendar::{Blackout, Calendar, Schedule, Timezone};
+use regend::domain::policy::Policy;
 use regend::domain::span::{Span, Time};
 
 /// The next firings of schedules in a zone, after an instant. Looking back from each must find the same one: a firing
@@ -533,4 +534,37 @@ fn firings_agree_with_a_look_at_every_minute() {
         }
         assert!(latest.is_some(), "{text}");
     }
+}
+
+#[test]
+fn the_batches_end_with_the_window_or_at_the_first_blackout_in_it() {
+    let blackout = |from: &str, to: &str| Blackout::new(from, to, "freeze").unwrap();
+    let days = blackout("2026-11-03", "2026-11-03");
+    let before = blackout("2026-11-02T01:00:00Z", "2026-11-02T02:00:00Z");
+    let at_once = blackout("2026-11-02T02:00:00Z", "2026-11-02T03:00:00Z");
+    let (soon, later) = (
+        blackout("2026-11-02T04:00:00Z", "2026-11-02T05:00:00Z"),
+        blackout("2026-11-02T05:00:00Z", "2026-11-02T06:00:00Z"),
+    );
+    let ends = |window: &str, blackouts: &[&Blackout]| {
+        let blackouts: Vec<_> = blackouts.iter().copied().cloned().collect();
+        let policy = Policy { window: window.parse().unwrap(), ..Policy::default() };
+        policy.calendar(&blackouts).window_ends("2026-11-02T02:00:00Z".parse().unwrap()).to_rfc3339()
+    };
+    assert_eq!(ends("4h", &[]), "2026-11-02T06:00:00+00:00");
+    assert_eq!(ends("4h", &[&later, &soon]), "2026-11-02T04:00:00+00:00");
+    assert_eq!(ends("1h", &[&later, &soon]), "2026-11-02T03:00:00+00:00");
+    assert_eq!(ends("4h", &[&before, &later]), "2026-11-02T05:00:00+00:00");
+    // Whoever opens at the very moment does so in spite of it.
+    assert_eq!(ends("4h", &[&at_once]), "2026-11-02T06:00:00+00:00");
+    // Midnight in Berlin.
+    assert_eq!(ends("2d", &[&days]), "2026-11-02T23:00:00+00:00");
+}
+
+#[test]
+fn a_schedule_is_known_by_its_text_and_a_blackout_keeps_its_reason() {
+    let schedule = |text: &str| text.parse::<Schedule>().unwrap();
+    assert_eq!(schedule("0 3 * * *"), Schedule::default());
+    assert_ne!(schedule("0 4 * * *"), Schedule::default());
+    assert_eq!(Blackout::new("2026-12-24", "2026-12-27", "retail freeze").unwrap().reason(), "retail freeze");
 }

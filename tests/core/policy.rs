@@ -357,4 +357,11 @@ fn what_contradicts_itself_is_warned_of() {
     "#]],
     );
     check_policy(|policy| policy.min_age = Span::hours(47), expect![[""]]);
+    // Nothing can keep an age of nothing, whatever is left alone.
+    check_policy(
+        |policy| policy.max_age = Span::ZERO,
+        expect![[r#"
+        warning: max_age: 0s cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
+    "#]],
+    );
 }

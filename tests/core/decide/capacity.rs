@@ -461,6 +461,15 @@ fn a_surplus_that_must_go_on_serving_stays_at_last_and_the_record_says_so() {
             hold: i-1 is unhealthy in target group tg
         "#]],
     );
+    check(
+        &format!("window 1h, opened 1h10m, raised 1\n{ill}"),
+        expect![[r#"
+            wait
+            hold: i-1 is unhealthy in target group tg
+            hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+            again in 1s
+        "#]],
+    );
 }
 
 #[test]
@@ -641,6 +650,14 @@ fn max_size_that_cannot_be_restored_by_the_end_of_the_window_is_reported() {
         close failed: Ended: it was ended; max size stays 6, it was 3: desired capacity is 4
     "#]],
     );
+    check(
+        "max 6, max-before 3, wanted 4, window 1h\ni-4..i-7 serving 10m ours",
+        expect![[r#"
+            wait
+            hold: max size 3 can be put back only when desired capacity, now 4, fits under it
+            again in 1s
+        "#]],
+    );
 }
 
 #[test]
@@ -712,6 +729,13 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
         hold: i-2 is unhealthy in target group tg
     "#]],
     );
+    // Of those that are too young to go for their age, the youngest; of whoever is left for another reason, none.
+    check(
+        "raised 1, cutoff 30m, min_age 2h\ni-1 serving 90m\ni-2 serving 80m\ni-3 serving 25h protected",
+        expect![[r#"
+            retire i-2 (surplus): 2 serve without it, 2 must; decrement
+        "#]],
+    );
 }
 
 #[test]
@@ -733,5 +757,31 @@ fn what_comes_from_a_warm_pool_is_as_old_as_it_is() {
         news: instance.serving i-4
         retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
     "#]],
+    );
+}
+
+#[test]
+fn an_ill_one_is_stood_in_for_only_while_members_are_more_than_wanted() {
+    // All of them are wanted: the one that serves came instead of another.
+    check(
+        "max_unavailable 1, max_surge 0\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4 serving 5m theirs",
+        expect![[r#"
+            wait
+            hold: i-2 is unhealthy in target group tg
+            hold: i-3 is unhealthy in target group tg
+            hold: 2 serving, and at least 3 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
+    );
+    // Who is in standby takes no place, so nobody can stand in for it.
+    check(
+        "standby replace, raised 1, wanted 3\ni-1 serving 25h protected\ni-2 unhealthy:tg 25h protected\ni-3 standby 25h\ni-4 serving 5m ours\ni-5 unhealthy:tg 25h protected",
+        expect![[r#"
+            wait
+            hold: i-2 is unhealthy in target group tg
+            hold: i-5 is unhealthy in target group tg
+            hold: 2 serving, and at least 3 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
     );
 }

@@ -416,3 +416,67 @@ fn a_fresh_instance_that_dies_is_a_failure() {
     "#]],
     );
 }
+
+#[test]
+fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
+    // Clocks differ by five minutes at most.
+    check(
+        "raised 1, wanted 2, unclaimed 1\ni-1..i-2 serving 25h\ni-3 serving 1h5m stranger",
+        expect![[r#"
+            news: instance.launched i-3 (regend)
+            news: instance.in_service i-3
+            news: instance.serving i-3
+            retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-3
+        "#]],
+    );
+    check(
+        "raised 1, wanted 2, unclaimed 1\ni-1..i-2 serving 25h\ni-3 serving 1h5m1s stranger",
+        expect![[r#"
+            news: instance.launched i-3 (group)
+            news: instance.in_service i-3
+            news: instance.serving i-3
+            retire i-1 (stale): 2 serve without it, 2 must; decrement
+        "#]],
+    );
+}
+
+#[test]
+fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
+    // Somebody set desired capacity back at once: the newcomer is there, so this is no look from before.
+    check(
+        "raised 1, wanted 3, settling 3 5s i-4, sees desired 3\ni-1..i-3 serving 25h\ni-4 pending 5s ours",
+        expect![[r#"
+            news: group.changed desired 4 -> 3
+            wait
+            hold: 1 launching
+            again in 14m56s
+        "#]],
+    );
+    // It is not there yet: then the look may be from before.
+    check(
+        "raised 1, wanted 3, settling 3 5s i-4, sees desired 3\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
+        expect![[r#"
+            wait
+            hold: AWS does not show all members: looking again
+            again in 5s
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3, settling 3 5s i-4\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
+        expect![[r#"
+            wait
+            hold: AWS does not show all members: looking again
+            again in 5s
+        "#]],
+    );
+    // Of two, one is: the other may still come.
+    check(
+        "raised 2, wanted 3, settling 3 5s i-4 i-5, sees desired 3\ni-1..i-3 serving 25h\ni-4 pending 5s ours\ni-5 absent 5s ours",
+        expect![[r#"
+            wait
+            hold: 1 launching
+            hold: AWS does not show all members: looking again
+            again in 5s
+        "#]],
+    );
+}

@@ -96,7 +96,7 @@ fn journal(lines: &[&str]) -> Vec<Entry> {
             }
             rest if kind.as_str().ends_with(".refused") => {
                 entry.intent = intent.take();
-                entry.refusal = Some(refusal(rest[0]));
+                entry.refusal = rest.first().map(|word| refusal(word));
                 entry.code = Some("Code".to_owned());
                 entry.error = Some("AWS said no".to_owned());
             }
@@ -214,6 +214,7 @@ fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
         ("ending", known.ending.as_ref().map_or_else(none, |e| e.outcome.word().to_owned())),
         ("closed", known.closed.map_or_else(none, |outcome| outcome.word().to_owned())),
         ("effect", known.last_effect.map_or_else(none, |t| t.format("%H:%M").to_string())),
+        ("restarted", known.restarted_at.map_or_else(none, |t| t.format("%H:%M").to_string())),
         ("last-gone", known.last_gone.map_or_else(none, |t| t.format("%H:%M").to_string())),
     ])
 }
@@ -446,7 +447,7 @@ fn only_an_operators_word_ends_an_operators_pause() {
          regeneration.resumed",
         expect![[r#"
             regeneration.paused: paused true
-            regeneration.resumed: nothing
+            regeneration.resumed: restarted 11:02
             regeneration.resumed: nothing
             regeneration.resumed: paused false
         "#]],
@@ -464,7 +465,7 @@ fn the_holds_in_force_are_remembered_until_they_end() {
         expect![[r#"
             regeneration.held: held [suspended zonal_shift]
             regeneration.held: held [zonal_shift]
-            regeneration.resumed: nothing
+            regeneration.resumed: restarted 11:03
             regeneration.resumed: held []
         "#]],
     );
@@ -716,6 +717,100 @@ fn what_is_no_business_of_a_group_changes_nothing() {
             daemon.started: nothing
             daemon.reloaded: nothing
             daemon.stopped: nothing
+        "#]],
+    );
+}
+
+#[test]
+fn a_restart_waits_for_looks_from_before_it() {
+    check(
+        "regeneration.opened
+         launch.intended launch 1 a
+         launch.accepted i-4
+         regeneration.resumed code restarted
+         group.changed desired 4 5",
+        expect![[r#"
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
+            regeneration.resumed: effect 11:03, restarted 11:03
+            group.changed: desired 5, raised 0, settling [4], wanted 5
+        "#]],
+    );
+    let entries = journal(&[
+        "regeneration.opened",
+        "launch.intended launch 1 a",
+        "launch.accepted i-4",
+        "regeneration.resumed code restarted",
+    ]);
+    let known = Regeneration::recover(&entries).unwrap().unwrap();
+    let restarted = Some(entries[3].t);
+    assert_eq!((known.last_effect, known.settling.first().map(|s| s.since)), (restarted, restarted));
+}
+
+#[test]
+fn what_comes_by_desired_capacity_is_claimed_by_who_answers_to_it() {
+    check(
+        "regeneration.opened
+         launch.intended grow 3 6
+         launch.accepted
+         instance.launched i-4 group
+         instance.launched i-5 pool
+         instance.launched i-6 regend",
+        expect![[r#"
+            launch.intended: intent (raise desired capacity from 3 to 6), launches 1
+            launch.accepted: desired 6, effect 11:02, intent none, raised 3, settling [3], unclaimed 3
+            instance.launched: newcomers [i-4]
+            instance.launched: newcomers [i-4 i-5], unclaimed 2
+            instance.launched: newcomers [i-4 i-5 i-6:ours], unclaimed 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_lease_says_what_must_be_undone() {
+    let lease = |wanted: u32, max: u32| {
+        let text = "v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00Z daemon=here until=2026-11-22T13:00:00Z";
+        format!(
+            "lease.intended take-lease 1h as {}",
+            format!("{text} wanted={wanted} surge=1 max={max}").replace(' ', "_")
+        )
+    };
+    check(
+        &format!("regeneration.opened\n{}\nlease.taken", lease(2, 8)),
+        expect![[r#"
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: effect 11:02, intent none, lease held, max-before Some(8), raised 1, wanted 2
+        "#]],
+    );
+    check(
+        &format!("regeneration.opened\n{}\nlease.taken", lease(3, 10)),
+        expect![[r#"
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: effect 11:02, intent none, lease held
+        "#]],
+    );
+    check(
+        &format!("regeneration.opened\n{}\nlease.taken", lease(4, 12)),
+        expect![[r#"
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: effect 11:02, intent none, lease held
+        "#]],
+    );
+}
+
+#[test]
+fn a_refusal_that_does_not_say_its_kind_is_no_lack_of_capacity_where_nothing_was_launched() {
+    check(
+        "regeneration.opened
+         max_size.intended raise-max 10 11
+         max_size.refused
+         launch.intended launch 1 a
+         launch.refused",
+        expect![[r#"
+            max_size.intended: intent (raise max size from 10 to 11)
+            max_size.refused: effect 11:02, intent none, refusals 1 None
+            launch.intended: intent (launch 1 in a), launches 1
+            launch.refused: dry [a], effect 11:04, intent none, refusals 2 Some(NoCapacity)
         "#]],
     );
 }

@@ -330,6 +330,25 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
             hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
         "#]],
     );
+    // Not because it was so long ago, nor because it was something else a moment ago.
+    check(
+        "intent 5s grow 3 4, settling 4 31s, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
+            news: launch.accepted: the answer was lost; the effect was seen
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 3h1s
+        "#]],
+    );
+    check(
+        "intent 5s grow 3 4, settling 2 20s, sees desired 4\ni-1..i-3 serving 25h",
+        expect![[r#"
+            news: launch.accepted: the answer was lost; the effect was seen
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 3h1s
+        "#]],
+    );
 }
 
 #[test]

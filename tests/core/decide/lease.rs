@@ -4,8 +4,8 @@ use expect_test::expect;
 use regend::domain::lease::Lease;
 use uuid::Uuid;
 
-use super::check;
 use super::table::{ID, ago, now};
+use super::{Scene, check};
 
 #[test]
 fn the_lease_is_taken_before_anything_is_changed() {
@@ -267,6 +267,10 @@ fn a_lease_fits_into_a_tag_whatever_it_says() {
     assert!(value.len() <= 256, "{} characters", value.len());
     let read: Lease = value.parse().unwrap();
     assert_eq!(read, Lease { daemon: "d".repeat(64), ..longest });
+    // As long as a tag may be, and a character longer.
+    let full = format!("{value} {}", "x".repeat(255 - value.len()));
+    assert_eq!(full.parse(), Ok(read));
+    assert!(format!("{full}x").parse::<Lease>().is_err());
 }
 
 #[test]
@@ -364,6 +368,19 @@ fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
         hold: paused by an operator: `regend resume` lets it go on
     "#]],
     );
+    // It waits as long as for anything else, and what succeeded since is not waited for.
+    check(
+        "paused, lease 10m, refused busy 1 last 5s\ni-1..i-3 serving 25h",
+        expect![[r#"
+            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+        "#]],
+    );
+    check(
+        "paused, lease 10m, refused busy 0 last 1s\ni-1..i-3 serving 25h",
+        expect![[r#"
+            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+        "#]],
+    );
 }
 
 #[test]
@@ -381,6 +398,20 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
         expect![[r#"
         take the lease until 13:36:30Z; wanted 3 surge 1 max 10
     "#]],
+    );
+    check(
+        "tag of another-host 24h, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
+            wait
+            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:02:00Z
+            again in 3h1s
+        "#]],
+    );
+    check(
+        "tag of another-host 24h1s, lease none\ni-1..i-3 serving 25h",
+        expect![[r#"
+            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+        "#]],
     );
 }
 
@@ -430,6 +461,19 @@ fn a_lease_that_somebody_took_away_is_written_again() {
         again in 3h1s
     "#]],
     );
+    check(
+        "lease 10h, tag none, effect 30s\ni-1..i-3 serving 25h",
+        expect![[r#"
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
+    );
+    check(
+        "lease 10h, tag none, effect 31s\ni-1..i-3 serving 25h",
+        expect![[r#"
+            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+        "#]],
+    );
 }
 
 #[test]
@@ -453,6 +497,13 @@ fn a_word_that_was_spoken_since_the_opening_absorbed_the_surplus() {
         expect![[r#"
         take the lease until 14:02:00Z; wanted 4 surge 1 max 10
     "#]],
+    );
+    // Whoever went no lower than what its owner wanted has not spoken of the surplus.
+    check(
+        &format!("{held}, desired-range 3 4\ni-1..i-4 serving 25h"),
+        expect![[r#"
+            take the lease until 14:02:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
 }
 
@@ -481,4 +532,69 @@ fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_mom
             again in 1h2m
         "#]],
     );
+}
+
+#[test]
+fn what_a_dead_owner_left_is_taken_over_once() {
+    // With a lease of our own, by the opening, or from what was ours: nobody else's is undone again.
+    check(
+        "tag of another-host -3m, lease 10m, paused, wanted 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+        "#]],
+    );
+    check(
+        "tag of another-host -3m, lease none, released, ending failed, wanted 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+            close failed: Ended: it was ended
+            left i-1: not_reached
+            left i-2: not_reached
+            left i-3: not_reached
+            left i-4: not_reached
+        "#]],
+    );
+    check(
+        "tag of another-host -3m, lease none, inherited raised 0, wanted 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+        "#]],
+    );
+    check(
+        "tag of our-last -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+        "#]],
+    );
+    check(
+        "tag of its-new-owner -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
+        expect![[r#"
+            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+        "#]],
+    );
+}
+
+#[test]
+fn a_dead_lease_bounds_what_its_owner_can_have_left() {
+    // Wanted 3 and one by surge; max size 4, and 6 at most.
+    let lease = Lease { max: 4, most: 6, ..lease("there") };
+    let left = |table: &str| {
+        let (surplus, max) = lease.left(&Scene::read(table).group);
+        format!("{table}: {surplus} {max:?}\n")
+    };
+    let tables = ["wanted 2", "wanted 3", "wanted 4", "wanted 5", "wanted 4, min 4"];
+    let sizes = ["wanted 3, max 3", "wanted 3, max 4", "wanted 3, max 5", "wanted 3, max 6", "wanted 3, max 7"];
+    let out: String = tables.map(|t| format!("{t}, max 4")).iter().map(|t| left(t)).chain(sizes.map(left)).collect();
+    expect![[r#"
+        wanted 2, max 4: 0 None
+        wanted 3, max 4: 0 None
+        wanted 4, max 4: 1 None
+        wanted 5, max 4: 0 None
+        wanted 4, min 4, max 4: 0 None
+        wanted 3, max 3: 0 None
+        wanted 3, max 4: 0 None
+        wanted 3, max 5: 0 Some(4)
+        wanted 3, max 6: 0 Some(4)
+        wanted 3, max 7: 0 None
+    "#]]
+    .assert_eq(&out);
 }

@@ -118,6 +118,14 @@ fn the_emptiest_zone_gets_the_next_one() {
         again in 3h1s
     "#]],
     );
+    // The emptiest now, even if more of its members are fresh.
+    check(
+        "zones ab\ni-1..i-2 a serving 25h\ni-3 b serving 5m theirs",
+        expect![[r#"
+            launch 1 in b; token regend-ID-1
+            again in 3h1s
+        "#]],
+    );
 }
 
 #[test]
@@ -242,6 +250,13 @@ fn no_more_go_to_a_zone_than_keep_it_level() {
         launch 1 in c; token regend-ID-1
         again in 3h1s
     "#]],
+    );
+    check(
+        "max_surge 3, zones ab\ni-1..i-2 a serving 25h\ni-3..i-4 b serving 25h\ni-5 b serving 5m theirs",
+        expect![[r#"
+            launch 2 in a; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 

@@ -352,6 +352,22 @@ fn policy_drain_timeout_is_how_long_the_close_waits_for_a_drain() {
         hold: i-1 has been draining since 11:54:59Z, longer than 5m
     "#]],
     );
+    // Who is kept by its termination hook is not waited for.
+    check(
+        "drain_timeout 5m\ni-1 retained retired:1m 25h\ni-2 serving 30m ours",
+        expect![[r#"
+            release the lease
+            hold: 1 draining
+        "#]],
+    );
+    check(
+        "drain_timeout 5m, lease none\ni-1 retained retired:1m 25h\ni-2 serving 30m ours",
+        expect![[r#"
+            close incomplete
+            left i-1: retained
+            hold: 1 draining
+        "#]],
+    );
 }
 
 #[test]
@@ -780,6 +796,21 @@ fn policy_window_does_not_keep_a_started_batch_from_its_end() {
         again in 10m1s
     "#]],
     );
+    // It may take as long as launching, getting healthy and warming up may, and not a moment longer.
+    check(
+        "window 1h, launch_timeout 5m, health_timeout 5m, warmup 1m, opened 1h11m, raised 1\ni-1..i-3 serving 25h\ni-4 unavailable:tg 1h ours",
+        expect![[r#"
+            wait
+            hold: i-4 is unavailable in target group tg
+        "#]],
+    );
+    check(
+        "window 1h, launch_timeout 5m, health_timeout 5m, warmup 1m, opened 1h11m1s, raised 1\ni-1..i-3 serving 25h\ni-4 unavailable:tg 1h ours",
+        expect![[r#"
+            end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
+            hold: i-4 is unavailable in target group tg
+        "#]],
+    );
 }
 
 #[test]
@@ -790,6 +821,15 @@ fn policy_window_ends_what_gets_no_further() {
         expect![[r#"
             end incomplete: WindowEnded: the window ended with 2 instances still to be replaced: 3 serve, 3 must
             hold: i-1 is unhealthy in target group tg
+        "#]],
+    );
+    check(
+        "window 1h, raised 1\ni-1 unhealthy:tg 25h protected\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            wait
+            hold: i-1 is unhealthy in target group tg
+            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            again in 1s
         "#]],
     );
 }

@@ -216,6 +216,12 @@ fn what_is_ours_is_tidied_up_whatever_launch_was_refused() {
             retire i-4 (surplus): 3 serve without it, 3 must; decrement
         "#]],
     );
+    check(
+        "ending failed, refused no-capacity 9 last 1s first 20m, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            retire i-4 (surplus): 3 serve without it, 3 must; decrement
+        "#]],
+    );
 }
 
 #[test]
@@ -306,6 +312,22 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
             left i-1: not_reached
             left i-2: not_reached
             left i-3: not_reached
+        "#]],
+    );
+    check(
+        "window 1h, refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",
+        expect![[r#"
+            wait
+            hold: AWS answered Code: trying again at 12:01:50Z
+            again in 1m50s
+        "#]],
+    );
+    check(
+        "window over, refused busy 9 last 10s first 20m10s\ni-1..i-3 serving 25h",
+        expect![[r#"
+            wait
+            hold: AWS answered Code: trying again at 12:01:50Z
+            again in 1m50s
         "#]],
     );
 }

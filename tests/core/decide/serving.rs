@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{Scene, check};
 
 #[test]
 fn a_stale_instance_serves_as_soon_as_it_is_seen_healthy() {
@@ -339,4 +339,34 @@ fn health_that_nobody_knows_is_no_failure() {
         again in 3h1s
     "#]],
     );
+}
+
+#[test]
+fn who_may_serve_for_all_that_is_known_is_not_taken_away() {
+    // What failed, and is not known to be ill any more.
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 unavailable:tg 20m ours failed",
+        expect![[r#"
+            wait
+            hold: i-4 is unavailable in target group tg
+            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
+    );
+    // The verdict of a target group that is waived counts for nothing, not even when there is none.
+    check(
+        "targets web old, waived old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 pending unavailable:old 20m ours failed",
+        expect![[r#"
+            retire i-4 (failed): 3 serve without it, 3 must; decrement
+            hold: 1 launching
+        "#]],
+    );
+}
+
+#[test]
+fn how_many_serve_is_counted_as_the_decision_does() {
+    let Scene { group, known, .. } = Scene::read(
+        "i-1..i-3 serving 25h\ni-4 unhealthy 25h\ni-5 healthy-for 29s 5m ours\ni-6 healthy-for 30s 5m ours",
+    );
+    assert_eq!(regend::domain::decide::serving(super::table::now(), &group, &known), 4);
 }

@@ -210,6 +210,21 @@ fn promise_1_a_stale_instance_counts_without_a_warmup_and_a_fresh_one_does_not()
         retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
     "#]],
     );
+    // Born at the cutoff is fresh.
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 1h",
+        &retire,
+        expect![[r#"
+            retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+        "#]],
+    );
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 1h1s",
+        &retire,
+        expect![[r#"
+            retire i-1 stale decrement: yes
+        "#]],
+    );
 }
 
 #[test]
@@ -337,6 +352,21 @@ fn promise_3_the_lease_stays_while_a_surplus_is_out() {
         expect![[r#"
         release-lease: yes
     "#]],
+    );
+    // Until it was waited for long enough.
+    check(
+        "window 1h, health_timeout 10m, opened 1h10m, raised 1, wanted 3\ni-1..i-3 serving 25h",
+        &["release-lease"],
+        expect![[r#"
+            release-lease: no, promise 3: a surplus of 1 is still out
+        "#]],
+    );
+    check(
+        "window 1h, health_timeout 10m, opened 1h10m1s, raised 1, wanted 3\ni-1..i-3 serving 25h",
+        &["release-lease"],
+        expect![[r#"
+            release-lease: yes
+        "#]],
     );
 }
 
@@ -646,6 +676,51 @@ fn promise_4_only_our_surplus_is_given_back() {
         retire i-4 surplus decrement: yes
     "#]],
     );
+    // Where a younger one is left, by its birth or because it came later, none of the old is the surplus.
+    check(
+        "raised 1, cutoff 3h, opened 3h, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 2h original",
+        &["retire i-1 surplus decrement", "retire i-4 surplus decrement"],
+        expect![[r#"
+            retire i-1 surplus decrement: no, promise 4: i-1 was there before us
+            retire i-4 surplus decrement: yes
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 healthy-for 5m 25h noted theirs",
+        &["retire i-1 surplus decrement"],
+        expect![[r#"
+            retire i-1 surplus decrement: no, promise 4: i-1 was there before us
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 1h original",
+        &["retire i-1 surplus decrement", "retire i-4 surplus decrement"],
+        expect![[r#"
+            retire i-1 surplus decrement: no, promise 4: i-1 was there before us
+            retire i-4 surplus decrement: yes
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-4 serving 25h protected",
+        &["retire i-1 surplus decrement"],
+        expect![[r#"
+            retire i-1 surplus decrement: no, promise 4: i-1 is protected from scale-in
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3\ni-1..i-4 serving 25h",
+        &["retire i-1 surplus decrement"],
+        expect![[r#"
+            retire i-1 surplus decrement: yes
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3, protected replace\ni-1..i-4 serving 25h protected",
+        &["retire i-1 surplus decrement"],
+        expect![[r#"
+            retire i-1 surplus decrement: yes
+        "#]],
+    );
 }
 
 #[test]
@@ -762,6 +837,107 @@ fn the_repeat_of_a_launch_may_find_its_own_instances_there() {
         &["launch 1 a token-7"],
         expect![[r#"
         launch 1 a token-7: yes
+    "#]],
+    );
+}
+
+#[test]
+fn promise_1_who_serves_nobody_may_go_only_for_a_verified_newcomer_that_stands_in_for_it() {
+    let ill = "raised 1, wanted 4\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-5 unhealthy 25h\ni-4";
+    let retire =
+        ["retire i-3 stale decrement for i-4", "retire i-3 stale decrement for i-1", "retire i-3 stale decrement"];
+    check(
+        &format!("{ill} serving 5m ours"),
+        &retire,
+        expect![[r#"
+            retire i-3 stale decrement for i-4: yes
+            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+        "#]],
+    );
+    check(
+        &format!("{ill} serving 5m theirs"),
+        &retire,
+        expect![[r#"
+            retire i-3 stale decrement for i-4: yes
+            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+        "#]],
+    );
+    check(
+        &format!("{ill} healthy-for 5m 25h noted ours"),
+        &retire,
+        expect![[r#"
+            retire i-3 stale decrement for i-4: yes
+            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+        "#]],
+    );
+    check(
+        &format!("{ill} healthy-for 5m 25h noted theirs"),
+        &retire,
+        expect![[r#"
+            retire i-3 stale decrement for i-4: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+        "#]],
+    );
+    check(
+        &format!("{ill} healthy-for 29s 5m ours"),
+        &retire,
+        expect![[r#"
+            retire i-3 stale decrement for i-4: no, promise 1: 2 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-1: no, promise 1: 2 would serve without i-3, and 4 must
+            retire i-3 stale decrement: no, promise 1: 2 would serve without i-3, and 4 must
+        "#]],
+    );
+    check(
+        &format!("{ill} serving 5m ours paired"),
+        &retire,
+        expect![[r#"
+            retire i-3 stale decrement for i-4: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+        "#]],
+    );
+}
+
+#[test]
+fn promise_5_what_is_retired_without_decrement_is_not_launched_anew_after_too_many_failures() {
+    let actions = ["retire i-3 stale for i-4", "retire i-3 stale decrement for i-4"];
+    let ill = "raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 serving 5m ours";
+    check(
+        &format!("failures 1, {ill}"),
+        &actions,
+        expect![[r#"
+        retire i-3 stale for i-4: yes
+        retire i-3 stale decrement for i-4: yes
+    "#]],
+    );
+    check(
+        &format!("failures 2, {ill}"),
+        &actions,
+        expect![[r#"
+        retire i-3 stale for i-4: no, promise 5: it goes no further: 2 replacements failed, and 1 may
+        retire i-3 stale decrement for i-4: yes
+    "#]],
+    );
+    // Members are more than desired capacity: nothing is launched in its place.
+    check(
+        &format!("failures 2, sees desired 3, {ill}"),
+        &actions,
+        expect![[r#"
+        retire i-3 stale for i-4: yes
+        retire i-3 stale decrement for i-4: yes
+    "#]],
+    );
+    // Nobody stands in for it, or it serves.
+    check(
+        &format!("failures 2, {ill}"),
+        &["retire i-3 stale decrement", "retire i-2 stale decrement for i-4"],
+        expect![[r#"
+        retire i-3 stale decrement: no, promise 5: it goes no further, and i-3 could go on serving
+        retire i-2 stale decrement for i-4: no, promise 1: 2 would serve without i-2, and 3 must
     "#]],
     );
 }

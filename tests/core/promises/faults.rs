@@ -83,3 +83,10 @@ fn an_intent_names_the_action_whole() {
     let scene = plain().run();
     assert!(scene.entries(Kind::RetireIntended).iter().all(|e| matches!(e.action, Some(Action::Retire(_)))));
 }
+
+#[test]
+fn waiting_that_ends_by_itself_is_not_recorded() {
+    let scene = plain().run().expect(Outcome::Completed);
+    assert!(scene.trace.holds_shown.contains("warming"), "{:?}", scene.trace.holds_shown);
+    assert!(scene.entries(Kind::RegenerationHeld).is_empty(), "{}", scene.trace.lines);
+}

@@ -163,3 +163,14 @@ fn a_look_that_is_behind_is_no_proof_of_a_lost_call() {
     let scene = behind(scene, |scene| (scene.count("SetDesiredCapacity") == 2).then_some(5));
     assert_eq!(scene.entries(Kind::GroupChanged).len(), 0, "{}", scene.trace.lines);
 }
+
+#[test]
+fn a_repeated_launch_that_finds_no_capacity_tells_that_the_first_brought_nothing() {
+    let scene = plain().at(0, Event::DryUp(0)).at(0, Event::DryUp(1)).at(0, Event::DryUp(2));
+    scene.rehearsal.world.borrow_mut().faults.script.push_back(("LaunchInstances", Fault::LostRequest));
+    let scene = scene.run().expect(Outcome::Failed);
+    let first = |kind| scene.entries(kind).first().map(|entry| entry.t);
+    let (unknown, refused) = (first(Kind::LaunchUnknown), first(Kind::LaunchRefused));
+    let after = unknown.zip(refused).map(|(unknown, refused)| Span::between(unknown, refused));
+    assert!(after.is_some_and(|after| after < Span::minutes(1)), "{}", scene.trace.lines);
+}

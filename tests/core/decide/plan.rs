@@ -1,0 +1,503 @@
+//! What a regeneration would do, and the entry that opens one: the same groups, before anything is done to them.
+
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+use regend::domain::entry::Trigger;
+use regend::domain::group::InstanceId;
+use regend::domain::plan::{self, Opener, Pace, left_words};
+use regend::domain::regeneration::Regeneration;
+use regend::domain::span::Span;
+use uuid::Uuid;
+
+use super::table::{DAEMON, Scene, now};
+
+#[track_caller]
+fn check(table: &str, expect: Expect) {
+    let Scene { group, known, .. } = Scene::read(table);
+    let policy = &known.opened.policy;
+    let plan = plan::plan(now(), &group, policy, Pace::assumed(policy));
+    let mut out = String::new();
+    for planned in &plan.replace {
+        let age = planned.age_s.map_or_else(|| "?".to_owned(), |age| Span::seconds(age as u32).to_string());
+        let serving = if planned.serving { "serving" } else { "not serving" };
+        writeln!(out, "replace {} in {}, {age}, {serving}", planned.instance, planned.zone).unwrap();
+    }
+    for left in &plan.left {
+        writeln!(out, "leave {}: {}", left.instance, left_words(left.why)).unwrap();
+    }
+    writeln!(out, "{}: {} at a time, {}", plan.group, plan.abreast, plan.estimate).unwrap();
+    if let Some(max) = plan.raises_max_size_to {
+        writeln!(out, "raise max size to {max}").unwrap();
+    }
+    for obstacle in &plan.obstacles {
+        writeln!(out, "obstacle: {obstacle}").unwrap();
+    }
+    for note in &plan.notes {
+        writeln!(out, "note: {note}").unwrap();
+    }
+    expect.assert_eq(&out);
+}
+
+#[test]
+fn who_goes_and_who_stays_is_planned_in_the_order_of_the_decision() {
+    check(
+        "min_age 10h
+         i-1..i-4 abca serving 25h
+         i-5 b unhealthy 26h
+         i-6 c serving 25h protected
+         i-7 a standby 25h
+         i-8 b serving 9h
+         i-9 c retained 25h",
+        expect![[r#"
+            replace i-5 in b, 26h, not serving
+            replace i-2 in b, 25h, serving
+            replace i-1 in a, 25h, serving
+            replace i-3 in c, 25h, serving
+            replace i-4 in a, 25h, serving
+            leave i-6: protected from scale-in (policy: protected = "skip")
+            leave i-7: in standby (policy: standby = "skip")
+            leave i-8: younger than min_age
+            leave i-9: in a lifecycle state that regend does not touch
+            web: 1 at a time, 15m
+            note: 6 of 7 serve at the start (i-5 is not healthy): proceeds one at a time until the first replacement serves
+        "#]],
+    );
+}
+
+#[test]
+fn as_many_at_a_time_as_the_policy_allows_and_no_more_than_there_are() {
+    check(
+        "max_surge 2\ni-1..i-5 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        replace i-4 in a, 25h, serving
+        replace i-5 in a, 25h, serving
+        web: 2 at a time, 11m
+    "#]],
+    );
+    check(
+        "max_surge 0, max_unavailable 2\ni-1..i-5 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        replace i-4 in a, 25h, serving
+        replace i-5 in a, 25h, serving
+        web: 2 at a time, 11m
+    "#]],
+    );
+    check(
+        "max_surge 9, max_unavailable 2\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 2 at a time, 7m
+    "#]],
+    );
+}
+
+#[test]
+fn the_estimate_is_of_batches_a_drain_and_the_bakes() {
+    check(
+        "warmup 0s, bake 10m\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 18m
+    "#]],
+    );
+    check(
+        "warmup 0s, bake 10m, canary 1, canary_bake 1h\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 1h19m30s
+    "#]],
+    );
+    check(
+        "warmup 0s, bake 10m, canary_bake 1h\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 18m
+    "#]],
+    );
+    check(
+        "warmup 0s, window 8m\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 8m
+    "#]],
+    );
+    check(
+        "warmup 0s, window 7m59s\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 8m
+        note: 8m does not fit the window of 7m59s: raise max_surge or window
+    "#]],
+    );
+}
+
+#[test]
+fn where_nothing_is_due_it_takes_no_time_and_raises_nothing() {
+    check(
+        "opened 26h, max 3, bake 10m\ni-1..i-3 serving 25h protected",
+        expect![[r#"
+        leave i-1: protected from scale-in (policy: protected = "skip")
+        leave i-2: protected from scale-in (policy: protected = "skip")
+        leave i-3: protected from scale-in (policy: protected = "skip")
+        web: 1 at a time, 0s
+    "#]],
+    );
+    check(
+        "opened 26h, max 3, raise_max_size false\ni-1..i-3 serving 25h protected",
+        expect![[r#"
+        leave i-1: protected from scale-in (policy: protected = "skip")
+        leave i-2: protected from scale-in (policy: protected = "skip")
+        leave i-3: protected from scale-in (policy: protected = "skip")
+        web: 1 at a time, 0s
+    "#]],
+    );
+    check(
+        "max 3\ni-1..i-2 serving 25h protected\ni-3 unhealthy 25h protected",
+        expect![[r#"
+        leave i-1: protected from scale-in (policy: protected = "skip")
+        leave i-2: protected from scale-in (policy: protected = "skip")
+        leave i-3: protected from scale-in (policy: protected = "skip")
+        web: 1 at a time, 0s
+    "#]],
+    );
+}
+
+#[test]
+fn max_size_is_raised_where_the_surge_does_not_fit_under_it() {
+    check(
+        "max 4, max_surge 2\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 2 at a time, 9m
+        raise max size to 5
+    "#]],
+    );
+    check(
+        "max 5, max_surge 2\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 2 at a time, 9m
+    "#]],
+    );
+    check(
+        "max 4, max_surge 2, raise_max_size false\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 2 at a time, 9m
+    "#]],
+    );
+    check(
+        "max 3, max_surge 2, raise_max_size false\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 2 at a time, 9m
+        obstacle: desired capacity 3 leaves no room under max size 3: allow raise_max_size or max_unavailable
+    "#]],
+    );
+    check(
+        "max 3, max_surge 0, raise_max_size false, max_unavailable 1\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 1 at a time, 11m
+    "#]],
+    );
+    check(
+        "max 3, max_surge 2, raise_max_size false, max_unavailable 1\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 2 at a time, 9m
+        note: no room above max size 3: old instances are terminated before their replacements launch
+    "#]],
+    );
+}
+
+#[test]
+fn what_an_operator_should_know_is_noted() {
+    check(
+        "no-direct-launch\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 1 at a time, 11m
+        note: LaunchInstances cannot be used (a launch configuration): desired capacity is raised instead
+    "#]],
+    );
+    check(
+        "targets none\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 1 at a time, 11m
+        note: no target group: judged by Auto Scaling and EC2 health
+    "#]],
+    );
+    // A target group that knows none of those in service says nothing of its listeners.
+    check(
+        "i-1..i-3 unregistered:tg 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, not serving
+        replace i-2 in a, 25h, not serving
+        replace i-3 in a, 25h, not serving
+        web: 1 at a time, 11m
+        note: 0 of 3 serve at the start (i-1 is not registered in tg): proceeds one at a time until the first replacement serves
+    "#]],
+    );
+    check(
+        "targets web old\ni-1..i-3 unused:old:Target.NotInUse 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 1 at a time, 11m
+        note: target group old has no listener: its verdict is waived
+    "#]],
+    );
+}
+
+#[test]
+fn a_group_that_does_not_fully_serve_is_treated_with_caution() {
+    check(
+        "i-1..i-2 serving 25h\ni-3 unhealthy:tg:Target.Timeout 25h",
+        expect![[r#"
+        replace i-3 in a, 25h, not serving
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 11m
+        note: 2 of 3 serve at the start (i-3 is unhealthy (Target.Timeout) in tg): proceeds one at a time until the first replacement serves
+    "#]],
+    );
+    check(
+        "i-1..i-2 serving 25h\ni-3 unhealthy 25h",
+        expect![[r#"
+        replace i-3 in a, 25h, not serving
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 11m
+        note: 2 of 3 serve at the start (i-3 is not healthy): proceeds one at a time until the first replacement serves
+    "#]],
+    );
+    check(
+        "wanted 4\ni-1..i-3 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 1 at a time, 11m
+        note: 3 of 4 serve at the start: proceeds one at a time until the first replacement serves
+    "#]],
+    );
+    check(
+        "wanted 3\ni-1..i-3 serving 25h\ni-4 unhealthy 25h",
+        expect![[r#"
+        replace i-4 in a, 25h, not serving
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        replace i-3 in a, 25h, serving
+        web: 1 at a time, 13m
+    "#]],
+    );
+}
+
+#[test]
+fn what_stands_in_the_way_is_named() {
+    check(
+        "suspended Launch by hand, refresh refresh-7, tag of another-host 1h\ni-1 serving 25h\ni-2 shifted 25h",
+        expect![[r#"
+            replace i-2 in a, 25h, not serving
+            replace i-1 in a, 25h, serving
+            web: 1 at a time, 9m
+            obstacle: process Launch is suspended on the group (by hand): resume it to go on
+            obstacle: instance refresh refresh-7 is in progress: waiting until it ends
+            obstacle: a zonal shift is active: waiting until it ends
+            obstacle: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+            note: 1 of 2 serve at the start (i-2 is healthy, and shifted away from its zone in tg): proceeds one at a time until the first replacement serves
+        "#]],
+    );
+    check(
+        "suspended AlarmNotification, tag of another-host -2m\ni-1 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        web: 1 at a time, 7m
+    "#]],
+    );
+}
+
+fn opener(trigger: Trigger) -> Opener {
+    Opener {
+        actor: "user:alice".to_owned(),
+        trigger,
+        reason: Some("a new image".to_owned()),
+        daemon: DAEMON.to_owned(),
+        window_ends: Span::hours(4).after(now()),
+        firing: Some("2026-11-22T12:00:00".to_owned()),
+    }
+}
+
+/// The entry that opens it, or why it does not.
+fn opened(table: &str, trigger: Trigger) -> String {
+    let Scene { group, known, .. } = Scene::read(table);
+    let policy = &known.opened.policy;
+    match plan::open(now(), &group, policy, &opener(trigger), Uuid::from_u128(7)) {
+        Ok(entry) => {
+            let mut entry: serde_json::Value = serde_json::from_slice(&entry.to_bytes().unwrap()).unwrap();
+            entry["opened"].as_object_mut().unwrap().remove("policy");
+            format!("{entry:#}\n")
+        }
+        Err(skipped) => format!("{}: {skipped}\n", skipped.code),
+    }
+}
+
+#[track_caller]
+fn check_opened(table: &str, trigger: Trigger, expect: Expect) {
+    expect.assert_eq(&opened(table, trigger));
+}
+
+#[test]
+fn the_opening_says_who_wanted_it_and_what_was_there() {
+    check_opened(
+        "targets web old, zones ab
+         i-1 a unused:old:Target.NotInUse 25h
+         i-2 b unused:old:Target.NotInUse 24h
+         i-3 b draining 25h",
+        Trigger::Manual,
+        expect![[r#"
+            {
+              "account": "default",
+              "actor": "user:alice",
+              "boot": "00000000-0000-0000-0000-000000000000",
+              "firing": "2026-11-22T12:00:00",
+              "group": "web",
+              "id": "00000000-0000-0000-0000-000000000000",
+              "kind": "regeneration.opened",
+              "opened": {
+                "cutoff": "2026-11-22T12:00:00.000000Z",
+                "desired": 2,
+                "inherited": {
+                  "daemon": "here",
+                  "raised": 0
+                },
+                "judged_by": [
+                  "web"
+                ],
+                "max": 10,
+                "members": [
+                  {
+                    "born": "2026-11-21T11:00:00.000000Z",
+                    "instance": "i-1",
+                    "zone": "a"
+                  },
+                  {
+                    "born": "2026-11-21T12:00:00.000000Z",
+                    "instance": "i-2",
+                    "zone": "b"
+                  }
+                ],
+                "min": 0,
+                "serving": 2,
+                "waived": [
+                  "old"
+                ],
+                "window_ends": "2026-11-22T16:00:00.000000Z"
+              },
+              "reason": "a new image",
+              "regeneration": "00000000-0000-0000-0000-000000000007",
+              "region": "eu-west-1",
+              "rt": "1970-01-01T00:00:00.000000Z",
+              "software": "",
+              "t": "2026-11-22T12:00:00.000000Z",
+              "trigger": "manual",
+              "v": 1,
+              "writer": "",
+              "wseq": 0
+            }
+        "#]],
+    );
+}
+
+#[test]
+fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
+    let held = "suspended Launch\ni-1 serving 25h";
+    check_opened(
+        held,
+        Trigger::Manual,
+        expect![[r#"
+        suspended: process Launch is suspended on the group: resume it to go on
+    "#]],
+    );
+    assert!(opened(held, Trigger::Schedule).contains("regeneration.opened"));
+    check_opened(
+        "tag of another-host 1h\ni-1 serving 25h",
+        Trigger::Manual,
+        expect![[r#"
+        leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+    "#]],
+    );
+    assert!(opened("tag of our-last 1h\ni-1 serving 25h", Trigger::Manual).contains("regeneration.opened"));
+    check_opened(
+        "deleting\ni-1 serving 25h",
+        Trigger::Schedule,
+        expect![[r#"
+        group_deleted: the group is being deleted
+    "#]],
+    );
+}
+
+/// Whose regeneration it goes on with, since when, and what it has to undo and to watch.
+fn taken_up(table: &str) -> String {
+    let Scene { group, known, .. } = Scene::read(table);
+    let entry =
+        plan::open(now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7)).unwrap();
+    let known = Regeneration::open(&entry).unwrap();
+    let cutoff = known.opened.cutoff.format("%H:%M");
+    let ids = |ids: Vec<&InstanceId>| ids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    format!(
+        "{} since {cutoff}, {:?}, originals [{}], newcomers [{}]\n",
+        known.id,
+        known.opened.inherited.as_ref().map(|i| (i.daemon.as_str(), i.raised, i.max)),
+        ids(known.originals.iter().collect()),
+        ids(known.newcomers.keys().collect()),
+    )
+}
+
+#[test]
+fn what_a_dead_owner_left_is_gone_on_with_and_what_we_left_is_only_undone() {
+    let group = "wanted 4, max 4\ni-1..i-3 serving 25h\ni-4 serving 30m";
+    let mut out = String::new();
+    for tag in ["none", "of another-host -2m", "of another-host 1h", "of our-last -2m", "of our-last 1h"] {
+        write!(out, "{tag}: {}", taken_up(&format!("tag {tag}, {group}"))).unwrap();
+    }
+    expect![[r#"
+        none: 00000000-0000-0000-0000-000000000007 since 12:00, None, originals [i-1 i-2 i-3 i-4], newcomers []
+        of another-host -2m: 01935000-0000-7000-8000-000000000002 since 11:00, Some(("there", 1, None)), originals [i-1 i-2 i-3], newcomers [i-4]
+        of another-host 1h: 00000000-0000-0000-0000-000000000007 since 12:00, None, originals [i-1 i-2 i-3 i-4], newcomers []
+        of our-last -2m: 00000000-0000-0000-0000-000000000007 since 12:00, Some(("here", 1, None)), originals [i-1 i-2 i-3 i-4], newcomers []
+        of our-last 1h: 00000000-0000-0000-0000-000000000007 since 12:00, Some(("here", 1, None)), originals [i-1 i-2 i-3 i-4], newcomers []
+    "#]].assert_eq(&out);
+}
