@@ -260,7 +260,7 @@ impl<'a> View<'a> {
         for (id, retirement) in draining.into_iter().filter(overdue) {
             self.holds.push(Hold::DrainOverdue { instance: id.clone(), since: retirement.since, limit });
         }
-        let ageless = self.live.iter().filter(|i| self.known.is_fresh(i).is_none()).count();
+        let ageless = self.ageless().count();
         if ageless > 0 {
             self.holds.push(Hold::AgeUnknown { instances: ageless as u32 });
         }

@@ -1,5 +1,6 @@
 //! Why nothing is done now, each reason with the numbers that justify it.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -138,8 +139,12 @@ impl fmt::Display for Hold {
             }
             Self::AgeUnknown { instances } => write!(f, "EC2 does not tell the age of {instances} yet"),
             Self::Replacing { members, desired } => {
-                let does = if members < desired { "launches" } else { "takes some out" };
-                write!(f, "the group has {members} members for a desired capacity of {desired}: it {does} by itself")
+                let does = match members.cmp(desired) {
+                    Ordering::Less => "launches by itself",
+                    Ordering::Equal => "is still at work on them",
+                    Ordering::Greater => "takes some out by itself",
+                };
+                write!(f, "the group has {members} members for a desired capacity of {desired}: it {does}")
             }
             Self::BackingOff { code, until } => write!(f, "AWS answered {code}: trying again at {}", at(until)),
             Self::CanaryBake { until } => write!(f, "the canary bakes until {}", at(until)),

@@ -120,7 +120,7 @@ impl<'a> View<'a> {
     }
 
     /// Whoever's age is not known, in standby as well.
-    fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
+    pub(super) fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
         let known = self.known;
         let here = self.group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating);
         here.filter(|i| !known.is_retired(&i.id) && known.is_fresh(i).is_none())

@@ -479,4 +479,44 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
             again in 5s
         "#]],
     );
+    // What somebody else makes of desired capacity is believed when the newcomer shows, too.
+    check(
+        "raised 1, wanted 3, settling 3 5s i-4, sees desired 5\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
+        expect![[r#"
+            wait
+            hold: AWS does not show all members: looking again
+            again in 5s
+        "#]],
+    );
+    check(
+        "raised 1, wanted 3, settling 3 5s i-4, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 5s ours",
+        expect![[r#"
+            news: group.changed desired 4 -> 5
+            lease: wanted 5 max 10
+            launch 1; token regend-ID-1
+            hold: 1 launching
+            again in 14m56s
+        "#]],
+    );
+}
+
+#[test]
+fn what_it_waits_for_at_the_end_is_said() {
+    // In standby, and of an age that nobody knows; then a newcomer whose root volume the group replaces.
+    check(
+        "i-1..i-2 serving 5m ours\ni-3 standby ageless",
+        expect![[r#"
+            wait
+            hold: EC2 does not tell the age of 1 yet
+            again in 3h1s
+        "#]],
+    );
+    check(
+        "i-1..i-2 serving 5m ours\ni-3 replacing-root-volume 5m ours noted",
+        expect![[r#"
+            wait
+            hold: the group has 3 members for a desired capacity of 3: it is still at work on them
+            again in 10m1s
+        "#]],
+    );
 }
