@@ -246,7 +246,6 @@ impl<'a> View<'a> {
             })
             // A deadline is missed a moment after it, not at it.
             .map(|at| at + TimeDelta::seconds(1))
-            .filter(|at| *at > seen)
             .collect();
         for at in deadlines {
             self.wake(at);

@@ -143,8 +143,8 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     };
     let mut notes = Vec::new();
     let mut obstacles = obstacles(now, group, "");
-    let raises = peak > group.max && policy.raise_max_size && count > 0;
-    if peak > group.max && !policy.raise_max_size && group.desired == group.max && count > 0 {
+    let raises = peak > group.max && policy.raise_max_size;
+    if peak > group.max && !policy.raise_max_size && group.desired == group.max {
         if policy.max_unavailable.rounded_down(group.desired) == 0 {
             obstacles.push(Hold::MaxSize { desired: group.desired, max: group.max });
         } else {
