@@ -736,6 +736,12 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
             retire i-2 (surplus): 2 serve without it, 2 must; decrement
         "#]],
     );
+    check(
+        "raised 1, cutoff 30m, min_age 2h\ni-1 serving 25h protected\ni-2 serving 80m\ni-3 serving 25h protected",
+        expect![[r#"
+            retire i-2 (surplus): 2 serve without it, 2 must; decrement
+        "#]],
+    );
 }
 
 #[test]

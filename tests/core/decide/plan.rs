@@ -258,6 +258,17 @@ fn what_an_operator_should_know_is_noted() {
         note: no target group: judged by Auto Scaling and EC2 health
     "#]],
     );
+    // Unused for another reason is not unused by any listener.
+    check(
+        "targets web old\ni-1..i-3 unused:old:Target.IpUnusable 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, not serving
+        replace i-2 in a, 25h, not serving
+        replace i-3 in a, 25h, not serving
+        web: 1 at a time, 11m
+        note: 0 of 3 serve at the start (i-1 is unused (Target.IpUnusable) in old): proceeds one at a time until the first replacement serves
+    "#]],
+    );
     // A target group that knows none of those in service says nothing of its listeners.
     check(
         "i-1..i-3 unregistered:tg 25h",

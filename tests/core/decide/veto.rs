@@ -940,4 +940,11 @@ fn promise_5_what_is_retired_without_decrement_is_not_launched_anew_after_too_ma
         retire i-2 stale decrement for i-4: no, promise 1: 2 would serve without i-2, and 3 must
     "#]],
     );
+    check(
+        "failures 2, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        &["retire i-1 stale decrement for i-4"],
+        expect![[r#"
+            retire i-1 stale decrement for i-4: no, promise 5: it goes no further, and i-1 could go on serving
+        "#]],
+    );
 }
