@@ -68,7 +68,10 @@ pub struct Agenda<'a> {
 pub fn agenda<'a>(now: Time, group: &'a Group, regeneration: &'a Regeneration) -> Agenda<'a> {
     let view = View::new(now, Me { daemon: "" }, group, regeneration);
     let due = view.due.iter().map(|i| (*i, view.serves(i))).collect();
-    let abreast = if view.surge > 0 { view.surge } else { view.wanted - view.floor };
+    // Where max size may not be raised, no more come at once than fit under it.
+    let room = if view.policy.raise_max_size { u32::MAX } else { group.max.saturating_sub(view.wanted) };
+    let surge = view.surge.min(room);
+    let abreast = if surge > 0 { surge } else { view.wanted - view.floor };
     Agenda { due, left: view.left, abreast }
 }
 

@@ -158,11 +158,11 @@ fn where_nothing_is_due_it_takes_no_time_and_raises_nothing() {
     check(
         "opened 26h, max 3, raise_max_size false\ni-1..i-3 serving 25h protected",
         expect![[r#"
-        leave i-1: protected from scale-in (policy: protected = "skip")
-        leave i-2: protected from scale-in (policy: protected = "skip")
-        leave i-3: protected from scale-in (policy: protected = "skip")
-        web: 1 at a time, 0s
-    "#]],
+            leave i-1: protected from scale-in (policy: protected = "skip")
+            leave i-2: protected from scale-in (policy: protected = "skip")
+            leave i-3: protected from scale-in (policy: protected = "skip")
+            web: 0 at a time, 0s
+        "#]],
     );
     check(
         "max 3\ni-1..i-2 serving 25h protected\ni-3 unhealthy 25h protected",
@@ -199,21 +199,21 @@ fn max_size_is_raised_where_the_surge_does_not_fit_under_it() {
     check(
         "max 4, max_surge 2, raise_max_size false\ni-1..i-3 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 2 at a time, 9m
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 1 at a time, 11m
+        "#]],
     );
     check(
         "max 3, max_surge 2, raise_max_size false\ni-1..i-3 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 2 at a time, 9m
-        obstacle: desired capacity 3 leaves no room under max size 3: allow raise_max_size or max_unavailable
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 0 at a time, 11m
+            obstacle: desired capacity 3 leaves no room under max size 3: allow raise_max_size or max_unavailable
+        "#]],
     );
     check(
         "max 3, max_surge 0, raise_max_size false, max_unavailable 1\ni-1..i-3 serving 25h",
@@ -227,12 +227,12 @@ fn max_size_is_raised_where_the_surge_does_not_fit_under_it() {
     check(
         "max 3, max_surge 2, raise_max_size false, max_unavailable 1\ni-1..i-3 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 2 at a time, 9m
-        note: no room above max size 3: old instances are terminated before their replacements launch
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: no room above max size 3: old instances are terminated before their replacements launch
+        "#]],
     );
 }
 
