@@ -568,3 +568,10 @@ fn a_schedule_is_known_by_its_text_and_a_blackout_keeps_its_reason() {
     assert_ne!(schedule("0 4 * * *"), Schedule::default());
     assert_eq!(Blackout::new("2026-12-24", "2026-12-27", "retail freeze").unwrap().reason(), "retail freeze");
 }
+
+#[test]
+fn every_name_of_a_time_zone_is_one() {
+    let names: Vec<_> = Timezone::names().collect();
+    assert!(names.contains(&"Europe/Berlin") && names.contains(&"UTC"));
+    assert!(names.iter().all(|name| name.parse::<Timezone>().is_ok_and(|zone| zone.to_string() == *name)));
+}
