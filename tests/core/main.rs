@@ -12,4 +12,5 @@ mod promises;
 mod scenarios;
 mod scene;
 mod seeds;
+mod tell;
 mod turns;

@@ -113,3 +113,19 @@ fn who_is_missing_is_gone_when_a_second_look_misses_it_too() {
     watch.take(&mut group, &[]);
     assert!(!watch.is_gone(&id, ago("0s")));
 }
+
+#[test]
+fn a_group_is_short_of_members_from_the_first_look_that_shows_fewer_and_none_coming() {
+    let mut watch = Watch::default();
+    let mut short = |at: &str, table: &str| {
+        let mut group = Scene::read(table).group;
+        group.seen = ago(at);
+        watch.take(&mut group, &[]);
+        group.short_since
+    };
+    assert_eq!(short("1m", "wanted 2\ni-1..i-2 serving 25h"), None);
+    assert_eq!(short("45s", "wanted 2\ni-1 serving 25h"), Some(ago("45s")));
+    assert_eq!(short("30s", "wanted 2\ni-1 serving 25h\ni-2 draining 25h"), Some(ago("45s")));
+    assert_eq!(short("15s", "wanted 3\ni-1 serving 25h\ni-2 pending 5s theirs"), None);
+    assert_eq!(short("0s", "wanted 2\ni-1 serving 25h"), Some(ago("0s")));
+}
