@@ -103,10 +103,13 @@ fn unknown_group(name: &str, listing: &Listing) -> String {
     let hint = match near.is_empty() {
         false => format!("did you mean {}?", near.join(" or ")),
         true if listing.groups.is_empty() => "no group at all is there; another region or account?".to_owned(),
-        true => format!(
-            "{} others are there (`regend status '*'` lists them); another region or account?",
-            listing.groups.len()
-        ),
+        true => {
+            let others = match listing.groups.len() {
+                1 => "1 other is".to_owned(),
+                n => format!("{n} others are"),
+            };
+            format!("{others} there (`regend status '*'` lists them); another region or account?")
+        }
     };
     format!("there is no Auto Scaling group `{name}` in {}: {hint}", places.join(", "))
 }
