@@ -52,7 +52,7 @@ pub struct Regeneration {
     pub raised: u32,
     /// Surplus asked for by way of desired capacity whose instances have not come yet.
     pub unclaimed: u32,
-    /// The max size to put back: an obligation.
+    /// Max size as it was before we raised it: to be put back is an obligation.
     pub max_before: Option<u32>,
     /// The lease on the group, as we wrote it last.
     pub lease: Option<Lease>,
@@ -97,11 +97,6 @@ pub struct Regeneration {
     /// The holds in force, by code, as they were last recorded.
     pub held: BTreeSet<String>,
     pub closed: Option<Outcome>,
-}
-
-/// The max size to put back where others want `min` at least: they allow as many.
-fn fitting(before: Option<u32>, min: u32, max: u32) -> Option<u32> {
-    before.map(|before| before.max(min)).filter(|before| *before < max)
 }
 
 /// An entry that cannot follow what is already known. The journal is damaged, or the program has a bug.
@@ -149,7 +144,7 @@ impl Regeneration {
             raised: inherited.map_or(0, |i| i.raised),
             unclaimed: inherited
                 .map_or(0, |i| i.raised.min(opened.desired.saturating_sub(opened.members.len() as u32))),
-            max_before: fitting(inherited.and_then(|i| i.max), opened.min, opened.max),
+            max_before: inherited.and_then(|i| i.max),
             lease: None,
             leased_at: None,
             released: false,
@@ -302,7 +297,6 @@ impl Regeneration {
                 if let Some([_, min]) = change.min {
                     // Whoever wants so many at least has taken our surplus for their own, as far as that goes.
                     self.min = min;
-                    self.max_before = fitting(self.max_before, min, self.max);
                     self.raised = self.raised.min(self.desired.saturating_sub(min));
                     self.unclaimed = self.unclaimed.min(self.raised);
                 }
@@ -467,6 +461,11 @@ impl Regeneration {
     /// What everyone else wants the group's desired capacity to be.
     pub fn wanted(&self) -> u32 {
         self.desired.saturating_sub(self.raised)
+    }
+
+    /// The max size to put back. Whoever wants more than that at least allows as many: AWS would refuse less.
+    pub fn max_to_restore(&self) -> Option<u32> {
+        self.max_before.map(|before| before.max(self.min)).filter(|before| *before < self.max)
     }
 
     /// Whether the instance is fresh: it is never replaced by this regeneration. Unknown while its birth is.

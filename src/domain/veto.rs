@@ -85,7 +85,7 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         }
         Action::RaiseMaxSize { .. } => Ok(()),
         Action::RestoreMaxSize { from, to } => {
-            if regeneration.max_before != Some(*to) {
+            if regeneration.max_to_restore() != Some(*to) {
                 no(3, format!("max size was not {to}, or is not ours to restore"))
             } else if *from != group.max || *from != regeneration.max {
                 no(4, format!("max size is {}, which somebody else set", group.max))

@@ -4,7 +4,7 @@ use super::history::{Numbers, Touch};
 use super::nature::Direct;
 use super::world::{Call, World};
 use crate::domain::action::{Action, Retire};
-use crate::domain::entry::{Entry, Kind};
+use crate::domain::entry::{Change, Entry, Kind};
 use crate::domain::group::GroupKey;
 use crate::domain::lease::Lease;
 use crate::domain::span::{Span, Time};
@@ -31,13 +31,15 @@ impl Race {
         let touched = |from: Time, to: Time| touches.iter().any(|touch| (from..=to).contains(&touch.at));
         // A change and its reverse, and nobody noted what was in between.
         let ours = |entry: &&Entry| entry.group.as_deref() == Some(&key.name);
-        let noted: Vec<_> =
-            entries.iter().filter(ours).filter(|e| e.kind == Kind::GroupChanged).map(|e| e.rt).collect();
+        let changes: Vec<_> =
+            entries.iter().filter(ours).filter_map(|e| e.change.as_ref().map(|change| (e.rt, change))).collect();
         let undone = |one: &Touch, other: &Touch| {
-            let back =
-                |of: fn(&Numbers) -> u32| of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after);
-            let unseen = !noted.iter().any(|at| (one.at..other.at).contains(at));
-            unseen && (back(|numbers| numbers.desired) || back(|numbers| numbers.max))
+            let back = |of: fn(&Numbers) -> u32, noted: fn(&Change) -> bool| {
+                let unseen = !changes.iter().any(|(at, change)| (one.at..other.at).contains(at) && noted(change));
+                unseen && of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after)
+            };
+            back(|numbers| numbers.desired, |change| change.desired.is_some())
+                || back(|numbers| numbers.max, |change| change.max.is_some())
         };
         if touches.iter().enumerate().any(|(n, one)| touches.iter().skip(n + 1).any(|other| undone(one, other))) {
             race = Self { lower: true, higher: true };
@@ -102,7 +104,9 @@ impl Race {
 fn takes(action: &Action) -> bool {
     match action {
         Action::Retire(Retire { decrement, .. }) => *decrement,
-        Action::Grow { .. } | Action::Shrink { .. } | Action::RestoreMaxSize { .. } => true,
-        Action::TakeLease { .. } | Action::ReleaseLease | Action::RaiseMaxSize { .. } | Action::Launch { .. } => false,
+        Action::Grow { .. } | Action::Shrink { .. } | Action::RaiseMaxSize { .. } | Action::RestoreMaxSize { .. } => {
+            true
+        }
+        Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } => false,
     }
 }

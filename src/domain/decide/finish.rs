@@ -24,8 +24,8 @@ impl<'a> View<'a> {
             // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
             // it while a look may not show yet what was launched.
             let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
-            // One look may lack a member that the group has just launched.
-            let is_short = self.group.short_since.is_some_and(|since| since < self.group.seen);
+            // A look may lack a member that the group has just launched, and it is quick where it can.
+            let is_short = self.group.short_since.is_some_and(|since| SETTLE.after(since) <= self.group.seen);
             if !is_short || settled.is_some_and(|at| self.group.seen < at) {
                 settled.into_iter().for_each(|at| self.wake(at));
                 return self.hold(Hold::Replacing { members: live, desired });
@@ -94,7 +94,7 @@ impl<'a> View<'a> {
             self.wake(first + TimeDelta::seconds(1));
             return Some(Next::Wait);
         }
-        if let Some(before) = known.max_before {
+        if let Some(before) = known.max_to_restore() {
             if group.desired <= before {
                 return Some(Next::Act(Action::RestoreMaxSize { from: group.max, to: before }));
             }
@@ -144,7 +144,7 @@ impl<'a> View<'a> {
             return None;
         }
         let desired = group.desired;
-        let max = known.max_before.map(|before| {
+        let max = known.max_to_restore().map(|before| {
             let says = format!("max size stays {}, it was {before}: desired capacity is {desired}", group.max);
             ("MaxSizeNotRestored", says)
         });

@@ -211,7 +211,7 @@ impl<'a> View<'a> {
 
     pub(super) fn has_something_to_change(&self) -> bool {
         let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
-        let restores = self.known.max_before.is_some_and(|before| self.group.desired <= before);
+        let restores = self.known.max_to_restore().is_some_and(|before| self.group.desired <= before);
         replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
     }
 

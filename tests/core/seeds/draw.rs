@@ -66,6 +66,8 @@ pub(super) struct Drawn {
     pub(super) kills: Vec<u64>,
     /// How far the host's clock is ahead from the beginning, in seconds.
     pub(super) ahead: i64,
+    /// Nobody else changes the group's numbers, and what is launched is well.
+    pub(super) undisturbed: bool,
     /// Some zones have no capacity for as long as it lasts.
     pub(super) stays_dry: bool,
     /// A `run` at a terminal, which loses patience where the daemon does not.
@@ -82,7 +84,7 @@ impl Drawn {
         let mut events = draw_events(r);
         let times = *r.pick(&[0, 0, 0, 1, 1, 2, 4]).unwrap_or(&0);
         let kills: Vec<u64> = (0..times).map(|_| r.within((0, 60)).into()).collect();
-        let stays_dry = r.chance(40);
+        let stays_dry = r.chance(120);
         if stays_dry {
             let at = r.within((0, 300));
             events.extend((0..r.within((1, 3))).map(|zone| (at, Event::DryUp(zone as usize))));
@@ -100,6 +102,10 @@ impl Drawn {
             events.retain(|(_, event)| *event != Event::Untag);
         }
         Self {
+            undisturbed: nature.image == Image::Good
+                && nature.flawed == 0
+                && !stays_dry
+                && !events.iter().any(|(_, event)| disturbs(event)),
             shape,
             nature,
             policy,
@@ -227,6 +233,28 @@ fn draw_events(r: &mut Random) -> Vec<(u32, Event)> {
             (at, draw_event(r))
         })
         .collect()
+}
+
+fn disturbs(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::SetDesired(_)
+            | Event::Scale(_)
+            | Event::SetMin(_)
+            | Event::SetMax(_)
+            | Event::Scheduled(..)
+            | Event::StandBy(_)
+            | Event::StandByReplaced(_)
+            | Event::ReplaceRootVolume(_)
+            | Event::ExitStandby
+            | Event::Detach(_, true)
+            | Event::Attach(_)
+            | Event::Terminate(_, true)
+            | Event::Sicken(_)
+            | Event::Kill(_)
+            | Event::Interrupt(_)
+            | Event::Image(_)
+    )
 }
 
 fn draw_event(r: &mut Random) -> Event {

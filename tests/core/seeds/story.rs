@@ -75,7 +75,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Story {
         is_calm: false,
         ends: PATIENCE.after(calm),
         lost: false,
-        may_be_lost: !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
+        may_be_lost: drawn.undisturbed && !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
         lost_entries: Vec::new(),
         stays_dry: drawn.stays_dry,
         clock_was_set: false,
@@ -267,8 +267,11 @@ impl Story {
         self.coverage.count("process", "killed", 1);
         let outage = *self.random.pick(&[0, 1, 20, 45, 300, 1800]).unwrap_or(&0);
         self.pass(n, outage);
-        let is_lost = !self.lost && self.may_be_lost && self.random.chance_of(often::HOST_LOST);
+        let is_alone = self.scenes.len() == 1 && !self.fates.iter().any(|(_, fate)| matches!(fate, Fate::Second));
+        let is_lost = !self.lost && self.may_be_lost && is_alone && self.random.chance_of(often::HOST_LOST);
         if is_lost {
+            // Nobody takes over while a look may still show the group as it was before.
+            self.pass(n, 30);
             self.coverage.count("process", "host lost", 1);
             let scene = &mut self.scenes[n];
             self.lost_entries = scene.rehearsal.journal.entries().clone();
@@ -358,7 +361,7 @@ impl Story {
             let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
             let says = format!("nobody was in the way, and it ends: {code}: {error}");
             // Or somebody was, just when it was not looking.
-            let excuse = (code == "MaxSizeNotRestored").then_some(Excuse::TakenForMore);
+            let excuse = error.contains("max size stays").then_some(Excuse::TakenForMore);
             scene.broken.push(Broken { promise: 0, at, says, excuse });
         }
     }
@@ -368,7 +371,10 @@ impl Story {
         let Some(scene) = self.scenes.first() else { return };
         scene.rehearsal.host.set_disk(Disk::Well);
         let mut world = scene.rehearsal.world.borrow_mut();
+        let busy = world.faults.busy;
         world.faults.end();
+        // A group that finds no capacity has a scaling activity in progress all the time.
+        world.faults.busy = if self.stays_dry { busy } else { 0 };
         world.alter(&scene.key, |group| {
             (group.nature.flawed, group.nature.reuses) = (0, false);
             for hook in group.nature.launch_hook.iter_mut().chain(&mut group.nature.terminate_hook) {
