@@ -29,13 +29,18 @@ impl Race {
         let calls = || world.history.calls.iter().filter(|call| call.group == *key);
         let touches: Vec<_> = world.history.touches.iter().filter(|touch| touch.group == *key).collect();
         let touched = |from: Time, to: Time| touches.iter().any(|touch| (from..=to).contains(&touch.at));
-        // A change and its reverse, and nobody noted what was in between.
+        // A change and its reverse, and whoever was at work noted nothing in between.
         let ours = |entry: &&Entry| entry.group.as_deref() == Some(&key.name);
-        let changes: Vec<_> =
-            entries.iter().filter(ours).filter_map(|e| e.change.as_ref().map(|change| (e.rt, change))).collect();
+        let openings: Vec<_> = entries.iter().filter(ours).filter(|e| e.kind == Kind::RegenerationOpened).collect();
+        let changes: Vec<_> = entries.iter().filter(ours).filter_map(|e| Some((e, e.change.as_ref()?))).collect();
         let undone = |one: &Touch, other: &Touch| {
-            let back = |of: fn(&Numbers) -> u32, noted: fn(&Change) -> bool| {
-                let unseen = !changes.iter().any(|(at, change)| (one.at..other.at).contains(at) && noted(change));
+            let back = |of: fn(&Numbers) -> u32, is_of: fn(&Change) -> bool| {
+                let noted = |opened: &Entry| {
+                    let within =
+                        |e: &Entry| e.regeneration == opened.regeneration && (one.at..other.at).contains(&e.rt);
+                    changes.iter().any(|(e, change)| within(e) && is_of(change))
+                };
+                let unseen = openings.iter().any(|opened| opened.rt <= one.at && !noted(opened));
                 unseen && of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after)
             };
             back(|numbers| numbers.desired, |change| change.desired.is_some())
