@@ -90,7 +90,7 @@ MUTANTS = [
     ("the surplus is taken back after one look", FINISH, ".is_some_and(|since| SETTLE.after(since) <= self.group.seen);", ".is_some();"),
     ("max size is put back under desired capacity", FINISH,
      "if group.desired <= before {", "if group.desired <= before + 1 {"),
-    ("max size is not put back", FINISH, "if let Some(before) = known.max_before {\n            if", "if let Some(before) = known.max_before.filter(|_| false) {\n            if"),
+    ("max size is not put back", FINISH, "if let Some(before) = known.max_to_restore() {\n            if", "if let Some(before) = known.max_to_restore().filter(|_| false) {\n            if"),
     ("the lease stays", FINISH, "if known.lease.is_some() || self.is_left_over() {", "if false && (known.lease.is_some() || self.is_left_over()) {"),
     ("it closes while instances drain", FINISH, "known.draining().filter(|(id, r)| !overdue(r) && ", "known.draining().filter(|(id, r)| false && !overdue(r) && "),
     ("there is no bake", FINISH, ".filter(|until| self.now < *until);", ".filter(|_| false);"),
