@@ -28,7 +28,7 @@ PATIENCE_S = 600
 RECONCILE, FLEET = "src/shell/reconcile.rs", "src/shell/fleet.rs"
 DECIDE, OBSTACLES = "src/domain/decide.rs", "src/domain/decide/obstacles.rs"
 REPLACE, FINISH = "src/domain/decide/replace.rs", "src/domain/decide/finish.rs"
-MEMORY = "src/domain/regeneration/memory.rs"
+HOLD, MEMORY = "src/domain/action/hold.rs", "src/domain/regeneration/memory.rs"
 FOLD, NOTICE, LEASE = "src/domain/regeneration.rs", "src/domain/notice.rs", "src/domain/lease.rs"
 VETO, WATCH, PLAN = "src/domain/veto.rs", "src/domain/watch.rs", "src/domain/plan.rs"
 
@@ -98,10 +98,10 @@ MUTANTS = [
     ("what a dead owner left is not taken over", OBSTACLES, "(surplus > 0 || max.is_some()).then_some((surplus, max))", "(surplus > 0 && max.is_some()).then_some((0, None))"),
     ("an old token is trusted for ever", OBSTACLES, "if self.now <= TOKEN_LIFE.after(intent.at) =>", "if intent.at <= self.now =>"),
     ("a stale look is not settled", OBSTACLES, "if known.is_settling(group) {", "if false && known.is_settling(group) {"),
-    ("a suspended process is ignored", OBSTACLES, 'let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];', 'let blocking = ["Launched"];'),
+    ("a suspended process is ignored", HOLD, 'let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];', 'let blocking = ["Launched"];'),
     ("a busy AWS is asked again at once", OBSTACLES, "if self.now >= until {\n            return None;", "if self.now >= last {\n            return None;"),
     ("one failure too many", OBSTACLES, "|| failures <= max {", "|| failures <= max + 1 {"),
-    ("a warm pool that takes old ones back is used", OBSTACLES, "if group.reuses {", "if false && group.reuses {"),
+    ("a warm pool that takes old ones back is used", HOLD, "let reuse = group.reuses.then_some", "let reuse = (false && group.reuses).then_some"),
     ("a pause is ignored", OBSTACLES, "if known.paused {", "if false && known.paused {"),
     ("max size is put back below min size", FOLD, "self.max_before.map(|before| before.max(self.min))", "self.max_before.map(|before| before.max(self.min.min(0)))"),
     ("a launch is not counted as surplus", FOLD, "self.raised = self.raised.saturating_add(came);\n", ""),

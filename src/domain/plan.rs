@@ -193,17 +193,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
 
 /// Why nothing may be started in this group now.
 pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
-    let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
-    let suspended = group.suspended.iter().filter(|s| blocking.contains(&s.process.as_str()));
-    let mut obstacles: Vec<_> =
-        suspended.map(|s| Hold::Suspended { process: s.process.clone(), reason: s.reason.clone() }).collect();
-    obstacles.extend(group.refresh.iter().map(|id| Hold::InstanceRefresh { id: id.clone() }));
-    if group.zonal_shift() {
-        obstacles.push(Hold::ZonalShift);
-    }
-    if group.reuses {
-        obstacles.push(Hold::WarmPoolReuse);
-    }
+    let mut obstacles = Hold::by_others(group);
     if let Some(lease) = Lease::on(group)
         && !lease.is_dead(now)
         && !lease.is_of(daemon)

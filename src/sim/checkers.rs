@@ -117,11 +117,7 @@ impl Checker {
     fn inexcusable(&self, mut broken: Vec<Broken>, world: &World, entries: &[Entry]) -> Vec<Broken> {
         if broken.iter().any(|broken| broken.excuse.is_some()) {
             let race = Race::of(&self.key, world, entries);
-            broken.retain(|broken| match broken.excuse {
-                Some(Excuse::TakenForLess) => !race.lower,
-                Some(Excuse::TakenForMore) => !race.lower && !race.higher,
-                None => true,
-            });
+            broken.retain(|broken| !race.excuses(broken.excuse));
         }
         broken
     }

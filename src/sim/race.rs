@@ -1,5 +1,6 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
+use super::checkers::Excuse;
 use super::history::{Numbers, Touch};
 use super::nature::Direct;
 use super::world::{Call, World};
@@ -23,6 +24,15 @@ pub struct Race {
 }
 
 impl Race {
+    /// Whether it explains what may rest on such a mistake.
+    pub fn excuses(self, mistake: Option<Excuse>) -> bool {
+        match mistake {
+            Some(Excuse::TakenForLess) => self.lower,
+            Some(Excuse::TakenForMore) => self.lower || self.higher,
+            None => false,
+        }
+    }
+
     /// Looks for races in everything that happened to a group.
     pub fn of(key: &GroupKey, world: &World, entries: &[Entry]) -> Self {
         let mut race = Self::default();

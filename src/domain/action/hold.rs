@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::at;
 use crate::domain::calendar::Closed;
-use crate::domain::group::InstanceId;
+use crate::domain::group::{Group, InstanceId};
 use crate::domain::span::{Span, Time};
 
 /// A typed "not now", with the numbers that justify it.
@@ -44,6 +44,17 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// What others are doing to the group, or have set up in it: while it lasts nothing may be done.
+    pub fn by_others(group: &Group) -> Vec<Self> {
+        let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
+        let suspended = group.suspended.iter().filter(|s| blocking.contains(&s.process.as_str()));
+        let suspended = suspended.map(|s| Self::Suspended { process: s.process.clone(), reason: s.reason.clone() });
+        let refresh = group.refresh.iter().map(|id| Self::InstanceRefresh { id: id.clone() });
+        let shift = group.zonal_shift().then_some(Self::ZonalShift);
+        let reuse = group.reuses.then_some(Self::WarmPoolReuse);
+        suspended.chain(refresh).chain(shift).chain(reuse).collect()
+    }
+
     /// Waiting that ends by itself. Everything else is recorded as `regeneration.held`.
     pub fn is_ordinary(&self) -> bool {
         match self {

@@ -97,22 +97,8 @@ impl<'a> View<'a> {
             // Either the look is behind, or somebody has just set it: a moment later it is known.
             return self.hold(Hold::MaxSettling { expected: known.max, seen: group.max });
         }
-        let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
-        let suspended = group.suspended.iter().find(|s| blocking.contains(&s.process.as_str()));
-        if let Some(suspension) = suspended {
-            let (process, reason) = (suspension.process.clone(), suspension.reason.clone());
-            return self.out_of_our_hands(Hold::Suspended { process, reason });
-        }
-        if let Some(id) = &group.refresh {
-            return self.out_of_our_hands(Hold::InstanceRefresh { id: id.clone() });
-        }
-        if group.zonal_shift() {
-            return self.out_of_our_hands(Hold::ZonalShift);
-        }
-        if group.reuses {
-            return self.out_of_our_hands(Hold::WarmPoolReuse);
-        }
-        None
+        let hold = Hold::by_others(group).into_iter().next()?;
+        self.out_of_our_hands(hold)
     }
 
     /// Waits for somebody else, but not for ever: when the window is over, what is ours is tidied up.

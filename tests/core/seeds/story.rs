@@ -167,12 +167,7 @@ impl Story {
         let mut entries = self.lost_entries.clone();
         self.scenes.iter().for_each(|scene| entries.extend(scene.rehearsal.journal.entries().iter().cloned()));
         let race = Race::of(&scene.key, &scene.rehearsal.world.borrow(), &entries);
-        let inexcusable = |broken: &Broken| match broken.excuse {
-            Some(Excuse::TakenForLess) => !race.lower,
-            Some(Excuse::TakenForMore) => !race.lower && !race.higher,
-            None => true,
-        };
-        self.broken.extend(broken.into_iter().filter(inexcusable));
+        self.broken.extend(broken.into_iter().filter(|broken| !race.excuses(broken.excuse)));
     }
 
     /// One step of whoever is due. False when nothing is open any more.
