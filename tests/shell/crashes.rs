@@ -117,6 +117,14 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Of a group of two with a surge of one; the endpoint has counted all the time.
+    #[track_caller]
+    fn assert_two_always_served(&self) {
+        let (watch, label) = (self.endpoint.watch(&self.name), &self.label);
+        assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{label}: {watch}");
+        assert!(watch["max_members"].as_u64().unwrap() <= 3, "{label}: {watch}");
+    }
+
     /// The record of it all: one regeneration, an outcome to each intent, and a call for each.
     #[track_caller]
     fn assert_recorded(&self) {
@@ -185,12 +193,13 @@ fn side_by_side<T: Sync>(endpoint: &Endpoint, seed: &[&str], cases: &[T], each: 
 }
 
 #[track_caller]
-fn killed_and_resumed(endpoint: &Endpoint, made: &Value, point: Point) {
+fn killed_and_resumed<'a>(endpoint: &'a Endpoint, made: &Value, point: Point) -> Case<'a> {
     let case = Case::new(endpoint, made, Some(point));
     case.kill();
     let done = case.run();
     case.assert_finished(&done);
     case.assert_recorded();
+    case
 }
 
 // ── SIGKILL ───────────────────────────────────────────────────────────────────────────────────────
@@ -222,10 +231,7 @@ fn killed_at_any_call_the_next_run_ends_it_as_if_nothing_had_been() {
             });
         });
         side_by_side(&endpoint, &["--size", "2", "--max", "2", "--age", "90000"], &points, |made, point| {
-            killed_and_resumed(&endpoint, made, *point);
-            let watch = endpoint.watch(made["name"].as_str().unwrap());
-            assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{point:?}: {watch}");
-            assert!(watch["max_members"].as_u64().unwrap() <= 3, "{point:?}: {watch}");
+            killed_and_resumed(&endpoint, made, *point).assert_two_always_served();
         });
     });
 }
@@ -249,9 +255,7 @@ fn a_daemon_that_is_killed_at_any_call_is_followed_by_one_that_ends_the_same() {
         let closed = case.regend.audit(&["--kind", "regeneration.closed"]);
         assert!([&opened[0], &closed[0]].iter().all(|e| e["actor"] == "schedule"), "{}: {closed:?}", case.label);
         assert_eq!(closed[0]["outcome"], "completed", "{}: {done}", case.label);
-        let watch = endpoint.watch(&case.name);
-        assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{}: {watch}", case.label);
-        assert!(watch["max_members"].as_u64().unwrap() <= 3, "{}: {watch}", case.label);
+        case.assert_two_always_served();
     });
 }
 
@@ -278,9 +282,7 @@ fn killed_and_ended_elsewhere(endpoint: &Endpoint, made: &Value, point: Point) {
     assert_eq!(opened[0]["regeneration"], left.regeneration.to_string(), "{}: {done}", case.label);
     let cutoff: regend::domain::span::Time = opened[0]["opened"]["cutoff"].as_str().unwrap().parse().unwrap();
     assert_eq!(cutoff, left.cutoff, "{}: {done}", case.label);
-    let watch = endpoint.watch(&case.name);
-    assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{}: {watch}", case.label);
-    assert!(watch["max_members"].as_u64().unwrap() <= 3, "{}: {watch}", case.label);
+    case.assert_two_always_served();
 }
 
 #[test]
