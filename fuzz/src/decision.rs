@@ -100,7 +100,7 @@ fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
         window_ends: policy.window.after(now),
         firing: None,
     };
-    if let Ok(opening) = plan::open(now, group, policy, &opener, Uuid::from_u128(9)) {
+    if let Ok(opening) = plan::open(now, now, group, policy, &opener, Uuid::from_u128(9)) {
         assert_readable(&tell::sentence(&opening));
         let opened = Regeneration::open(&opening);
         assert!(opened.is_ok_and(|opened| opened.wanted() <= group.desired), "it wants more than there is");

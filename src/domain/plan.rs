@@ -108,7 +108,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         window_ends: policy.window.after(now),
         firing: None,
     };
-    let entry = opening(now, group, policy, &opener, Uuid::nil(), None);
+    let entry = opening(now, now, group, policy, &opener, Uuid::nil(), None);
     let (replace, left, abreast) = match Regeneration::open(&entry) {
         Ok(regeneration) => {
             let mut group = group.clone();
@@ -194,42 +194,70 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
 /// Why nothing may be started in this group now.
 pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
     let mut obstacles = Hold::by_others(group);
-    if let Some(lease) = Lease::on(group)
-        && !lease.is_dead(now)
-        && !lease.is_of(daemon)
-    {
-        obstacles.push(Hold::LeasedByOther {
-            until: lease.dies(),
-            regeneration: lease.regeneration.to_string(),
-            daemon: lease.daemon,
-        });
-    }
+    obstacles.extend(leased(now, group, daemon));
     obstacles
 }
 
-/// The entry that opens a regeneration of the group as it was just seen, or why it does not open.
+/// Another daemon has the group.
+fn leased(now: Time, group: &Group, daemon: &str) -> Option<Hold> {
+    let lease = Lease::on(group).filter(|lease| !lease.is_dead(now) && !lease.is_of(daemon))?;
+    Some(Hold::LeasedByOther {
+        until: lease.dies(),
+        regeneration: lease.regeneration.to_string(),
+        daemon: lease.daemon,
+    })
+}
+
+/// What a schedule waits for before it opens, within its window. It opens when the other is done, or dead: only then is
+/// it known whose regeneration to go on with, and with which cutoff.
+pub fn waits(now: Time, group: &Group, opener: &Opener) -> Option<Hold> {
+    let is_patient = opener.trigger != Trigger::Manual && now <= opener.window_ends && !group.deleting;
+    leased(now, group, &opener.daemon).filter(|_| is_patient)
+}
+
+/// The entry that opens a regeneration of the group as it was just seen, or why it does not open. `asked` is when it was
+/// first wished for: what is born later is fresh.
 ///
 /// # Errors
 /// Somebody else is at work on the group, or it is going away.
-pub fn open(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid) -> Result<Entry, Skipped> {
+pub fn open(
+    now: Time,
+    asked: Time,
+    group: &Group,
+    policy: &Policy,
+    opener: &Opener,
+    id: Uuid,
+) -> Result<Entry, Skipped> {
     if group.deleting {
         return Err(Skipped { code: "group_deleted".to_owned(), why: "the group is being deleted".to_owned() });
     }
     // A person wants to know now. A schedule has a window in which to wait until the obstacle is gone.
-    if opener.trigger == Trigger::Manual
-        && let Some(obstacle) = obstacles(now, group, &opener.daemon).first()
-    {
+    let obstacle = match opener.trigger {
+        Trigger::Manual => obstacles(now, group, &opener.daemon).into_iter().next(),
+        Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon),
+    };
+    if let Some(obstacle) = &obstacle {
         return Err(obstacle.into());
     }
-    // What is left of a lease is a dead owner's: its regeneration is taken over, with its cutoff. Our own journal knows
-    // our own regenerations, so a lease of ours is one that could not be released: only its obligations are left.
+    // What is left of a lease is a dead owner's: while its window lasts, its regeneration is gone on with, under its
+    // cutoff. After that only its obligations are left, or what it launched would outlive another day. So it is with a
+    // lease of our own that could not be released: our journal knows our regenerations.
     let lease = Lease::on(group);
     let lease = lease.filter(|lease| lease.is_dead(now) || lease.is_of(&opener.daemon));
-    let id = lease.as_ref().filter(|lease| !lease.is_of(&opener.daemon)).map_or(id, |lease| lease.regeneration);
-    Ok(opening(now, group, policy, opener, id, lease))
+    let goes_on = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
+    let id = lease.as_ref().filter(goes_on).map_or(id, |lease| lease.regeneration);
+    Ok(opening(now, asked, group, policy, opener, id, lease))
 }
 
-fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, dead: Option<Lease>) -> Entry {
+fn opening(
+    now: Time,
+    asked: Time,
+    group: &Group,
+    policy: &Policy,
+    opener: &Opener,
+    id: Uuid,
+    dead: Option<Lease>,
+) -> Entry {
     let target_groups = || group.target_groups.iter().map(|t| t.name.clone());
     let waived: Vec<_> = group.waived().iter().filter_map(|n| target_groups().nth(*n)).collect();
     let mut judged_by: Vec<_> = target_groups().filter(|name| !waived.contains(name)).collect();
@@ -237,7 +265,7 @@ fn opening(now: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid,
         judged_by.push("auto_scaling_and_ec2".to_owned());
     }
     // A tag is a hint: a cutoff in the future is not believed.
-    let cutoff = dead.as_ref().filter(|lease| lease.regeneration == id).map_or(now, |lease| lease.cutoff.min(now));
+    let cutoff = dead.as_ref().filter(|lease| lease.regeneration == id).map_or(asked, |lease| lease.cutoff.min(asked));
     let inherited = dead.map(|lease| {
         let (raised, max) = lease.left(group);
         Inherited { raised, max, daemon: lease.daemon }

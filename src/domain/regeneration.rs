@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason, Retire};
-use super::entry::{Conclusion, Entry, Kind, Opened, Trigger};
+use super::entry::{Conclusion, Entry, Kind, Member, Opened, Trigger};
 use super::group::{GroupKey, Instance, InstanceId};
 use super::lease::Lease;
 use super::span::{Span, Time};
@@ -120,11 +120,9 @@ impl Regeneration {
         }
         let opened = entry.opened.as_deref().cloned().ok_or_else(|| illegal("it does not say what it starts from"))?;
         let inherited = opened.inherited.as_ref();
-        // What a lost host launched is watched like a launch of our own: it may fail, and it may stand in for others.
-        let (fresh, old): (Vec<_>, Vec<_>) = opened
-            .members
-            .iter()
-            .partition(|member| inherited.is_some() && member.born.is_some_and(|born| born >= opened.cutoff));
+        // What another host launched is watched like a launch of our own: it may fail, and it may stand in for others.
+        let is_fresh = |member: &&Member| member.born.is_some_and(|born| born >= opened.cutoff);
+        let (fresh, old): (Vec<_>, Vec<_>) = opened.members.iter().partition(is_fresh);
         Ok(Self {
             id: entry.regeneration.ok_or_else(|| illegal("it has no regeneration"))?,
             group: GroupKey {

@@ -19,6 +19,7 @@ const NAMES_MAX: usize = 5;
 pub fn sentence(entry: &Entry) -> String {
     clean(&match entry.kind {
         Kind::RegenerationOpened => opened(entry),
+        Kind::RegenerationHeld if entry.regeneration.is_none() => format!("waits before it opens: {}", says(entry)),
         Kind::RegenerationHeld => format!("held: {}", says(entry)),
         Kind::RegenerationResumed => match entry.code.as_deref() {
             None => format!("resumed by {}{}", entry.actor, because(entry)),

@@ -1,4 +1,4 @@
-//! Many groups at once: who may open, one sweep for all that are due, a turn for each, and when to stop.
+//! Many groups at once: who may open and who waits, one sweep for all that are due, a turn for each, and when to stop.
 
 use std::collections::BTreeMap;
 
@@ -56,10 +56,15 @@ pub enum Event<'a> {
     /// A look, and why nothing more happens now.
     Looked(&'a Regeneration, &'a Group, &'a [Hold]),
     Resumed(&'a Regeneration),
+    /// Recorded of a group that is not opened yet.
+    Waits(&'a GroupKey, &'a Entry),
     /// The group could not be looked at; it is tried again at that time.
     Blind(&'a GroupKey, &'a CloudError, Time),
     Ended(&'a GroupKey, &'a Ended),
 }
+
+/// How often a group is looked at that another daemon holds. It may be done with it long before its lease is dead.
+const LEASED_AGAIN: Span = Span::minutes(1);
 
 /// Longest wait between two tries to look at a group that cannot be seen.
 const BLIND_MAX: Span = Span::minutes(2);
@@ -81,10 +86,20 @@ pub struct Fleet<C, J, K> {
     pub config: Option<String>,
     /// Tries for ever to look at a group, as a daemon must. Otherwise patience ends, and the regeneration stays open.
     pub tireless: bool,
-    queue: Vec<Wish>,
+    queue: Vec<Queued>,
     active: Vec<Slot>,
     failed: u32,
     pub ended: BTreeMap<GroupKey, Ended>,
+}
+
+/// A wish that waits for its turn, or for another daemon.
+struct Queued {
+    wish: Wish,
+    /// What is born later is fresh, however long it waits: nothing is replaced twice.
+    asked: Time,
+    look_at: Time,
+    /// Another daemon holds the group, and the record says so.
+    is_held: bool,
 }
 
 struct Slot {
@@ -116,14 +131,15 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     /// Asks for a regeneration. One that is already open or waiting is not asked for twice.
     pub fn wish(&mut self, wish: Wish) {
         if !self.is_busy_with(&wish.key) {
-            self.queue.push(wish);
-            self.queue.sort_by_key(|wish| wish.policy.stage);
+            let asked = self.clock.now();
+            self.queue.push(Queued { wish, asked, look_at: asked, is_held: false });
+            self.queue.sort_by_key(|queued| queued.wish.policy.stage);
         }
     }
 
     pub fn is_busy_with(&self, key: &GroupKey) -> bool {
         self.active.iter().any(|slot| &slot.active.regeneration.group == key)
-            || self.queue.iter().any(|w| &w.key == key)
+            || self.queue.iter().any(|queued| &queued.wish.key == key)
     }
 
     /// Takes up what an earlier process left unfinished, of the groups that `which` accepts.
@@ -165,6 +181,17 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         self.active.iter().map(|slot| &slot.active)
     }
 
+    /// When a group is looked at next: one under way, or one that another daemon holds.
+    pub fn look_at(&self) -> Option<Time> {
+        let held = self.queue.iter().filter(|queued| queued.is_held).map(|queued| queued.look_at);
+        self.active.iter().map(|slot| slot.active.look_at).chain(held).min()
+    }
+
+    /// The groups that wait until another daemon is done with them.
+    pub fn waiting(&self) -> impl Iterator<Item = &GroupKey> {
+        self.queue.iter().filter(|queued| queued.is_held).map(|queued| &queued.wish.key)
+    }
+
     /// The groups under way that cannot be looked at, and since when.
     pub fn blind(&self) -> impl Iterator<Item = (&GroupKey, Time)> {
         self.active.iter().filter_map(|slot| Some((&slot.active.regeneration.group, slot.blind_since?)))
@@ -177,7 +204,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     /// The journal cannot be written or contradicts itself: nothing more may be done.
     pub async fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         self.open(tell).await?;
-        let Some(due) = self.active.iter().map(|slot| slot.active.look_at).min() else { return Ok(()) };
+        let Some(due) = self.look_at() else { return Ok(()) };
         let due = deadline.map_or(due, |deadline| due.min(deadline));
         self.clock.sleep_until(due).await;
         let now = self.clock.now();
@@ -313,42 +340,51 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     /// Opens the next wishes: the lowest stage first, so many at once, and none after too many failures.
     async fn open(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         loop {
-            let stage = self.active.iter().map(|s| s.stage).chain(self.queue.iter().map(|w| w.policy.stage)).min();
+            let now = self.clock.now();
+            let stages = self.queue.iter().map(|queued| queued.wish.policy.stage);
+            let stage = self.active.iter().map(|s| s.stage).chain(stages).min();
             let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
-            let ready = self.queue.iter().take_while(|wish| Some(wish.policy.stage) == stage).count().min(room);
-            if ready == 0 || self.clock.stopping() {
+            let is_ready = |queued: &mut Queued| {
+                Some(queued.wish.policy.stage) == stage && (!queued.is_held || queued.look_at <= now)
+            };
+            let ready: Vec<_> = self.queue.extract_if(.., is_ready).take(room).collect();
+            if ready.is_empty() || self.clock.stopping() {
                 return Ok(());
             }
-            let wishes: Vec<_> = self.queue.drain(..ready).collect();
             if self.failed >= self.limits.max_failed.max(1) {
-                for wish in wishes {
+                for Queued { wish, .. } in ready {
                     let why =
                         format!("{} groups failed, and max_failed_groups is {}", self.failed, self.limits.max_failed);
                     self.skip(&wish, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
                 }
                 continue;
             }
-            let asks: Vec<_> = wishes.iter().map(|wish| Ask { key: wish.key.clone(), closely: true }).collect();
+            let asks: Vec<_> = ready.iter().map(|q| Ask { key: q.wish.key.clone(), closely: true }).collect();
             let look = self.cloud.look(&asks);
             let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
-            for wish in wishes {
-                match sweep.remove(&wish.key) {
-                    None => self.end(&wish.key, Ended::NoSuchGroup, tell),
-                    Some(Err(error)) => self.end(&wish.key, Ended::Unreachable(error), tell),
-                    Some(Ok(group)) => self.open_one(&wish, &group, tell)?,
+            for queued in ready {
+                let key = &queued.wish.key;
+                match sweep.remove(key) {
+                    None => self.end(key, Ended::NoSuchGroup, tell),
+                    Some(Err(error)) => self.end(key, Ended::Unreachable(error), tell),
+                    Some(Ok(group)) => self.open_one(queued, &group, tell)?,
                 }
             }
         }
     }
 
-    fn open_one(&mut self, wish: &Wish, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    fn open_one(&mut self, queued: Queued, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
-        if let Some(obstacle) = &wish.obstacle {
-            return self.skip(wish, obstacle.into(), tell);
+        let Wish { policy, opener, obstacle, .. } = &queued.wish;
+        if let Some(obstacle) = obstacle {
+            return self.skip(&queued.wish, obstacle.into(), tell);
         }
-        let entry = match plan::open(now, group, &wish.policy, &wish.opener, self.journal.new_id(now)) {
+        if let Some(hold) = plan::waits(now, group, opener) {
+            return self.wait(queued, &hold, tell);
+        }
+        let entry = match plan::open(now, queued.asked, group, policy, opener, self.journal.new_id(now)) {
             Ok(entry) => entry,
-            Err(skipped) => return self.skip(wish, skipped, tell),
+            Err(skipped) => return self.skip(&queued.wish, skipped, tell),
         };
         let entry = self.journal.append(Entry { config: self.config.clone(), ..entry })?;
         let regeneration = Regeneration::open(&entry)?;
@@ -357,10 +393,32 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Ok(())
     }
 
+    /// Keeps a wish for later. The record says once that it is held; that uses no firing up, so that whoever is started
+    /// again waits again.
+    fn wait(&mut self, queued: Queued, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        let now = self.clock.now();
+        if !queued.is_held {
+            let entry = self.about(&queued.wish, Kind::RegenerationHeld, &hold.into());
+            let entry = self.journal.append(Entry { firing: None, ..entry })?;
+            tell(Event::Waits(&queued.wish.key, &entry));
+        }
+        self.queue.push(Queued { look_at: LEASED_AGAIN.after(now), is_held: true, ..queued });
+        self.queue.sort_by_key(|queued| queued.wish.policy.stage);
+        Ok(())
+    }
+
     fn skip(&mut self, wish: &Wish, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        let entry = Entry {
+        let entry = self.about(wish, Kind::RegenerationSkipped, &skipped);
+        self.journal.append(entry)?;
+        self.end(&wish.key, Ended::Skipped(skipped), tell);
+        Ok(())
+    }
+
+    /// An entry of a regeneration that is not open.
+    fn about(&self, wish: &Wish, kind: Kind, why: &Skipped) -> Entry {
+        Entry {
             v: VERSION,
-            kind: Kind::RegenerationSkipped,
+            kind,
             t: self.clock.now(),
             actor: wish.opener.actor.clone(),
             trigger: Some(wish.opener.trigger),
@@ -369,14 +427,11 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             account: Some(wish.key.account.clone()),
             region: Some(wish.key.region.clone()),
             group: Some(wish.key.name.clone()),
-            code: Some(skipped.code.clone()),
-            error: Some(skipped.why.clone()),
+            code: Some(why.code.clone()),
+            error: Some(why.why.clone()),
             config: self.config.clone(),
             ..Entry::default()
-        };
-        self.journal.append(entry)?;
-        self.end(&wish.key, Ended::Skipped(skipped), tell);
-        Ok(())
+        }
     }
 
     fn end(&mut self, key: &GroupKey, ended: Ended, tell: &mut dyn FnMut(Event<'_>)) {

@@ -348,9 +348,15 @@ impl Trace {
             }
             Told::Resumed(r) => format!("restarted: {}", r.id),
             Told::Blind(_, error, _) => format!("blind: {error}"),
+            Told::Waits(_, entry) => {
+                format!(
+                    "{}   {} {}",
+                    entry.t.format("%H:%M:%S%.3f"),
+                    entry.kind,
+                    entry.error.clone().unwrap_or_default()
+                )
+            }
             Told::Ended(_, ended) => format!("ended: {ended:?}"),
-            #[expect(unreachable_patterns, reason = "new events are told as soon as somebody needs them")]
-            _ => return,
         };
         let (time, rest) = line.split_once(' ').unwrap_or((&line, ""));
         _ = write!(self.lines, "{time} {}{rest}", self.whose);

@@ -127,12 +127,16 @@ impl<'a> View<'a> {
         let (max, most) = self.max_sizes();
         let fits = (lease.wanted, lease.max) == (self.wanted, max) && lease.most >= most;
         // Whoever manages the group's tags as code takes it away.
-        let settled = self.known.last_effect.is_none_or(|at| SETTLE.after(at) < self.group.seen);
-        let is_gone = settled && self.group.lease.is_none();
+        let is_gone = self.is_settled() && self.group.lease.is_none();
         let refusals = &self.known.refusals;
         let retry_at = refusals.last.filter(|_| refusals.in_a_row > 0);
         let is_refused = retry_at.is_some_and(|last| self.now < back_off(refusals.in_a_row).after(last));
-        ((!lasts || !fits || is_gone) && !is_refused).then(|| self.write_lease())
+        ((!lasts || !fits || is_gone || self.left_behind().is_some()) && !is_refused).then(|| self.write_lease())
+    }
+
+    /// Whether the look must show our latest effect.
+    fn is_settled(&self) -> bool {
+        self.known.last_effect.is_none_or(|at| SETTLE.after(at) < self.group.seen)
     }
 
     /// The lease is written before the first change.
@@ -175,11 +179,13 @@ impl<'a> View<'a> {
         (known.max_before.unwrap_or(known.max), most.max(known.max))
     }
 
-    /// The surplus and the max size of a lease that died while this regeneration waited for it: from the moment that our
-    /// own lease says so, they are ours to undo.
+    /// The surplus and the max size of a lease that died while this regeneration waited for it, or that was written over
+    /// ours: from the moment that our own lease says so, they are ours to undo.
     fn left_behind(&self) -> Option<(u32, Option<u32>)> {
         let (group, known) = (self.group, self.known);
-        if known.lease.is_some() || known.released || known.opened.inherited.is_some() {
+        // Just after we have written ours, a look may still show the other.
+        let is_ours = known.lease.is_some() && !self.is_settled();
+        if is_ours || known.released || known.opened.inherited.is_some() {
             return None;
         }
         let lease = Lease::on(group)?;
@@ -192,6 +198,9 @@ impl<'a> View<'a> {
         if least < lease.wanted || lease.wanted.saturating_add(lease.surge) < most {
             surplus = 0;
         }
+        // What is ours already is not theirs as well.
+        surplus = surplus.saturating_sub(known.raised);
+        let max = max.filter(|_| known.max_before.is_none());
         (surplus > 0 || max.is_some()).then_some((surplus, max))
     }
 

@@ -235,9 +235,13 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
         return;
     }
+    let waiting: Vec<_> = fleet.waiting().map(|key| format!("; {key} waits for another host")).collect();
+    let waiting = waiting.concat();
     let status = match running.is_empty() {
-        true => format!("{} groups; next wake-up {}", scheduler.groups.len(), wake.format("%Y-%m-%d %H:%M:%SZ")),
-        false => format!("regenerating {}", running.join(", ")),
+        true => {
+            format!("{} groups; next wake-up {}{waiting}", scheduler.groups.len(), wake.format("%Y-%m-%d %H:%M:%SZ"))
+        }
+        false => format!("regenerating {}{waiting}", running.join(", ")),
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
 }
@@ -284,6 +288,7 @@ impl Log {
             Event::Resumed(regeneration) => {
                 say(&format!("{}: resuming regeneration {}", regeneration.group, regeneration.id));
             }
+            Event::Waits(key, entry) => say(&format!("{key}: {}", tell::sentence(entry))),
             Event::Blind(key, error, _) => {
                 let text = || format!("{key}: cannot be looked at, and is tried again until it can: {error}");
                 self.trouble(&place(key), now, text);

@@ -67,7 +67,7 @@ impl Records {
             Event::Resumed(regeneration) => {
                 self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
             }
-            Event::Looked(..) | Event::Blind(..) | Event::Ended(..) => {}
+            Event::Looked(..) | Event::Waits(..) | Event::Blind(..) | Event::Ended(..) => {}
         }
     }
 

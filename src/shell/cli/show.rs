@@ -54,6 +54,7 @@ impl Show {
                     &format!("resuming regeneration {}, opened {opened} by {}", regeneration.id, regeneration.actor),
                 );
             }
+            Event::Waits(key, entry) => self.say(entry.t, key, &tell::sentence(entry)),
             Event::Blind(key, error, again) => {
                 let again = again.format("%H:%M:%SZ");
                 self.say(Utc::now(), key, &format!("cannot be looked at, trying again at {again}: {error}"));

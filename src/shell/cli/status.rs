@@ -10,6 +10,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::lease::Lease;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::domain::tell;
@@ -162,8 +163,13 @@ impl Past {
                 };
                 format!("regenerating: {} of {total} replaced since {since}{held}", regeneration.replaced())
             }
-            None if self.hidden => "unknown".to_owned(),
-            None => "idle".to_owned(),
+            None => match Lease::on(group).filter(|lease| !lease.is_dead(now)) {
+                Some(lease) => {
+                    format!("regend on {} is at work, until {}", lease.daemon, lease.dies().format("%H:%MZ"))
+                }
+                None if self.hidden => "unknown".to_owned(),
+                None => "idle".to_owned(),
+            },
         };
         let fired = self.journal.as_ref().and_then(|journal| journal.last_opened(&one.key).ok().flatten());
         let next = one.policy.schedule.next_after(one.policy.timezone, now, fired).map(|firing| firing.at);

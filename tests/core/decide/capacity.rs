@@ -591,12 +591,20 @@ fn a_surplus_inherited_from_a_lost_host_is_given_back_too() {
     check(
         "cutoff 3h, inherited raised 1, raised 1, wanted 2\ni-1..i-3 serving 2h",
         expect![[r#"
-        retire i-1 (surplus): 2 serve without it, 2 must; decrement
-    "#]],
+            news: instance.in_service i-1
+            news: instance.in_service i-2
+            news: instance.in_service i-3
+            news: instance.serving i-1
+            news: instance.serving i-2
+            news: instance.serving i-3
+            retire i-1 (surplus): 2 serve without it, 2 must; decrement
+        "#]],
     );
     check(
         "cutoff 3h, inherited raised 1, raised 1, wanted 2, ending aborted\ni-1..i-2 serving 25h\ni-3 serving 2h",
         expect![[r#"
+            news: instance.in_service i-3
+            news: instance.serving i-3
             retire i-3 (surplus): 2 serve without it, 2 must; decrement
         "#]],
     );

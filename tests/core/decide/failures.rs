@@ -148,8 +148,14 @@ fn a_surplus_is_given_back_by_an_ended_regeneration_even_if_its_lease_was_never_
     check(
         "ending aborted, lease none, inherited raised 1, raised 1, wanted 2, cutoff 3h\ni-1..i-3 serving 2h",
         expect![[r#"
-        take the lease until 13:00:00Z; wanted 2 surge 1 max 10
-    "#]],
+            news: instance.in_service i-1
+            news: instance.in_service i-2
+            news: instance.in_service i-3
+            news: instance.serving i-1
+            news: instance.serving i-2
+            news: instance.serving i-3
+            take the lease until 13:00:00Z; wanted 2 surge 1 max 10
+        "#]],
     );
     check(
         "ending aborted, lease none\ni-1..i-3 serving 25h",

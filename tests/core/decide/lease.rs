@@ -536,13 +536,7 @@ fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_mom
 
 #[test]
 fn what_a_dead_owner_left_is_taken_over_once() {
-    // With a lease of our own, by the opening, or from what was ours: nobody else's is undone again.
-    check(
-        "tag of another-host -3m, lease 10m, paused, wanted 4\ni-1..i-4 serving 25h",
-        expect![[r#"
-            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
-        "#]],
-    );
+    // By the opening, or from what was ours: nobody else's is undone again.
     check(
         "tag of another-host -3m, lease none, released, ending failed, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"
@@ -570,6 +564,47 @@ fn what_a_dead_owner_left_is_taken_over_once() {
         expect![[r#"
             take the lease until 14:02:00Z; wanted 4 surge 1 max 10
         "#]],
+    );
+}
+
+#[test]
+fn what_somebody_left_who_wrote_over_our_lease_is_taken_over_too() {
+    let held = "tag of another-host -3m, lease 10h";
+    check(
+        &format!("{held}, wanted 4\ni-1..i-4 serving 25h"),
+        expect![[r#"
+        lease: wanted 3 max 10
+        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    check(
+        &format!("{held}, max 10\ni-1..i-3 serving 25h"),
+        expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    // A look may still show the one that ours has just replaced.
+    check(
+        &format!("{held}, effect 30s, wanted 4\ni-1..i-4 serving 25h"),
+        expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    check(
+        &format!("{held}, effect 31s, wanted 4\ni-1..i-4 serving 25h"),
+        expect![[r#"
+        lease: wanted 3 max 10
+        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    // What is above is ours, and what is above that may be theirs.
+    check(
+        &format!("{held}, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours"),
+        expect![[r#"
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
     );
 }
 

@@ -375,7 +375,7 @@ fn opener(trigger: Trigger) -> Opener {
 fn opened(table: &str, trigger: Trigger) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let policy = &known.opened.policy;
-    match plan::open(now(), &group, policy, &opener(trigger), Uuid::from_u128(7)) {
+    match plan::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7)) {
         Ok(entry) => {
             let mut entry: serde_json::Value = serde_json::from_slice(&entry.to_bytes().unwrap()).unwrap();
             entry["opened"].as_object_mut().unwrap().remove("policy");
@@ -472,6 +472,13 @@ fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
     );
     assert!(opened("tag of our-last 1h\ni-1 serving 25h", Trigger::Manual).contains("regeneration.opened"));
     check_opened(
+        "tag of another-host 1h\ni-1 serving 25h",
+        Trigger::Schedule,
+        expect![[r#"
+            leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+        "#]],
+    );
+    check_opened(
         "deleting\ni-1 serving 25h",
         Trigger::Schedule,
         expect![[r#"
@@ -480,11 +487,28 @@ fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
     );
 }
 
+#[test]
+fn a_schedule_waits_for_a_live_lease_within_its_window_and_a_person_does_not() {
+    let waits = |table: &str, trigger, ahead: Span| {
+        let Scene { group, .. } = Scene::read(table);
+        plan::waits(ahead.after(now()), &group, &opener(trigger)).map(|hold| hold.code())
+    };
+    let leased = "tag of another-host 6h\ni-1 serving 25h";
+    assert_eq!(waits(leased, Trigger::Schedule, Span::ZERO), Some("leased_by_other"));
+    assert_eq!(waits(leased, Trigger::Schedule, Span::hours(4)), Some("leased_by_other"));
+    assert_eq!(waits(leased, Trigger::Schedule, Span::hours(4) + Span::seconds(1)), None);
+    assert_eq!(waits(leased, Trigger::Manual, Span::ZERO), None);
+    assert_eq!(waits("deleting, tag of another-host 6h\ni-1 serving 25h", Trigger::Schedule, Span::ZERO), None);
+    for free in ["tag of another-host -2m", "tag of our-last 6h", "tag none", "suspended Launch"] {
+        assert_eq!(waits(&format!("{free}\ni-1 serving 25h"), Trigger::Schedule, Span::ZERO), None, "{free}");
+    }
+}
+
 /// Whose regeneration it goes on with, since when, and what it has to undo and to watch.
 fn taken_up(table: &str) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let entry =
-        plan::open(now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7)).unwrap();
+        plan::open(now(), now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7)).unwrap();
     let known = Regeneration::open(&entry).unwrap();
     let cutoff = known.opened.cutoff.format("%H:%M");
     let ids = |ids: Vec<&InstanceId>| ids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
@@ -501,13 +525,12 @@ fn taken_up(table: &str) -> String {
 fn what_a_dead_owner_left_is_gone_on_with_and_what_we_left_is_only_undone() {
     let group = "wanted 4, max 4\ni-1..i-3 serving 25h\ni-4 serving 30m";
     let mut out = String::new();
-    for tag in ["none", "of another-host -2m", "of another-host 1h", "of our-last -2m", "of our-last 1h"] {
+    for tag in ["none", "of another-host -2m", "of our-last -2m", "of our-last 1h"] {
         write!(out, "{tag}: {}", taken_up(&format!("tag {tag}, {group}"))).unwrap();
     }
     expect![[r#"
         none: 00000000-0000-0000-0000-000000000007 since 12:00, None, originals [i-1 i-2 i-3 i-4], newcomers []
         of another-host -2m: 01935000-0000-7000-8000-000000000002 since 11:00, Some(("there", 1, None)), originals [i-1 i-2 i-3], newcomers [i-4]
-        of another-host 1h: 00000000-0000-0000-0000-000000000007 since 12:00, None, originals [i-1 i-2 i-3 i-4], newcomers []
         of our-last -2m: 00000000-0000-0000-0000-000000000007 since 12:00, Some(("here", 1, None)), originals [i-1 i-2 i-3 i-4], newcomers []
         of our-last 1h: 00000000-0000-0000-0000-000000000007 since 12:00, Some(("here", 1, None)), originals [i-1 i-2 i-3 i-4], newcomers []
     "#]].assert_eq(&out);

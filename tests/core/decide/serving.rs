@@ -83,9 +83,11 @@ fn an_instance_born_at_the_cutoff_is_fresh() {
     check(
         "max_surge 3\ni-1 serving 1h1s\ni-2 serving 1h",
         expect![[r#"
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: instance.in_service i-2
+            news: instance.serving i-2
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 

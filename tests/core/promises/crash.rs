@@ -1,8 +1,8 @@
 //! Killed between any two steps, and started again, as a story; `crashes` tries it everywhere.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::{Kind, Trigger};
-use regend::domain::span::{Span, Time};
+use regend::domain::entry::{Entry, Kind, Trigger};
+use regend::domain::span::Span;
 use regend::shell::rehearsal::Step;
 use regend::sim::nature::Nature;
 
@@ -72,9 +72,9 @@ fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
     scene.wish();
     scene.rehearsal.kill_after(60);
     while matches!(scene.step(), Step::Done) {}
-    let cutoff = |scene: &Scene| scene.entries(Kind::RegenerationOpened).pop().and_then(|e| e.opened).map(|o| o.cutoff);
+    let cutoff = |scene: &Scene| opened(scene).opened.map(|o| o.cutoff);
     let (first, launched) = (cutoff(&scene), scene.launched());
-    let later = Span::hours(13).after(scene.now());
+    let later = Span::hours(7).after(scene.now());
     scene.rehearsal.pass(later);
     scene.restart_elsewhere("another-host");
     scene.wish();
@@ -84,23 +84,47 @@ fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
 }
 
 #[test]
-fn who_waits_for_a_live_lease_does_not_go_by_its_name() {
+fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
     let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
     scene.wish();
     scene.rehearsal.kill_after(60);
     while matches!(scene.step(), Step::Done) {}
-    let first = scene.entries(Kind::RegenerationOpened).pop().and_then(|e| e.regeneration);
+    let (first, launched) = (opened(&scene), scene.launched());
+    let tomorrow = Span::hours(24).after(scene.start);
+    scene.rehearsal.pass(tomorrow);
+    scene.restart_elsewhere("another-host");
+    scene.wish();
+    let scene = scene.finish().expect(Outcome::Completed);
+    let second = opened(&scene);
+    assert_ne!(second.regeneration, first.regeneration);
+    let (cutoff, inherited) = second.opened.map(|o| (o.cutoff, o.inherited)).expect("it says what it starts from");
+    assert_eq!((cutoff, inherited.map(|i| (i.raised, i.max))), (tomorrow, Some((1, Some(4)))));
+    // Its surplus is there to begin with.
+    assert_eq!(scene.launched(), launched + 4, "nothing outlives the day\n{}", scene.trace.lines);
+}
+
+#[test]
+fn who_waits_for_a_live_lease_opens_when_it_is_dead_and_goes_on_with_its_cutoff() {
+    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    scene.wish();
+    scene.rehearsal.kill_after(60);
+    while matches!(scene.step(), Step::Done) {}
+    let (first, launched) = (opened(&scene), scene.launched());
     let later = Span::minutes(5).after(scene.now());
     scene.rehearsal.pass(later);
     scene.restart_elsewhere("another-host");
     scene.trigger = Trigger::Schedule;
     scene.wish();
     let scene = scene.finish().expect(Outcome::Completed);
-    let opened = scene.entries(Kind::RegenerationOpened).pop().expect("it opened");
-    assert_ne!(opened.regeneration, first);
-    assert!(opened.opened.is_some_and(|opened| opened.inherited.is_none() && opened.cutoff == opened_at(&scene)));
+    let second = opened(&scene);
+    assert_eq!(second.regeneration, first.regeneration);
+    assert_eq!(second.opened.map(|o| (o.cutoff, o.inherited.is_some())), first.opened.map(|o| (o.cutoff, true)));
+    assert!(launched > 1 && scene.launched() <= 4, "what is fresh stays\n{}", scene.trace.lines);
+    let held = scene.entries(Kind::RegenerationHeld);
+    let says: Vec<_> = held.iter().filter(|e| e.regeneration.is_none()).map(|e| e.code.as_deref()).collect();
+    assert_eq!(says, [Some("leased_by_other")], "that it waits is recorded, and once");
 }
 
-fn opened_at(scene: &Scene) -> Time {
-    scene.entries(Kind::RegenerationOpened).pop().expect("it opened").t
+fn opened(scene: &Scene) -> Entry {
+    scene.entries(Kind::RegenerationOpened).pop().expect("it opened")
 }

@@ -1,6 +1,6 @@
 //! Another host that finds what a dead one left.
 
-use regend::domain::entry::Trigger;
+use regend::domain::entry::{Kind, Trigger};
 use regend::domain::span::Span;
 use regend::shell::fleet::Ended;
 use regend::shell::rehearsal::Step;
@@ -38,4 +38,49 @@ fn a_schedule_waits_for_a_dead_hosts_lease_and_then_finishes_what_it_began() {
         let scene = scene.finish();
         assert_eq!(scene.moments().last().map(|m| (m.desired, m.max)), Some((4, 4)), "{touches}");
     }
+}
+
+#[test]
+fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
+    let mut first = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    first.wish();
+    while first.launched() == 0 {
+        first.step();
+    }
+    let mut second = first.beside("second-host");
+    second.trigger = Trigger::Schedule;
+    let asked = second.now();
+    second.wish();
+    second.step();
+    for _ in 0..10_000 {
+        let next = |scene: &Scene| scene.rehearsal.fleet.look_at();
+        let both = [next(&first), next(&second)];
+        match both {
+            [Some(one), Some(other)] if one <= other => first.step(),
+            [Some(_), None] => first.step(),
+            [_, Some(_)] => second.step(),
+            [None, None] => break,
+        };
+    }
+    second.check_end();
+    second.assert_kept();
+    let opened = second.entries(Kind::RegenerationOpened).pop().expect("it opened");
+    assert!(first.entries(Kind::RegenerationClosed).iter().all(|closed| closed.rt <= opened.rt));
+    assert_eq!(opened.opened.map(|opened| opened.cutoff), Some(asked), "as of when it was asked for");
+    assert_eq!(second.launched(), 4, "{}", second.trace.lines);
+}
+
+#[test]
+fn a_schedule_whose_window_ends_before_the_other_is_done_says_so() {
+    let mut scene = another(30, Span::minutes(5));
+    scene.trigger = Trigger::Schedule;
+    scene.policy.window = Span::minutes(20);
+    let asked = scene.now();
+    scene.wish();
+    scene.play(Span::hours(1).after(asked));
+    assert!(matches!(scene.ended(), Some(Ended::Skipped(skipped)) if skipped.code == "leased_by_other"));
+    let took = Span::between(asked, scene.now());
+    assert!(took > Span::minutes(20) && took < Span::minutes(22), "{took}");
+    assert_eq!(scene.entries(Kind::RegenerationSkipped).len(), 1);
+    assert!(scene.entries(Kind::RegenerationOpened).is_empty());
 }

@@ -66,8 +66,6 @@ pub(super) struct Drawn {
     pub(super) kills: Vec<u64>,
     /// How far the host's clock is ahead from the beginning, in seconds.
     pub(super) ahead: i64,
-    /// Nobody else changes the group's numbers, and what is launched is well.
-    pub(super) undisturbed: bool,
     /// Some zones have no capacity for as long as it lasts.
     pub(super) stays_dry: bool,
     /// A `run` at a terminal, which loses patience where the daemon does not.
@@ -102,10 +100,6 @@ impl Drawn {
             events.retain(|(_, event)| *event != Event::Untag);
         }
         Self {
-            undisturbed: nature.image == Image::Good
-                && nature.flawed == 0
-                && !stays_dry
-                && !events.iter().any(|(_, event)| disturbs(event)),
             shape,
             nature,
             policy,
@@ -233,28 +227,6 @@ fn draw_events(r: &mut Random) -> Vec<(u32, Event)> {
             (at, draw_event(r))
         })
         .collect()
-}
-
-fn disturbs(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::SetDesired(_)
-            | Event::Scale(_)
-            | Event::SetMin(_)
-            | Event::SetMax(_)
-            | Event::Scheduled(..)
-            | Event::StandBy(_)
-            | Event::StandByReplaced(_)
-            | Event::ReplaceRootVolume(_)
-            | Event::ExitStandby
-            | Event::Detach(_, true)
-            | Event::Attach(_)
-            | Event::Terminate(_, true)
-            | Event::Sicken(_)
-            | Event::Kill(_)
-            | Event::Interrupt(_)
-            | Event::Image(_)
-    )
 }
 
 fn draw_event(r: &mut Random) -> Event {

@@ -75,7 +75,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Story {
         is_calm: false,
         ends: PATIENCE.after(calm),
         lost: false,
-        may_be_lost: drawn.undisturbed && !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
+        may_be_lost: !drawn.events.iter().any(|(_, event)| *event == Event::Untag),
         lost_entries: Vec::new(),
         stays_dry: drawn.stays_dry,
         clock_was_set: false,
@@ -208,7 +208,7 @@ impl Story {
     /// When a scene looks next, by the world's time.
     fn look_at(&self, n: usize) -> Option<Time> {
         let rehearsal = &self.scenes[n].rehearsal;
-        rehearsal.fleet.active().map(|active| active.look_at - rehearsal.host.ahead()).min()
+        rehearsal.fleet.look_at().map(|at| at - rehearsal.host.ahead())
     }
 
     fn are_close(&self, one: usize, other: usize) -> bool {
@@ -262,11 +262,8 @@ impl Story {
         self.coverage.count("process", "killed", 1);
         let outage = *self.random.pick(&[0, 1, 20, 45, 300, 1800]).unwrap_or(&0);
         self.pass(n, outage);
-        let is_alone = self.scenes.len() == 1 && !self.fates.iter().any(|(_, fate)| matches!(fate, Fate::Second));
-        let is_lost = !self.lost && self.may_be_lost && is_alone && self.random.chance_of(often::HOST_LOST);
+        let is_lost = !self.lost && self.may_be_lost && self.random.chance_of(often::HOST_LOST);
         if is_lost {
-            // Nobody takes over while a look may still show the group as it was before.
-            self.pass(n, 30);
             self.coverage.count("process", "host lost", 1);
             let scene = &mut self.scenes[n];
             self.lost_entries = scene.rehearsal.journal.entries().clone();
@@ -280,7 +277,8 @@ impl Story {
         } else {
             self.start(n);
             let scene = &mut self.scenes[n];
-            if scene.rehearsal.journal.entries().is_empty() {
+            let opened = [Kind::RegenerationOpened, Kind::RegenerationSkipped];
+            if !scene.rehearsal.journal.entries().iter().any(|entry| opened.contains(&entry.kind)) {
                 scene.wish();
             }
         }

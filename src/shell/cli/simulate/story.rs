@@ -159,6 +159,7 @@ impl Teller {
                     self.say(entry.t, &tell::sentence(entry));
                 }
             }
+            Event::Waits(_, entry) => self.say(entry.t, &tell::sentence(entry)),
             Event::Resumed(regeneration) => {
                 let opened = regeneration.opened_at.format("%H:%M:%S");
                 self.say(now, &format!("takes up the regeneration that was opened at {opened}"));
