@@ -1,5 +1,8 @@
 //! One story with its deaths: what is checked at each step, and what must have come of it in the end.
 
+use std::collections::BTreeMap;
+
+use regend::domain::action::{Action, Reason};
 use regend::domain::entry::{Kind, Role};
 use regend::domain::lease::{LONGEST, Lease, TAG};
 use regend::domain::regeneration::Regeneration;
@@ -7,6 +10,8 @@ use regend::domain::span::{Span, Time};
 use regend::shell::rehearsal::{Step, Touch};
 use regend::sim::checkers::{Broken, Excuse};
 use regend::sim::race::Race;
+use regend::sim::world::Call;
+use uuid::Uuid;
 
 use super::point::{Death, Journal};
 use super::scenario::Scenario;
@@ -32,6 +37,8 @@ pub(super) struct Story {
     last_start: Time,
     /// What could not be told apart, by journals that are lost.
     races: Race,
+    /// Of each regeneration, whichever journal it is in.
+    cutoffs: BTreeMap<Uuid, Time>,
 }
 
 /// Plays a scenario to its end without a death.
@@ -70,7 +77,7 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
                 }
             }
             Journal::Gone => {
-                story.remember_races();
+                story.remember();
                 story.scene.restart_elsewhere(&format!("host-{}", n + 2));
             }
         }
@@ -93,10 +100,15 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
         story.live(None, Some(patience.after(tomorrow)));
     }
     story.check(scenario, deaths);
+    story.remember();
     let launched = story.scene.launched();
-    // Whoever knows nothing of what was done may do it all again; and what others take must come again.
+    // Another regeneration does it all again; the same one never does, whichever host goes on with it. Those that
+    // fail and those that others take must come again.
+    let others = story.cutoffs.len().saturating_sub(1);
     let went = story.scene.entries(Kind::InstanceLost).iter().filter(|entry| entry.role == Some(Role::Fresh)).count();
-    let most = base.launched.max(base.members) + lost * base.members + went;
+    let failed = |call: &&Call| matches!(&call.action, Action::Retire(retire) if retire.why == Reason::Failed);
+    let failed = story.scene.rehearsal.world.borrow().history.calls.iter().filter(failed).count();
+    let most = base.launched.max(base.members) + others * base.members + went + failed;
     if story.scene.broken.is_empty() && launched > most {
         story.complain(format!("{launched} were launched, and {most} are enough"));
     }
@@ -109,7 +121,8 @@ impl Story {
         scene.trace.quiet = quiet;
         scene.trigger = regend::domain::entry::Trigger::Schedule;
         let last_start = scene.now();
-        let mut story = Self { scene, touches: Vec::new(), last_start, races: Race::default() };
+        let mut story =
+            Self { scene, touches: Vec::new(), last_start, races: Race::default(), cutoffs: BTreeMap::new() };
         story.scene.wish();
         story
     }
@@ -152,7 +165,14 @@ impl Story {
         lease.is_some_and(|lease| !lease.is_of(self.scene.rehearsal.writer()))
     }
 
-    fn remember_races(&mut self) {
+    /// What is in a journal that will be lost.
+    fn remember(&mut self) {
+        for entry in self.scene.entries(Kind::RegenerationOpened) {
+            let (Some(id), Some(opened)) = (entry.regeneration, entry.opened) else { continue };
+            if *self.cutoffs.entry(id).or_insert(opened.cutoff) != opened.cutoff {
+                self.complain(format!("regeneration {id} has another cutoff: {}", opened.cutoff));
+            }
+        }
         let race =
             Race::of(&self.scene.key, &self.scene.rehearsal.world.borrow(), &self.scene.rehearsal.journal.entries());
         self.races.lower |= race.lower;
