@@ -1,6 +1,7 @@
 //! The pure core: what was seen, what is wanted, what is remembered, and the decision. No clock, no files, no network.
 
 pub mod action;
+pub mod activity;
 pub mod calendar;
 pub mod decide;
 pub mod entry;

@@ -26,6 +26,9 @@ pub fn news(now: Time, group: &Group, regeneration: &Regeneration, watch: &mut W
     news
 }
 
+/// The code of a fresh instance that failed by going.
+pub const LOST: &str = "Lost";
+
 struct Look<'a> {
     now: Time,
     group: &'a Group,
@@ -295,7 +298,7 @@ impl Look<'_> {
                 // Somebody's instance refresh replaces whatever it finds, and says nothing of its worth.
             } else if newcomer.is_some_and(|n| !n.failed) {
                 // A fresh instance that dies, and not by a scale-in, is a failed replacement.
-                news.push(Entry { kind: Kind::InstanceFailed, code: Some("Lost".to_owned()), ..lost.clone() });
+                news.push(Entry { kind: Kind::InstanceFailed, code: Some(LOST.to_owned()), ..lost.clone() });
             }
             news.push(lost);
         }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::action::{Action, Answer};
+use crate::domain::activity::Activity;
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::span::Time;
 
 /// AWS as the loop needs it. Reading may be repeated; performing makes exactly one call.
 #[expect(async_fn_in_trait, reason = "both implementations live here, and neither is shared between threads")]
@@ -14,9 +16,18 @@ pub trait Cloud {
     /// One sweep over the groups asked for: batched, each target group once.
     async fn look(&mut self, asks: &[Ask]) -> Sweep;
 
+    /// What the group did since then, by its own account.
+    ///
+    /// # Errors
+    /// AWS cannot be asked, or does not permit it.
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError>;
+
     /// Makes one call. Never repeats it.
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer;
 }
+
+/// The call behind [`Cloud::activities`], as IAM spells it.
+pub const ACTIVITIES: &str = "autoscaling:DescribeScalingActivities";
 
 /// A group to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]

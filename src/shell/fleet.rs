@@ -9,7 +9,6 @@ use crate::domain::plan::{self, Opener, Skipped};
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
-use crate::domain::watch::Watch;
 use crate::shell::clock::{Clock, Steady, unless_stopped};
 use crate::shell::cloud::{Ask, Cloud, CloudError};
 use crate::shell::journal::Journal;
@@ -168,8 +167,13 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
 
     fn start(&mut self, regeneration: Regeneration, now: Time) {
         let stage = regeneration.opened.policy.stage;
-        let active = Active { regeneration, watch: Watch::default(), closely: true, look_at: now, shown: None };
-        self.active.push(Slot { active, stage, absent: 0, blind: 0, blind_since: None });
+        self.active.push(Slot {
+            active: Active::new(regeneration, now),
+            stage,
+            absent: 0,
+            blind: 0,
+            blind_since: None,
+        });
     }
 
     pub fn is_idle(&self) -> bool {

@@ -1,16 +1,17 @@
 //! The loop's one turn for one group: observe → decide → (veto) → intend → perform → conclude.
 
 use crate::domain::action::{Action, Answer, Hold, Outcome, Refusal};
+use crate::domain::activity::{self, Activity};
 use crate::domain::decide::{self, Close, Decision, Me, Next};
 use crate::domain::entry::{Aws, Capacity, Conclusion, Entry, Kind, Role};
 use crate::domain::group::{Group, Instance, Lifecycle};
-use crate::domain::notice;
-use crate::domain::regeneration::{Ending, Illegal, Regeneration, THEIRS};
+use crate::domain::notice::{self, LOST};
+use crate::domain::regeneration::{Ending, Illegal, Regeneration, SETTLE, THEIRS};
 use crate::domain::span::{Span, Time};
 use crate::domain::veto::veto;
 use crate::domain::watch::Watch;
 use crate::shell::clock::{Clock, unless_stopped};
-use crate::shell::cloud::Cloud;
+use crate::shell::cloud::{ACTIVITIES, Cloud};
 use crate::shell::journal::{Journal, JournalError};
 
 /// More news than this from one look means that an entry does not change what made it news.
@@ -19,6 +20,9 @@ const NEWS_ROUNDS_MAX: usize = 16;
 /// How long a call in flight may still take when the program is asked to stop. Most are answered by then; and whoever
 /// stops it is to wait no longer than five seconds, with what there is to write down and to say.
 const LAST_WORD: Span = Span::seconds(4);
+
+/// How often a group that lacks members is asked why.
+const ASK_AGAIN: Span = Span::minutes(1);
 
 /// A regeneration under way, with what only its own process remembers.
 pub struct Active {
@@ -29,6 +33,15 @@ pub struct Active {
     pub look_at: Time,
     /// The latest look and why nothing more happens now, for whoever watches.
     pub shown: Option<(Group, Vec<Hold>)>,
+    /// When the group was last asked why it does not launch what it lacks, and what it said.
+    asked: Option<(Time, Option<Hold>)>,
+}
+
+impl Active {
+    /// A regeneration at which this process has not looked yet.
+    pub fn new(regeneration: Regeneration, look_at: Time) -> Self {
+        Self { regeneration, watch: Watch::default(), closely: true, look_at, shown: None, asked: None }
+    }
 }
 
 /// What came of a turn.
@@ -69,7 +82,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         let waived = active.regeneration.waived(&group);
         active.watch.take(&mut group, &waived);
         active.closely = false;
-        self.take_note(active, &group)?;
+        self.take_note(active, &group).await?;
         let daemon = self.journal.writer().to_owned();
         let now = self.clock.now();
         let decision = decide::decide(now, Me { daemon: &daemon }, &group, &active.regeneration);
@@ -104,6 +117,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         };
         // After an effect the next look says what holds it now, if anything still does.
         if matches!(turn, Turn::Wait(_)) {
+            holds.extend(self.why_short(active, &group, &holds).await);
             self.note_holds(active, &holds)?;
         }
         active.closely |= holds.iter().any(|hold| matches!(hold, Hold::InstanceRefresh { .. }));
@@ -112,13 +126,13 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
     }
 
     /// Records what the look shows and the journal does not say yet.
-    fn take_note(&mut self, active: &mut Active, group: &Group) -> Result<(), Stop> {
+    async fn take_note(&mut self, active: &mut Active, group: &Group) -> Result<(), Stop> {
         for _ in 0..NEWS_ROUNDS_MAX {
             let news = notice::news(self.clock.now(), group, &active.regeneration, &mut active.watch);
             if news.is_empty() {
                 return Ok(());
             }
-            for entry in news {
+            for entry in self.explained(active, news).await {
                 // An instance refresh shows itself by what it terminates or launches.
                 let strange = entry.code.as_deref() == Some(THEIRS);
                 active.closely |= strange || matches!(entry.kind, Kind::InstanceLost | Kind::GroupChanged);
@@ -126,6 +140,47 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             }
         }
         Err(Stop::EndlessNews(group.key.name.clone()))
+    }
+
+    /// Whoever went without us: the record says why, in AWS's words, where AWS can be asked.
+    async fn explained(&mut self, active: &Active, mut news: Vec<Entry>) -> Vec<Entry> {
+        if !news.iter().any(is_loss) {
+            return news;
+        }
+        let activities = self.activities(active, active.regeneration.opened_at).await;
+        for entry in news.iter_mut().filter(|entry| is_loss(entry)) {
+            let why = entry.instance.as_ref().and_then(|instance| activity::why_gone(&activities, instance));
+            if let (Some((activity, why)), Some(error)) = (why, &mut entry.error) {
+                error.push_str("; AWS says: ");
+                error.push_str(why);
+                let (api, activity_id) = (ACTIVITIES.to_owned(), Some(activity.id.clone()));
+                entry.aws = Some(Aws { api, request_id: None, activity_id });
+            }
+        }
+        news
+    }
+
+    /// Why the group does not launch what it lacks, as it says itself.
+    async fn why_short(&mut self, active: &mut Active, group: &Group, holds: &[Hold]) -> Option<Hold> {
+        let since = group.short_since.filter(|since| SETTLE.after(*since) <= group.seen);
+        let waits = holds.iter().any(|hold| matches!(hold, Hold::Replacing { .. }));
+        let Some(since) = since.filter(|_| waits) else {
+            active.asked = None;
+            return None;
+        };
+        let now = self.clock.now();
+        if active.asked.as_ref().is_none_or(|(asked, _)| ASK_AGAIN.after(*asked) <= now) {
+            let activities = self.activities(active, since).await;
+            let says = activity::why_short(&activities, since).map(str::to_owned);
+            active.asked = Some((now, says.map(|says| Hold::LaunchFails { says })));
+        }
+        active.asked.as_ref().and_then(|(_, hold)| hold.clone())
+    }
+
+    /// What the group says that it did since then; nothing, where AWS does not say. No decision hangs on it.
+    async fn activities(&mut self, active: &Active, since: Time) -> Vec<Activity> {
+        let ask = self.cloud.activities(&active.regeneration.group, since);
+        unless_stopped(self.clock, Span::ZERO, ask).await.and_then(Result::ok).unwrap_or_default()
     }
 
     /// The intent is durable, then exactly one call is made, then its outcome is recorded.
@@ -247,6 +302,11 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         (self.tell)(&entry, &active.regeneration);
         Ok(entry)
     }
+}
+
+/// Somebody went whom regend did not retire.
+fn is_loss(entry: &Entry) -> bool {
+    entry.kind == Kind::InstanceLost || (entry.kind == Kind::InstanceFailed && entry.code.as_deref() == Some(LOST))
 }
 
 fn retired(action: &Action) -> Option<crate::domain::group::InstanceId> {

@@ -10,10 +10,11 @@ use std::task::{Context, Poll, Waker};
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Answer};
+use crate::domain::activity::Activity;
 use crate::domain::group::{Group, GroupKey, InstanceId};
 use crate::domain::span::Time;
 use crate::shell::clock::Clock;
-use crate::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
+use crate::shell::cloud::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Sweep};
 use crate::shell::fleet::{Event, Fleet, Limits};
 use crate::shell::journal::Journal;
 use crate::shell::reconcile::Stop;
@@ -246,6 +247,18 @@ impl<K: Clock> Cloud for SimCloud<K> {
         }
         self.count(asks, &sweep);
         sweep
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        self.touch(Touch::Look).await;
+        let mut world = self.world.borrow_mut();
+        world.count("DescribeScalingActivities", 1);
+        if world.is_blind() {
+            return Err(CloudError::Throttled { action: ACTIVITIES.to_owned() });
+        }
+        // AWS's clock, not the host's.
+        let since = self.host.truly(since);
+        Ok(world.group(group).map(|group| group.activities(since)).unwrap_or_default())
     }
 
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {

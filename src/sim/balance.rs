@@ -1,5 +1,6 @@
 //! Which zone a simulated group launches in, and whom it terminates: balance first, then its termination policy.
 
+use super::activity::Why;
 use super::group::SimGroup;
 use super::instance::{Origin, SimInstance};
 use super::nature::Termination;
@@ -96,7 +97,7 @@ impl SimGroup {
             };
             let one_too_many = self.count() > self.desired && self.runs("Terminate");
             if let Some(id) = leaver.filter(|_| is_here && one_too_many) {
-                self.terminate(&id, now);
+                self.terminate(&id, now, Why::Rebalance);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What the Auto Scaling API does with each call of regend's: effects, arithmetic, and the texts of its refusals.
 
+use super::activity::{By, Why};
 use super::group::{Launched, SimGroup};
 use super::instance::Origin;
 use super::nature::Direct;
@@ -74,7 +75,7 @@ impl SimGroup {
             ));
         }
         self.max = max;
-        self.resize(now, desired);
+        self.resize(now, desired, By::Update(self.min, max));
         Ok(Receipt::default())
     }
 
@@ -91,11 +92,12 @@ impl SimGroup {
                 "New SetDesiredCapacity value {desired} is below min value {min} for the AutoScalingGroup."
             ));
         }
-        self.resize(now, desired);
+        self.resize(now, desired, By::Request);
         Ok(Receipt::default())
     }
 
-    pub(super) fn resize(&mut self, now: Time, desired: u32) {
+    pub(super) fn resize(&mut self, now: Time, desired: u32, by: By) {
+        self.note_change(now, by, self.desired, desired);
         if desired != self.desired {
             self.tolerated = 0;
         }
@@ -129,7 +131,7 @@ impl SimGroup {
         } else if phase.counts() {
             self.tolerated = self.tolerated.saturating_sub(1);
         }
-        self.terminate(id, now);
+        self.terminate(id, now, Why::Request { decrement });
         self.notice(now);
         let activity = format!("activity-{id}");
         Ok(Receipt { activity: Some(activity), ..Receipt::default() })

@@ -1,5 +1,6 @@
 //! Other people's hands, and fate: what happens to a simulated group that regend did not do.
 
+use super::activity::{By, Why};
 use super::group::SimGroup;
 use super::instance::{Origin, SimInstance, later};
 use super::nature::Image;
@@ -87,22 +88,22 @@ impl SimGroup {
         }
         let desired = self.desired;
         match event {
-            Event::SetDesired(n) => self.wish(now, *n),
+            Event::SetDesired(n) => self.wish(now, *n, By::Request),
             Event::Scale(by) if self.runs("AlarmNotification") => {
-                self.wish(now, self.desired.saturating_add_signed(*by));
+                self.wish(now, self.desired.saturating_add_signed(*by), By::Alarm);
             }
             Event::Scheduled(min, max, desired) if self.runs("ScheduledActions") => {
                 if *max != self.max {
                     (self.max, self.wished_max) = (*max, *max);
                 }
                 self.min = *min.min(max);
-                self.wish(now, *desired);
+                self.wish(now, *desired, By::Schedule);
                 self.wished = self.wished.max(self.min);
             }
             Event::Scale(_) | Event::Scheduled(..) => {}
             Event::SetMin(n) => {
                 self.min = (*n).min(self.max);
-                self.wish(now, self.desired);
+                self.wish(now, self.desired, By::Update(self.min, self.max));
                 // Nobody who wants so many at least wants fewer.
                 self.wished = self.wished.max(self.min);
             }
@@ -110,7 +111,7 @@ impl SimGroup {
                 let max = (*n).max(self.min);
                 if max != self.max {
                     (self.max, self.wished_max) = (max, max);
-                    self.wish(now, self.desired);
+                    self.wish(now, self.desired, By::Update(self.min, self.max));
                 }
             }
             Event::Kill(which) => self.each(now, *which, |i| i.die(now)),
@@ -183,15 +184,15 @@ impl SimGroup {
         self.notice(now);
     }
 
-    fn wish(&mut self, now: Time, desired: u32) {
-        self.resize(now, desired.clamp(self.min, self.max));
+    fn wish(&mut self, now: Time, desired: u32, by: By) {
+        self.resize(now, desired.clamp(self.min, self.max), by);
     }
 
     /// Forced: whoever is in it goes with it.
     fn delete(&mut self, now: Time) {
         (self.deleting, self.min, self.desired) = (true, 0, 0);
         let members: Vec<_> = self.members.iter().filter(|i| !i.phase.is_terminating()).map(|i| i.id.clone()).collect();
-        members.iter().for_each(|id| self.terminate(id, now));
+        members.iter().for_each(|id| self.terminate(id, now, Why::Deleted));
     }
 
     fn limit(&mut self, nth: usize, left: u32) {

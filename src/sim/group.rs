@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::activity::{Activities, Why};
 use super::balance::Rebalancing;
 use super::history::Numbers;
 use super::instance::{Ground, Origin, SimInstance};
@@ -52,6 +53,7 @@ pub struct SimGroup {
     pub(super) rebalancing: Vec<Rebalancing>,
     /// Prepared beside the group: its warm pool.
     pub(super) pool: Vec<SimInstance>,
+    pub(super) activities: Activities,
     react_at: Option<Time>,
     pub(super) random: Random,
 }
@@ -114,6 +116,7 @@ impl SimGroup {
             tokens: BTreeMap::new(),
             rebalancing: Vec::new(),
             pool: Vec::new(),
+            activities: Activities::default(),
             react_at: None,
             random,
             key,
@@ -137,6 +140,10 @@ impl SimGroup {
 
     /// Lives on until `now`, which is not later than [`Self::next`].
     pub fn live(&mut self, now: Time) {
+        let is_abandoned =
+            |i: &&SimInstance| matches!(i.phase, Phase::PendingWait { abandoned: true, until } if until <= now);
+        let abandoned: Vec<_> = self.members.iter().filter(is_abandoned).map(|i| i.id.clone()).collect();
+        abandoned.iter().for_each(|id| self.note_abandoned(now, id));
         let mut members = std::mem::take(&mut self.members);
         let gone: Vec<_> = self.on_ground(now, |ground, random| {
             members.extract_if(.., |instance| !instance.live(ground, random)).collect()
@@ -208,7 +215,7 @@ impl SimGroup {
     fn react(&mut self, now: Time) {
         if let Some(id) = self.to_be_replaced().map(|i| i.id.clone()) {
             // Terminates first, then launches, as Auto Scaling does.
-            self.terminate(&id, now);
+            self.terminate(&id, now, self.why_unhealthy(&id));
             return;
         }
         self.finish_rebalancing(now);
@@ -216,6 +223,7 @@ impl SimGroup {
         if count < self.desired && self.runs("Launch") {
             for _ in count..self.desired {
                 let Some(zone) = self.roomiest() else {
+                    self.note_no_capacity(now);
                     self.react_at = Some(RETRY.after(now));
                     return;
                 };
@@ -223,7 +231,7 @@ impl SimGroup {
             }
         } else if count > self.target() && self.runs("Terminate") {
             if let Some(id) = self.victim(now) {
-                self.terminate(&id, now);
+                self.terminate(&id, now, Why::TooMany);
             }
         } else if self.refresh_is_due() {
             self.go_on_refreshing(now);
@@ -239,6 +247,7 @@ impl SimGroup {
         let mut instance = prepared.unwrap_or_else(|| self.boot(now, zone, origin));
         instance.joined = now;
         let id = instance.id.clone();
+        self.note_launch(now, &id, origin);
         self.members.push(instance);
         id
     }
@@ -253,7 +262,8 @@ impl SimGroup {
         self.on_ground(now, |ground, random| SimInstance::launched(id, zone, origin, version, ground, random))
     }
 
-    pub(super) fn terminate(&mut self, id: &InstanceId, now: Time) {
+    pub(super) fn terminate(&mut self, id: &InstanceId, now: Time, why: Why) {
+        self.note_termination(now, id, why);
         self.with(id, now, |instance, ground, random| instance.terminate(ground, random));
     }
 

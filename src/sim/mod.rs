@@ -1,6 +1,7 @@
 //! AWS's half, simulated: groups that boot, heal, drain and balance in virtual time, other people's hands, and faults.
 //! Pure like the domain: the same seed always tells the same story.
 
+mod activity;
 mod balance;
 pub mod bucket;
 pub mod call;

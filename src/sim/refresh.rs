@@ -1,5 +1,6 @@
 //! An instance refresh that somebody else runs: one after another, terminated first, as the default settings allow.
 
+use super::activity::Why;
 use super::group::SimGroup;
 use super::phase::Phase;
 use crate::domain::group::InstanceId;
@@ -29,7 +30,7 @@ impl SimGroup {
     pub(super) fn go_on_refreshing(&mut self, now: Time) {
         let Some(refresh) = &self.refresh else { return };
         match self.next_to_refresh(refresh) {
-            Some(id) => self.terminate(&id, now),
+            Some(id) => self.terminate(&id, now, Why::Refresh),
             None => self.refresh = None,
         }
     }

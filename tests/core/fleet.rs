@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use regend::domain::action::{Action, Answer, Hold, Outcome};
+use regend::domain::activity::Activity;
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::GroupKey;
 use regend::domain::plan::Opener;
@@ -213,6 +214,10 @@ impl Cloud for Wire {
             Trouble::None | Trouble::HangingCall => {}
         }
         self.aws.look(asks).await
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        self.aws.activities(group, since).await
     }
 
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {

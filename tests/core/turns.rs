@@ -4,15 +4,15 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use regend::domain::action::{Action, Answer, Outcome};
+use regend::domain::activity::Activity;
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::GroupKey;
 use regend::domain::plan::{self, Opener};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
-use regend::domain::watch::Watch;
 use regend::shell::clock::Clock;
-use regend::shell::cloud::{Ask, Cloud, Listing, Sweep};
+use regend::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use regend::shell::fleet::{Ended, Fleet, Limits, Wish};
 use regend::shell::journal::Journal;
 use regend::shell::reconcile::{Active, Turn, Turning};
@@ -55,6 +55,10 @@ impl Cloud for Forgetful {
         let sweep = self.cloud.look(asks).await;
         self.looks = self.looks.wrapping_sub(1);
         if self.looks == 0 { Sweep::new() } else { sweep }
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        self.cloud.activities(group, since).await
     }
 
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
@@ -119,13 +123,7 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let opened =
         plan::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id).expect("it opens");
     let opened = journal.append(opened).expect("it is written");
-    let mut active = Active {
-        regeneration: Regeneration::open(&opened).expect("it opens"),
-        watch: Watch::default(),
-        closely: false,
-        look_at: clock.now(),
-        shown: None,
-    };
+    let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
     let mut turn = |active: &mut Active, group| {
         let (cloud, journal, clock) = (&mut cloud, &mut journal, &clock);
         block_on(Turning { cloud, journal, clock, tell: &mut |_, _| {} }.turn(active, group))

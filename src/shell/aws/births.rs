@@ -129,6 +129,7 @@ fn birth(instance: &Instance, now: Instant) -> Birth {
     }
 }
 
-fn time(time: &DateTime) -> Option<Time> {
+/// A time that can be one of EC2's.
+pub(super) fn time(time: &DateTime) -> Option<Time> {
     Time::from_timestamp(time.secs(), time.subsec_nanos()).filter(|time| time.timestamp() >= EC2_OPENED)
 }

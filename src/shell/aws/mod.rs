@@ -9,10 +9,13 @@ use self::connect::{Identity, Whose};
 use self::observe::Memory;
 use self::throttle::Limiter;
 use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
+use crate::domain::activity::Activity;
 use crate::domain::group::GroupKey;
+use crate::domain::span::Time;
 use crate::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use crate::shell::config::Account;
 
+mod activities;
 mod births;
 mod call;
 mod connect;
@@ -132,6 +135,11 @@ impl Cloud for Aws {
         }
         sweep.extend(call::all(PLACES_AT_ONCE, looks).await.into_iter().flatten());
         sweep
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
+        activities::activities(place, &group.name, since).await
     }
 
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {

@@ -7,6 +7,7 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, InstanceR
 use tokio::join;
 
 use super::Place;
+use super::activities;
 use super::births::{self, Births};
 use super::call::{NOT_OFFERED, all, read};
 use super::health::{self, Verdict, Verdicts};
@@ -126,6 +127,7 @@ pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudE
     let mut probes = Vec::new();
     if let Some(group) = found.iter().find(|group| !name(group).is_empty()) {
         probes.push((DESCRIBE_REFRESHES, refresh(place, name(group)).await.map(drop)));
+        probes.push(activities::probe(place, name(group)).await);
     }
     probes.push(births::probe(place).await);
     if let Some(arn) = found.iter().flat_map(target_groups).next() {

@@ -39,7 +39,7 @@ fn is_drawn(of: &str, what: &str) -> bool {
 }
 
 /// What must not be at zero, beside all kinds of entries and all faults.
-const EXPECTED: [(&str, &[&str]); 10] = [
+const EXPECTED: [(&str, &[&str]); 11] = [
     (
         "action",
         &[
@@ -95,7 +95,21 @@ const EXPECTED: [(&str, &[&str]); 10] = [
             "leased_by_other",
             "max_size",
             "no_capacity",
+            "launch_fails",
             "drain_overdue",
+        ],
+    ),
+    (
+        "lost",
+        &[
+            "user request",
+            "difference between desired and actual capacity",
+            "EC2 instance status checks failure",
+            "ELB system health check failure",
+            "instance refresh",
+            "rebalancing of the group",
+            "Lifecycle Action was abandoned",
+            "nobody says why",
         ],
     ),
     (
@@ -173,6 +187,12 @@ impl Coverage {
                     self.count("left", word(&left.why), 1);
                 }
                 self.count("closed", entry.code.clone().unwrap_or_else(|| "as it should".to_owned()), 1);
+            }
+            if entry.kind == Kind::InstanceLost {
+                let says = entry.error.as_deref().unwrap_or_default();
+                let lost = EXPECTED.iter().find(|(of, _)| *of == "lost").map_or(&[][..], |(_, causes)| causes);
+                let cause = lost.iter().find(|cause| says.contains(**cause)).unwrap_or(&"nobody says why");
+                self.count("lost", *cause, 1);
             }
             if let Some(change) = &entry.change {
                 self.count("change", "min", change.min.is_some().into());

@@ -1,0 +1,44 @@
+//! Scaling activities: what a group did, and why, in Auto Scaling's own words.
+
+use aws_sdk_autoscaling::types::{Activity as Told, Filter, ScalingActivityStatusCode as Status};
+use chrono::SecondsFormat;
+
+use super::Place;
+use super::births::time;
+use super::call::{NOT_OFFERED, read};
+use crate::domain::activity::Activity;
+use crate::domain::span::Time;
+use crate::shell::cloud::{ACTIVITIES, CloudError};
+
+/// The most that one call answers with: the latest. Older ones explain nothing that is still asked about.
+const PAGE: i32 = 100;
+
+/// What the group did since then, the latest first.
+pub(super) async fn activities(place: &Place, group: &str, since: Time) -> Result<Vec<Activity>, CloudError> {
+    let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let since = Filter::builder().name("StartTimeLowerBound").values(since).build();
+    let of = place.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
+    match read(place, ACTIVITIES, || of.clone().filters(since.clone()).max_records(PAGE).send()).await {
+        Ok(page) => Ok(page.activities.unwrap_or_default().into_iter().filter_map(activity).collect()),
+        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it may be asked.
+pub(super) async fn probe(place: &Place, group: &str) -> (&'static str, Result<(), CloudError>) {
+    let call = || place.autoscaling.describe_scaling_activities().auto_scaling_group_name(group).max_records(1).send();
+    (ACTIVITIES, read(place, ACTIVITIES, call).await.map(drop))
+}
+
+/// Nothing, where AWS does not say when it was.
+fn activity(told: Told) -> Option<Activity> {
+    let failed = matches!(told.status_code, Some(Status::Failed | Status::Cancelled));
+    Some(Activity {
+        at: told.start_time.as_ref().and_then(time)?,
+        id: told.activity_id.unwrap_or_default(),
+        description: told.description.unwrap_or_default(),
+        cause: told.cause.unwrap_or_default(),
+        failure: told.status_message.filter(|_| failed),
+    })
+}

@@ -1,0 +1,231 @@
+//! The scaling activities of a simulated group: what it did, and what it says of why, in AWS's words.
+
+use std::collections::VecDeque;
+
+use chrono::SecondsFormat;
+
+use super::group::SimGroup;
+use super::instance::{Origin, SimInstance};
+use super::target::{self, Target};
+use crate::domain::activity::Activity;
+use crate::domain::group::{InstanceId, Zone};
+use crate::domain::span::Time;
+
+/// As many as one page of AWS's shows.
+const KEPT: usize = 100;
+
+/// What a group did, the latest last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Activities {
+    done: VecDeque<Done>,
+    /// Changes of desired capacity that no activity has told of yet.
+    changes: Vec<Change>,
+    count: u64,
+}
+
+/// One activity. Words are only made for whoever asks.
+#[derive(Debug, Clone)]
+struct Done {
+    number: u64,
+    at: Time,
+    what: What,
+    changes: Vec<Change>,
+    /// Members when it began.
+    members: u32,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Launched(InstanceId, Origin),
+    /// Its launch hook gave it up.
+    Abandoned(InstanceId),
+    /// No zone had capacity; that one was asked last.
+    NotLaunched(Zone),
+    Terminated(InstanceId, Why),
+}
+
+/// A change of desired capacity, and whose it was.
+#[derive(Debug, Clone)]
+struct Change {
+    at: Time,
+    by: By,
+    from: u32,
+    to: u32,
+}
+
+/// Who changed desired capacity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// `SetDesiredCapacity`.
+    Request,
+    /// `UpdateAutoScalingGroup`, with the min and max size that it left.
+    Update(u32, u32),
+    Alarm,
+    Schedule,
+}
+
+/// Why an instance was terminated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asked for it, and whether desired capacity fell with it.
+    Request {
+        decrement: bool,
+    },
+    /// More members than desired.
+    TooMany,
+    /// EC2 found it dead, or a load balancer unhealthy.
+    Ec2,
+    Elb,
+    Refresh,
+    Rebalance,
+    Deleted,
+}
+
+impl SimGroup {
+    pub(super) fn note_launch(&mut self, now: Time, id: &InstanceId, origin: Origin) {
+        // Whoever was there from the beginning came long ago.
+        if origin != Origin::Original {
+            self.activities.note(now, self.count(), What::Launched(id.clone(), origin));
+        }
+    }
+
+    pub(super) fn note_abandoned(&mut self, now: Time, id: &InstanceId) {
+        self.activities.note(now, self.count(), What::Abandoned(id.clone()));
+    }
+
+    pub(super) fn note_no_capacity(&mut self, now: Time) {
+        if let Some(zone) = self.zones.last() {
+            self.activities.note(now, self.count(), What::NotLaunched(zone.clone()));
+        }
+    }
+
+    pub(super) fn note_termination(&mut self, now: Time, id: &InstanceId, why: Why) {
+        self.activities.note(now, self.count(), What::Terminated(id.clone(), why));
+    }
+
+    /// Why Auto Scaling takes a member for unhealthy.
+    pub(super) fn why_unhealthy(&self, id: &InstanceId) -> Why {
+        let is_failing = |i: &SimInstance| i.targets.contains(&Target::Unhealthy(target::FAILED));
+        if self.members.iter().any(|i| &i.id == id && is_failing(i)) { Why::Elb } else { Why::Ec2 }
+    }
+
+    pub(super) fn note_change(&mut self, at: Time, by: By, from: u32, to: u32) {
+        if from != to {
+            self.activities.changes.push(Change { at, by, from, to });
+        }
+    }
+
+    /// What `DescribeScalingActivities` answers: the latest first.
+    pub fn activities(&self, since: Time) -> Vec<Activity> {
+        self.activities.done.iter().rev().filter(|done| done.at >= since).map(Done::shown).collect()
+    }
+}
+
+impl Activities {
+    fn note(&mut self, at: Time, members: u32, what: What) {
+        self.count += 1;
+        let changes = std::mem::take(&mut self.changes);
+        self.done.push_back(Done { number: self.count, at, what, changes, members });
+        if self.done.len() > KEPT {
+            self.done.pop_front();
+        }
+    }
+}
+
+fn zulu(at: Time) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+impl Done {
+    fn shown(&self) -> Activity {
+        let (description, because, failure) = self.words();
+        let changes = self.changes.iter().map(Change::words);
+        let cause: Vec<_> = changes.chain([format!("At {} {because}", zulu(self.at))]).collect();
+        Activity {
+            id: format!("5d2f8a1c-0000-4000-8000-{:012x}", self.number),
+            at: self.at,
+            description,
+            cause: cause.join("  "),
+            failure,
+        }
+    }
+
+    fn words(&self) -> (String, String, Option<String>) {
+        let n = self.members;
+        match &self.what {
+            What::Launched(id, origin) => {
+                let because = match origin {
+                    Origin::Rebalance => "an instance was launched to aid in balancing the group's zones.".to_owned(),
+                    Origin::Regend => "an instance was started in response to a user request.".to_owned(),
+                    Origin::Original | Origin::Group | Origin::Attached => {
+                        difference("started", "increasing", n, n + 1)
+                    }
+                };
+                (format!("Launching a new EC2 instance: {id}"), because, None)
+            }
+            What::Abandoned(id) => {
+                let because = difference("started", "increasing", n, n + 1);
+                let failure = "Lifecycle Action was abandoned: lifecycle hook not completed or abandoned by the user.";
+                (format!("Launching a new EC2 instance: {id}"), because, Some(failure.to_owned()))
+            }
+            What::NotLaunched(zone) => {
+                let failure = format!(
+                    "We currently do not have sufficient m5.large capacity in the Availability Zone you requested \
+                     ({zone}). Launching EC2 instance failed."
+                );
+                let description = format!("Launching a new EC2 instance.  Status Reason: {failure}");
+                (description, difference("started", "increasing", n, n + 1), Some(failure))
+            }
+            What::Terminated(id, why) => {
+                let because = match why {
+                    Why::Request { decrement: false } => {
+                        format!("instance {id} was taken out of service in response to a user request.")
+                    }
+                    Why::Request { decrement: true } => format!(
+                        "instance {id} was taken out of service in response to a user request, shrinking the capacity \
+                         from {n} to {}.",
+                        n.saturating_sub(1)
+                    ),
+                    Why::TooMany => {
+                        let because = difference("taken out of service", "shrinking", n, n.saturating_sub(1));
+                        format!("{because}  At {} instance {id} was selected for termination.", zulu(self.at))
+                    }
+                    Why::Ec2 => out("an EC2 instance status checks failure"),
+                    Why::Elb => out("an ELB system health check failure"),
+                    Why::Refresh => out("an instance refresh"),
+                    Why::Rebalance => out("a rebalancing of the group"),
+                    Why::Deleted => out("a user request to delete the group"),
+                };
+                (format!("Terminating EC2 instance: {id}"), because, None)
+            }
+        }
+    }
+}
+
+fn difference(what: &str, how: &str, from: u32, to: u32) -> String {
+    format!(
+        "an instance was {what} in response to a difference between desired and actual capacity, {how} the capacity \
+         from {from} to {to}."
+    )
+}
+
+fn out(because: &str) -> String {
+    format!("an instance was taken out of service in response to {because}.")
+}
+
+impl Change {
+    fn words(&self) -> String {
+        let Self { at, by, from, to } = self;
+        let who = match by {
+            By::Request => "a user request explicitly set group desired capacity".to_owned(),
+            By::Update(min, max) => {
+                format!(
+                    "a user request update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {to}"
+                )
+            }
+            By::Alarm => "a monitor alarm cpu in state ALARM triggered policy scale".to_owned(),
+            By::Schedule => "a scheduled action".to_owned(),
+        };
+        format!("At {} {who} changing the desired capacity from {from} to {to}.", zulu(*at))
+    }
+}

@@ -1,0 +1,113 @@
+//! What is made of the words in which Auto Scaling tells what it did.
+
+use regend::domain::activity::{Activity, why_gone, why_short};
+use regend::domain::group::InstanceId;
+use regend::domain::span::{Span, Time};
+use regend::sim::event::{Event, Which};
+use regend::sim::nature::{Direct, Image, Nature};
+
+use crate::scene::{Scene, policy, shape};
+
+fn at(minute: u32) -> Time {
+    Span::minutes(minute).after(Time::UNIX_EPOCH)
+}
+
+fn told(minute: u32, description: &str, cause: &str, failure: Option<&str>) -> Activity {
+    Activity {
+        id: format!("activity-{minute}"),
+        at: at(minute),
+        description: description.to_owned(),
+        cause: cause.to_owned(),
+        failure: failure.map(str::to_owned),
+    }
+}
+
+#[test]
+fn the_latest_word_on_an_instance_tells_why_it_went() {
+    let activities = [
+        told(9, "Terminating EC2 instance: i-12", "of another", None),
+        told(3, "Terminating EC2 instance: i-1", "an ELB system health check failure", None),
+        told(2, "Moving EC2 instance to Standby: i-1", "a user request", None),
+        told(1, "Launching a new EC2 instance: i-1", "a difference", None),
+        told(1, "Launching a new EC2 instance: i-2", "a difference", Some("its hook gave it up")),
+        told(1, "Launching a new EC2 instance: i-3", "a difference", None),
+        told(4, "Terminating EC2 instance: i-4", "", None),
+    ];
+    let why = |id: &str| why_gone(&activities, &InstanceId::new(id)).map(|(activity, why)| (activity.id.as_str(), why));
+    assert_eq!(why("i-1"), Some(("activity-3", "an ELB system health check failure")));
+    assert_eq!(why("i-2"), Some(("activity-1", "its hook gave it up")));
+    assert_eq!(why("i-3"), None, "that it was launched says nothing");
+    assert_eq!(why("i-4"), None, "nor does silence");
+    assert_eq!(why("i-5"), None);
+}
+
+#[test]
+fn a_group_is_short_for_the_reason_that_its_latest_launch_failed() {
+    let no_capacity = told(5, "Launching a new EC2 instance.  Status Reason: none", "", Some("no capacity"));
+    let quota = told(7, "Launching a new EC2 instance.  Status Reason: quota", "", Some("too many"));
+    let launched = told(6, "Launching a new EC2 instance: i-1", "", None);
+    let retired = told(8, "Terminating EC2 instance: i-2", "", Some("it stays"));
+    let why = |activities: &[&Activity], since| {
+        let activities: Vec<_> = activities.iter().map(|activity| (*activity).clone()).collect();
+        why_short(&activities, at(since)).map(str::to_owned)
+    };
+    assert_eq!(why(&[&no_capacity], 5).as_deref(), Some("no capacity"));
+    assert_eq!(why(&[&no_capacity], 6), None, "that was before");
+    assert_eq!(why(&[&launched, &no_capacity], 0), None, "it launches again");
+    assert_eq!(why(&[&no_capacity, &quota, &launched], 0).as_deref(), Some("too many"));
+    assert_eq!(why(&[&no_capacity, &retired], 0).as_deref(), Some("no capacity"));
+    assert_eq!(why(&[], 0), None);
+}
+
+/// What the record says of those who went without regend.
+fn losses(event: Event, nature: Nature) -> Vec<String> {
+    let mut scene = Scene::new(shape(1, 4, 8), nature, policy()).at(60, event);
+    scene.wish();
+    let scene = scene.finish();
+    let entries = scene.rehearsal.journal.entries();
+    let lost = entries.iter().filter(|entry| entry.kind.as_str() == "instance.lost");
+    lost.map(|entry| {
+        let says = entry.error.clone().expect("it says something");
+        let activity = entry.aws.as_ref().and_then(|aws| aws.activity_id.clone());
+        assert_eq!(activity.is_some(), says.contains("AWS says"), "{says}");
+        says.rsplit_once(" in response to ").map_or(says.clone(), |(_, why)| why.to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_record_says_in_awss_words_why_an_instance_went() {
+    let well = Nature::default;
+    assert_eq!(losses(Event::Kill(Which::Oldest), well()), ["an EC2 instance status checks failure."]);
+    let checked = Nature { elb_checks: Some(0), ..well() };
+    assert_eq!(losses(Event::Sicken(Which::Oldest), checked), ["an ELB system health check failure."]);
+    assert_eq!(losses(Event::Terminate(Which::Oldest, false), well()), ["a user request."]);
+    let taken = losses(Event::Terminate(Which::Oldest, true), well());
+    assert_eq!(taken, ["a user request, shrinking the capacity from 5 to 4."]);
+    let scaled = losses(Event::Scale(-1), well());
+    assert!(!scaled.is_empty() && scaled.iter().all(|why| why.contains("difference between desired and actual capacity")), "{scaled:?}");
+    // Nobody says it of one that was taken out of the group alive.
+    assert_eq!(losses(Event::Detach(Which::Oldest, false), well()), ["it went, and regend did not retire it"]);
+}
+
+#[test]
+fn a_group_that_cannot_launch_says_why_and_the_record_with_it() {
+    let nature = Nature { direct: Direct::Unavailable, ..Nature::default() };
+    let dry = (0..3).map(Event::DryUp);
+    let scene = dry.fold(Scene::new(shape(4, 4, 8), nature, policy()), |scene, event| scene.at(0, event));
+    let mut scene = scene.at(900, Event::Wet);
+    scene.wish();
+    let scene = scene.finish();
+    let entries = scene.rehearsal.journal.entries();
+    let held: Vec<_> = entries.iter().filter(|entry| entry.code.as_deref() == Some("launch_fails")).collect();
+    assert_eq!(held.len(), 1, "{}", scene.trace.lines);
+    let says = held.iter().find_map(|entry| entry.error.clone()).unwrap_or_default();
+    assert!(says.contains("We currently do not have sufficient m5.large capacity"), "{says}");
+    assert!(scene.count("DescribeScalingActivities") <= 17, "once a minute: {:?}", scene.counts());
+}
+
+#[test]
+fn nobody_asks_for_activities_where_all_goes_as_it_should() {
+    let scene = Scene::new(shape(4, 4, 4), Nature { image: Image::Good, ..Nature::default() }, policy()).run();
+    assert_eq!(scene.count("DescribeScalingActivities"), 0);
+}
