@@ -85,7 +85,10 @@ fn the_record_says_in_awss_words_why_an_instance_went() {
     let taken = losses(Event::Terminate(Which::Oldest, true), well());
     assert_eq!(taken, ["a user request, shrinking the capacity from 5 to 4."]);
     let scaled = losses(Event::Scale(-1), well());
-    assert!(!scaled.is_empty() && scaled.iter().all(|why| why.contains("difference between desired and actual capacity")), "{scaled:?}");
+    assert!(
+        !scaled.is_empty() && scaled.iter().all(|why| why.contains("difference between desired and actual capacity")),
+        "{scaled:?}"
+    );
     // Nobody says it of one that was taken out of the group alive.
     assert_eq!(losses(Event::Detach(Which::Oldest, false), well()), ["it went, and regend did not retire it"]);
 }

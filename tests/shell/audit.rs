@@ -647,7 +647,7 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
     };
     expect![[r#"
         regeneration.opened    opened by user:anna
-        regeneration.held      held: no reason is recorded
+        regeneration.held      waits before it opens: no reason is recorded
         regeneration.resumed   resumed by user:anna
         regeneration.paused    paused by user:anna
         regeneration.aborted   ends early: no reason is recorded

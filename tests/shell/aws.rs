@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use regend::domain::action::{Action, Answer, Reason, RefusalKind, Retire};
+use regend::domain::activity::Activity;
 use regend::domain::group::{GroupKey, InstanceId, Lifecycle, TargetState, Zone};
 use regend::shell::aws::Aws;
 use regend::shell::aws::observe::lifecycle;
@@ -417,8 +418,56 @@ fn world(form: &Form) -> Reply {
             Some((200, "text/xml", body))
         }
         "DescribeInstanceRefreshes" => html(500),
+        "DescribeScalingActivities" => match form["AutoScalingGroupName"].as_str() {
+            "old" => html(500),
+            "going" => error(403, "AccessDenied", "not you"),
+            _ => {
+                let filter = (&*form["Filters.member.1.Name"], &*form["Filters.member.1.Values.member.1"]);
+                assert_eq!(filter, ("StartTimeLowerBound", "2026-11-22T03:00:00Z"));
+                let told = |id, more| format!("<member><ActivityId>{id}</ActivityId>{more}</member>");
+                let activities = [
+                    told(
+                        "a-1",
+                        "<Description>Terminating EC2 instance: i-1</Description><Cause>At noon</Cause><StartTime>\
+                         2026-11-22T03:04:05Z</StartTime><StatusCode>InProgress</StatusCode><StatusMessage>it goes\
+                         </StatusMessage>",
+                    ),
+                    told(
+                        "a-2",
+                        "<Description>Launching a new EC2 instance</Description><StartTime>2026-11-22T03:05:06Z\
+                         </StartTime><StatusCode>Failed</StatusCode><StatusMessage>no capacity</StatusMessage>",
+                    ),
+                    told("a-3", "<Cause>Nobody knows when</Cause>"),
+                ];
+                xml("DescribeScalingActivities", &format!("<Activities>{}</Activities>", activities.concat()))
+            }
+        },
         other => panic!("{other}?"),
     }
+}
+
+#[test]
+fn what_a_group_did_is_told_in_its_own_words() {
+    wired("what_a_group_did_is_told_in_its_own_words", world, &[], async || {
+        let mut aws = Aws::connect(&[]).await.unwrap();
+        let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+        let since = at("2026-11-22T03:00:00Z");
+        let activity = |id: &str, time, description: &str, cause: &str, failure: Option<&str>| Activity {
+            id: id.to_owned(),
+            at: at(time),
+            description: description.to_owned(),
+            cause: cause.to_owned(),
+            failure: failure.map(str::to_owned),
+        };
+        let told = [
+            activity("a-1", "2026-11-22T03:04:05Z", "Terminating EC2 instance: i-1", "At noon", None),
+            activity("a-2", "2026-11-22T03:05:06Z", "Launching a new EC2 instance", "", Some("no capacity")),
+        ];
+        assert_eq!(aws.activities(&key("web"), since).await, Ok(told.to_vec()));
+        assert_eq!(aws.activities(&key("old"), since).await, Ok(Vec::new()), "an endpoint that does not offer it");
+        let refused = aws.activities(&key("going"), since).await;
+        assert!(matches!(refused, Err(CloudError::Forbidden { .. })), "{refused:?}");
+    });
 }
 
 #[test]
