@@ -165,7 +165,7 @@ impl Past {
             }
             None => match Lease::on(group).filter(|lease| !lease.is_dead(now)) {
                 Some(lease) => {
-                    format!("regend on {} is at work, until {}", lease.daemon, lease.dies().format("%H:%MZ"))
+                    format!("regend on {} is at work; its lease ends {}", lease.daemon, lease.dies().format("%H:%MZ"))
                 }
                 None if self.hidden => "unknown".to_owned(),
                 None => "idle".to_owned(),
