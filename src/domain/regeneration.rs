@@ -56,7 +56,7 @@ pub struct Regeneration {
     pub max_before: Option<u32>,
     /// The lease on the group, as we wrote it last.
     pub lease: Option<Lease>,
-    /// When it was first written.
+    /// Since when it has been ours without a break.
     pub leased_at: Option<Time>,
     /// It was given back: a look may still show it.
     pub released: bool,
@@ -344,7 +344,8 @@ impl Regeneration {
     fn done(&mut self, intent: &Intent, entry: &Entry) {
         match &intent.action {
             Action::TakeLease { value, .. } => {
-                if self.lease.is_none() {
+                // One that had died meanwhile was anybody's to take.
+                if self.lease.as_ref().is_none_or(|lease| lease.is_dead(entry.t)) {
                     self.leased_at = Some(entry.t);
                 }
                 (self.lease, self.released) = (value.parse().ok(), false);

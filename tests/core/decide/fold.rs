@@ -186,14 +186,13 @@ fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
         ("settling", list(settling.collect())),
         (
             "lease",
-            if known.lease.is_some() {
-                "held"
-            } else if known.released {
-                "released"
-            } else {
-                "none"
-            }
-            .to_owned(),
+            match (&known.lease, known.leased_at) {
+                (Some(_), since) => {
+                    format!("since {}", since.map_or_else(String::new, |at| at.format("%H:%M").to_string()))
+                }
+                (None, _) if known.released => "released".to_owned(),
+                (None, _) => "none".to_owned(),
+            },
         ),
         ("intent", known.intent.as_ref().map_or_else(none, |i| format!("({})", i.action))),
         ("unanswered", known.unanswered.map_or(0, |(times, _)| times).to_string()),
@@ -238,7 +237,7 @@ fn one_replacement_from_its_launch_to_its_end() {
          regeneration.closed outcome completed",
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease held
+            lease.taken: effect 11:02, intent none, lease since 11:02
             launch.intended: intent (launch 1 in a), launches 1
             launch.accepted: desired 4, effect 11:04, intent none, newcomers [i-4:ours], raised 1, settling [3]
             instance.in_service: newcomers [i-4:ours:in-service]
@@ -767,6 +766,34 @@ fn what_comes_by_desired_capacity_is_claimed_by_who_answers_to_it() {
 }
 
 #[test]
+fn a_lease_that_died_is_not_renewed_but_taken_anew() {
+    let lease = |until: &str| {
+        let text =
+            "v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00Z daemon=here wanted=3 surge=1 max=10";
+        let text = format!("{text} until=2026-11-22T{until}:00Z").replace(' ', "_");
+        format!("lease.intended take-lease 1h as {text}\nlease.taken\n")
+    };
+    check(
+        &format!("regeneration.opened\n{}{}", lease("11:03"), lease("13:00")),
+        expect![[r#"
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: effect 11:02, intent none, lease since 11:02
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: effect 11:04, intent none
+    "#]],
+    );
+    check(
+        &format!("regeneration.opened\n{}{}", lease("11:02"), lease("13:00")),
+        expect![[r#"
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: effect 11:02, intent none, lease since 11:02
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: effect 11:04, intent none, lease since 11:04
+    "#]],
+    );
+}
+
+#[test]
 fn a_lease_says_what_must_be_undone() {
     let lease = |wanted: u32, max: u32| {
         let text = "v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00Z daemon=here until=2026-11-22T13:00:00Z";
@@ -779,21 +806,21 @@ fn a_lease_says_what_must_be_undone() {
         &format!("regeneration.opened\n{}\nlease.taken", lease(2, 8)),
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease held, max-before Some(8), raised 1, wanted 2
+            lease.taken: effect 11:02, intent none, lease since 11:02, max-before Some(8), raised 1, wanted 2
         "#]],
     );
     check(
         &format!("regeneration.opened\n{}\nlease.taken", lease(3, 10)),
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease held
+            lease.taken: effect 11:02, intent none, lease since 11:02
         "#]],
     );
     check(
         &format!("regeneration.opened\n{}\nlease.taken", lease(4, 12)),
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease held
+            lease.taken: effect 11:02, intent none, lease since 11:02
         "#]],
     );
 }
