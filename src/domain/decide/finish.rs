@@ -24,10 +24,13 @@ impl<'a> View<'a> {
             // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
             // it while a look may not show yet what was launched.
             let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
-            // A look may lack a member that the group has just launched, and it is quick where it can.
+            // A look may lack a member that the group has just launched, and it is quick where it can. Where somebody
+            // hangs in the middle of it, it is not waited for without end.
+            let patience = self.policy.launch_timeout.after(known.opened.window_ends);
             let is_short = self.group.short_since.is_some_and(|since| SETTLE.after(since) <= self.group.seen);
+            let is_short = is_short || patience < self.now;
             if !is_short || settled.is_some_and(|at| self.group.seen < at) {
-                settled.into_iter().for_each(|at| self.wake(at));
+                settled.into_iter().chain([patience + TimeDelta::seconds(1)]).for_each(|at| self.wake(at));
                 return self.hold(Hold::Replacing { members: live, desired });
             }
             let to = desired - raised.min(desired - live);

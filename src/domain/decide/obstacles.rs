@@ -70,6 +70,9 @@ impl<'a> View<'a> {
                 None => self.out_of_our_hands(hold),
                 // What was ours to tidy up has gone over to them with the lease.
                 Some(ending) => {
+                    if let Some(wait) = self.lacks_members() {
+                        return Some(wait);
+                    }
                     let why = Some((ending.code.clone(), ending.why.clone()));
                     self.holds.push(hold);
                     Some(self.close(ending.outcome, why))
@@ -79,16 +82,24 @@ impl<'a> View<'a> {
         None
     }
 
+    /// A look may miss somebody once. The second look without them is believed, and recorded.
+    fn lacks_members(&mut self) -> Option<Next> {
+        let desired = self.known.desired;
+        if !self.known.lacks_members(self.group) {
+            return None;
+        }
+        self.wake(self.now + TimeDelta::seconds(5));
+        self.hold(Hold::Settling { expected: desired, seen: desired })
+    }
+
     /// What is being done to the group by others: never fight it.
     pub(super) fn interference(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if known.paused {
             return self.hold(Hold::Paused);
         }
-        if known.lacks_members(group) {
-            // A look may miss somebody once. The second look without them is believed, and recorded.
-            self.wake(self.now + TimeDelta::seconds(5));
-            return self.hold(Hold::Settling { expected: known.desired, seen: known.desired });
+        if let Some(wait) = self.lacks_members() {
+            return Some(wait);
         }
         if known.is_settling(group) {
             return self.hold(Hold::Settling { expected: known.desired, seen: group.desired });

@@ -531,6 +531,28 @@ fn a_surplus_that_never_came_is_taken_back_from_desired_capacity() {
 }
 
 #[test]
+fn a_surplus_that_hangs_is_not_waited_for_without_end() {
+    // As long as a launch may take, after the window: a quarter of an hour.
+    let hangs = "raised 1, wanted 3, ending failed\ni-1..i-2 serving 25h\ni-3 pending 25h";
+    check(
+        &format!("window over 15m, {hangs}"),
+        expect![[r#"
+        wait
+        hold: 1 launching
+        hold: the group has 3 members for a desired capacity of 4: it launches by itself
+        again in 1s
+    "#]],
+    );
+    check(
+        &format!("window over 15m1s, {hangs}"),
+        expect![[r#"
+        take desired capacity back from 4 to 3
+        hold: 1 launching
+    "#]],
+    );
+}
+
+#[test]
 fn desired_capacity_is_not_taken_back_half_a_minute_after_an_effect() {
     // The group may be about to launch, or the look may not show yet that it did.
     check(
@@ -554,9 +576,10 @@ fn desired_capacity_is_not_taken_back_for_what_one_look_lacks() {
     check(
         "raised 1, wanted 3, ending failed, short-only-now\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-    "#]],
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 3h15m1s
+        "#]],
     );
 }
 

@@ -69,7 +69,7 @@ impl<'a> Header<'a> {
     fn policy(&mut self) -> Policy {
         let Ok(serde_json::Value::Object(mut keys)) = serde_json::to_value(Policy::default()) else { unreachable!() };
         for (key, value) in &mut keys {
-            if key == "window" && self.0.iter().any(|(k, words)| k == key && words == &["over"]) {
+            if key == "window" && self.0.iter().any(|(k, words)| k == key && words.first() == Some(&"over")) {
                 continue;
             }
             if let Some(words) = self.take(key) {
@@ -312,8 +312,8 @@ impl Scene {
         let (min, max) = (header.number("min").unwrap_or(0), header.number("max").unwrap_or(10));
         let opened_at = ago(header.word("opened").unwrap_or("1h"));
         let cutoff = header.word("cutoff").map_or(opened_at, ago);
-        let over = header.take("window").is_some();
-        let window_ends = if over { ago("1s") } else { policy.window.after(opened_at) };
+        let over = header.take("window").map(|words| words.get(1).copied().unwrap_or("1s"));
+        let window_ends = over.map_or_else(|| policy.window.after(opened_at), ago);
 
         let names = header.take("targets").unwrap_or_else(|| vec!["tg"]);
         let names = names.into_iter().filter(|name| *name != "none");
