@@ -99,6 +99,16 @@ impl Action {
         }
     }
 
+    /// Whether it may undo what somebody has just set: it puts a number in the place of whatever is there by then, or
+    /// takes one from it. AWS has no compare-and-set.
+    pub fn may_undo(&self) -> bool {
+        match self {
+            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } | Self::Grow { .. } | Self::Shrink { .. } => true,
+            Self::Retire(Retire { decrement, .. }) => *decrement,
+            Self::TakeLease { .. } | Self::ReleaseLease | Self::Launch { .. } => false,
+        }
+    }
+
     /// The call it makes, as IAM and CloudTrail spell it.
     pub fn api(&self) -> &'static str {
         match self {

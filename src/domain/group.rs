@@ -38,6 +38,14 @@ pub struct Group {
     pub tags: BTreeMap<String, String>,
 }
 
+/// A group's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    pub min: u32,
+    pub desired: u32,
+    pub max: u32,
+}
+
 /// What names a group among all accounts and regions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupKey {
@@ -142,6 +150,10 @@ impl Lifecycle {
 }
 
 impl Group {
+    pub fn numbers(&self) -> Numbers {
+        Numbers { min: self.min, desired: self.desired, max: self.max }
+    }
+
     pub fn instance(&self, id: &InstanceId) -> Option<&Instance> {
         self.instances.iter().find(|instance| &instance.id == id)
     }

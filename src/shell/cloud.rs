@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::action::{Action, Answer};
 use crate::domain::activity::Activity;
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::group::{Group, GroupKey, Numbers};
 use crate::domain::span::Time;
 
 /// AWS as the loop needs it. Reading may be repeated; performing makes exactly one call.
@@ -15,6 +15,12 @@ pub trait Cloud {
 
     /// One sweep over the groups asked for: batched, each target group once.
     async fn look(&mut self, asks: &[Ask]) -> Sweep;
+
+    /// The group's numbers alone, which is the quickest look there is; nothing, where it does not exist.
+    ///
+    /// # Errors
+    /// AWS cannot be asked.
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError>;
 
     /// What the group did since then, by its own account.
     ///

@@ -21,6 +21,12 @@ const NEWS_ROUNDS_MAX: usize = 16;
 /// stops it is to wait no longer than five seconds, with what there is to write down and to say.
 const LAST_WORD: Span = Span::seconds(4);
 
+/// How long after it began a look is good for changing a group's numbers without asking for them again.
+const LOOK_LASTS: Span = Span::seconds(1);
+
+/// When to look again, where somebody changes a group's numbers just then.
+const CHANGED_AGAIN: Span = Span::seconds(1);
+
 /// How often a group that lacks members is asked why.
 const ASK_AGAIN: Span = Span::minutes(1);
 
@@ -82,13 +88,21 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         let waived = active.regeneration.waived(&group);
         active.watch.take(&mut group, &waived);
         active.closely = false;
+        let effect = active.regeneration.last_effect;
         self.take_note(active, &group).await?;
+        if active.regeneration.last_effect > effect.max(Some(group.seen)) {
+            // The look has shown what became of a call. What comes next rests on one that began after that was known.
+            return Ok(Turn::Acted);
+        }
         let daemon = self.journal.writer().to_owned();
         let now = self.clock.now();
         let decision = decide::decide(now, Me { daemon: &daemon }, &group, &active.regeneration);
         let Decision { next, mut holds, look_again_at } = decision;
         let turn = match next {
             Next::Act(action) => match veto(now, &group, &active.regeneration, &action) {
+                Ok(()) if action.may_undo() && self.has_changed(active, &group).await => {
+                    Turn::Wait(Some(CHANGED_AGAIN.after(now)))
+                }
                 Ok(()) => {
                     self.effect(active, &group, action).await?;
                     Turn::Acted
@@ -123,6 +137,18 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         active.closely |= holds.iter().any(|hold| matches!(hold, Hold::InstanceRefresh { .. }));
         active.shown = Some((group, holds));
         Ok(turn)
+    }
+
+    /// Whether the group's numbers are not any more what the look showed, which can have taken long; or nobody can tell.
+    async fn has_changed(&mut self, active: &Active, group: &Group) -> bool {
+        let is_fresh = self.clock.now() < LOOK_LASTS.after(group.seen);
+        // Where AWS says that it is asked too much, one question less is what lets the call through.
+        if is_fresh || active.regeneration.refusals.in_a_row > 0 {
+            return false;
+        }
+        let numbers = self.cloud.numbers(&active.regeneration.group);
+        let numbers = unless_stopped(self.clock, Span::ZERO, numbers).await;
+        numbers.and_then(Result::ok).flatten() != Some(group.numbers())
     }
 
     /// Records what the look shows and the journal does not say yet.

@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Answer};
 use crate::domain::activity::Activity;
-use crate::domain::group::{Group, GroupKey, InstanceId};
+use crate::domain::group::{Group, GroupKey, InstanceId, Numbers};
 use crate::domain::span::Time;
 use crate::shell::clock::Clock;
 use crate::shell::cloud::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Sweep};
@@ -246,7 +246,18 @@ impl<K: Clock> Cloud for SimCloud<K> {
             sweep.extend(found.map(|found| (key.clone(), found)));
         }
         self.count(asks, &sweep);
+        self.world.borrow_mut().travel();
         sweep
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        self.touch(Touch::Look).await;
+        let mut world = self.world.borrow_mut();
+        world.count("DescribeAutoScalingGroups", 1);
+        if world.is_blind() {
+            return Err(CloudError::Throttled { action: "autoscaling:DescribeAutoScalingGroups".to_owned() });
+        }
+        Ok(world.numbers(group))
     }
 
     async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use super::activity::{Activities, Why};
 use super::balance::Rebalancing;
-use super::history::Numbers;
 use super::instance::{Ground, Origin, SimInstance};
 use super::nature::{Direct, Nature};
 use super::phase::Phase;
 use super::random::Random;
 use super::refresh::Refresh;
 use crate::domain::action::Receipt;
-use crate::domain::group::{Group, GroupKey, InstanceId, Suspension, TargetGroup, Zone};
+use crate::domain::group::{Group, GroupKey, InstanceId, Numbers, Suspension, TargetGroup, Zone};
 use crate::domain::lease;
 use crate::domain::span::{Span, Time};
 

@@ -8,7 +8,7 @@ use super::group::SimGroup;
 use super::instance::SimInstance;
 use super::phase::Phase;
 use crate::domain::action::{Action, Answer, Receipt};
-use crate::domain::group::{GroupKey, InstanceId};
+use crate::domain::group::{GroupKey, InstanceId, Numbers};
 use crate::domain::span::Time;
 
 /// What really happened.
@@ -41,14 +41,6 @@ pub struct Touch {
     pub after: Numbers,
 }
 
-/// A group's numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Numbers {
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
-}
-
 /// One mutating call, and the truth around it.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -66,6 +58,8 @@ pub struct Call {
     pub looked_at: Time,
     /// What was true at the moment that the look showed.
     pub seen: Truth,
+    /// When the group's numbers were last seen to be what the call takes them for.
+    pub read_at: Time,
     /// What was true when the call arrived.
     pub before: Truth,
 }

@@ -1,17 +1,20 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
 use super::checkers::Excuse;
-use super::history::{Numbers, Touch};
+use super::history::Touch;
 use super::nature::Direct;
 use super::world::{Call, World};
-use crate::domain::action::{Action, Retire};
+use crate::domain::action::Action;
 use crate::domain::entry::{Change, Entry, Kind};
-use crate::domain::group::GroupKey;
+use crate::domain::group::{GroupKey, Numbers};
 use crate::domain::lease::Lease;
 use crate::domain::span::{Span, Time};
 
 /// How long a change may be seen and not believed yet: so long a look may be behind an effect of regend's own.
 const UNBELIEVED: Span = Span::minutes(1);
+
+/// How far a look may be behind, at most.
+const BEHIND: Span = Span::seconds(10);
 
 /// What may be mistaken of what others want. AWS offers no compare-and-set: what happens between a look and the call that
 /// rests on it, or while an answer is lost, is seen only in sum.
@@ -65,9 +68,9 @@ impl Race {
             race.lower = race.higher;
         }
         for call in calls().filter(|call| call.effect.is_some()) {
-            if touched(call.seen.at, call.arrived) {
+            if touched(rests_on(call), call.arrived) {
                 race.higher = true;
-                race.lower |= takes(&call.action);
+                race.lower |= call.action.may_undo();
             }
         }
         // What a lost host knew of others' changes, or had seen and not believed yet, is not in its lease.
@@ -76,8 +79,10 @@ impl Race {
             match &call.action {
                 Action::TakeLease { value, .. } => {
                     let daemon = value.parse::<Lease>().map(|lease| lease.daemon).unwrap_or_default();
-                    if holder.as_ref().is_some_and(|(at, before)| *before != daemon && touched(*at, call.at)) {
-                        race = Self { lower: true, higher: true };
+                    if let Some((at, _)) = holder.take_if(|(_, before)| *before != daemon) {
+                        race.lower |= touched(at, call.at);
+                        // And whoever takes over cannot tell the surplus from what was said since its own opening.
+                        race.higher |= openings.iter().any(|opened| touched(opened.rt, call.at));
                     }
                     holder = Some((UNBELIEVED.before(call.at), daemon));
                 }
@@ -89,8 +94,9 @@ impl Race {
             let Some(intent) = entries.iter().find(|entry| Some(entry.id) == outcome.intent) else { continue };
             let Some(action) = &intent.action else { continue };
             let within = |call: &&Call| call.action == *action && (intent.rt..=outcome.rt).contains(&call.at);
-            // What the intent rests on may be older than itself.
-            let from = calls().find(within).map_or(intent.rt, |call| call.seen.at.min(intent.rt));
+            // What the intent rests on may be older than itself; nobody knows by how much of a call that was never made.
+            let from =
+                calls().find(within).map_or_else(|| BEHIND.before(intent.rt), |call| rests_on(call).min(intent.rt));
             let effects = calls().filter(within).filter(|call| call.effect.is_some()).count();
             let answered = calls().filter(within).count() == 1 && outcome.error.is_none();
             match outcome.kind {
@@ -115,13 +121,7 @@ impl Race {
     }
 }
 
-/// Whether the call takes from desired capacity, or writes over it.
-fn takes(action: &Action) -> bool {
-    match action {
-        Action::Retire(Retire { decrement, .. }) => *decrement,
-        Action::Grow { .. } | Action::Shrink { .. } | Action::RaiseMaxSize { .. } | Action::RestoreMaxSize { .. } => {
-            true
-        }
-        Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } => false,
-    }
+/// Since when others' changes are not known to whoever makes the call.
+fn rests_on(call: &Call) -> Time {
+    if call.action.may_undo() { call.read_at } else { call.seen.at }
 }

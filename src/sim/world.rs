@@ -10,7 +10,7 @@ use super::group::{Shape, SimGroup};
 use super::nature::Nature;
 use super::random::Random;
 use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::group::{Group, GroupKey, Numbers};
 use crate::domain::span::{Span, Time};
 
 use super::history::Touch;
@@ -31,6 +31,8 @@ pub struct World {
     /// Earlier states, for looks that are behind.
     past: BTreeMap<GroupKey, VecDeque<(Time, Truth, Group)>>,
     last_look: BTreeMap<(u32, GroupKey), (Time, Truth)>,
+    /// When what each latest reading of a group's numbers showed was true.
+    last_read: BTreeMap<(u32, GroupKey), Time>,
     /// Whose latest look at which group lacked something.
     lacked: BTreeSet<(u32, GroupKey)>,
     /// What whoever only looks must take for everybody's wish: the desired capacity to be seen, and what it means.
@@ -71,6 +73,7 @@ impl World {
             caller: 0,
             past: BTreeMap::new(),
             last_look: BTreeMap::new(),
+            last_read: BTreeMap::new(),
             lacked: BTreeSet::new(),
             visible: BTreeMap::new(),
             visible_before: BTreeMap::new(),
@@ -169,22 +172,45 @@ impl World {
         self.history.events.push((self.now, key, event));
     }
 
-    fn travel(&mut self) {
+    /// What is asked, or answered, is on its way.
+    pub fn travel(&mut self) {
         let ms = self.random.within(self.faults.latency_ms);
         self.advance_to(self.now + TimeDelta::milliseconds(ms.into()));
     }
 
-    /// One group as the API shows it at a look that begins now; possibly a little behind.
-    pub fn look(&mut self, key: &GroupKey) -> Option<Group> {
-        let group = self.groups.get(key)?;
+    /// What moment a reading shows that begins now: it may be a little behind.
+    fn behind(&mut self, key: &GroupKey) -> Option<Time> {
+        let stale = self.groups.get(key)?.nature.stale;
         let behind = match &mut self.faults.behind {
             Some(script) => script.pop_front().unwrap_or_default(),
-            None if group.nature.stale > 0 => self.random.within((0, group.nature.stale)),
+            None if stale > 0 => self.random.within((0, stale)),
             None => 0,
         };
-        let shows = Span::seconds(behind).before(self.now);
-        let past = self.past.get(key).filter(|_| behind > 0);
-        let (truth, mut shown) = match past.and_then(|past| past.iter().rev().find(|(at, ..)| *at <= shows)) {
+        Some(Span::seconds(behind).before(self.now))
+    }
+
+    /// The group as it was then, where that is not what it is now.
+    fn past(&self, key: &GroupKey, then: Time) -> Option<&(Time, Truth, Group)> {
+        let past = self.past.get(key).filter(|_| then < self.now)?;
+        past.iter().rev().find(|(at, ..)| *at <= then)
+    }
+
+    /// One group's numbers.
+    pub fn numbers(&mut self, key: &GroupKey) -> Option<Numbers> {
+        let then = self.behind(key)?;
+        let (at, numbers) = match self.past(key, then) {
+            Some((_, truth, group)) => (truth.at, group.numbers()),
+            None => (self.now, self.groups.get(key)?.numbers()),
+        };
+        self.last_read.insert((self.caller, key.clone()), at);
+        Some(numbers)
+    }
+
+    /// One group as the API shows it at a look that begins now.
+    pub fn look(&mut self, key: &GroupKey) -> Option<Group> {
+        let then = self.behind(key)?;
+        let group = self.groups.get(key)?;
+        let (truth, mut shown) = match self.past(key, then) {
             Some((_, truth, group)) => (truth.clone(), group.clone()),
             None => (Truth::of(group, self.now), group.shown(self.now)),
         };
@@ -284,6 +310,7 @@ impl World {
             (Fault::None | Fault::LostRequest | Fault::LostAnswer, _) => unknown("connection reset before the answer"),
         };
         let (looked_at, seen) = self.last_look.get(&(self.caller, key.clone())).cloned().unwrap_or_default();
+        let read_at = self.last_read.get(&(self.caller, key.clone())).copied().unwrap_or(seen.at).max(seen.at);
         let (by, group, action, told) = (self.caller, key.clone(), action.clone(), answer.clone());
         let patience = patience(&action);
         if fault == Fault::Late {
@@ -300,6 +327,7 @@ impl World {
             answer: told,
             looked_at,
             seen,
+            read_at,
             before,
         });
         if fault.is_silent() {

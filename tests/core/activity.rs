@@ -70,7 +70,7 @@ fn losses(event: Event, nature: Nature) -> Vec<String> {
         let says = entry.error.clone().expect("it says something");
         let activity = entry.aws.as_ref().and_then(|aws| aws.activity_id.clone());
         assert_eq!(activity.is_some(), says.contains("AWS says"), "{says}");
-        says.rsplit_once(" in response to ").map_or(says.clone(), |(_, why)| why.to_owned())
+        says.rsplit_once(" in response to ").map_or_else(|| says.clone(), |(_, why)| why.to_owned())
     })
     .collect()
 }

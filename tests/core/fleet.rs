@@ -6,7 +6,7 @@ use std::rc::Rc;
 use regend::domain::action::{Action, Answer, Hold, Outcome};
 use regend::domain::activity::Activity;
 use regend::domain::entry::{Kind, Trigger};
-use regend::domain::group::GroupKey;
+use regend::domain::group::{GroupKey, Numbers};
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
@@ -214,6 +214,10 @@ impl Cloud for Wire {
             Trouble::None | Trouble::HangingCall => {}
         }
         self.aws.look(asks).await
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        self.aws.numbers(group).await
     }
 
     async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {

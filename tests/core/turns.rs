@@ -6,7 +6,7 @@ use std::rc::Rc;
 use regend::domain::action::{Action, Answer, Outcome};
 use regend::domain::activity::Activity;
 use regend::domain::entry::{Kind, Trigger};
-use regend::domain::group::GroupKey;
+use regend::domain::group::{GroupKey, Numbers};
 use regend::domain::plan::{self, Opener};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::regeneration::Regeneration;
@@ -17,7 +17,8 @@ use regend::shell::fleet::{Ended, Fleet, Limits, Wish};
 use regend::shell::journal::Journal;
 use regend::shell::reconcile::{Active, Turn, Turning};
 use regend::shell::rehearsal::{MemoryJournal, Shared, SimCloud, block_on};
-use regend::sim::nature::Nature;
+use regend::sim::event::Event;
+use regend::sim::nature::{Direct, Nature};
 use regend::sim::world::World;
 
 use crate::scene::shape;
@@ -55,6 +56,10 @@ impl Cloud for Forgetful {
         let sweep = self.cloud.look(asks).await;
         self.looks = self.looks.wrapping_sub(1);
         if self.looks == 0 { Sweep::new() } else { sweep }
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        self.cloud.numbers(group).await
     }
 
     async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
@@ -109,6 +114,75 @@ fn a_group_that_one_look_does_not_show_is_not_gone() {
         }
         let ended = fleet.ended.get(&key);
         assert!(matches!(ended, Some(Ended::Closed(Outcome::Completed))), "look {missing}: {ended:?}");
+    }
+}
+
+/// AWS, while whose look of this number somebody else is at work.
+struct Meddled {
+    cloud: SimCloud<Timeless>,
+    world: Shared,
+    looks: u32,
+    event: Event,
+}
+
+impl Cloud for Meddled {
+    async fn list(&mut self) -> Listing {
+        self.cloud.list().await
+    }
+
+    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+        let sweep = self.cloud.look(asks).await;
+        self.looks = self.looks.wrapping_sub(1);
+        if self.looks == 0 {
+            let mut world = self.world.borrow_mut();
+            let now = world.now();
+            asks.iter().for_each(|ask| world.schedule(now, &ask.key, self.event.clone()));
+            // A look at many target groups takes long.
+            world.advance_to(Span::seconds(2).after(now));
+        }
+        sweep
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        self.cloud.numbers(group).await
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        self.cloud.activities(group, since).await
+    }
+
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+        self.cloud.perform(group, action).await
+    }
+}
+
+#[test]
+fn what_somebody_sets_during_a_look_is_not_written_over() {
+    // With the second, max size has to be raised as well.
+    for (max, event) in [(10, Event::SetDesired(7)), (4, Event::SetMax(9)), (10, Event::Scale(-2))] {
+        for looks in 1..40 {
+            let (world, key) = world();
+            world.borrow_mut().alter(&key, |group| {
+                group.nature.direct = Direct::Unavailable;
+                (group.max, group.wished_max) = (max, max);
+            });
+            let clock = Timeless(Rc::clone(&world));
+            let cloud = SimCloud::new(Rc::clone(&world), clock.clone());
+            let cloud = Meddled { cloud, world: Rc::clone(&world), looks, event: event.clone() };
+            let journal = MemoryJournal::new("host", Rc::clone(&world));
+            let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
+            let mut fleet = Fleet::new(cloud, journal, clock.clone(), limits);
+            let opener = opener(clock.now(), "host");
+            fleet.wish(Wish { key: key.clone(), policy: Policy::default(), opener, obstacle: None });
+            for _ in 0..1000 {
+                if fleet.is_idle() {
+                    break;
+                }
+                block_on(fleet.step(None, &mut |_| {})).expect("nobody is killed").expect("it goes on");
+            }
+            let truth = world.borrow().truth(&key);
+            assert_eq!((truth.desired, truth.max), (truth.wished, truth.wished_max), "{event:?} during look {looks}");
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use regend::domain::action::{Action, Answer, Reason, RefusalKind, Retire};
 use regend::domain::activity::Activity;
-use regend::domain::group::{GroupKey, InstanceId, Lifecycle, TargetState, Zone};
+use regend::domain::group::{GroupKey, InstanceId, Lifecycle, Numbers, TargetState, Zone};
 use regend::shell::aws::Aws;
 use regend::shell::aws::observe::lifecycle;
 use regend::shell::aws::throttle::{Pace, Throttle};
@@ -444,6 +444,20 @@ fn world(form: &Form) -> Reply {
         },
         other => panic!("{other}?"),
     }
+}
+
+#[test]
+fn a_groups_numbers_are_asked_for_alone() {
+    wired("a_groups_numbers_are_asked_for_alone", odd, &[], async || {
+        let mut aws = Aws::connect(&[]).await.unwrap();
+        let numbers = Numbers { min: 1, desired: 3, max: 9 };
+        assert_eq!(aws.numbers(&key("whole")).await, Ok(Some(numbers)));
+        assert_eq!(aws.numbers(&key("nobody")).await, Ok(None));
+        let incomplete = aws.numbers(&key("no-desired&")).await.unwrap_err().to_string();
+        assert!(incomplete.contains("group no-desired& has no DesiredCapacity"), "{incomplete}");
+        assert_eq!(aws.calls()["autoscaling:DescribeAutoScalingGroups"], 3, "and nothing else is");
+        assert_eq!(aws.calls().len(), 1);
+    });
 }
 
 #[test]

@@ -10,7 +10,7 @@ use self::observe::Memory;
 use self::throttle::Limiter;
 use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
 use crate::domain::activity::Activity;
-use crate::domain::group::GroupKey;
+use crate::domain::group::{GroupKey, Numbers};
 use crate::domain::span::Time;
 use crate::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use crate::shell::config::Account;
@@ -135,6 +135,11 @@ impl Cloud for Aws {
         }
         sweep.extend(call::all(PLACES_AT_ONCE, looks).await.into_iter().flatten());
         sweep
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
+        observe::numbers(place, &group.name).await
     }
 
     async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {

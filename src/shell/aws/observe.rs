@@ -13,8 +13,8 @@ use super::call::{NOT_OFFERED, all, read};
 use super::health::{self, Verdict, Verdicts};
 use super::whole::{Lacking, given};
 use crate::domain::group::{
-    Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Template,
-    Zone,
+    Group, GroupKey, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, TargetHealth, TargetState,
+    Template, Zone,
 };
 use crate::domain::lease;
 use crate::domain::span::Time;
@@ -86,6 +86,14 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
         sweep.insert(place.key(name(group)), looked);
     }
     sweep
+}
+
+/// One group's numbers, and nothing of its instances.
+pub(super) async fn numbers(place: &Place, group: &str) -> Result<Option<Numbers>, CloudError> {
+    let lacking = Lacking::default();
+    let only = place.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group);
+    let found = pages(place, &only.include_instances(false), &lacking).await?;
+    found.iter().find(|found| name(found) == group).map(|found| sizes(found, &lacking)).transpose()
 }
 
 /// Every group's name and tags.
@@ -219,12 +227,8 @@ impl Seen<'_> {
                 name(group)
             )));
         }
-        let without = |what: &str| incomplete(format!("group {} has {what}", name(group)));
-        if let Some(what) = self.lacking.of(name(group)) {
-            return Err(without(&what));
-        }
-        let size =
-            |value: Option<i32>, none| value.and_then(|size| u32::try_from(size).ok()).ok_or_else(|| without(none));
+        let without = |what: &str| without(group, what);
+        let Numbers { min, desired, max } = sizes(group, &self.lacking)?;
         let zones: Vec<_> = group.availability_zones().iter().filter(|zone| !zone.is_empty()).map(Zone::new).collect();
         if zones.is_empty() {
             return Err(without("no zones"));
@@ -249,9 +253,9 @@ impl Seen<'_> {
         Ok(Group {
             key: self.place.key(name(group)),
             seen: self.at,
-            min: size(group.min_size(), "no min size")?,
-            max: size(group.max_size(), "no max size")?,
-            desired: size(group.desired_capacity(), "no desired capacity")?,
+            min,
+            max,
+            desired,
             short_since: None,
             zones,
             instances,
@@ -387,6 +391,24 @@ fn is_weighted(group: &AutoScalingGroup) -> bool {
     group.desired_capacity_type().is_some_and(|kind| kind != "units")
         || members(group).any(|member| heavy(member.weighted_capacity()))
         || template.is_some_and(|t| t.overrides().iter().any(|o| heavy(o.weighted_capacity())))
+}
+
+/// A group's numbers, unless its description lacks anything.
+fn sizes(group: &AutoScalingGroup, lacking: &Lacking) -> Result<Numbers, CloudError> {
+    if let Some(what) = lacking.of(name(group)) {
+        return Err(without(group, &what));
+    }
+    let size =
+        |value: Option<i32>, none| value.and_then(|size| u32::try_from(size).ok()).ok_or_else(|| without(group, none));
+    Ok(Numbers {
+        min: size(group.min_size(), "no min size")?,
+        desired: size(group.desired_capacity(), "no desired capacity")?,
+        max: size(group.max_size(), "no max size")?,
+    })
+}
+
+fn without(group: &AutoScalingGroup, what: &str) -> CloudError {
+    incomplete(format!("group {} has {what}", name(group)))
 }
 
 /// AWS left something out that its own model promises.

@@ -264,6 +264,8 @@ impl Story {
         self.pass(n, outage);
         let is_lost = !self.lost && self.may_be_lost && self.random.chance_of(often::HOST_LOST);
         if is_lost {
+            // Nobody takes over while a look may still show the group as it was before.
+            self.pass(n, 30);
             self.coverage.count("process", "host lost", 1);
             let scene = &mut self.scenes[n];
             self.lost_entries = scene.rehearsal.journal.entries().clone();
