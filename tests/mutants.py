@@ -31,6 +31,7 @@ REPLACE, FINISH = "src/domain/decide/replace.rs", "src/domain/decide/finish.rs"
 HOLD, MEMORY = "src/domain/action/hold.rs", "src/domain/regeneration/memory.rs"
 FOLD, NOTICE, LEASE = "src/domain/regeneration.rs", "src/domain/notice.rs", "src/domain/lease.rs"
 VETO, WATCH, PLAN = "src/domain/veto.rs", "src/domain/watch.rs", "src/domain/plan.rs"
+ACTIVITY = "src/domain/activity.rs"
 
 # What is broken; where; the text; what it becomes.
 MUTANTS = [
@@ -53,14 +54,14 @@ MUTANTS = [
      "        self.record(active, entry)?;\n        Ok(())\n    }\n\n    fn intended",
      "        active.regeneration.apply(&entry)?;\n        Ok(())\n    }\n\n    fn intended"),
     ("news are not taken note of", RECONCILE,
-     "        self.take_note(active, &group)?;\n", ""),
+     "        self.take_note(active, &group).await?;\n", "        let _ = Self::take_note;\n"),
     ("holds are not recorded", RECONCILE,
      "            self.note_holds(active, &holds)?;\n", "            let _ = Self::note_holds;\n"),
     ("a restart takes nothing up", FLEET,
      "self.start(regeneration, now);\n        }\n        Ok(())\n    }\n\n    fn start", "}\n        Ok(())\n    }\n\n    fn start"),
     ("a group is gone at the first look that lacks it", FLEET, "if slot.absent < 2 {", "if slot.absent < 1 {"),
     ("failures do not break the fleet", FLEET, "self.failed >= self.limits.max_failed.max(1)", "self.failed > self.limits.max_failed.max(1)"),
-    ("stages do not wait", FLEET, "self.queue.iter().take_while(|wish| Some(wish.policy.stage) == stage)", "self.queue.iter().take_while(|_| stage.is_some())"),
+    ("stages do not wait", FLEET, "Some(queued.wish.policy.stage) == stage && (", "stage.is_some() && ("),
     ("an open intent does not come first", DECIDE,
      "None.or_else(|| self.intent())\n            .or_else", "None.or_else"),
     ("another daemon's lease is ignored", DECIDE, "            .or_else(|| self.taken_away())\n", ""),
@@ -132,12 +133,35 @@ MUTANTS = [
     ("the veto does not count who serves", VETO, "if serving < floor && !costs_nothing", "if false && serving < floor && !costs_nothing"),
     ("the veto allows a retirement twice", VETO, "if regeneration.retired.contains_key(&victim.id) {", "if false && regeneration.retired.contains_key(&victim.id) {"),
     ("the veto does not ask for the lease", VETO, "if changes_the_group && ", "if false && changes_the_group && "),
-    ("a regeneration taken over gets a new cutoff", PLAN, "map_or(now, |lease| lease.cutoff.min(now))", "map_or(now, |_| now)"),
+    ("a regeneration taken over gets a new cutoff", PLAN, "map_or(asked, |lease| lease.cutoff.min(asked))", "map_or(now, |_| now)"),
     ("a dead owner's surplus is not inherited", PLAN, "Inherited { raised, max,", "Inherited { raised: raised.min(0), max,"),
     ("what is beyond a dead owner's surge is its surplus", LEASE, "if out <= self.surge { out } else { 0 }", "out.min(self.surge)"),
     ("what min size asks for is a dead owner's surplus", LEASE, "self.wanted.max(group.min)", "self.wanted"),
     ("any higher max size is a dead owner's", LEASE, "self.max < group.max && group.max <= self.most", "self.max < group.max"),
-    ("a live lease is taken over", PLAN, "lease.filter(|lease| lease.is_dead(now) || lease.is_of(&opener.daemon))", "lease"),
+    ("a schedule opens in spite of a live lease", PLAN, "Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon),",
+     "Trigger::Schedule | Trigger::Recovery => None,"),
+    ("a person waits as well", PLAN, "opener.trigger != Trigger::Manual && now <= opener.window_ends", "now <= opener.window_ends"),
+    ("whoever waits waits beyond its window", PLAN, "&& now <= opener.window_ends && !group.deleting", "&& !group.deleting"),
+    ("a lost regeneration is gone on with for ever", PLAN, "&& now <= policy.window.after(lease.cutoff);", ";"),
+    ("what another launched is not watched", FOLD, "member.born.is_some_and(|born| born >= opened.cutoff);",
+     "false && member.born.is_some_and(|born| born >= opened.cutoff);"),
+    ("a lease that died is only renewed", FOLD, "is_none_or(|lease| lease.is_dead(entry.t))", "is_none()"),
+    ("that it waits is recorded again and again", FLEET, "if !queued.is_held {", "if true || !queued.is_held {"),
+    ("waiting uses the firing up", FLEET, "Entry { firing: None, ..entry }", "entry"),
+    ("whoever waited gets a cutoff of when it opens", FLEET, "plan::open(now, queued.asked, group", "plan::open(now, now, group"),
+    ("what is ours is theirs as well", OBSTACLES, "        surplus = surplus.saturating_sub(known.raised);\n", ""),
+    ("what was left over our lease is not taken over", OBSTACLES, " || self.left_behind().is_some()) && !is_refused", ") && !is_refused"),
+    ("a look just after our lease shows theirs", OBSTACLES, "let is_ours = known.lease.is_some() && !self.is_settled();", "let is_ours = false;"),
+    ("it is handed over on a bad look", OBSTACLES,
+     "if let Some(wait) = self.lacks_members() {\n                        return Some(wait);\n                    }\n                    let why",
+     "let why"),
+    ("a surplus that hangs is waited for without end", FINISH, "is_short || patience < self.now;", "is_short || patience < patience;"),
+    ("a slow look is written over others' numbers", RECONCILE, "if action.may_undo() && self.has_changed", "if action.may_undo() && false && self.has_changed"),
+    ("throttled, it asks once more all the same", RECONCILE, "is_fresh || active.regeneration.refusals.in_a_row > 0", "is_fresh"),
+    ("the look that shows an effect is acted upon", RECONCILE, "if active.regeneration.last_effect > effect.max(Some(group.seen)) {", "if effect > effect {"),
+    ("why an instance went is not recorded", RECONCILE, "error.push_str(why);", ""),
+    ("a group that cannot launch is asked at each look", RECONCILE, "is_none_or(|(asked, _)| ASK_AGAIN.after(*asked) <= now)", "is_none_or(|(asked, _)| *asked <= now)"),
+    ("a launch tells why its instance went", ACTIVITY, "true => Some((activity, activity.failure.as_deref()?)),", "true => Some((activity, activity.cause.as_str())),"),
 ]
 
 # Mutants that change nothing that can be seen, by what they are called, and why.

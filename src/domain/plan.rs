@@ -243,7 +243,6 @@ pub fn open(
     // cutoff. After that only its obligations are left, or what it launched would outlive another day. So it is with a
     // lease of our own that could not be released: our journal knows our regenerations.
     let lease = Lease::on(group);
-    let lease = lease.filter(|lease| lease.is_dead(now) || lease.is_of(&opener.daemon));
     let goes_on = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
     let id = lease.as_ref().filter(goes_on).map_or(id, |lease| lease.regeneration);
     Ok(opening(now, asked, group, policy, opener, id, lease))

@@ -102,7 +102,7 @@ impl Scene {
             reason: None,
             daemon: self.rehearsal.writer().to_owned(),
             window_ends: self.policy.window.after(self.rehearsal.fleet.clock.now()),
-            firing: None,
+            firing: (self.trigger == Trigger::Schedule).then(|| "2026-09-21T14:13:20".to_owned()),
         };
         let policy = self.policy.clone();
         self.rehearsal.fleet.wish(Wish { key: self.key.clone(), policy, opener, obstacle: None });

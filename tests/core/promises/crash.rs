@@ -121,8 +121,10 @@ fn who_waits_for_a_live_lease_opens_when_it_is_dead_and_goes_on_with_its_cutoff(
     assert_eq!(second.opened.map(|o| (o.cutoff, o.inherited.is_some())), first.opened.map(|o| (o.cutoff, true)));
     assert!(launched > 1 && scene.launched() <= 4, "what is fresh stays\n{}", scene.trace.lines);
     let held = scene.entries(Kind::RegenerationHeld);
-    let says: Vec<_> = held.iter().filter(|e| e.regeneration.is_none()).map(|e| e.code.as_deref()).collect();
-    assert_eq!(says, [Some("leased_by_other")], "that it waits is recorded, and once");
+    let waits: Vec<_> = held.iter().filter(|e| e.regeneration.is_none()).collect();
+    let says: Vec<_> = waits.iter().map(|e| (e.code.as_deref(), e.firing.as_deref())).collect();
+    assert_eq!(says, [(Some("leased_by_other"), None)], "that it waits is recorded, once, and uses no firing up");
+    assert!(second.firing.is_some());
 }
 
 fn opened(scene: &Scene) -> Entry {

@@ -2,7 +2,9 @@
 
 use regend::domain::action::{Action, Outcome};
 use regend::domain::entry::Kind;
-use regend::sim::fault::Fault;
+use regend::domain::span::Span;
+use regend::sim::bucket::Bucket;
+use regend::sim::fault::{Fault, Faults};
 use regend::sim::nature::{Direct, Nature};
 
 use super::{plain, with};
@@ -68,6 +70,15 @@ fn throttled_for_half_an_hour_it_still_finishes() {
     let scene = plain();
     scene.rehearsal.world.borrow_mut().faults.throttled = 900;
     scene.run().expect(Outcome::Completed);
+}
+
+#[test]
+fn where_two_calls_are_allowed_at_once_a_slow_look_is_not_followed_by_another() {
+    let scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    scene.rehearsal.world.borrow_mut().faults =
+        Faults { bucket: Some(Bucket::new(2, 100)), latency_ms: (1200, 1200), ..Faults::default() };
+    let scene = scene.run().expect(Outcome::Completed);
+    assert!(scene.took() < Span::hours(1), "{}", scene.took());
 }
 
 #[test]
