@@ -96,9 +96,8 @@ struct Queued {
     wish: Wish,
     /// What is born later is fresh, however long it waits: nothing is replaced twice.
     asked: Time,
-    look_at: Time,
-    /// Another daemon holds the group, and the record says so.
-    is_held: bool,
+    /// Another daemon holds the group, and the record says so: when it is looked at again.
+    held: Option<Time>,
 }
 
 struct Slot {
@@ -131,7 +130,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     pub fn wish(&mut self, wish: Wish) {
         if !self.is_busy_with(&wish.key) {
             let asked = self.clock.now();
-            self.queue.push(Queued { wish, asked, look_at: asked, is_held: false });
+            self.queue.push(Queued { wish, asked, held: None });
             self.queue.sort_by_key(|queued| queued.wish.policy.stage);
         }
     }
@@ -187,13 +186,13 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
 
     /// When a group is looked at next: one under way, or one that another daemon holds.
     pub fn look_at(&self) -> Option<Time> {
-        let held = self.queue.iter().filter(|queued| queued.is_held).map(|queued| queued.look_at);
+        let held = self.queue.iter().filter_map(|queued| queued.held);
         self.active.iter().map(|slot| slot.active.look_at).chain(held).min()
     }
 
     /// The groups that wait until another daemon is done with them.
     pub fn waiting(&self) -> impl Iterator<Item = &GroupKey> {
-        self.queue.iter().filter(|queued| queued.is_held).map(|queued| &queued.wish.key)
+        self.queue.iter().filter(|queued| queued.held.is_some()).map(|queued| &queued.wish.key)
     }
 
     /// The groups under way that cannot be looked at, and since when.
@@ -349,7 +348,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             let stage = self.active.iter().map(|s| s.stage).chain(stages).min();
             let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
             let is_ready = |queued: &mut Queued| {
-                Some(queued.wish.policy.stage) == stage && (!queued.is_held || queued.look_at <= now)
+                Some(queued.wish.policy.stage) == stage && queued.held.is_none_or(|again| again <= now)
             };
             let ready: Vec<_> = self.queue.extract_if(.., is_ready).take(room).collect();
             if ready.is_empty() || self.clock.stopping() {
@@ -401,12 +400,12 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     /// again waits again.
     fn wait(&mut self, queued: Queued, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
-        if !queued.is_held {
+        if queued.held.is_none() {
             let entry = self.about(&queued.wish, Kind::RegenerationHeld, &hold.into());
             let entry = self.journal.append(Entry { firing: None, ..entry })?;
             tell(Event::Waits(&queued.wish.key, &entry));
         }
-        self.queue.push(Queued { look_at: LEASED_AGAIN.after(now), is_held: true, ..queued });
+        self.queue.push(Queued { held: Some(LEASED_AGAIN.after(now)), ..queued });
         self.queue.sort_by_key(|queued| queued.wish.policy.stage);
         Ok(())
     }

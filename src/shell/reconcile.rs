@@ -6,7 +6,7 @@ use crate::domain::decide::{self, Close, Decision, Me, Next};
 use crate::domain::entry::{Aws, Capacity, Conclusion, Entry, Kind, Role};
 use crate::domain::group::{Group, Instance, Lifecycle};
 use crate::domain::notice::{self, LOST};
-use crate::domain::regeneration::{Ending, Illegal, Regeneration, SETTLE, THEIRS};
+use crate::domain::regeneration::{Ending, Illegal, Regeneration, SETTLE, SKEW, THEIRS};
 use crate::domain::span::{Span, Time};
 use crate::domain::veto::veto;
 use crate::domain::watch::Watch;
@@ -173,7 +173,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         if !news.iter().any(is_loss) {
             return news;
         }
-        let activities = self.activities(active, active.regeneration.opened_at).await;
+        let activities = self.activities(active, SKEW.before(active.regeneration.opened_at)).await;
         for entry in news.iter_mut().filter(|entry| is_loss(entry)) {
             let why = entry.instance.as_ref().and_then(|instance| activity::why_gone(&activities, instance));
             if let (Some((activity, why)), Some(error)) = (why, &mut entry.error) {

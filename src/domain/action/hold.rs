@@ -15,96 +15,33 @@ use crate::domain::span::{Span, Time};
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     // Ordinary waiting: it ends by itself and is shown, not recorded.
-    Settling {
-        expected: u32,
-        seen: u32,
-    },
-    MaxSettling {
-        expected: u32,
-        seen: u32,
-    },
-    IntentOpen {
-        api: String,
-    },
-    Leasing {
-        until: Time,
-    },
-    Launching {
-        pending: u32,
-    },
-    Unhealthy {
-        instance: InstanceId,
-        target_group: String,
-        says: String,
-    },
-    Warming {
-        instance: InstanceId,
-        serving_at: Time,
-    },
-    Draining {
-        count: u32,
-    },
-    Serving {
-        serving: u32,
-        floor: u32,
-    },
-    AgeUnknown {
-        instances: u32,
-    },
-    Replacing {
-        members: u32,
-        desired: u32,
-    },
-    BackingOff {
-        code: String,
-        until: Time,
-    },
-    CanaryBake {
-        until: Time,
-    },
-    Baking {
-        until: Time,
-    },
+    Settling { expected: u32, seen: u32 },
+    MaxSettling { expected: u32, seen: u32 },
+    IntentOpen { api: String },
+    Leasing { until: Time },
+    Launching { pending: u32 },
+    Unhealthy { instance: InstanceId, target_group: String, says: String },
+    Warming { instance: InstanceId, serving_at: Time },
+    Draining { count: u32 },
+    Serving { serving: u32, floor: u32 },
+    AgeUnknown { instances: u32 },
+    Replacing { members: u32, desired: u32 },
+    BackingOff { code: String, until: Time },
+    CanaryBake { until: Time },
+    Baking { until: Time },
     // Interference and limits: somebody must know, so they are recorded.
     Paused,
-    Suspended {
-        process: String,
-        reason: String,
-    },
-    InstanceRefresh {
-        id: String,
-    },
+    Suspended { process: String, reason: String },
+    InstanceRefresh { id: String },
     ZonalShift,
     WarmPoolReuse,
-    LeasedByOther {
-        daemon: String,
-        regeneration: String,
-        until: Time,
-    },
-    MaxSize {
-        desired: u32,
-        max: u32,
-    },
-    NoCapacity {
-        code: String,
-        until: Time,
-    },
-    /// The group does not come to launch what it lacks, and says why.
-    LaunchFails {
-        says: String,
-    },
-    DrainOverdue {
-        instance: InstanceId,
-        since: Time,
-        limit: Span,
-    },
-    Blackout {
-        reason: String,
-        until: Time,
-    },
-    Vetoed {
-        says: String,
-    },
+    LeasedByOther { daemon: String, regeneration: String, until: Time },
+    MaxSize { desired: u32, max: u32 },
+    NoCapacity { code: String, until: Time },
+    LaunchFails { says: String },
+    DrainOverdue { instance: InstanceId, since: Time, limit: Span },
+    Blackout { reason: String, until: Time },
+    Vetoed { says: String },
 }
 
 impl Hold {

@@ -288,11 +288,14 @@ fn a_newcomer_tells_its_milestones() {
 
 #[test]
 fn nothing_is_handed_over_on_a_look_that_lacks_a_member() {
-    check("tag of another-host 30m, ending failed, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h", expect![[r#"
+    check(
+        "tag of another-host 30m, ending failed, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
+        expect![[r#"
         wait
         hold: AWS does not show all members: looking again
         again in 5s
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
