@@ -221,8 +221,7 @@ impl Regeneration {
                 // Whoever ends it wants it to end, paused or not.
                 self.paused = false;
                 // What was refused so far says nothing of the calls that tidy up.
-                self.refusals.in_a_row = 0;
-                self.refusals.first = None;
+                self.refusals.end();
             }
             Kind::LeaseIntended
             | Kind::MaxSizeIntended
@@ -250,8 +249,7 @@ impl Regeneration {
                 if entry.kind != Kind::concluded(&intent.action, Conclusion::Done) {
                     return Err(illegal("it concludes an intent of another kind"));
                 }
-                self.refusals.in_a_row = 0;
-                self.refusals.first = None;
+                self.refusals.end();
                 self.done(&intent, entry);
             }
             Kind::LeaseRefused

@@ -79,6 +79,7 @@ impl Checker {
     /// The journal is gone: what was done before is in none.
     pub fn forget(&mut self, world: &World) {
         self.recorded_from = world.history.calls.len();
+        self.stood_in.clear();
     }
 
     /// Looks at what was done since the last time.
@@ -204,8 +205,10 @@ impl Checker {
         let (seen, before) = (&call.seen, &call.before);
         let wanted = before.wished;
         let surge = policy.max_surge.rounded_up(wanted);
-        // Only as many as the look could show.
-        let size = before.members.min(seen.members).max(before.desired);
+        // Only as many as the look could show, without those that have been retired since.
+        let gone = self.retired.iter().filter(|id| seen.born.contains_key(*id) && !seen.terminating.contains(*id));
+        let shown = seen.members.saturating_sub(gone.count() as u32);
+        let size = before.members.min(shown).max(before.desired);
         if call.effect.is_some() && size + by > wanted + surge {
             let excuse = Some(Excuse::TakenForMore);
             no(4, excuse, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));

@@ -216,25 +216,28 @@ impl World {
         };
         shown.seen = self.now;
         self.history.late_looks += u64::from(truth.at < self.now);
-        let truth = self.forget_what_cannot_be_seen(key, truth);
-        self.last_look.insert((self.caller, key.clone()), (self.now, truth));
+        let mut truth = self.forget_what_cannot_be_seen(key, truth);
         let (partial, lacking) = (self.faults.partial, self.faults.lacking);
         let (partial, lacking) = (self.random.chance_of(partial), self.random.chance_of(lacking));
-        if (partial || lacking) && self.lacked.insert((self.caller, key.clone())) {
+        let lacks = (partial || lacking) && self.lacked.insert((self.caller, key.clone()));
+        let shown = if lacks {
             self.history.partial_looks += 1;
-            return self.without(shown, lacking);
-        }
-        if !self.lacked.is_empty() {
+            self.without(shown, lacking, &mut truth)
+        } else {
             self.lacked.remove(&(self.caller, key.clone()));
-        }
-        Some(shown)
+            Some(shown)
+        };
+        self.last_look.insert((self.caller, key.clone()), (self.now, truth));
+        shown
     }
 
     /// A page is missing: with a member, with what EC2 says of one, or with the whole group.
-    fn without(&mut self, mut shown: Group, member: bool) -> Option<Group> {
+    fn without(&mut self, mut shown: Group, member: bool, truth: &mut Truth) -> Option<Group> {
         let n = self.random.below(shown.instances.len() as u64) as usize;
         if member && n < shown.instances.len() {
-            shown.instances.remove(n);
+            let lacked = shown.instances.remove(n);
+            // Nobody can reckon with it.
+            truth.members -= u32::from(lacked.lifecycle.counts()).min(truth.members);
         } else if self.random.chance(500) {
             return None;
         } else if let Some(instance) = shown.instances.get_mut(n) {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use regend::domain::action::{Action, Answer, Outcome};
+use regend::domain::action::{Action, Answer, Noun, Outcome};
 use regend::domain::activity::Activity;
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::{GroupKey, Numbers};
@@ -13,11 +13,11 @@ use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
 use regend::shell::clock::Clock;
 use regend::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
-use regend::shell::fleet::{Ended, Fleet, Limits, Wish};
+use regend::shell::fleet::{Ended, Event, Fleet, Limits, Wish};
 use regend::shell::journal::Journal;
 use regend::shell::reconcile::{Active, Turn, Turning};
 use regend::shell::rehearsal::{MemoryJournal, Shared, SimCloud, block_on};
-use regend::sim::event::Event;
+use regend::sim::event::Event as Happening;
 use regend::sim::nature::{Direct, Nature};
 use regend::sim::world::World;
 
@@ -122,7 +122,7 @@ struct Meddled {
     cloud: SimCloud<Timeless>,
     world: Shared,
     looks: u32,
-    event: Event,
+    event: Happening,
 }
 
 impl Cloud for Meddled {
@@ -159,7 +159,7 @@ impl Cloud for Meddled {
 #[test]
 fn what_somebody_sets_during_a_look_is_not_written_over() {
     // With the second, max size has to be raised as well.
-    for (max, event) in [(10, Event::SetDesired(7)), (4, Event::SetMax(9)), (10, Event::Scale(-2))] {
+    for (max, event) in [(10, Happening::SetDesired(7)), (4, Happening::SetMax(9)), (10, Happening::Scale(-2))] {
         for looks in 1..40 {
             let (world, key) = world();
             world.borrow_mut().alter(&key, |group| {
@@ -184,6 +184,31 @@ fn what_somebody_sets_during_a_look_is_not_written_over() {
             assert_eq!((truth.desired, truth.max), (truth.wished, truth.wished_max), "{event:?} during look {looks}");
         }
     }
+}
+
+#[test]
+fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
+    let (world, key) = world();
+    world.borrow_mut().faults.latency_ms = (1100, 1100);
+    let clock = Timeless(Rc::clone(&world));
+    let cloud = SimCloud::new(Rc::clone(&world), clock.clone());
+    let journal = MemoryJournal::new("host", Rc::clone(&world));
+    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
+    let mut fleet = Fleet::new(cloud, journal, clock.clone(), limits);
+    let opener = opener(clock.now(), "host");
+    fleet.wish(Wish { key: key.clone(), policy: Policy::default(), opener, obstacle: None });
+    let mut looks = 0;
+    while !fleet.is_idle() {
+        let mut look = |event: Event<'_>| looks += u64::from(matches!(event, Event::Looked(..)));
+        block_on(fleet.step(None, &mut look)).expect("nobody is killed").expect("it goes on");
+    }
+    let world = world.borrow();
+    let calls = world.history.calls.iter().filter(|call| call.action.may_undo()).count() as u64;
+    // And one look to open it.
+    assert_eq!(world.history.counts["DescribeAutoScalingGroups"], looks + 1 + calls);
+    let names: Vec<_> = world.history.calls.iter().map(|call| (call.action.noun(), call.action.may_undo())).collect();
+    assert!(names.contains(&(Noun::Launch, false)) && names.contains(&(Noun::Retire, true)), "{names:?}");
+    assert!(!names.contains(&(Noun::Lease, true)));
 }
 
 #[test]

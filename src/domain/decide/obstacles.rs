@@ -243,7 +243,7 @@ impl<'a> View<'a> {
         let often = refusals.in_a_row >= REFUSALS_MAX;
         let hopeless = match kind {
             RefusalKind::Forbidden => true,
-            RefusalKind::Invalid => often,
+            RefusalKind::Invalid => refusals.invalid >= REFUSALS_MAX,
             RefusalKind::NoCapacity => often && last > self.policy.launch_timeout.after(first),
             // Slowing down is right as long as there is time.
             RefusalKind::Busy => {

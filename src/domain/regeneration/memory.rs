@@ -50,6 +50,8 @@ pub struct Retirement {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refusals {
     pub in_a_row: u32,
+    /// Of those, how many said no to the call itself: slowing down is no reason to give up.
+    pub invalid: u32,
     pub first: Option<Time>,
     pub last: Option<Time>,
     pub code: String,
@@ -77,6 +79,11 @@ impl Newcomer {
 }
 
 impl Refusals {
+    /// A call went through, or those that come are others.
+    pub(super) fn end(&mut self) {
+        (self.in_a_row, self.invalid, self.first) = (0, 0, None);
+    }
+
     /// One more, with what it says of the next try.
     pub(super) fn note(&mut self, intent: &Intent, entry: &Entry) {
         self.in_a_row += 1;
@@ -93,6 +100,7 @@ impl Refusals {
             kind => kind,
         };
         self.api = intent.action.api().to_owned();
+        self.invalid += u32::from(self.kind == Some(RefusalKind::Invalid));
         match self.kind {
             Some(RefusalKind::NotOffered) => self.no_direct_launch = true,
             Some(RefusalKind::NoCapacity) => {

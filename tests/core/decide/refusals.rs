@@ -253,6 +253,15 @@ fn what_cannot_even_be_tidied_up_is_said() {
         left i-3: not_reached
     "#]],
     );
+    // Having been told to slow down five times before is no reason to give up.
+    check(
+        "ending failed, refused invalid 6 thereof 5\ni-1..i-3 serving 25h",
+        expect![[r#"
+        wait
+        hold: AWS answered Code: trying again at 12:01:59Z
+        again in 1m59s
+    "#]],
+    );
     check(
         "ending failed, refused invalid 5\ni-1..i-3 serving 25h",
         expect![[r#"

@@ -391,6 +391,8 @@ impl Scene {
             let refusals = &mut known.refusals;
             refusals.kind = Some(refusal(words[0]));
             refusals.in_a_row = words.get(1).map_or(1, |n| n.parse().unwrap_or(1));
+            let invalid = after("thereof").map_or(refusals.in_a_row, |n| parse(n));
+            refusals.invalid = if refusals.kind == Some(RefusalKind::Invalid) { invalid } else { 0 };
             (refusals.last, refusals.first) = (Some(last), Some(after("first").map_or(last, |word| ago(word))));
             (refusals.code, refusals.message) = ("Code".to_owned(), "AWS said no".to_owned());
             refusals.api = "autoscaling:Some".to_owned();
