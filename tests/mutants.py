@@ -25,7 +25,7 @@ STAGES = [["--skip", "crashes::", "--skip", "seeds::"], ["crashes::"], ["seeds::
 # A mutant that makes something endless is caught, too.
 PATIENCE_S = 600
 
-RECONCILE, FLEET = "src/shell/reconcile.rs", "src/shell/fleet.rs"
+RECONCILE, FLEET, QUEUE = "src/shell/reconcile.rs", "src/shell/fleet.rs", "src/shell/fleet/queue.rs"
 DECIDE, OBSTACLES = "src/domain/decide.rs", "src/domain/decide/obstacles.rs"
 REPLACE, FINISH = "src/domain/decide/replace.rs", "src/domain/decide/finish.rs"
 HOLD, MEMORY = "src/domain/action/hold.rs", "src/domain/regeneration/memory.rs"
@@ -60,8 +60,8 @@ MUTANTS = [
     ("a restart takes nothing up", FLEET,
      "self.start(regeneration, now);\n        }\n        Ok(())\n    }\n\n    fn start", "}\n        Ok(())\n    }\n\n    fn start"),
     ("a group is gone at the first look that lacks it", FLEET, "if slot.absent < 2 {", "if slot.absent < 1 {"),
-    ("failures do not break the fleet", FLEET, "self.failed >= self.limits.max_failed.max(1)", "self.failed > self.limits.max_failed.max(1)"),
-    ("stages do not wait", FLEET, "Some(queued.wish.policy.stage) == stage && queued", "stage.is_some() && queued"),
+    ("failures do not break the fleet", QUEUE, "self.failed >= self.limits.max_failed.max(1)", "self.failed > self.limits.max_failed.max(1)"),
+    ("stages do not wait", QUEUE, "Some(queued.wish.policy.stage) == stage && queued", "stage.is_some() && queued"),
     ("an open intent does not come first", DECIDE,
      "None.or_else(|| self.intent())\n            .or_else", "None.or_else"),
     ("another daemon's lease is ignored", DECIDE, "            .or_else(|| self.taken_away())\n", ""),
@@ -146,9 +146,9 @@ MUTANTS = [
     ("what another launched is not watched", FOLD, "member.born.is_some_and(|born| born >= opened.cutoff);",
      "false && member.born.is_some_and(|born| born >= opened.cutoff);"),
     ("a lease that died is only renewed", FOLD, "is_none_or(|lease| lease.is_dead(entry.t))", "is_none()"),
-    ("that it waits is recorded again and again", FLEET, "if queued.held.is_none() {", "if true || queued.held.is_none() {"),
-    ("waiting uses the firing up", FLEET, "Entry { firing: None, ..entry }", "entry"),
-    ("whoever waited gets a cutoff of when it opens", FLEET, "plan::open(now, queued.asked, group", "plan::open(now, now, group"),
+    ("that it waits is recorded again and again", QUEUE, "if queued.held.is_none() {", "if true || queued.held.is_none() {"),
+    ("waiting uses the firing up", QUEUE, "Entry { firing: None, ..entry }", "entry"),
+    ("whoever waited gets a cutoff of when it opens", QUEUE, "plan::open(now, queued.asked, group", "plan::open(now, now, group"),
     ("what is ours is theirs as well", OBSTACLES, "        surplus = surplus.saturating_sub(known.raised);\n", ""),
     ("what was left over our lease is not taken over", OBSTACLES, " || self.left_behind().is_some()) && !is_refused", ") && !is_refused"),
     ("a look just after our lease shows theirs", OBSTACLES, "let is_ours = known.lease.is_some() && !self.is_settled();", "let is_ours = false;"),

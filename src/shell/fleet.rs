@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::action::{Hold, Outcome, Refusal, RefusalKind};
-use crate::domain::entry::{Conclusion, Entry, Kind, VERSION};
+use crate::domain::entry::{Conclusion, Entry, Kind};
 use crate::domain::group::{Group, GroupKey};
-use crate::domain::plan::{self, Opener, Skipped};
+use crate::domain::plan::{Opener, Skipped};
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
@@ -13,6 +13,10 @@ use crate::shell::clock::{Clock, Steady, unless_stopped};
 use crate::shell::cloud::{Ask, Cloud, CloudError};
 use crate::shell::journal::Journal;
 use crate::shell::reconcile::{Active, Stop, Turn, Turning};
+
+use queue::Queued;
+
+mod queue;
 
 /// A group whose regeneration is to be opened.
 #[derive(Debug, Clone)]
@@ -62,9 +66,6 @@ pub enum Event<'a> {
     Ended(&'a GroupKey, &'a Ended),
 }
 
-/// How often a group is looked at that another daemon holds. It may be done with it long before its lease is dead.
-const LEASED_AGAIN: Span = Span::minutes(1);
-
 /// Longest wait between two tries to look at a group that cannot be seen.
 const BLIND_MAX: Span = Span::minutes(2);
 
@@ -89,15 +90,6 @@ pub struct Fleet<C, J, K> {
     active: Vec<Slot>,
     failed: u32,
     pub ended: BTreeMap<GroupKey, Ended>,
-}
-
-/// A wish that waits for its turn, or for another daemon.
-struct Queued {
-    wish: Wish,
-    /// What is born later is fresh, however long it waits: nothing is replaced twice.
-    asked: Time,
-    /// Another daemon holds the group, and the record says so: when it is looked at again.
-    held: Option<Time>,
 }
 
 struct Slot {
@@ -338,103 +330,6 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             }
         }
         Ok(())
-    }
-
-    /// Opens the next wishes: the lowest stage first, so many at once, and none after too many failures.
-    async fn open(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        loop {
-            let now = self.clock.now();
-            let stages = self.queue.iter().map(|queued| queued.wish.policy.stage);
-            let stage = self.active.iter().map(|s| s.stage).chain(stages).min();
-            let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
-            let is_ready = |queued: &mut Queued| {
-                Some(queued.wish.policy.stage) == stage && queued.held.is_none_or(|again| again <= now)
-            };
-            let ready: Vec<_> = self.queue.extract_if(.., is_ready).take(room).collect();
-            if ready.is_empty() || self.clock.stopping() {
-                return Ok(());
-            }
-            if self.failed >= self.limits.max_failed.max(1) {
-                for Queued { wish, .. } in ready {
-                    let why =
-                        format!("{} groups failed, and max_failed_groups is {}", self.failed, self.limits.max_failed);
-                    self.skip(&wish, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
-                }
-                continue;
-            }
-            let asks: Vec<_> = ready.iter().map(|q| Ask { key: q.wish.key.clone(), closely: true }).collect();
-            let look = self.cloud.look(&asks);
-            let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
-            for queued in ready {
-                let key = &queued.wish.key;
-                match sweep.remove(key) {
-                    None => self.end(key, Ended::NoSuchGroup, tell),
-                    Some(Err(error)) => self.end(key, Ended::Unreachable(error), tell),
-                    Some(Ok(group)) => self.open_one(queued, &group, tell)?,
-                }
-            }
-        }
-    }
-
-    fn open_one(&mut self, queued: Queued, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        let now = self.clock.now();
-        let Wish { policy, opener, obstacle, .. } = &queued.wish;
-        if let Some(obstacle) = obstacle {
-            return self.skip(&queued.wish, obstacle.into(), tell);
-        }
-        if let Some(hold) = plan::waits(now, group, opener) {
-            return self.wait(queued, &hold, tell);
-        }
-        let entry = match plan::open(now, queued.asked, group, policy, opener, self.journal.new_id(now)) {
-            Ok(entry) => entry,
-            Err(skipped) => return self.skip(&queued.wish, skipped, tell),
-        };
-        let entry = self.journal.append(Entry { config: self.config.clone(), ..entry })?;
-        let regeneration = Regeneration::open(&entry)?;
-        tell(Event::Recorded(&entry, &regeneration));
-        self.start(regeneration, now);
-        Ok(())
-    }
-
-    /// Keeps a wish for later. The record says once that it is held; that uses no firing up, so that whoever is started
-    /// again waits again.
-    fn wait(&mut self, queued: Queued, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        let now = self.clock.now();
-        if queued.held.is_none() {
-            let entry = self.about(&queued.wish, Kind::RegenerationHeld, &hold.into());
-            let entry = self.journal.append(Entry { firing: None, ..entry })?;
-            tell(Event::Waits(&queued.wish.key, &entry));
-        }
-        self.queue.push(Queued { held: Some(LEASED_AGAIN.after(now)), ..queued });
-        self.queue.sort_by_key(|queued| queued.wish.policy.stage);
-        Ok(())
-    }
-
-    fn skip(&mut self, wish: &Wish, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        let entry = self.about(wish, Kind::RegenerationSkipped, &skipped);
-        self.journal.append(entry)?;
-        self.end(&wish.key, Ended::Skipped(skipped), tell);
-        Ok(())
-    }
-
-    /// An entry of a regeneration that is not open.
-    fn about(&self, wish: &Wish, kind: Kind, why: &Skipped) -> Entry {
-        Entry {
-            v: VERSION,
-            kind,
-            t: self.clock.now(),
-            actor: wish.opener.actor.clone(),
-            trigger: Some(wish.opener.trigger),
-            firing: wish.opener.firing.clone(),
-            reason: wish.opener.reason.clone(),
-            account: Some(wish.key.account.clone()),
-            region: Some(wish.key.region.clone()),
-            group: Some(wish.key.name.clone()),
-            code: Some(why.code.clone()),
-            error: Some(why.why.clone()),
-            config: self.config.clone(),
-            ..Entry::default()
-        }
     }
 
     fn end(&mut self, key: &GroupKey, ended: Ended, tell: &mut dyn FnMut(Event<'_>)) {

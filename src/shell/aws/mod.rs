@@ -22,6 +22,7 @@ mod connect;
 mod health;
 pub mod observe;
 mod perform;
+mod refreshes;
 pub mod throttle;
 mod whole;
 

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
-use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, InstanceRefreshStatus, MixedInstancesPolicy};
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, MixedInstancesPolicy};
 use tokio::join;
 
 use super::Place;
 use super::activities;
 use super::births::{self, Births};
-use super::call::{NOT_OFFERED, all, read};
+use super::call::read;
 use super::health::{self, Verdict, Verdicts};
+use super::refreshes;
 use super::whole::{Lacking, given};
 use crate::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, TargetHealth, TargetState,
@@ -21,7 +22,6 @@ use crate::domain::span::Time;
 use crate::shell::cloud::{Ask, CloudError, Sweep};
 
 const DESCRIBE_GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
-const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
 
 /// The most groups that one call answers with.
 const PAGE: i32 = 100;
@@ -31,14 +31,12 @@ const NAMES_FEWER: usize = 50;
 /// Ten thousand groups in one region: a listing that does not end by then is a loop.
 const PAGES_MAX: u32 = 100;
 
-const REFRESHES_AT_ONCE: usize = 4;
-
 /// What one place has taught us.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) births: Births,
     /// The endpoint does not offer `DescribeInstanceRefreshes`: nobody refreshes instances there.
-    no_refreshes: bool,
+    pub(super) no_refreshes: bool,
     /// The endpoint does not offer `LaunchInstances`.
     pub(super) no_launches: bool,
     fewer_names: bool,
@@ -65,7 +63,7 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
     let ids: BTreeSet<&str> =
         groups.iter().flat_map(members).filter_map(|member| given(member.instance_id())).collect();
     let (verdicts, births, refreshes) =
-        join!(health::verdicts(place, arns), births::learn(place, &ids), refreshes(place, closely));
+        join!(health::verdicts(place, arns), births::learn(place, &ids), refreshes::refreshes(place, closely));
     let mut memory = place.memory();
     for group in &groups {
         memory.unjudged.remove(name(group));
@@ -134,7 +132,7 @@ pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudE
     let found = groups.as_deref().unwrap_or_default();
     let mut probes = Vec::new();
     if let Some(group) = found.iter().find(|group| !name(group).is_empty()) {
-        probes.push((DESCRIBE_REFRESHES, refresh(place, name(group)).await.map(drop)));
+        probes.push(refreshes::probe(place, name(group)).await);
         probes.push(activities::probe(place, name(group)).await);
     }
     probes.push(births::probe(place).await);
@@ -167,43 +165,6 @@ async fn described<'a>(
         }
     }
     chunks
-}
-
-/// The instance refresh that somebody runs in each of these groups.
-async fn refreshes<'a>(
-    place: &Place,
-    names: BTreeSet<&'a str>,
-) -> BTreeMap<&'a str, Result<Option<String>, CloudError>> {
-    let found = all(REFRESHES_AT_ONCE, names.iter().map(|name| refresh(place, name))).await;
-    names.into_iter().zip(found).collect()
-}
-
-async fn refresh(place: &Place, group: &str) -> Result<Option<String>, CloudError> {
-    if place.memory().no_refreshes {
-        return Ok(None);
-    }
-    // Only one can be under way, and the latest come first.
-    let call = || place.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).max_records(10).send();
-    match read(place, DESCRIBE_REFRESHES, call).await {
-        Ok(page) => {
-            use InstanceRefreshStatus::{Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful};
-            let over = [Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful];
-            // One that says nothing that we know of goes on.
-            let mut refreshes = page.instance_refreshes.unwrap_or_default().into_iter();
-            let found = refreshes.find(|refresh| refresh.status().is_none_or(|status| !over.contains(status)));
-            Ok(found.map(|refresh| refresh.instance_refresh_id.unwrap_or_else(|| "without an id".to_owned())))
-        }
-        // AWS itself offers it everywhere, whatever it says now.
-        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => {
-            place.memory().no_refreshes = true;
-            Ok(None)
-        }
-        // It went between the two calls.
-        Err(CloudError::Other { code, message, .. }) if code == "ValidationError" && message.contains("not found") => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// What a look found, to make groups of.
