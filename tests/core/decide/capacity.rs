@@ -1,8 +1,12 @@
 //! Max size, desired capacity and what comes off them: surging, falling back, decrementing, giving back.
 
 use expect_test::expect;
+use regend::domain::action::{Action, Reason};
+use regend::domain::decide::{self, Me, Next};
+use regend::domain::group::InstanceId;
 
 use super::check;
+use super::table::{DAEMON, Scene, now};
 
 #[test]
 fn a_raised_max_size_is_not_raised_again() {
@@ -821,4 +825,17 @@ fn an_ill_one_is_stood_in_for_only_while_members_are_more_than_wanted() {
             again in 3h1s
         "#]],
     );
+}
+
+#[test]
+fn a_surplus_whose_birth_nobody_knew_at_the_opening_is_given_back_too() {
+    let table = "inherited raised 1, raised 1, ending failed\ni-1..i-3 serving 25h\ni-4 serving 5m theirs";
+    let Scene { group, mut known, .. } = Scene::read(table);
+    // It was there, and is watched like the others that were.
+    let id = InstanceId::new("i-4");
+    known.newcomers.remove(&id);
+    known.originals.insert(id.clone());
+    let next = decide::decide(now(), Me { daemon: DAEMON }, &group, &known).next;
+    let Next::Act(Action::Retire(retire)) = &next else { panic!("{next:?}") };
+    assert_eq!((&retire.instance, retire.why), (&id, Reason::Surplus));
 }
