@@ -52,6 +52,11 @@ impl Lease {
         group.lease.as_deref()?.parse().ok()
     }
 
+    /// Another daemon's lease on the group that is not dead: whoever wrote it has the group.
+    pub fn of_another(now: Time, group: &Group, daemon: &str) -> Option<Self> {
+        Self::on(group).filter(|lease| !lease.is_dead(now) && !lease.is_of(daemon))
+    }
+
     /// When its owner is taken for dead.
     pub fn dies(&self) -> Time {
         DOUBT.after(self.until)

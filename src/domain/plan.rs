@@ -200,12 +200,7 @@ pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
 
 /// Another daemon has the group.
 fn leased(now: Time, group: &Group, daemon: &str) -> Option<Hold> {
-    let lease = Lease::on(group).filter(|lease| !lease.is_dead(now) && !lease.is_of(daemon))?;
-    Some(Hold::LeasedByOther {
-        until: lease.dies(),
-        regeneration: lease.regeneration.to_string(),
-        daemon: lease.daemon,
-    })
+    Lease::of_another(now, group, daemon).map(Hold::from)
 }
 
 /// What a schedule waits for before it opens, within its window. It opens when the other is done, or dead: only then is

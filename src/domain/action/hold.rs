@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::at;
 use crate::domain::calendar::Closed;
 use crate::domain::group::{Group, InstanceId};
+use crate::domain::lease::Lease;
 use crate::domain::span::{Span, Time};
 
 /// A typed "not now", with the numbers that justify it.
@@ -202,6 +203,13 @@ impl fmt::Display for Hold {
             }
             Self::Vetoed { says } => write!(f, "vetoed: {says}"),
         }
+    }
+}
+
+impl From<Lease> for Hold {
+    fn from(lease: Lease) -> Self {
+        let (until, regeneration) = (lease.dies(), lease.regeneration.to_string());
+        Self::LeasedByOther { daemon: lease.daemon, regeneration, until }
     }
 }
 

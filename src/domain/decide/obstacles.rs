@@ -47,8 +47,7 @@ impl<'a> View<'a> {
 
     /// Another daemon's lease that is not dead.
     fn holder(&self) -> Option<Lease> {
-        let lease = Lease::on(self.group)?;
-        (!lease.is_dead(self.now) && !lease.is_of(self.me.daemon)).then_some(lease)
+        Lease::of_another(self.now, self.group, self.me.daemon)
     }
 
     /// The group is not there to be regenerated, or another daemon has it.
@@ -61,11 +60,7 @@ impl<'a> View<'a> {
         if let Some(lease) = self.holder() {
             // Even under our own regeneration's id: whoever takes a dead lease over goes on with what it was about.
             self.wake(lease.dies());
-            let hold = Hold::LeasedByOther {
-                until: lease.dies(),
-                regeneration: lease.regeneration.to_string(),
-                daemon: lease.daemon,
-            };
+            let hold = Hold::from(lease);
             return match &known.ending {
                 None => self.out_of_our_hands(hold),
                 // What was ours to tidy up has gone over to them with the lease.
