@@ -41,21 +41,25 @@ impl Clock for Timeless {
     }
 }
 
-/// AWS, whose look of this number does not show any group.
-struct Forgetful {
+/// AWS, to whose look of this number something happens.
+struct Meddled<F> {
     cloud: SimCloud<Timeless>,
     looks: u32,
+    happens: F,
 }
 
-impl Cloud for Forgetful {
+impl<F: FnMut(&mut Sweep)> Cloud for Meddled<F> {
     async fn list(&mut self) -> Listing {
         self.cloud.list().await
     }
 
     async fn look(&mut self, asks: &[Ask]) -> Sweep {
-        let sweep = self.cloud.look(asks).await;
+        let mut sweep = self.cloud.look(asks).await;
         self.looks = self.looks.wrapping_sub(1);
-        if self.looks == 0 { Sweep::new() } else { sweep }
+        if self.looks == 0 {
+            (self.happens)(&mut sweep);
+        }
+        sweep
     }
 
     async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
@@ -69,6 +73,28 @@ impl Cloud for Forgetful {
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
         self.cloud.perform(group, action).await
     }
+}
+
+/// A regend that is asked for the group's regeneration.
+fn fleet<C: Cloud>(cloud: C, world: &Shared, key: &GroupKey, policy: Policy) -> Fleet<C, MemoryJournal, Timeless> {
+    let clock = Timeless(Rc::clone(world));
+    let journal = MemoryJournal::new("host", Rc::clone(world));
+    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
+    let opener = opener(clock.now(), "host");
+    let mut fleet = Fleet::new(cloud, journal, clock, limits);
+    fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
+    fleet
+}
+
+/// Until nothing is open any more.
+fn play<C: Cloud>(fleet: &mut Fleet<C, MemoryJournal, Timeless>, tell: &mut dyn FnMut(Event<'_>)) {
+    for _ in 0..1000 {
+        if fleet.is_idle() {
+            return;
+        }
+        block_on(fleet.step(None, tell)).expect("nobody is killed").expect("it goes on");
+    }
+    panic!("it does not come to an end");
 }
 
 fn world() -> (Shared, GroupKey) {
@@ -99,60 +125,12 @@ fn policy() -> Policy {
 fn a_group_that_one_look_does_not_show_is_not_gone() {
     for missing in 2..40 {
         let (world, key) = world();
-        let clock = Timeless(Rc::clone(&world));
-        let cloud = Forgetful { cloud: SimCloud::new(Rc::clone(&world), clock.clone()), looks: missing };
-        let journal = MemoryJournal::new("host", Rc::clone(&world));
-        let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
-        let mut fleet = Fleet::new(cloud, journal, clock.clone(), limits);
-        let opener = opener(clock.now(), "host");
-        fleet.wish(Wish { key: key.clone(), policy: policy(), opener, obstacle: None });
-        for _ in 0..1000 {
-            if fleet.is_idle() {
-                break;
-            }
-            block_on(fleet.step(None, &mut |_| {})).expect("nobody is killed").expect("it goes on");
-        }
+        let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
+        let cloud = Meddled { cloud, looks: missing, happens: |sweep: &mut Sweep| sweep.clear() };
+        let mut fleet = fleet(cloud, &world, &key, policy());
+        play(&mut fleet, &mut |_| {});
         let ended = fleet.ended.get(&key);
         assert!(matches!(ended, Some(Ended::Closed(Outcome::Completed))), "look {missing}: {ended:?}");
-    }
-}
-
-/// AWS, while whose look of this number somebody else is at work.
-struct Meddled {
-    cloud: SimCloud<Timeless>,
-    world: Shared,
-    looks: u32,
-    event: Happening,
-}
-
-impl Cloud for Meddled {
-    async fn list(&mut self) -> Listing {
-        self.cloud.list().await
-    }
-
-    async fn look(&mut self, asks: &[Ask]) -> Sweep {
-        let sweep = self.cloud.look(asks).await;
-        self.looks = self.looks.wrapping_sub(1);
-        if self.looks == 0 {
-            let mut world = self.world.borrow_mut();
-            let now = world.now();
-            asks.iter().for_each(|ask| world.schedule(now, &ask.key, self.event.clone()));
-            // A look at many target groups takes long.
-            world.advance_to(Span::seconds(2).after(now));
-        }
-        sweep
-    }
-
-    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
-        self.cloud.numbers(group).await
-    }
-
-    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
-        self.cloud.activities(group, since).await
-    }
-
-    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
-        self.cloud.perform(group, action).await
     }
 }
 
@@ -166,20 +144,16 @@ fn what_somebody_sets_during_a_look_is_not_written_over() {
                 group.nature.direct = Direct::Unavailable;
                 (group.max, group.wished_max) = (max, max);
             });
-            let clock = Timeless(Rc::clone(&world));
-            let cloud = SimCloud::new(Rc::clone(&world), clock.clone());
-            let cloud = Meddled { cloud, world: Rc::clone(&world), looks, event: event.clone() };
-            let journal = MemoryJournal::new("host", Rc::clone(&world));
-            let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
-            let mut fleet = Fleet::new(cloud, journal, clock.clone(), limits);
-            let opener = opener(clock.now(), "host");
-            fleet.wish(Wish { key: key.clone(), policy: Policy::default(), opener, obstacle: None });
-            for _ in 0..1000 {
-                if fleet.is_idle() {
-                    break;
-                }
-                block_on(fleet.step(None, &mut |_| {})).expect("nobody is killed").expect("it goes on");
-            }
+            let happens = |_: &mut Sweep| {
+                let mut world = world.borrow_mut();
+                let now = world.now();
+                world.schedule(now, &key, event.clone());
+                // A look at many target groups takes long.
+                world.advance_to(Span::seconds(2).after(now));
+            };
+            let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
+            let mut fleet = fleet(Meddled { cloud, looks, happens }, &world, &key, Policy::default());
+            play(&mut fleet, &mut |_| {});
             let truth = world.borrow().truth(&key);
             assert_eq!((truth.desired, truth.max), (truth.wished, truth.wished_max), "{event:?} during look {looks}");
         }
@@ -190,18 +164,10 @@ fn what_somebody_sets_during_a_look_is_not_written_over() {
 fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
     let (world, key) = world();
     world.borrow_mut().faults.latency_ms = (1100, 1100);
-    let clock = Timeless(Rc::clone(&world));
-    let cloud = SimCloud::new(Rc::clone(&world), clock.clone());
-    let journal = MemoryJournal::new("host", Rc::clone(&world));
-    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
-    let mut fleet = Fleet::new(cloud, journal, clock.clone(), limits);
-    let opener = opener(clock.now(), "host");
-    fleet.wish(Wish { key: key.clone(), policy: Policy::default(), opener, obstacle: None });
+    let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
+    let mut fleet = fleet(cloud, &world, &key, Policy::default());
     let mut looks = 0;
-    while !fleet.is_idle() {
-        let mut look = |event: Event<'_>| looks += u64::from(matches!(event, Event::Looked(..)));
-        block_on(fleet.step(None, &mut look)).expect("nobody is killed").expect("it goes on");
-    }
+    play(&mut fleet, &mut |event| looks += u64::from(matches!(event, Event::Looked(..))));
     let world = world.borrow();
     let calls = world.history.calls.iter().filter(|call| call.action.may_undo()).count() as u64;
     // And one look to open it.

@@ -66,12 +66,18 @@ fn killed_with_max_size_raised_it_is_put_back() {
     everywhere(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), Span::seconds(40));
 }
 
-#[test]
-fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
+/// Killed with max size raised, a surplus out, and some replaced.
+fn killed_half_way() -> Scene {
     let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
     scene.wish();
     scene.rehearsal.kill_after(60);
     while matches!(scene.step(), Step::Done) {}
+    scene
+}
+
+#[test]
+fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
+    let mut scene = killed_half_way();
     let cutoff = |scene: &Scene| opened(scene).opened.map(|o| o.cutoff);
     let (first, launched) = (cutoff(&scene), scene.launched());
     let later = Span::hours(7).after(scene.now());
@@ -85,10 +91,7 @@ fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
 
 #[test]
 fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
-    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
-    scene.wish();
-    scene.rehearsal.kill_after(60);
-    while matches!(scene.step(), Step::Done) {}
+    let mut scene = killed_half_way();
     let (first, launched) = (opened(&scene), scene.launched());
     let tomorrow = Span::hours(24).after(scene.start);
     scene.rehearsal.pass(tomorrow);
@@ -105,10 +108,7 @@ fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
 
 #[test]
 fn who_waits_for_a_live_lease_opens_when_it_is_dead_and_goes_on_with_its_cutoff() {
-    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
-    scene.wish();
-    scene.rehearsal.kill_after(60);
-    while matches!(scene.step(), Step::Done) {}
+    let mut scene = killed_half_way();
     let (first, launched) = (opened(&scene), scene.launched());
     let later = Span::minutes(5).after(scene.now());
     scene.rehearsal.pass(later);
