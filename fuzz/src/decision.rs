@@ -269,7 +269,7 @@ fn policy(draw: &mut Draw<'_>) -> Policy {
 fn group(draw: &mut Draw<'_>) -> Group {
     let target_groups = draw.several(2, |draw| {
         let name = draw.text();
-        TargetGroup { arn: format!("arn:{name}"), name }
+        TargetGroup::named(format!("arn:{name}"), name)
     });
     let instances = draw.several(7, |draw| instance(draw, target_groups.len()));
     let suspension = |draw: &mut Draw<'_>| Suspension {
@@ -290,6 +290,8 @@ fn group(draw: &mut Draw<'_>) -> Group {
         deleting: draw.one_in(16),
         warm_pool: draw.one_in(4),
         reuses: draw.one_in(16),
+        scaled_by: Vec::new(),
+        unverified: Vec::new(),
         no_direct_launch: draw.maybe(Draw::text),
         lease: if draw.one_in(3) { Some(lease(draw)) } else { None },
         refresh: if draw.one_in(8) { Some(draw.text()) } else { None },

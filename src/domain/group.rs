@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::span::Time;
+use super::span::{Span, Time};
 
 /// One look at one Auto Scaling group. Nothing in here is remembered from an earlier look, except where a field says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,11 @@ pub struct Group {
     pub warm_pool: bool,
     /// The warm pool takes back who is scaled in (`ReuseOnScaleIn`), as old as it is.
     pub reuses: bool,
+    /// What changes desired capacity by itself: scaling policies, scheduled actions, autoscalers, each as a phrase for
+    /// people ("policy cpu-65"). Only known where it was asked for.
+    pub scaled_by: Vec<String>,
+    /// Traffic sources whose health regend cannot read, such as VPC Lattice target groups, by name.
+    pub unverified: Vec<String>,
     /// Why `LaunchInstances` cannot be used for this group or endpoint; absent = it can.
     pub no_direct_launch: Option<String>,
     /// The raw value of the lease tag: a hint from outside.
@@ -86,6 +91,17 @@ pub struct Template {
 pub struct TargetGroup {
     pub arn: String,
     pub name: String,
+    /// How long a newly healthy target gets a growing share of the load (`slow_start.duration_seconds`); zero for none.
+    pub slow_start: Span,
+    /// How long a deregistered target drains (`deregistration_delay.timeout_seconds`); zero where it is not known.
+    pub deregistration_delay: Span,
+}
+
+impl TargetGroup {
+    /// A target group of which only the name is known.
+    pub fn named(arn: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { arn: arn.into(), name: name.into(), slow_start: Span::ZERO, deregistration_delay: Span::ZERO }
+    }
 }
 
 /// What one target group says of one instance.

@@ -90,7 +90,7 @@ impl SimGroup {
                 key.region,
                 0x6d0e_cf83_1eec_9f09_u64.wrapping_mul(n as u64 + 1)
             );
-            TargetGroup { arn, name }
+            TargetGroup::named(arn, name)
         };
         let mut group = Self {
             nature,
@@ -327,6 +327,8 @@ impl SimGroup {
             deleting: self.deleting,
             warm_pool: nature.warm_pool,
             reuses: nature.warm_pool && nature.reuses,
+            scaled_by: Vec::new(),
+            unverified: Vec::new(),
             no_direct_launch: no_direct_launch.map(str::to_owned),
             lease: self.tags.get(lease::TAG).cloned(),
             refresh: self.refresh.as_ref().map(|refresh| refresh.id.clone()),

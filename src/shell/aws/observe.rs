@@ -210,7 +210,7 @@ impl Seen<'_> {
             let reason = suspended.suspension_reason().unwrap_or_default().to_owned();
             Ok(Suspension { process: process.to_owned(), reason })
         });
-        let target_group = |arn: String| TargetGroup { name: health::name(&arn).to_owned(), arn };
+        let target_group = |arn: String| TargetGroup::named(arn.as_str(), health::name(&arn));
         Ok(Group {
             key: self.place.key(name(group)),
             seen: self.at,
@@ -228,6 +228,8 @@ impl Seen<'_> {
                 .warm_pool_configuration()
                 .and_then(|pool| pool.instance_reuse_policy()?.reuse_on_scale_in())
                 .unwrap_or_default(),
+            scaled_by: Vec::new(),
+            unverified: Vec::new(),
             no_direct_launch: self.no_direct_launch(group).map(str::to_owned),
             lease: tags.get(lease::TAG).cloned(),
             refresh: None,

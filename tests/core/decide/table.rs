@@ -317,8 +317,7 @@ impl Scene {
 
         let names = header.take("targets").unwrap_or_else(|| vec!["tg"]);
         let names = names.into_iter().filter(|name| *name != "none");
-        let target_groups: Vec<_> =
-            names.map(|name| TargetGroup { arn: format!("arn:{name}"), name: name.to_owned() }).collect();
+        let target_groups: Vec<_> = names.map(|name| TargetGroup::named(format!("arn:{name}"), name)).collect();
         let zones: BTreeSet<_> = lines.iter().map(|line| line.zone.clone()).collect();
         let zones = header
             .word("zones")
@@ -444,6 +443,8 @@ impl Scene {
             deleting: header.flag("deleting"),
             warm_pool: header.flag("warm-pool"),
             reuses: header.flag("reuses"),
+            scaled_by: vec![],
+            unverified: vec![],
             no_direct_launch: header.flag("no-direct-launch").then(|| "a launch configuration".to_owned()),
             lease: tag,
             refresh: header.word("refresh").map(str::to_owned),

@@ -95,7 +95,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         short_since: Some(Span::minutes(1).before(now())),
         zones: group_zones,
         instances,
-        target_groups: vec![TargetGroup { arn: "arn:tg".into(), name: "tg".into() }],
+        target_groups: vec![TargetGroup::named("arn:tg", "tg")],
         suspended: if rest.suspended {
             vec![Suspension { process: "Launch".into(), reason: String::new() }]
         } else {
@@ -104,6 +104,8 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         deleting: false,
         warm_pool: rest.warm_pool,
         reuses: false,
+        scaled_by: vec![],
+        unverified: vec![],
         no_direct_launch: (!rest.direct || rest.warm_pool).then(|| "not offered".to_owned()),
         lease: known.lease.as_ref().map(ToString::to_string),
         refresh: None,
