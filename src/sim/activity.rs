@@ -54,14 +54,16 @@ struct Change {
 }
 
 /// Who changed desired capacity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum By {
     /// `SetDesiredCapacity`.
     Request,
     /// `UpdateAutoScalingGroup`, with the min and max size that it left.
     Update(u32, u32),
-    Alarm,
-    Schedule,
+    /// A scaling policy, triggered by this alarm.
+    Alarm { alarm: String, policy: String },
+    /// A scheduled action, with the min and max size that it left.
+    Schedule(u32, u32),
 }
 
 /// Why an instance was terminated.
@@ -72,12 +74,20 @@ pub(super) enum Why {
         decrement: bool,
     },
     /// More members than desired.
-    TooMany,
+    TooMany {
+        /// Others want fewer; otherwise it takes what regend added.
+        theirs: bool,
+    },
     /// EC2 found it dead, or a load balancer unhealthy.
     Ec2,
     Elb,
+    /// EC2 took a Spot instance back.
+    Spot,
     Refresh,
-    Rebalance,
+    Rebalance {
+        /// Others unbalanced the zones, or put a Spot instance at risk.
+        theirs: bool,
+    },
     Deleted,
 }
 
@@ -105,6 +115,9 @@ impl SimGroup {
 
     /// Why Auto Scaling takes a member for unhealthy.
     pub(super) fn why_unhealthy(&self, id: &InstanceId) -> Why {
+        if self.members.iter().any(|i| &i.id == id && i.interrupted) {
+            return Why::Spot;
+        }
         let is_failing = |i: &SimInstance| i.targets.contains(&Target::Unhealthy(target::FAILED));
         if self.members.iter().any(|i| &i.id == id && is_failing(i)) { Why::Elb } else { Why::Ec2 }
     }
@@ -186,14 +199,15 @@ impl Done {
                          from {n} to {}.",
                         n.saturating_sub(1)
                     ),
-                    Why::TooMany => {
+                    Why::TooMany { .. } => {
                         let because = difference("taken out of service", "shrinking", n, n.saturating_sub(1));
                         format!("{because}  At {} instance {id} was selected for termination.", zulu(self.at))
                     }
                     Why::Ec2 => out("an EC2 instance status checks failure"),
                     Why::Elb => out("an ELB system health check failure"),
+                    Why::Spot => out("an EC2 Spot instance interruption notice"),
                     Why::Refresh => out("an instance refresh"),
-                    Why::Rebalance => out("a rebalancing of the group"),
+                    Why::Rebalance { .. } => out("a rebalancing of the group"),
                     Why::Deleted => out("a user request to delete the group"),
                 };
                 (format!("Terminating EC2 instance: {id}"), because, None)
@@ -223,8 +237,12 @@ impl Change {
                     "a user request update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {to}"
                 )
             }
-            By::Alarm => "a monitor alarm cpu in state ALARM triggered policy scale".to_owned(),
-            By::Schedule => "a scheduled action".to_owned(),
+            By::Alarm { alarm, policy } => format!("a monitor alarm {alarm} in state ALARM triggered policy {policy}"),
+            By::Schedule(min, max) => {
+                format!(
+                    "a scheduled action update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {to}"
+                )
+            }
         };
         format!("At {} {who} changing the desired capacity from {from} to {to}.", zulu(*at))
     }

@@ -12,6 +12,8 @@ use crate::domain::span::{Span, Time};
 #[derive(Debug, Clone)]
 pub(super) struct Rebalancing {
     newcomer: InstanceId,
+    /// Others unbalanced the zones, or put a Spot instance at risk.
+    theirs: bool,
     makes_way: MakesWay,
 }
 
@@ -59,8 +61,10 @@ impl SimGroup {
     }
 
     pub(super) fn rebalance(&mut self, now: Time, crowded: Zone, empty: Zone) {
+        self.ledger.acted("rebalancing");
+        let theirs = !self.is_unbalanced_by_regend();
         let newcomer = self.launch(now, empty, Origin::Rebalance);
-        self.rebalancing.push(Rebalancing { newcomer, makes_way: MakesWay::In(crowded) });
+        self.rebalancing.push(Rebalancing { newcomer, theirs, makes_way: MakesWay::In(crowded) });
     }
 
     /// A Spot instance is at risk: another is launched at once, and it goes when that one is in service.
@@ -70,7 +74,7 @@ impl SimGroup {
         }
         if let Some(zone) = self.roomiest() {
             let newcomer = self.launch(now, zone, Origin::Rebalance);
-            self.rebalancing.push(Rebalancing { newcomer, makes_way: MakesWay::Instance(id) });
+            self.rebalancing.push(Rebalancing { newcomer, theirs: true, makes_way: MakesWay::Instance(id) });
         }
     }
 
@@ -97,7 +101,7 @@ impl SimGroup {
             };
             let one_too_many = self.count() > self.desired && self.runs("Terminate");
             if let Some(id) = leaver.filter(|_| is_here && one_too_many) {
-                self.terminate(&id, now, Why::Rebalance);
+                self.terminate(&id, now, Why::Rebalance { theirs: rebalancing.theirs });
             }
         }
     }

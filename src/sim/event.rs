@@ -5,6 +5,7 @@ use super::group::SimGroup;
 use super::instance::{Origin, SimInstance, later};
 use super::nature::Image;
 use super::phase::Phase;
+use super::scaling::target_tracking_alarm;
 use super::target;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::lease;
@@ -86,33 +87,29 @@ impl SimGroup {
         if self.deleting {
             return;
         }
-        let desired = self.desired;
+        let (desired, limits) = (self.desired, (self.wished_min, self.wished_max));
         match event {
             Event::SetDesired(n) => self.wish(now, *n, By::Request),
             Event::Scale(by) if self.runs("AlarmNotification") => {
-                self.wish(now, self.desired.saturating_add_signed(*by), By::Alarm);
+                let alarm = target_tracking_alarm(&self.key.name, if *by < 0 { "Low" } else { "High" });
+                let by_alarm = By::Alarm { alarm, policy: "scale".to_owned() };
+                self.scale(now, self.desired.saturating_add_signed(*by), by_alarm, "one step of a policy");
+                // What others want moved with it already.
+                return self.notice(now);
             }
             Event::Scheduled(min, max, desired) if self.runs("ScheduledActions") => {
-                if *max != self.max {
-                    (self.max, self.wished_max) = (*max, *max);
-                }
-                self.min = *min.min(max);
-                self.wish(now, *desired, By::Schedule);
-                self.wished = self.wished.max(self.min);
+                self.limit_to(*min.min(max), *max);
+                self.wish(now, *desired, By::Schedule(self.min, self.max));
+                self.ledger.acted("scheduled action");
             }
             Event::Scale(_) | Event::Scheduled(..) => {}
             Event::SetMin(n) => {
-                self.min = (*n).min(self.max);
+                self.limit_to((*n).min(self.max), self.max);
                 self.wish(now, self.desired, By::Update(self.min, self.max));
-                // Nobody who wants so many at least wants fewer.
-                self.wished = self.wished.max(self.min);
             }
             Event::SetMax(n) => {
-                let max = (*n).max(self.min);
-                if max != self.max {
-                    (self.max, self.wished_max) = (max, max);
-                    self.wish(now, self.desired, By::Update(self.min, self.max));
-                }
+                self.limit_to(self.min, (*n).max(self.min));
+                self.wish(now, self.desired, By::Update(self.min, self.max));
             }
             Event::Kill(which) => self.each(now, *which, |i| i.die(now)),
             Event::Sicken(which) => {
@@ -124,7 +121,10 @@ impl SimGroup {
             Event::Unavailable(seconds) => self.unavailable_until = Some(later(now, *seconds)),
             Event::Interrupt(which) => {
                 if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, _, _| i.die(later(now, NOTICE_S)));
+                    self.with(&id, now, |i, _, _| {
+                        i.interrupted = true;
+                        i.die(later(now, NOTICE_S));
+                    });
                     self.replace_before_it_goes(now, id);
                 }
             }
@@ -180,8 +180,34 @@ impl SimGroup {
         // Whoever changes desired capacity says what it shall be, whatever surplus is in it.
         if self.desired != desired {
             self.wished = self.desired;
+            self.ledger.scaled_in(desired.saturating_sub(self.desired));
+        }
+        if self.desired != desired || limits != (self.wished_min, self.wished_max) {
+            // And nobody wants fewer than their own min size, or more than their own max size.
+            self.wished = self.within_limits(self.wished);
         }
         self.notice(now);
+    }
+
+    /// A limit that is set to what it is already cannot be told from the one that regend set.
+    fn limit_to(&mut self, min: u32, max: u32) {
+        if min != self.min {
+            (self.min, self.wished_min) = (min, min);
+        }
+        if max != self.max {
+            (self.max, self.wished_max) = (max, max);
+        }
+        // Whoever sets a min size above the former max size saw the one that regend raised.
+        self.wished_max = self.wished_max.max(self.wished_min);
+    }
+
+    /// What scales the group is there before it acts, and can be listed.
+    pub(super) fn announce(&mut self, event: &Event) {
+        match event {
+            Event::Scale(_) => drop(self.announced.insert("policy scale".to_owned())),
+            Event::Scheduled(..) => drop(self.announced.insert("scheduled action night".to_owned())),
+            _ => {}
+        }
     }
 
     fn wish(&mut self, now: Time, desired: u32, by: By) {
@@ -191,6 +217,7 @@ impl SimGroup {
     /// Forced: whoever is in it goes with it.
     fn delete(&mut self, now: Time) {
         (self.deleting, self.min, self.desired) = (true, 0, 0);
+        self.wished_min = 0;
         let members: Vec<_> = self.members.iter().filter(|i| !i.phase.is_terminating()).map(|i| i.id.clone()).collect();
         members.iter().for_each(|id| self.terminate(id, now, Why::Deleted));
     }

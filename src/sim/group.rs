@@ -1,14 +1,16 @@
 //! One simulated Auto Scaling group: what it does by itself to have as many members as desired, all of them well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity::{Activities, Why};
 use super::balance::Rebalancing;
+use super::harm::Ledger;
 use super::instance::{Ground, Origin, SimInstance};
 use super::nature::{Direct, Nature};
 use super::phase::Phase;
 use super::random::Random;
 use super::refresh::Refresh;
+use super::scaling::Scaling;
 use crate::domain::action::Receipt;
 use crate::domain::group::{Group, GroupKey, InstanceId, Numbers, Suspension, TargetGroup, Zone};
 use crate::domain::lease;
@@ -43,7 +45,8 @@ pub struct SimGroup {
     pub version: u32,
     /// What everybody but regend wants desired capacity to be: the last word of theirs that could be seen.
     pub wished: u32,
-    /// And max size.
+    /// And min and max size.
+    pub wished_min: u32,
     pub wished_max: u32,
     /// Members above desired that the group tolerates.
     pub tolerated: u32,
@@ -53,6 +56,10 @@ pub struct SimGroup {
     /// Prepared beside the group: its warm pool.
     pub(super) pool: Vec<SimInstance>,
     pub(super) activities: Activities,
+    pub(super) scaling: Scaling,
+    /// What scales it beside its policies, as phrases for people: schedules, and steps that a script tells.
+    pub(super) announced: BTreeSet<String>,
+    pub(super) ledger: Ledger,
     react_at: Option<Time>,
     pub(super) random: Random,
 }
@@ -110,12 +117,16 @@ impl SimGroup {
             unavailable_until: None,
             version: 1,
             wished: shape.desired,
+            wished_min: shape.min,
             wished_max: shape.max,
             tolerated: 0,
             tokens: BTreeMap::new(),
             rebalancing: Vec::new(),
             pool: Vec::new(),
             activities: Activities::default(),
+            scaling: Scaling::default(),
+            announced: BTreeSet::new(),
+            ledger: Ledger::default(),
             react_at: None,
             random,
             key,
@@ -129,12 +140,13 @@ impl SimGroup {
         while group.pool_differs() {
             group.fill_pool(shape.age.before(now));
         }
+        group.start_scaling(now);
         group
     }
 
     /// When something will happen in it by itself.
     pub fn next(&self) -> Option<Time> {
-        self.members.iter().filter_map(SimInstance::next).chain(self.react_at).min()
+        self.members.iter().filter_map(SimInstance::next).chain(self.react_at).chain(self.scaling.next).min()
     }
 
     /// Lives on until `now`, which is not later than [`Self::next`].
@@ -151,6 +163,9 @@ impl SimGroup {
         gone.into_iter().for_each(|instance| self.put_back(instance));
         if self.react_at.take_if(|at| *at <= now).is_some() {
             self.react(now);
+        }
+        if self.scaling.next.is_some_and(|at| at <= now) {
+            self.evaluate(now);
         }
         self.notice(now);
     }
@@ -230,7 +245,8 @@ impl SimGroup {
             }
         } else if count > self.target() && self.runs("Terminate") {
             if let Some(id) = self.victim(now) {
-                self.terminate(&id, now, Why::TooMany);
+                let theirs = self.ledger.takes_scale_in();
+                self.terminate(&id, now, Why::TooMany { theirs });
             }
         } else if self.refresh_is_due() {
             self.go_on_refreshing(now);
@@ -263,7 +279,10 @@ impl SimGroup {
 
     pub(super) fn terminate(&mut self, id: &InstanceId, now: Time, why: Why) {
         self.note_termination(now, id, why);
-        self.with(id, now, |instance, ground, random| instance.terminate(ground, random));
+        self.with(id, now, |instance, ground, random| {
+            instance.ended = Some(why);
+            instance.terminate(ground, random);
+        });
     }
 
     /// Does something to one member, with all that decides how it takes it.
@@ -327,7 +346,7 @@ impl SimGroup {
             deleting: self.deleting,
             warm_pool: nature.warm_pool,
             reuses: nature.warm_pool && nature.reuses,
-            scaled_by: Vec::new(),
+            scaled_by: self.scaled_by(),
             unverified: Vec::new(),
             no_direct_launch: no_direct_launch.map(str::to_owned),
             lease: self.tags.get(lease::TAG).cloned(),

@@ -8,7 +8,7 @@ use super::group::SimGroup;
 use super::instance::SimInstance;
 use super::phase::Phase;
 use crate::domain::action::{Action, Answer, Receipt};
-use crate::domain::group::{GroupKey, InstanceId, Numbers};
+use crate::domain::group::{GroupKey, InstanceId, Numbers, Zone};
 use crate::domain::span::Time;
 
 /// What really happened.
@@ -22,6 +22,12 @@ pub struct History {
     pub counts: BTreeMap<&'static str, u64>,
     /// When other people changed a group's numbers.
     pub touches: Vec<Touch>,
+    /// What others and fate took from a group.
+    pub harms: Vec<Harm>,
+    /// How often each actor acted on a group: a policy, a schedule, AZRebalance.
+    pub actors: BTreeMap<&'static str, u64>,
+    /// Zones without capacity in which regend terminated the last member.
+    pub emptied: Vec<(Time, GroupKey, Zone)>,
     /// Other people's events, as they happened.
     pub events: Vec<(Time, GroupKey, Event)>,
     /// How often which call went wrong.
@@ -30,6 +36,16 @@ pub struct History {
     pub partial_looks: u64,
     pub late_looks: u64,
     pub throttled_looks: u64,
+}
+
+/// Instances of a group that served, and that others or fate took out of service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Harm {
+    pub at: Time,
+    pub group: GroupKey,
+    pub count: u32,
+    /// The group's moment, by its place, that first shows it.
+    pub moment: usize,
 }
 
 /// One change of a group's numbers by other people.
@@ -82,6 +98,7 @@ pub struct Truth {
     pub terminating: BTreeSet<InstanceId>,
     /// What everybody but regend wants.
     pub wished: u32,
+    pub wished_min: u32,
     pub wished_max: u32,
 }
 
@@ -102,7 +119,6 @@ pub struct Moment {
 
 impl Moment {
     pub(super) fn of(group: &SimGroup, at: Time) -> Self {
-        let populations = || group.zones.iter().map(|zone| group.population(zone));
         Self {
             at,
             members: group.count(),
@@ -111,7 +127,7 @@ impl Moment {
             desired: group.desired,
             max: group.max,
             wished: group.wished,
-            slant: populations().max().unwrap_or_default() - populations().min().unwrap_or_default(),
+            slant: group.slant(),
         }
     }
 }
@@ -134,6 +150,7 @@ impl Truth {
             standby: ids(|i| i.phase.is_standby()),
             terminating: ids(|i| i.phase.is_terminating() || i.phase == Phase::Retained),
             wished: group.wished,
+            wished_min: group.wished_min,
             wished_max: group.wished_max,
         }
     }

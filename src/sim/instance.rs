@@ -1,5 +1,6 @@
 //! One simulated instance: how it boots, becomes healthy, falls ill, drains and goes.
 
+use super::activity::Why;
 use super::nature::{Image, Nature};
 use super::phase::Phase;
 use super::random::Random;
@@ -30,6 +31,12 @@ pub struct SimInstance {
     pub(super) dies_at: Option<Time>,
     /// When Auto Scaling marks it unhealthy.
     pub(super) marked_at: Option<Time>,
+    /// EC2 has announced that it takes this Spot instance back.
+    pub(super) interrupted: bool,
+    /// Why it was terminated.
+    pub(super) ended: Option<Why>,
+    /// It served when the world last took note of it.
+    pub(super) served: bool,
 }
 
 /// Who launched it.
@@ -93,6 +100,9 @@ impl SimInstance {
             in_service_at: None,
             dies_at: None,
             marked_at: None,
+            interrupted: false,
+            ended: None,
+            served: false,
         }
     }
 

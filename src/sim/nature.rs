@@ -1,5 +1,7 @@
 //! How a simulated group behaves: how long things take, and which of AWS's optional behaviours it shows.
 
+use super::scaling::ScalingPolicy;
+
 /// From and to, in seconds, both included.
 pub type Seconds = (u32, u32);
 
@@ -46,6 +48,8 @@ pub struct Nature {
     pub protects: bool,
     /// Whether a Spot instance at risk is replaced before it goes.
     pub capacity_rebalances: bool,
+    /// What scales it.
+    pub policies: Vec<ScalingPolicy>,
 }
 
 /// What `LaunchInstances` does here.
@@ -109,7 +113,7 @@ impl Default for Nature {
             unknown_to_ec2: 0,
             stale: 0,
             direct: Direct::RaisesDesired,
-            rebalances: false,
+            rebalances: true,
             elb_checks: None,
             warm_pool: false,
             prepares: false,
@@ -122,6 +126,7 @@ impl Default for Nature {
             retains: false,
             protects: false,
             capacity_rebalances: false,
+            policies: Vec::new(),
         }
     }
 }

@@ -46,6 +46,7 @@ impl SimGroup {
         let went = matches!(instance.phase, Phase::TerminatingProceed { .. });
         if self.nature.reuses && went && self.pool.len() < self.pool_size() && instance.healthy {
             instance.phase = Phase::Standby;
+            (instance.ended, instance.served) = (None, false);
             instance.targets.fill(Target::Unregistered);
             self.pool.push(instance);
         }

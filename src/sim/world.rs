@@ -9,12 +9,12 @@ use super::fault::{Fault, Faults};
 use super::group::{Shape, SimGroup};
 use super::nature::Nature;
 use super::random::Random;
-use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind, Retire};
+use crate::domain::group::{Group, GroupKey, Zone};
 use crate::domain::span::{Span, Time};
 
-use super::history::Touch;
 pub use super::history::{Call, History, Moment, Truth};
+use super::history::{Harm, Touch};
 
 use look::Visible;
 
@@ -44,6 +44,14 @@ pub struct World {
     /// The same before the latest look.
     visible_before: BTreeMap<GroupKey, Visible>,
     pub history: History,
+}
+
+/// Whose doing a change of a group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Regend,
+    /// Other people, AWS and fate.
+    Others,
 }
 
 /// How long after the client gave up a late call takes effect, in seconds. AWS says nothing of it; much later, no client
@@ -87,7 +95,7 @@ impl World {
     pub fn add(&mut self, key: GroupKey, shape: &Shape, nature: Nature) {
         let group = SimGroup::settled(key.clone(), shape, nature, self.now, self.random.fork());
         self.groups.insert(key.clone(), group);
-        self.note(&key);
+        self.note(&key, Doing::Others);
     }
 
     pub fn now(&self) -> Time {
@@ -107,13 +115,16 @@ impl World {
         if let Some(group) = self.groups.get_mut(key) {
             change(group);
             group.notice(self.now);
-            self.note(key);
+            self.note(key, Doing::Others);
         }
     }
 
     /// Lets something happen to a group, now or later.
     pub fn schedule(&mut self, at: Time, key: &GroupKey, event: Event) {
         let at = at.max(self.now);
+        if let Some(group) = self.groups.get_mut(key) {
+            group.announce(&event);
+        }
         let number = self.events.len() as u64 + self.history.events.len() as u64;
         self.events.insert((at, number), (key.clone(), event));
     }
@@ -145,10 +156,8 @@ impl World {
                     (call.arrived, call.effect) = (self.now, effect);
                 }
             } else if let Some(key) = group.map(|(_, key)| key.clone()) {
-                if let Some(group) = self.groups.get_mut(&key) {
-                    group.live(self.now);
-                }
-                self.note(&key);
+                self.touch(&key, SimGroup::live);
+                self.note(&key, Doing::Others);
                 self.groups.retain(|_, group| !group.is_gone());
             }
         }
@@ -156,17 +165,21 @@ impl World {
     }
 
     fn happen(&mut self, key: GroupKey, event: Event) {
-        if let Some(group) = self.groups.get_mut(&key) {
-            let before = group.numbers();
-            group.happen(self.now, &event);
-            let after = group.numbers();
-            if after != before {
-                self.history.touches.push(Touch { at: self.now, group: key.clone(), before, after });
-            }
-        }
-        self.note(&key);
+        self.touch(&key, |group, now| group.happen(now, &event));
+        self.note(&key, Doing::Others);
         self.groups.retain(|_, group| !group.is_gone());
         self.history.events.push((self.now, key, event));
+    }
+
+    /// Lets something act on a group that is not regend, and records where it changed the group's numbers.
+    fn touch(&mut self, key: &GroupKey, act: impl FnOnce(&mut SimGroup, Time)) {
+        let Some(group) = self.groups.get_mut(key) else { return };
+        let before = group.numbers();
+        act(group, self.now);
+        let after = group.numbers();
+        if after != before {
+            self.history.touches.push(Touch { at: self.now, group: key.clone(), before, after });
+        }
     }
 
     /// What is asked, or answered, is on its way.
@@ -239,6 +252,7 @@ impl World {
     /// A call reaches its group.
     fn arrive(&mut self, key: &GroupKey, action: &Action) -> Result<Receipt, Refusal> {
         let (now, before) = (self.now, self.truth(key));
+        let zone = self.zone_of(key, action);
         let result = match self.groups.get_mut(key) {
             Some(group) => group.call(now, action),
             None => Err(Refusal {
@@ -248,7 +262,10 @@ impl World {
                 kind: RefusalKind::Invalid,
             }),
         };
-        self.note(key);
+        if result.is_ok() {
+            self.note_emptied(key, action, zone.as_ref());
+        }
+        self.note(key, Doing::Regend);
         let after = self.truth(key);
         if let Some(visible) = self.visible.get_mut(key).filter(|_| result.is_ok()) {
             visible.since = now;
@@ -288,11 +305,38 @@ impl World {
         self.groups.get(key).map(|group| Truth::of(group, self.now)).unwrap_or_default()
     }
 
-    /// Records what changed.
-    fn note(&mut self, key: &GroupKey) {
-        let Some(group) = self.groups.get(key) else { return };
+    /// The zone of a serving instance that a call terminates.
+    fn zone_of(&self, key: &GroupKey, action: &Action) -> Option<Zone> {
+        let Action::Retire(retire) = action else { return None };
+        let mut serving = self.groups.get(key)?.serving();
+        serving.find(|i| i.id == retire.instance).map(|i| i.zone.clone())
+    }
+
+    /// Records where regend terminated the last member of a zone, and Auto Scaling cannot put another there, although the
+    /// group has enough for one in each zone. Without decrement regend finds out only by it where no other went before.
+    fn note_emptied(&mut self, key: &GroupKey, action: &Action, zone: Option<&Zone>) {
+        let Action::Retire(Retire { decrement, .. }) = action else { return };
+        let (Some(group), Some(zone)) = (self.groups.get(key), zone) else { return };
+        let (zones, desired) = (group.zones.len() as u32, group.desired);
+        let enough = desired >= if *decrement { zones } else { 2 * zones };
+        if group.population(zone) == 0 && !group.has_capacity(zone) && enough {
+            self.history.emptied.push((self.now, key.clone(), zone.clone()));
+        }
+    }
+
+    /// Records what changed, and whose doing it was.
+    fn note(&mut self, key: &GroupKey, doing: Doing) {
+        let Some(group) = self.groups.get_mut(key) else { return };
+        group.reckon(doing == Doing::Regend);
+        let (count, actors) = group.ledger.take();
+        for actor in actors {
+            *self.history.actors.entry(actor).or_default() += 1;
+        }
         let moment = Moment::of(group, self.now);
         let moments = self.history.moments.entry(key.clone()).or_default();
+        if count > 0 {
+            self.history.harms.push(Harm { at: self.now, group: key.clone(), count, moment: moments.len() });
+        }
         if moments.last().is_none_or(|last| Moment { at: self.now, ..*last } != moment) {
             moments.push(moment);
         }

@@ -15,6 +15,7 @@ use regend::domain::span::Span;
 use regend::shell::cli::simulate::tell;
 use regend::shell::config::script::parse;
 use regend::shell::rehearsal::play::play;
+use regend::sim::scaling::{Kind, ScalingPolicy};
 use regend::sim::script::Script;
 
 fn folder() -> PathBuf {
@@ -173,6 +174,61 @@ fn the_reference_knows_every_key_and_every_event() {
             parse(Path::new("x"), &format!("[[events]]\nat = \"1m\"\n{event}")).unwrap();
         }
     }
+}
+
+#[test]
+fn the_reference_explains_every_key_of_a_policy_with_its_default() {
+    let reference = reference();
+    let (_, after) = reference.split_once("# [[policies]]\n").unwrap();
+    let lines = after.lines().map_while(|line| line.strip_prefix("#   "));
+    let lines: Vec<_> = lines.map(|line| line.split("  ").next().unwrap()).collect();
+    let said = parse(Path::new("x"), &format!("[[policies]]\n{}", lines.join("\n"))).unwrap().nature.policies;
+    let [said] = said.as_slice() else { panic!("{said:?}") };
+    let usual = ScalingPolicy::new("cpu-65", Kind::TargetTracking).needing(&[(0, 4), (1200, 6)]);
+    let cooldown = ScalingPolicy::new("", Kind::Simple).cooldown;
+    assert_eq!(*said, ScalingPolicy { cooldown, ..usual });
+    let error = parse(Path::new("x"), "[[policies]]\nzzzzzzzzzzzz = 1").unwrap_err().to_string();
+    let (_, known) = error.split_once("known here: ").expect("all keys are listed");
+    for key in known.lines().next().unwrap().split(", ") {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
+    }
+}
+
+#[test]
+fn a_policy_of_a_script_has_a_name_a_kind_and_a_load() {
+    let complete = "[[policies]]\nname = \"cpu\"\nkind = \"step\"\n";
+    refused(
+        &[
+            "[[policies]]\nkind = \"step\"",
+            "[[policies]]\nname = \"cpu\"",
+            "[[policies]]\nname = \"cpu\"\nkind = \"target traking\"",
+            &format!("{complete}needs = \"low\""),
+            &format!("{complete}needs = [[\"0s\", 2, 3]]"),
+            &format!("{complete}needs = [[0, 2]]"),
+            &format!("{complete}out_after = 0"),
+            &format!("{complete}warmup = \"5m\""),
+            "policies = 3",
+        ],
+        expect![[r#"
+            story.toml:1:1: policies.name: is missing; write for example name = "cpu-65"
+
+            story.toml:1:1: policies.kind: is missing; write for example kind = "target tracking"
+
+            story.toml:3:8: policies.kind: "target traking" is unknown; did you mean "target tracking"?
+
+            story.toml:4:9: policies.needs: "low" is unknown; write "always low" or "always high"
+
+            story.toml:4:9: policies.needs: this is no list of times and instances; write for example [["0s", 2], ["20m", 5]], "always low" or "always high"
+
+            story.toml:4:9: policies.needs: 0 has no unit; write for example "0s"
+
+            story.toml:4:13: policies.out_after: an alarm needs at least 1 datapoint; write a number of minutes, for example 3
+
+            story.toml:4:1: policies.warmup: unknown key; did you mean "warm_up"?
+
+            story.toml:1:12: policies: 3 is no list of tables; write [[policies]]
+        "#]],
+    );
 }
 
 #[track_caller]

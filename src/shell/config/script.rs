@@ -16,6 +16,7 @@ use crate::sim::nature::{Direct, Hook, Image, Nature, Seconds, Termination};
 use crate::sim::script::{Foreign, Range, Rate, Script};
 
 mod event;
+mod policies;
 
 /// Reads the text of a script; its path is for the messages.
 ///
@@ -44,6 +45,7 @@ pub fn parse(path: &Path, source: &str) -> Result<Script, ConfigError> {
     super::policy(&mut section, &mut script.policy);
     impossible(&section, &script.policy);
     section.close();
+    script.nature.policies = root.tables("policies").into_iter().filter_map(policies::read).collect();
     script.happenings = root.tables("events").into_iter().flat_map(event::read).collect();
     script.happenings.sort_by_key(|happening| happening.at);
     // What two events have in common as their end happens once.
@@ -156,6 +158,8 @@ fn nature(mut section: Section<'_, '_>, nature: &mut Nature) {
         retains,
         protects,
         capacity_rebalances,
+        // Read from [[policies]].
+        policies: _,
     } = nature;
     section.read("boot", boot, range);
     section.read("health", health, range);

@@ -50,6 +50,7 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
         let (surplus, max) = lease.left(seen);
         (sim.wished, sim.wished_max) = (seen.desired.saturating_sub(surplus), max.unwrap_or(seen.max));
     }
+    sim.announced = seen.scaled_by.iter().cloned().collect();
     sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();
     sim.refresh = seen.refresh.clone().map(|id| Refresh { id, since: seen.seen });
     sim.deleting = seen.deleting;

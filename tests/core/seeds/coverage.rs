@@ -33,13 +33,16 @@ fn is_drawn(of: &str, what: &str) -> bool {
     match (of, what) {
         ("host", "clock set forward") => often::CLOCK_SET != 0 && often::CLOCK_BACK < 1000,
         ("host", "clock set back") => often::CLOCK_SET != 0 && often::CLOCK_BACK != 0,
+        ("actor", "rebalancing") => often::REBALANCES != 0,
+        ("actor", "one step of a policy" | "scheduled action") => true,
+        ("actor", _) => often::POLICIES != 0,
         ("process", "in the middle of a step") => often::IN_THE_MIDDLE != 0,
         _ => true,
     }
 }
 
 /// What must not be at zero, beside all kinds of entries and all faults.
-const EXPECTED: [(&str, &[&str]); 11] = [
+const EXPECTED: [(&str, &[&str]); 12] = [
     (
         "action",
         &[
@@ -158,6 +161,19 @@ const EXPECTED: [(&str, &[&str]); 11] = [
             "Delete",
         ],
     ),
+    (
+        "actor",
+        &[
+            "target tracking scales out",
+            "target tracking scales in",
+            "step",
+            "simple",
+            "cluster autoscaler",
+            "one step of a policy",
+            "scheduled action",
+            "rebalancing",
+        ],
+    ),
     ("look", &["behind", "partial", "throttled"]),
     ("process", &["killed", "host lost", "a second regend", "in the middle of a step", "another day"]),
     ("host", &["clock wrong", "clock set forward", "clock set back", "disk full", "disk torn", "disk kept", "blind"]),
@@ -219,6 +235,9 @@ impl Coverage {
             let name = format!("{event:?}");
             let name = name.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
             self.count("event", name, 1);
+        }
+        for (actor, times) in &history.actors {
+            self.count("actor", *actor, *times);
         }
         for (fault, times) in &history.faults {
             self.count("fault", format!("{fault:?}"), *times);

@@ -11,11 +11,17 @@ use regend::sim::group::Shape;
 use regend::sim::nature::{Direct, Hook, Image, Nature, Termination};
 use regend::sim::random::Random;
 
+mod scaling;
+
 /// Ample for the largest group drawn, one by one, with every bake and back-off.
 pub(super) const WINDOW: Span = Span::hours(3);
 
 /// How often, in a thousand, each of the rarer behaviours is drawn.
 pub(super) mod often {
+    /// AZRebalance is on, as it is unless somebody suspends it.
+    pub(in super::super) const REBALANCES: u32 = 850;
+    /// Policies, schedules or an autoscaler scale the group.
+    pub(in super::super) const POLICIES: u32 = 0;
     /// The warm pool holds instances that are older than the cutoff.
     pub(in super::super) const PREPARES: u32 = 400;
     /// What is retired goes back to the warm pool.
@@ -74,7 +80,7 @@ pub(super) struct Drawn {
 
 impl Drawn {
     pub(super) fn draw(r: &mut Random) -> Self {
-        let shape = draw_shape(r);
+        let mut shape = draw_shape(r);
         let mut nature = draw_nature(r);
         let policy = draw_policy(r, &shape);
         let impatient = r.chance(20);
@@ -98,6 +104,9 @@ impl Drawn {
             // A lease that arrives long after it was sent takes the group from whoever confirmed its own meanwhile.
             faults.late = 0;
             events.retain(|(_, event)| *event != Event::Untag);
+        }
+        if r.chance_of(often::POLICIES) {
+            scaling::draw(&mut r.fork(), &mut shape, &mut nature, &mut events);
         }
         Self {
             shape,
@@ -150,7 +159,7 @@ fn draw_nature(r: &mut Random) -> Nature {
         unknown_to_ec2: *r.pick(&[0, 0, 0, 10, 60]).unwrap_or(&0),
         stale: *r.pick(&[0, 0, 0, 2, 8]).unwrap_or(&0),
         direct: if r.chance(700) { Direct::RaisesDesired } else { r.pick(&direct).copied().unwrap_or(Direct::Refused) },
-        rebalances: r.chance(300),
+        rebalances: r.chance(often::REBALANCES),
         elb_checks: r.chance(300).then(|| r.within((0, 120))),
         warm_pool,
         prepares: warm_pool && r.chance_of(often::PREPARES),
@@ -167,6 +176,7 @@ fn draw_nature(r: &mut Random) -> Nature {
         retains: r.chance(300),
         protects: r.chance(50),
         capacity_rebalances: r.chance(300),
+        policies: Vec::new(),
     }
 }
 
