@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::group::Judged;
 use super::race::Race;
 use super::world::{Call, Truth, World};
 use crate::domain::action::{Action, Reason, Retire};
@@ -10,6 +11,8 @@ use crate::domain::entry::{Entry, Kind, LeftWhy, Opened};
 use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::policy::{Policy, Treatment};
 use crate::domain::span::{Span, Time};
+
+mod group;
 
 /// Takes a complaint: the promise, what may excuse it, and what is wrong.
 type No<'a> = &'a mut dyn FnMut(u8, Option<Excuse>, String);
@@ -54,6 +57,9 @@ pub struct Checker {
     /// Of launches that were asked for.
     tokens: BTreeSet<String>,
     known_at: Option<Time>,
+    judged: Judged,
+    /// When it first had a regeneration open.
+    opened_at: Option<Time>,
 }
 
 impl Checker {
@@ -67,6 +73,8 @@ impl Checker {
             stood_in: BTreeSet::new(),
             tokens: BTreeSet::new(),
             known_at: None,
+            judged: Judged::default(),
+            opened_at: None,
         }
     }
 
@@ -112,6 +120,11 @@ impl Checker {
             }
         }
         self.checked = world.history.calls.len();
+        if let Some(opened) = opened(entries, &self.key) {
+            let opening = entries.iter().find(|e| e.opened.is_some() && is_of(e, &key)).map(|e| e.rt);
+            let from = *self.opened_at.get_or_insert_with(|| opening.unwrap_or_else(|| world.now()));
+            broken.extend(self.judge_group(world, opened.policy.max_unavailable, from));
+        }
         self.inexcusable(broken, world, entries)
     }
 
@@ -239,6 +252,7 @@ impl Checker {
         let joined = members.iter().map(|i| (&i.id, i.joined)).collect();
         self.stale(world, &truth, &joined, entries, &mut no);
         broken.extend(self.record(world, entries));
+        broken.extend(self.judge_group_at_end(world));
         self.inexcusable(broken, world, entries)
     }
 

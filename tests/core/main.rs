@@ -9,6 +9,7 @@ mod exhaustive;
 mod fleet;
 mod policy;
 mod promises;
+mod scaling;
 #[cfg(feature = "daemon")]
 mod scenarios;
 mod scene;

@@ -1,0 +1,128 @@
+//! Judges what really happened to a group, whoever did it and whatever regend's journal says: how many served at every
+//! moment, and how the group was left.
+
+use super::{Broken, Checker, Excuse};
+use crate::domain::policy::Share;
+use crate::domain::span::{Span, Time};
+use crate::sim::group::SimGroup;
+use crate::sim::history::{Call, Moment};
+use crate::sim::phase::Phase;
+use crate::sim::world::World;
+
+/// How long after a call of regend's Auto Scaling may still be doing what the call asked for.
+const CONSEQUENCE: Span = Span::seconds(30);
+
+/// How far one group has been judged.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    moments: usize,
+    harms: usize,
+    /// How many had to serve, and how many fewer did, when it was last looked at.
+    floor: u32,
+    missing: u32,
+    /// The latest opening, and how many were missing then. That many may be missing again when a surplus that served in
+    /// their place goes: no group is owed more than it had.
+    opening: Option<Time>,
+    missing_at_opening: u32,
+    /// By how much the zones differed before regend did anything.
+    slant: u32,
+    /// How many more others began to want since the first opening, all in all.
+    risen: u32,
+    /// When others took instances out of service or began to want more, and how many.
+    harmed: Vec<(Time, u32)>,
+}
+
+impl Checker {
+    /// At every moment as many serve as must, and fewer only by so many as others and fate took away, or as others want
+    /// more, since the time that enough served. Before `from` nobody promised anything.
+    pub fn judge_group(&mut self, world: &World, max_unavailable: Share, from: Time) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        let Some(moments) = world.history.moments.get(&self.key) else { return broken };
+        for (n, moment) in moments.iter().enumerate().skip(self.judged.moments) {
+            let mut taken = 0;
+            // A harm that no moment shows yet waits for the next one.
+            while let Some(harm) = world.history.harms.get(self.judged.harms) {
+                match harm.group == self.key {
+                    true if harm.moment > n => break,
+                    true => taken += harm.count,
+                    false => {}
+                }
+                self.judged.harms += 1;
+            }
+            let floor = moment.wished.saturating_sub(max_unavailable.rounded_down(moment.wished));
+            // What the group is created with is nobody's wish for more.
+            let rise = if n > 0 { floor.saturating_sub(self.judged.floor) } else { 0 };
+            let new = taken + rise;
+            if new > 0 {
+                self.judged.harmed.push((moment.at, new));
+            }
+            let missing = floor.saturating_sub(moment.serving);
+            let mut explained = self.judged.missing + new;
+            if moment.at > from && self.judged.opening != Some(from) {
+                self.judged.opening = Some(from);
+                self.judged.missing_at_opening = self.judged.missing;
+            }
+            if self.judged.opening.is_none() {
+                self.judged.slant = moment.slant;
+            } else {
+                self.judged.risen += rise;
+                if moment.serving >= floor && moment.desired <= moment.wished {
+                    // They are made up for without a surplus.
+                    self.judged.missing_at_opening = 0;
+                }
+                explained = explained.max(self.judged.missing_at_opening);
+                if missing > explained && missing > self.unseen(world, moment) {
+                    let says = format!(
+                        "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
+                        moment.serving, moment.wished
+                    );
+                    // Where others began to want more, regend may be mistaken about how many they want.
+                    let excuse = (missing - explained <= self.judged.risen).then_some(Excuse::TakenForLess);
+                    broken.push(Broken { promise: 1, at: moment.at, says, excuse });
+                }
+            }
+            (self.judged.floor, self.judged.missing) = (floor, missing);
+        }
+        self.judged.moments = moments.len();
+        broken
+    }
+
+    /// What was taken away since the look on which regend's latest calls rest: they could not know of it.
+    fn unseen(&self, world: &World, moment: &Moment) -> u32 {
+        let at_work = |call: &&Call| {
+            let recent = call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
+            call.group == self.key && call.effect.is_some() && recent
+        };
+        let Some(seen) = world.history.calls.iter().rev().filter(at_work).map(|call| call.seen.at).min() else {
+            return 0;
+        };
+        self.judged.harmed.iter().filter(|(at, _)| *at >= seen).map(|(_, count)| count).sum()
+    }
+
+    /// When nothing is open any more: the limits are as others left them, and regend has unbalanced no zones.
+    pub fn judge_group_at_end(&self, world: &World) -> Vec<Broken> {
+        let mut broken = Vec::new();
+        let Some(group) = world.group(&self.key) else { return broken };
+        let mut no = |at, excuse, says| broken.push(Broken { promise: 3, at, says, excuse });
+        if group.min != group.wished_min {
+            let says = format!("min size is {}, and was {}", group.min, group.wished_min);
+            no(world.now(), Some(Excuse::TakenForMore), says);
+        }
+        let slant = group.slant();
+        if slant > self.judged.slant.max(1) && group.is_unbalanced_by_regend() && is_free_to_balance(group) {
+            let says = format!("the zones differ by {slant} instances, and by {} before", self.judged.slant);
+            no(world.now(), None, says);
+        }
+        for (at, _, zone) in world.history.emptied.iter().filter(|(_, key, _)| *key == self.key) {
+            no(*at, None, format!("zone {zone} has no capacity, and its last serving instance was terminated"));
+        }
+        broken
+    }
+}
+
+/// Nothing keeps a group from launching in each of its zones and from terminating in each.
+fn is_free_to_balance(group: &SimGroup) -> bool {
+    let standby = group.members.iter().any(|i| i.phase == Phase::Standby || i.phase.is_standby());
+    let runs = |process: &&str| !group.suspended.contains_key(*process);
+    group.capacity.is_empty() && !group.deleting && !standby && ["Launch", "Terminate"].iter().all(runs)
+}
