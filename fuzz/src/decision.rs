@@ -11,7 +11,7 @@ use regend::domain::group::{
 use regend::domain::lease::Lease;
 use regend::domain::notice;
 use regend::domain::plan::{self, Opener, Pace};
-use regend::domain::policy::{Policy, Share, Treatment};
+use regend::domain::policy::{Policy, Share, Treatment, Unverified};
 use regend::domain::regeneration::{OURS, Regeneration, THEIRS};
 use regend::domain::span::Time;
 use regend::domain::tell;
@@ -245,6 +245,7 @@ fn policy(draw: &mut Draw<'_>) -> Policy {
         let number = draw.number();
         if draw.one_in(2) { Share::Percent(number.min(1000)) } else { Share::Count(number) }
     };
+    let unverified = |draw: &mut Draw<'_>| draw.pick(&[Unverified::Hold, Unverified::Accept]);
     let treatment = |draw: &mut Draw<'_>| draw.pick(&[Treatment::Skip, Treatment::Replace]);
     Policy {
         window: draw.span(),
@@ -260,6 +261,8 @@ fn policy(draw: &mut Draw<'_>) -> Policy {
         bake: draw.span(),
         protected: treatment(draw),
         standby: treatment(draw),
+        target_not_in_use: unverified(draw),
+        vpc_lattice: unverified(draw),
         min_age: draw.span(),
         raise_max_size: draw.one_in(2),
         ..Policy::default()
@@ -269,7 +272,8 @@ fn policy(draw: &mut Draw<'_>) -> Policy {
 fn group(draw: &mut Draw<'_>) -> Group {
     let target_groups = draw.several(2, |draw| {
         let name = draw.text();
-        TargetGroup::named(format!("arn:{name}"), name)
+        let (slow_start, deregistration_delay) = (draw.span(), draw.span());
+        TargetGroup { slow_start, deregistration_delay, ..TargetGroup::named(format!("arn:{name}"), name) }
     });
     let instances = draw.several(7, |draw| instance(draw, target_groups.len()));
     let suspension = |draw: &mut Draw<'_>| Suspension {

@@ -7,7 +7,7 @@ use super::entry::{Left, LeftWhy};
 use super::group::{Group, Instance, Lifecycle, Zone};
 use super::policy::{Policy, Treatment};
 use super::regeneration::{Ending, Newcomer, Regeneration, Retirement};
-use super::span::Time;
+use super::span::{Span, Time};
 
 mod finish;
 mod obstacles;
@@ -82,6 +82,8 @@ struct View<'a> {
     group: &'a Group,
     known: &'a Regeneration,
     policy: &'a Policy,
+    /// The policy's warmup, or a longer slow start of a target group.
+    warmup: Span,
     /// Members that regend did not retire.
     live: Vec<&'a Instance>,
     /// Of those, the ones that serve.
@@ -104,10 +106,11 @@ impl<'a> View<'a> {
     fn new(now: Time, me: Me<'a>, group: &'a Group, known: &'a Regeneration) -> Self {
         let policy = &known.opened.policy;
         let waived = known.waived(group);
+        let warmup = group.warmup(policy.warmup, &waived);
         let live: Vec<_> = group.members().filter(|i| !known.is_retired(&i.id)).collect();
         let serves = |i: &Instance| match i.healthy_since {
             Some(since) if group.is_healthy(i, &waived) => {
-                known.is_fresh(i) == Some(false) || policy.warmup.after(since) <= group.seen
+                known.is_fresh(i) == Some(false) || warmup.after(since) <= group.seen
             }
             _ => false,
         };
@@ -119,6 +122,7 @@ impl<'a> View<'a> {
             group,
             known,
             policy,
+            warmup,
             live,
             serving,
             due: Vec::new(),
@@ -224,12 +228,16 @@ impl<'a> View<'a> {
         for instance in waiting {
             match instance.healthy_since {
                 Some(since) => {
-                    let serving_at = policy.warmup.after(since);
+                    let serving_at = self.warmup.after(since);
                     self.wake(serving_at);
                     self.holds.push(Hold::Warming { instance: instance.id.clone(), serving_at });
                 }
                 None => {
                     let complaint = self.group.complaint(instance, &waived);
+                    if let Some((target_group, _)) = complaint.filter(|(_, health)| health.is_not_in_use()) {
+                        Hold::not_in_use(&mut self.holds, &target_group.name);
+                        continue;
+                    }
                     self.holds.push(Hold::Unhealthy {
                         instance: instance.id.clone(),
                         target_group: complaint.map(|(t, _)| t.name.clone()).unwrap_or_default(),

@@ -87,8 +87,10 @@ pub struct Template {
     pub version: String,
 }
 
+/// A target group, or a Classic Load Balancer, whose verdicts are of the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetGroup {
+    /// For a Classic Load Balancer `classic/` and its name.
     pub arn: String,
     pub name: String,
     /// How long a newly healthy target gets a growing share of the load (`slow_start.duration_seconds`); zero for none.
@@ -104,6 +106,22 @@ impl TargetGroup {
     }
 }
 
+/// Which verdicts do not count against an instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waived {
+    /// Target groups that no listener uses, by index.
+    pub target_groups: Vec<usize>,
+    /// `Target.NotInUse` counts as healthy in every target group (policy: `target_not_in_use = "accept"`).
+    pub not_in_use: bool,
+}
+
+impl Waived {
+    /// Whether this verdict, of the target group with this index, is not asked.
+    pub fn skips(&self, n: usize, health: &TargetHealth) -> bool {
+        self.target_groups.contains(&n) || (self.not_in_use && health.is_not_in_use())
+    }
+}
+
 /// What one target group says of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetHealth {
@@ -112,6 +130,14 @@ pub struct TargetHealth {
     pub code: String,
     /// A zonal shift keeps traffic away whatever the health.
     pub shifted: bool,
+}
+
+impl TargetHealth {
+    /// The target group sends the instance no traffic and does not check its health: no listener forwards to the target
+    /// group, or the instance's zone is not enabled on the load balancer. It says nothing about the instance itself.
+    pub fn is_not_in_use(&self) -> bool {
+        self.state == TargetState::Unused && self.code == "Target.NotInUse"
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,39 +212,56 @@ impl Group {
             let in_service = self.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
             in_service.filter_map(move |i| i.targets.get(n)).filter(|t| t.state != TargetState::Unregistered)
         };
-        let not_in_use =
-            |health: &TargetHealth| health.state == TargetState::Unused && health.code == "Target.NotInUse";
-        (0..self.target_groups.len()).filter(|&n| verdicts(n).count() > 0 && verdicts(n).all(not_in_use)).collect()
+        let unused = |n: &usize| verdicts(*n).count() > 0 && verdicts(*n).all(TargetHealth::is_not_in_use);
+        (0..self.target_groups.len()).filter(unused).collect()
     }
 
     /// InService, not marked unhealthy, and healthy in every target group that is in use.
-    pub fn is_healthy(&self, instance: &Instance, waived: &[usize]) -> bool {
-        instance.lifecycle == Lifecycle::InService
-            && instance.healthy
-            && (0..self.target_groups.len())
-                .filter(|n| !waived.contains(n))
-                .all(|n| instance.targets.get(n).is_some_and(|t| t.state == TargetState::Healthy && !t.shifted))
+    pub fn is_healthy(&self, instance: &Instance, waived: &Waived) -> bool {
+        let well = |health: &TargetHealth| health.state == TargetState::Healthy && !health.shifted;
+        let agrees = |n: usize| match instance.targets.get(n) {
+            Some(health) => waived.skips(n, health) || well(health),
+            None => waived.target_groups.contains(&n),
+        };
+        instance.lifecycle == Lifecycle::InService && instance.healthy && (0..self.target_groups.len()).all(agrees)
     }
 
-    /// The first target group that does not call the instance healthy, for messages and records.
+    /// How long an instance must have been healthy until it serves: `least`, or until the longest slow start of a target
+    /// group in use is over. Before that it gets less than its share of the load.
+    pub fn warmup(&self, least: Span, waived: &Waived) -> Span {
+        let in_use = self.target_groups.iter().enumerate().filter(|(n, _)| !waived.target_groups.contains(n));
+        in_use.map(|(_, target_group)| target_group.slow_start).fold(least, Span::max)
+    }
+
+    /// The first target group that does not call the instance healthy, for messages and records. One that does not use
+    /// the instance comes last: what is wrong with the instance matters more.
     pub fn complaint<'a>(
         &'a self,
         instance: &'a Instance,
-        waived: &[usize],
+        waived: &Waived,
     ) -> Option<(&'a TargetGroup, &'a TargetHealth)> {
         self.target_groups
             .iter()
             .zip(&instance.targets)
             .enumerate()
-            .filter(|(n, _)| !waived.contains(n))
+            .filter(|(n, (_, health))| !waived.skips(*n, health))
             .map(|(_, pair)| pair)
-            .find(|(_, health)| health.state != TargetState::Healthy || health.shifted)
+            .filter(|(_, health)| health.state != TargetState::Healthy || health.shifted)
+            .min_by_key(|(_, health)| health.is_not_in_use())
     }
 
     /// Whether a target group that counts cannot tell its health: it may serve, for all that is known.
-    pub fn may_serve(&self, instance: &Instance, waived: &[usize]) -> bool {
-        let verdicts = instance.targets.iter().enumerate().filter(|(n, _)| !waived.contains(n));
-        verdicts.into_iter().any(|(_, health)| health.state == TargetState::Unavailable)
+    pub fn may_serve(&self, instance: &Instance, waived: &Waived) -> bool {
+        let mut verdicts = instance.targets.iter().enumerate().filter(|(n, health)| !waived.skips(*n, health));
+        verdicts.any(|(_, health)| health.state == TargetState::Unavailable)
+    }
+
+    /// Whether nothing tells that the instance is ill, although it is not healthy: traffic is kept away from its zone,
+    /// its health cannot be told, or the only complaint is that a target group does not use it.
+    pub fn is_untold(&self, instance: &Instance, waived: &Waived) -> bool {
+        let is_shifted = instance.targets.iter().any(|health| health.shifted);
+        let is_unused = || self.complaint(instance, waived).is_some_and(|(_, health)| health.is_not_in_use());
+        is_shifted || self.may_serve(instance, waived) || (instance.healthy && is_unused())
     }
 
     pub fn zonal_shift(&self) -> bool {

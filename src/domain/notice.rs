@@ -2,7 +2,7 @@
 
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
-use super::group::{Group, Instance, InstanceId, Lifecycle, TargetHealth, TargetState};
+use super::group::{Group, Instance, InstanceId, Lifecycle, Waived};
 use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, SKEW, Settling, THEIRS};
 use super::span::{Span, Time};
 use super::watch::Watch;
@@ -205,24 +205,26 @@ impl Look<'_> {
             };
         };
         if let Some(since) = instance.healthy_since {
-            let serving = newcomer.serving.is_none() && now >= policy.warmup.after(since);
+            let warmup = self.group.warmup(policy.warmup, &waived);
+            let serving = newcomer.serving.is_none() && now >= warmup.after(since);
             return serving.then(|| Entry {
                 targets: self.verdicts(instance, &waived),
                 ..self.of(Kind::InstanceServing, instance)
             });
         }
-        // Traffic is kept away from its zone, or its health is not known.
-        let says_nothing = |health: &TargetHealth| health.shifted || health.state == TargetState::Unavailable;
-        if instance.targets.iter().any(says_nothing) {
+        if self.group.is_untold(instance, &waived) {
             return None;
         }
+        // That a target group does not use the instance is no illness. What else is wrong still counts.
+        let complaint = self.group.complaint(instance, &waived).filter(|(_, health)| !health.is_not_in_use());
         let sick_since = watch.sick_since(&instance.id)?;
         let since = if newcomer.serving.is_some() { sick_since } else { in_service };
+        let since = watch.untold_at(&instance.id).map_or(since, |untold| since.max(untold));
         if now <= policy.health_timeout.after(since) {
             return None;
         }
         let limit = policy.health_timeout;
-        Some(match self.group.complaint(instance, &waived) {
+        Some(match complaint {
             Some((target_group, health)) => {
                 let says = format!("{} in target group {} for more than {limit}", health, target_group.name);
                 let code = if health.code.is_empty() { health.state.word() } else { &health.code };
@@ -244,7 +246,7 @@ impl Look<'_> {
         }
     }
 
-    fn verdicts(&self, instance: &Instance, waived: &[usize]) -> Vec<Verdict> {
+    fn verdicts(&self, instance: &Instance, waived: &Waived) -> Vec<Verdict> {
         self.group
             .target_groups
             .iter()
@@ -254,7 +256,7 @@ impl Look<'_> {
                 target_group: target_group.name.clone(),
                 state: health.state,
                 code: health.code.clone(),
-                waived: waived.contains(&n),
+                waived: waived.skips(n, health),
             })
             .collect()
     }

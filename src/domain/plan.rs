@@ -8,12 +8,14 @@ use uuid::Uuid;
 use super::action::Hold;
 use super::decide;
 use super::entry::{Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
-use super::group::{Group, GroupKey, InstanceId, Lifecycle, Zone};
+use super::group::{Group, GroupKey, InstanceId, Lifecycle, Waived, Zone};
 use super::lease::Lease;
-use super::policy::Policy;
+use super::policy::{Policy, Unverified};
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
 use super::watch::Watch;
+
+mod traffic;
 
 /// What will be replaced, in which order, how many at once, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -127,6 +129,10 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         // An opening entry made above opens: there is no other case.
         Err(_) => (Vec::new(), Vec::new(), 0),
     };
+    let waived = waived(group, policy);
+    // Measured times include it already.
+    let slow_start = Span::seconds((group.warmup(policy.warmup, &waived).as_secs() - policy.warmup.as_secs()) as u32);
+    let pace = if pace.measured { pace } else { Pace { launch: pace.launch + slow_start, ..pace } };
     let count = replace.len() as u32;
     let abreast = abreast.min(count.max(1));
     let surge = policy.max_surge.rounded_up(group.desired).min(count);
@@ -142,7 +148,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         }
     };
     let mut notes = Vec::new();
-    let mut obstacles = obstacles(now, group, "");
+    let mut obstacles = obstacles(now, group, policy, "");
     let raises = peak > group.max && policy.raise_max_size;
     if peak > group.max && !policy.raise_max_size && group.desired == group.max {
         if policy.max_unavailable.rounded_down(group.desired) == 0 {
@@ -161,20 +167,11 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         notes.push(format!("LaunchInstances cannot be used ({why}): desired capacity is raised instead"));
     }
     notes.extend(
-        caution(group)
+        caution(group, policy)
             .filter(|_| count > 0)
             .map(|why| format!("{why}: proceeds one at a time until the first replacement serves")),
     );
-    notes.extend(
-        group
-            .waived()
-            .iter()
-            .filter_map(|n| group.target_groups.get(*n))
-            .map(|target_group| format!("target group {} has no listener: its verdict is waived", target_group.name)),
-    );
-    if group.target_groups.is_empty() {
-        notes.push("no target group: judged by Auto Scaling and EC2 health".to_owned());
-    }
+    notes.extend(traffic::notes(group, policy, &waived));
     Plan {
         group: group.key.clone(),
         min: group.min,
@@ -192,8 +189,10 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
 }
 
 /// Why nothing may be started in this group now.
-pub fn obstacles(now: Time, group: &Group, daemon: &str) -> Vec<Hold> {
+pub fn obstacles(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hold> {
     let mut obstacles = Hold::by_others(group);
+    obstacles.extend(Hold::unverified(group, policy));
+    obstacles.extend(Hold::tags_full(group));
     obstacles.extend(leased(now, group, daemon));
     obstacles
 }
@@ -228,8 +227,9 @@ pub fn open(
     }
     // A person wants to know now. A schedule has a window in which to wait until the obstacle is gone.
     let obstacle = match opener.trigger {
-        Trigger::Manual => obstacles(now, group, &opener.daemon).into_iter().next(),
-        Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon),
+        Trigger::Manual => obstacles(now, group, policy, &opener.daemon).into_iter().next(),
+        // Without room for its lease nothing could be changed at all.
+        Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon).or_else(|| Hold::tags_full(group)),
     };
     if let Some(obstacle) = &obstacle {
         return Err(obstacle.into());
@@ -290,26 +290,31 @@ fn opening(
             max: group.max,
             desired: group.desired,
             members: members.collect(),
-            serving: Some(healthy(group)),
+            serving: Some(healthy(group, policy)),
             waived,
             judged_by,
-            cautious: caution(group),
+            cautious: caution(group, policy),
             inherited,
         })),
         ..Entry::default()
     }
 }
 
-fn healthy(group: &Group) -> u32 {
-    let waived = group.waived();
+/// Whose verdicts do not count at the opening.
+fn waived(group: &Group, policy: &Policy) -> Waived {
+    Waived { target_groups: group.waived(), not_in_use: policy.target_not_in_use == Unverified::Accept }
+}
+
+fn healthy(group: &Group, policy: &Policy) -> u32 {
+    let waived = waived(group, policy);
     group.members().filter(|i| group.is_healthy(i, &waived)).count() as u32
 }
 
 /// Why the group is treated like a canary: it does not fully serve before anything is done to it.
-fn caution(group: &Group) -> Option<String> {
-    let waived = group.waived();
+fn caution(group: &Group, policy: &Policy) -> Option<String> {
+    let waived = waived(group, policy);
     let sick = group.members().find(|i| !group.is_healthy(i, &waived));
-    let (healthy, desired) = (healthy(group), group.desired);
+    let (healthy, desired) = (healthy(group, policy), group.desired);
     match sick {
         _ if healthy >= desired => None,
         Some(instance) => Some(match group.complaint(instance, &waived) {

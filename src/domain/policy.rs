@@ -44,6 +44,10 @@ pub struct Policy {
     pub protected: Treatment,
     /// Instances in standby.
     pub standby: Treatment,
+    /// Instances that a target group does not use (`Target.NotInUse`) although it used members at the opening.
+    pub target_not_in_use: Unverified,
+    /// Groups with a traffic source whose health regend cannot read: VPC Lattice, or one of a type it does not know.
+    pub vpc_lattice: Unverified,
     /// Younger instances are left alone.
     pub min_age: Span,
     /// What exposure is measured against.
@@ -72,6 +76,8 @@ impl Default for Policy {
             bake: Span::ZERO,
             protected: Treatment::Skip,
             standby: Treatment::Skip,
+            target_not_in_use: Unverified::Hold,
+            vpc_lattice: Unverified::Hold,
             min_age: Span::ZERO,
             max_age: Span::hours(24),
             raise_max_size: true,
@@ -302,3 +308,35 @@ impl FromStr for Treatment {
 }
 
 as_text!(Treatment);
+
+/// What to do where nothing verifies that an instance gets traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unverified {
+    /// Wait, and record why.
+    Hold,
+    /// Go on as if it had been verified.
+    Accept,
+}
+
+impl fmt::Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hold => "hold",
+            Self::Accept => "accept",
+        })
+    }
+}
+
+impl FromStr for Unverified {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "hold" => Ok(Self::Hold),
+            "accept" => Ok(Self::Accept),
+            _ => Err(Invalid::new(format!("{text:?} is unknown"), r#"write "hold" or "accept""#)),
+        }
+    }
+}
+
+as_text!(Unverified);

@@ -3,7 +3,7 @@
 use super::action::{Action, Reason, Retire};
 use super::group::{Group, Instance, InstanceId, Lifecycle, TargetState};
 use super::lease::Lease;
-use super::policy::{Share, Treatment};
+use super::policy::{Share, Treatment, Unverified};
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
 
@@ -187,6 +187,18 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
     if regeneration.retired.contains_key(&victim.id) {
         return no(2, format!("{} was retired already", victim.id));
     }
+    let was_unused = |name: &String| {
+        let opened = &regeneration.opened;
+        opened.waived.contains(name) || opened.serving == Some(0)
+    };
+    // A target group in use that starts slowly withholds a part of the load for longer than the policy's warmup.
+    let mut warmup = policy.warmup;
+    for (n, target_group) in group.target_groups.iter().enumerate() {
+        let waived = was_unused(&target_group.name) && !is_in_use(group, n);
+        if !waived && target_group.slow_start > warmup {
+            warmup = target_group.slow_start;
+        }
+    }
     let mut serving = 0;
     let mut victim_serves = false;
     let mut stands_in = false;
@@ -199,16 +211,16 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         }
         let everywhere = group.target_groups.iter().enumerate().all(|(n, target_group)| {
             let verdict = instance.targets.get(n);
-            let opened = &regeneration.opened;
-            let was_unused = opened.waived.contains(&target_group.name) || opened.serving == Some(0);
-            let waived = was_unused && !is_in_use(group, n);
+            let accepted = policy.target_not_in_use == Unverified::Accept
+                && verdict.is_some_and(|v| v.state == TargetState::Unused && v.code == "Target.NotInUse");
+            let waived = accepted || (was_unused(&target_group.name) && !is_in_use(group, n));
             waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
         });
         // A newcomer that looks a little older than the cutoff may be younger: clocks differ.
         let doubt = if regeneration.originals.contains(&instance.id) { Span::ZERO } else { CLOCKS };
         let ours = regeneration.newcomers.get(&instance.id).is_some_and(|newcomer| newcomer.ours);
         let born_before = !ours && instance.born.is_some_and(|born| doubt.after(born) < regeneration.opened.cutoff);
-        let warm = instance.healthy_since.is_some_and(|since| policy.warmup.after(since) <= group.seen);
+        let warm = instance.healthy_since.is_some_and(|since| warmup.after(since) <= group.seen);
         if everywhere && (born_before || warm) {
             if instance.id == victim.id {
                 victim_serves = true;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::group::{Group, InstanceId, Lifecycle};
+use super::group::{Group, InstanceId, Lifecycle, Waived};
 use super::span::{Span, Time};
 
 /// Two looks further apart than this say nothing of the time between them. Longer than any sensible poll interval with
@@ -17,6 +17,8 @@ pub struct Watch {
     short: Option<Time>,
     healthy: BTreeMap<InstanceId, Time>,
     sick: BTreeMap<InstanceId, Time>,
+    /// The latest look at which nothing told whether the instance was ill.
+    untold: BTreeMap<InstanceId, Time>,
     absent: BTreeMap<InstanceId, Time>,
     /// Births never change, and a look may lack one.
     born: BTreeMap<InstanceId, Time>,
@@ -24,7 +26,7 @@ pub struct Watch {
 
 impl Watch {
     /// Takes a look in, and writes into it since when each instance has been healthy, and the group short of members.
-    pub fn take(&mut self, group: &mut Group, waived: &[usize]) {
+    pub fn take(&mut self, group: &mut Group, waived: &Waived) {
         let blind = self.last.is_some_and(|last| Span::between(last, group.seen) > GAP);
         if blind {
             self.healthy.clear();
@@ -46,9 +48,12 @@ impl Watch {
             instance.born = instance.born.or_else(|| self.born.get(&instance.id).copied());
             self.born.extend(instance.born.map(|born| (instance.id.clone(), born)));
         }
+        let untold = group.instances.iter().filter(|i| group.is_untold(i, waived));
+        self.untold.extend(untold.map(|i| (i.id.clone(), seen)));
         let present: BTreeSet<_> = group.instances.iter().map(|i| &i.id).collect();
         self.healthy.retain(|id, _| present.contains(id));
         self.sick.retain(|id, _| present.contains(id));
+        self.untold.retain(|id, _| present.contains(id));
         self.born.retain(|id, _| present.contains(id));
         self.absent.retain(|id, _| !present.contains(id));
     }
@@ -56,6 +61,11 @@ impl Watch {
     /// Since when each look has found the instance not healthy.
     pub fn sick_since(&self, id: &InstanceId) -> Option<Time> {
         self.sick.get(id).copied()
+    }
+
+    /// The latest look at which nothing told whether the instance was ill. A deadline for becoming healthy counts from it.
+    pub fn untold_at(&self, id: &InstanceId) -> Option<Time> {
+        self.untold.get(id).copied()
     }
 
     /// Whether a member that the look does not show is gone: a bad observation counts only when it is made twice.

@@ -293,6 +293,8 @@ fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
         bake,
         protected,
         standby,
+        target_not_in_use,
+        vpc_lattice,
         min_age,
         max_age,
         raise_max_size,
@@ -313,6 +315,8 @@ fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
     section.read("bake", bake, duration);
     section.read("protected", protected, text);
     section.read("standby", standby, text);
+    section.read("target_not_in_use", target_not_in_use, text);
+    section.read("vpc_lattice", vpc_lattice, text);
     section.read("min_age", min_age, duration);
     section.read("max_age", max_age, duration);
     section.read("raise_max_size", raise_max_size, flag);

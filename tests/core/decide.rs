@@ -29,6 +29,7 @@ mod record;
 mod refusals;
 mod serving;
 mod table;
+mod traffic;
 mod veto;
 mod watch;
 

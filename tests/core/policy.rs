@@ -191,6 +191,8 @@ fn the_default_policy_is_stored_as_it_is_written() {
           "bake": "0s",
           "protected": "skip",
           "standby": "skip",
+          "target_not_in_use": "hold",
+          "vpc_lattice": "hold",
           "min_age": "0s",
           "max_age": "24h",
           "raise_max_size": true,

@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::at;
 use crate::domain::calendar::Closed;
 use crate::domain::group::{Group, InstanceId};
-use crate::domain::lease::Lease;
+use crate::domain::lease::{self, Lease};
+use crate::domain::policy::{Policy, Unverified};
 use crate::domain::span::{Span, Time};
+
+/// How many tags a group can have, besides those that AWS sets.
+const TAGS_MAX: usize = 50;
 
 /// A typed "not now", with the numbers that justify it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,9 @@ pub enum Hold {
     InstanceRefresh { id: String },
     ZonalShift,
     WarmPoolReuse,
+    TargetNotInUse { target_group: String, instances: u32 },
+    Unverified { sources: Vec<String> },
+    TagsFull { tags: u32 },
     LeasedByOther { daemon: String, regeneration: String, until: Time },
     MaxSize { desired: u32, max: u32 },
     NoCapacity { code: String, until: Time },
@@ -55,6 +62,33 @@ impl Hold {
         let shift = group.zonal_shift().then_some(Self::ZonalShift);
         let reuse = group.reuses.then_some(Self::WarmPoolReuse);
         suspended.chain(refresh).chain(shift).chain(reuse).collect()
+    }
+
+    /// One more instance that this target group does not use.
+    pub fn not_in_use(holds: &mut Vec<Self>, name: &str) {
+        for hold in holds.iter_mut() {
+            if let Self::TargetNotInUse { target_group, instances } = hold
+                && target_group == name
+            {
+                *instances += 1;
+                return;
+            }
+        }
+        holds.push(Self::TargetNotInUse { target_group: name.to_owned(), instances: 1 });
+    }
+
+    /// Traffic reaches the group by sources whose health regend cannot read, and the policy does not accept that.
+    pub fn unverified(group: &Group, policy: &Policy) -> Option<Self> {
+        let holds = policy.vpc_lattice == Unverified::Hold && !group.unverified.is_empty();
+        holds.then(|| Self::Unverified { sources: group.unverified.clone() })
+    }
+
+    /// The group has as many tags as AWS allows, and none of them is the lease: it could not be written.
+    pub fn tags_full(group: &Group) -> Option<Self> {
+        // Those that AWS itself sets do not count.
+        let tags = group.tags.keys().filter(|key| !key.starts_with("aws:")).count();
+        let full = tags >= TAGS_MAX && group.lease.is_none() && !group.tags.contains_key(lease::TAG);
+        full.then(|| Self::TagsFull { tags: u32::try_from(tags).unwrap_or(u32::MAX) })
     }
 
     /// Waiting that ends by itself. Everything else is recorded as `regeneration.held`.
@@ -79,6 +113,9 @@ impl Hold {
             | Self::InstanceRefresh { .. }
             | Self::ZonalShift
             | Self::WarmPoolReuse
+            | Self::TargetNotInUse { .. }
+            | Self::Unverified { .. }
+            | Self::TagsFull { .. }
             | Self::LeasedByOther { .. }
             | Self::MaxSize { .. }
             | Self::NoCapacity { .. }
@@ -111,6 +148,9 @@ impl Hold {
             Self::InstanceRefresh { .. } => "instance_refresh",
             Self::ZonalShift => "zonal_shift",
             Self::WarmPoolReuse => "warm_pool_reuse",
+            Self::TargetNotInUse { .. } => "target_not_in_use",
+            Self::Unverified { .. } => "unverified",
+            Self::TagsFull { .. } => "tags_full",
             Self::LeasedByOther { .. } => "leased_by_other",
             Self::MaxSize { .. } => "max_size",
             Self::NoCapacity { .. } => "no_capacity",
@@ -177,6 +217,27 @@ impl fmt::Display for Hold {
                 f,
                 "the warm pool takes retired instances back, as old as they are: \
                  turn ReuseOnScaleIn off in its instance reuse policy to go on"
+            ),
+            Self::TargetNotInUse { target_group, instances } => {
+                let (instance, it) = if *instances == 1 { ("instance", "its") } else { ("instances", "their") };
+                write!(
+                    f,
+                    "target group {target_group} does not use {instances} {instance} (Target.NotInUse): a listener \
+                     moved away from it, or {it} zone is not enabled on the load balancer; put that right, or accept it \
+                     with target_not_in_use = \"accept\""
+                )
+            }
+            Self::Unverified { sources } => write!(
+                f,
+                "nothing verifies that a new instance serves behind {}, because regend cannot read its health there: \
+                 accept that with vpc_lattice = \"accept\", or detach it from the group",
+                sources.join(", ")
+            ),
+            Self::TagsFull { tags } => write!(
+                f,
+                "the group has {tags} tags, and AWS allows no more than {TAGS_MAX}: remove one to make room for the \
+                 lease tag {}",
+                lease::TAG
             ),
             Self::LeasedByOther { daemon, regeneration, until } => {
                 write!(f, "regend on {daemon} holds the group for regeneration {regeneration} until {}", at(until))

@@ -103,7 +103,7 @@ impl<'a> View<'a> {
             // Either the look is behind, or somebody has just set it: a moment later it is known.
             return self.hold(Hold::MaxSettling { expected: known.max, seen: group.max });
         }
-        let hold = Hold::by_others(group).into_iter().next()?;
+        let hold = Hold::by_others(group).into_iter().chain(Hold::unverified(group, self.policy)).next()?;
         self.out_of_our_hands(hold)
     }
 
@@ -221,7 +221,7 @@ impl<'a> View<'a> {
         let policy = self.policy;
         let abreast = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
         let batches = count(&self.due).div_ceil(abreast).max(1);
-        let batch = policy.launch_timeout + policy.health_timeout + policy.warmup;
+        let batch = policy.launch_timeout + policy.health_timeout + self.warmup;
         let bakes = policy.canary_bake + policy.bake + policy.drain_timeout;
         (batch * batches + bakes).clamp(lease::SHORTEST, lease::LONGEST)
     }

@@ -198,7 +198,7 @@ impl<'a> View<'a> {
     /// launch may take.
     pub(super) fn is_under_way(&mut self) -> bool {
         let (policy, ends) = (self.policy, self.known.opened.window_ends);
-        let late = (policy.launch_timeout + policy.health_timeout + policy.warmup).after(ends);
+        let late = (policy.launch_timeout + policy.health_timeout + self.warmup).after(ends);
         let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
         if self.now > late {
             return false;

@@ -1,7 +1,8 @@
 //! What a look is worth: whether it may be behind, or lack somebody, and whose verdict does not count.
 
 use super::{Regeneration, SETTLE};
-use crate::domain::group::{Group, InstanceId, TargetGroup};
+use crate::domain::group::{Group, InstanceId, TargetGroup, Waived};
+use crate::domain::policy::Unverified;
 
 impl Regeneration {
     /// Whether the look may still show the group as it was before an effect of ours, or a change of theirs: desired
@@ -24,13 +25,14 @@ impl Regeneration {
         here.any(|id| group.instance(id).is_none())
     }
 
-    /// The target groups whose verdict does not count, by index, at this look: they were unused when the regeneration
-    /// opened, and still are.
-    pub fn waived(&self, group: &Group) -> Vec<usize> {
+    /// Whose verdicts do not count at this look: target groups that were unused when the regeneration opened and still
+    /// are; and `Target.NotInUse` everywhere, where the policy accepts it.
+    pub fn waived(&self, group: &Group) -> Waived {
         // Where nobody served at the opening, nothing showed whether it was in use.
         let unknown = self.opened.serving == Some(0);
         let was = |t: &TargetGroup| unknown || self.opened.waived.contains(&t.name);
         let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(was);
-        group.waived().into_iter().filter(at_open).collect()
+        let not_in_use = self.opened.policy.target_not_in_use == Unverified::Accept;
+        Waived { target_groups: group.waived().into_iter().filter(at_open).collect(), not_in_use }
     }
 }

@@ -9,8 +9,9 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::group::{Group, GroupKey, Waived};
 use crate::domain::lease::Lease;
+use crate::domain::policy::Unverified;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::domain::tell;
@@ -148,7 +149,8 @@ impl Past {
     }
 
     fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
-        let waived = group.waived();
+        let not_in_use = one.policy.target_not_in_use == Unverified::Accept;
+        let waived = Waived { target_groups: group.waived(), not_in_use };
         let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
         let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
         let open = self.open.get(&one.key);

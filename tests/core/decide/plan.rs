@@ -66,6 +66,78 @@ fn who_goes_and_who_stays_is_planned_in_the_order_of_the_decision() {
 }
 
 #[test]
+fn a_slow_start_and_a_long_deregistration_delay_are_said_beforehand() {
+    check(
+        "slow-start 5m, drains 30m\ni-1..i-2 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 18m
+        note: the warmup is 5m instead of 30s: target group tg gives a new target its full share of the load only after its slow start
+        note: target group tg drains for 30m, longer than drain_timeout (20m): the record will call each drain overdue
+    "#]],
+    );
+}
+
+#[test]
+fn what_is_not_verified_is_an_obstacle_or_noted() {
+    check(
+        "unverified tg-1 tg-2\ni-1 serving 25h",
+        expect![[r#"
+            replace i-1 in a, 25h, serving
+            web: 1 at a time, 7m
+            obstacle: nothing verifies that a new instance serves behind tg-1, tg-2, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+        "#]],
+    );
+    check(
+        "unverified tg-1 tg-2, vpc_lattice accept\ni-1 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        web: 1 at a time, 7m
+        note: not verified: tg-1, tg-2 (vpc_lattice accepts that)
+    "#]],
+    );
+    let unused = "i-1 serving 25h\ni-2 unused:tg:Target.NotInUse 25h";
+    check(
+        unused,
+        expect![[r#"
+        replace i-2 in a, 25h, not serving
+        replace i-1 in a, 25h, serving
+        web: 1 at a time, 9m
+        note: 1 of 2 serve at the start (i-2 is unused (Target.NotInUse) in tg): proceeds one at a time until the first replacement serves
+    "#]],
+    );
+    check(
+        &format!("target_not_in_use accept\n{unused}"),
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        replace i-2 in a, 25h, serving
+        web: 1 at a time, 9m
+        note: not verified: target group tg does not use 1 of the instances, and target_not_in_use accepts that
+    "#]],
+    );
+}
+
+#[test]
+fn without_room_for_the_lease_tag_it_does_not_open() {
+    check(
+        "tags 49, tag none\ni-1 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        web: 1 at a time, 7m
+    "#]],
+    );
+    check(
+        "tags 50, tag none\ni-1 serving 25h",
+        expect![[r#"
+        replace i-1 in a, 25h, serving
+        web: 1 at a time, 7m
+        obstacle: the group has 50 tags, and AWS allows no more than 50: remove one to make room for the lease tag regend:lease
+    "#]],
+    );
+}
+
+#[test]
 fn as_many_at_a_time_as_the_policy_allows_and_no_more_than_there_are() {
     check(
         "max_surge 2\ni-1..i-5 serving 25h",
@@ -388,6 +460,17 @@ fn opened(table: &str, trigger: Trigger) -> String {
 #[track_caller]
 fn check_opened(table: &str, trigger: Trigger, expect: Expect) {
     expect.assert_eq(&opened(table, trigger));
+}
+
+#[test]
+fn without_room_for_the_lease_tag_neither_a_person_nor_a_schedule_opens_it() {
+    for trigger in [Trigger::Manual, Trigger::Schedule] {
+        let skipped = opened("tags 50, tag none\ni-1 serving 25h", trigger);
+        assert!(skipped.starts_with("tags_full: the group has 50 tags"), "{skipped}");
+        for table in ["tags 49, tag none\ni-1 serving 25h", "tags 50, tag of our-last 1h\ni-1 serving 25h"] {
+            assert!(!opened(table, trigger).starts_with("tags_full"), "{table}");
+        }
+    }
 }
 
 #[test]

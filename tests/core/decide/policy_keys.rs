@@ -869,3 +869,41 @@ fn policy_window_binds_what_the_group_launches_itself() {
     "#]],
     );
 }
+
+#[test]
+fn policy_target_not_in_use_holds_or_accepts_what_a_target_group_does_not_use() {
+    let unused = "raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse healthy-for 1m 5m ours";
+    check(
+        &format!("target_not_in_use hold, {unused}"),
+        expect![[r#"
+        wait
+        hold: target group tg does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+        again in 9m1s
+    "#]],
+    );
+    check(
+        &format!("target_not_in_use accept, {unused}"),
+        expect![[r#"
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
+    );
+}
+
+#[test]
+fn policy_vpc_lattice_holds_or_accepts_what_cannot_be_verified() {
+    let lattice = "unverified tg-lattice, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours";
+    check(
+        &format!("vpc_lattice hold, {lattice}"),
+        expect![[r#"
+            wait
+            hold: nothing verifies that a new instance serves behind tg-lattice, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+            again in 3h1s
+        "#]],
+    );
+    check(
+        &format!("vpc_lattice accept, {lattice}"),
+        expect![[r#"
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
+    );
+}

@@ -251,10 +251,7 @@ fn a_target_group_that_became_unused_later_has_its_say() {
         "targets web old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 unused:old:Target.NotInUse 5m ours",
         expect![[r#"
             wait
-            hold: i-1 is unused (Target.NotInUse) in target group old
-            hold: i-2 is unused (Target.NotInUse) in target group old
-            hold: i-3 is unused (Target.NotInUse) in target group old
-            hold: i-4 is unused (Target.NotInUse) in target group old
+            hold: target group old does not use 4 instances (Target.NotInUse): a listener moved away from it, or their zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
             again in 5m1s
         "#]],
     );
@@ -265,10 +262,10 @@ fn a_waived_target_group_that_came_into_use_has_its_say_again() {
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 serving 25h\ni-4 unused:old:Target.NotInUse 5m ours",
         expect![[r#"
-        wait
-        hold: i-4 is unused (Target.NotInUse) in target group old
-        again in 5m1s
-    "#]],
+            wait
+            hold: target group old does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+            again in 5m1s
+        "#]],
     );
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 serving 25h\ni-4 initial:old 5m ours",

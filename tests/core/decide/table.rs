@@ -317,7 +317,13 @@ impl Scene {
 
         let names = header.take("targets").unwrap_or_else(|| vec!["tg"]);
         let names = names.into_iter().filter(|name| *name != "none");
-        let target_groups: Vec<_> = names.map(|name| TargetGroup::named(format!("arn:{name}"), name)).collect();
+        let (slow_start, drains) = (header.word("slow-start").map(parse), header.word("drains").map(parse));
+        let target_group = |name: &str| TargetGroup {
+            slow_start: slow_start.unwrap_or_default(),
+            deregistration_delay: drains.unwrap_or_default(),
+            ..TargetGroup::named(format!("arn:{name}"), name)
+        };
+        let target_groups: Vec<_> = names.map(target_group).collect();
         let zones: BTreeSet<_> = lines.iter().map(|line| line.zone.clone()).collect();
         let zones = header
             .word("zones")
@@ -444,11 +450,11 @@ impl Scene {
             warm_pool: header.flag("warm-pool"),
             reuses: header.flag("reuses"),
             scaled_by: vec![],
-            unverified: vec![],
+            unverified: header.take("unverified").unwrap_or_default().into_iter().map(str::to_owned).collect(),
             no_direct_launch: header.flag("no-direct-launch").then(|| "a launch configuration".to_owned()),
             lease: tag,
             refresh: header.word("refresh").map(str::to_owned),
-            tags: BTreeMap::new(),
+            tags: (0..header.number("tags").unwrap_or(0)).map(|n| (format!("tag-{n}"), String::new())).collect(),
         };
         let only_now = header.flag("short-only-now");
         assert!(header.0.is_empty(), "unknown words: {:?}", header.0);

@@ -948,3 +948,42 @@ fn promise_5_what_is_retired_without_decrement_is_not_launched_anew_after_too_ma
         "#]],
     );
 }
+
+#[test]
+fn promise_1_what_a_target_group_does_not_use_does_not_serve_unless_the_policy_accepts_it() {
+    let retire = ["retire i-1 stale decrement"];
+    let unused = "raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse healthy-for 1m 5m ours";
+    check(
+        &format!("target_not_in_use hold, {unused}"),
+        &retire,
+        expect![[r#"
+        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+    "#]],
+    );
+    check(
+        &format!("target_not_in_use accept, {unused}"),
+        &retire,
+        expect![[r#"
+        retire i-1 stale decrement: yes
+    "#]],
+    );
+}
+
+#[test]
+fn promise_1_a_newcomer_in_its_slow_start_does_not_serve() {
+    let retire = ["retire i-1 stale decrement"];
+    check(
+        "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s 5m ours",
+        &retire,
+        expect![[r#"
+            retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+        "#]],
+    );
+    check(
+        "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 2m 5m ours",
+        &retire,
+        expect![[r#"
+        retire i-1 stale decrement: yes
+    "#]],
+    );
+}

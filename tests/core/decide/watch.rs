@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use regend::domain::group::InstanceId;
+use regend::domain::group::{InstanceId, Waived};
 use regend::domain::watch::Watch;
 
 use super::Scene;
@@ -18,7 +18,7 @@ fn check(looks: &[(&str, bool)], expect: Expect) {
     for (at, healthy) in looks {
         group.seen = ago(at);
         group.instances[0].healthy = *healthy;
-        watch.take(&mut group, &[]);
+        watch.take(&mut group, &Waived::default());
         let says = |what, since: Option<_>| {
             since.map(|t: regend::domain::span::Time| format!(" {what} since {}", t.format("%H:%M:%S")))
         };
@@ -96,7 +96,7 @@ fn an_instance_that_was_away_starts_again() {
     for (at, there) in [("30s", true), ("15s", false), ("0s", true)] {
         group.seen = ago(at);
         group.instances = if there { members.clone() } else { Vec::new() };
-        watch.take(&mut group, &[]);
+        watch.take(&mut group, &Waived::default());
     }
     assert_eq!(group.instances[0].healthy_since, Some(ago("0s")));
 }
@@ -110,7 +110,7 @@ fn who_is_missing_is_gone_when_a_second_look_misses_it_too() {
     assert!(watch.is_gone(&id, ago("15s")));
     // It was there after all: the count starts again.
     group.instances[0].id = id.clone();
-    watch.take(&mut group, &[]);
+    watch.take(&mut group, &Waived::default());
     assert!(!watch.is_gone(&id, ago("0s")));
 }
 
@@ -120,7 +120,7 @@ fn a_group_is_short_of_members_from_the_first_look_that_shows_fewer_and_none_com
     let mut short = |at: &str, table: &str| {
         let mut group = Scene::read(table).group;
         group.seen = ago(at);
-        watch.take(&mut group, &[]);
+        watch.take(&mut group, &Waived::default());
         group.short_since
     };
     assert_eq!(short("1m", "wanted 2\ni-1..i-2 serving 25h"), None);
