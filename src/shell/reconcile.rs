@@ -14,6 +14,8 @@ use crate::shell::clock::{Clock, unless_stopped};
 use crate::shell::cloud::{ACTIVITIES, Cloud};
 use crate::shell::journal::{Journal, JournalError};
 
+mod closely;
+
 /// More news than this from one look means that an entry does not change what made it news.
 const NEWS_ROUNDS_MAX: usize = 16;
 
@@ -41,12 +43,22 @@ pub struct Active {
     pub shown: Option<(Group, Vec<Hold>)>,
     /// When the group was last asked why it does not launch what it lacks, and what it said.
     asked: Option<(Time, Option<Hold>)>,
+    /// The latest look that asked for instance refreshes.
+    asked_refresh: Option<Time>,
 }
 
 impl Active {
     /// A regeneration at which this process has not looked yet.
     pub fn new(regeneration: Regeneration, look_at: Time) -> Self {
-        Self { regeneration, watch: Watch::default(), closely: true, look_at, shown: None, asked: None }
+        Self {
+            regeneration,
+            watch: Watch::default(),
+            closely: true,
+            look_at,
+            shown: None,
+            asked: None,
+            asked_refresh: None,
+        }
     }
 }
 
@@ -87,7 +99,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
     pub async fn turn(&mut self, active: &mut Active, mut group: Group) -> Result<Turn, Stop> {
         let waived = active.regeneration.waived(&group);
         active.watch.take(&mut group, &waived);
-        active.closely = false;
+        active.note_look(&group);
         let effect = active.regeneration.last_effect;
         self.take_note(active, &group).await?;
         if active.regeneration.last_effect > effect.max(Some(group.seen)) {
@@ -100,6 +112,10 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         let Decision { next, mut holds, look_again_at } = decision;
         let turn = match next {
             Next::Act(action) => match veto(now, &group, &active.regeneration, &action) {
+                Ok(()) if active.lacks_close_look(&group, &action) => {
+                    active.closely = true;
+                    Turn::Acted
+                }
                 Ok(()) if action.may_undo() && self.has_changed(active, &group).await => {
                     Turn::Wait(Some(CHANGED_AGAIN.after(now)))
                 }
@@ -134,7 +150,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             holds.extend(self.why_short(active, &group, &holds).await);
             self.note_holds(active, &holds)?;
         }
-        active.closely |= holds.iter().any(|hold| matches!(hold, Hold::InstanceRefresh { .. }));
+        active.ask_in_passing(group.seen);
         active.shown = Some((group, holds));
         Ok(turn)
     }

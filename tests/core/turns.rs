@@ -16,12 +16,12 @@ use regend::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use regend::shell::fleet::{Ended, Event, Fleet, Limits, Wish};
 use regend::shell::journal::Journal;
 use regend::shell::reconcile::{Active, Turn, Turning};
-use regend::shell::rehearsal::{MemoryJournal, Shared, SimCloud, block_on};
+use regend::shell::rehearsal::{MemoryJournal, Shared, SimCloud, Step, block_on};
 use regend::sim::event::Event as Happening;
 use regend::sim::nature::{Direct, Nature};
 use regend::sim::world::World;
 
-use crate::scene::shape;
+use crate::scene::{Scene, shape};
 
 /// The world's own time.
 #[derive(Clone)]
@@ -175,6 +175,50 @@ fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
     let names: Vec<_> = world.history.calls.iter().map(|call| (call.action.noun(), call.action.may_undo())).collect();
     assert!(names.contains(&(Noun::Launch, false)) && names.contains(&(Noun::Retire, true)), "{names:?}");
     assert!(!names.contains(&(Noun::Lease, true)));
+}
+
+/// Plays a group of eight of which an instance refresh takes hold at that second, with the lease tag removed or not.
+/// Returns how old the refresh was at the latest look that a retirement rested on.
+fn retired_beside_a_refresh(second: u32, lease_is_removed: bool) -> Option<Span> {
+    let policy = Policy { max_surge: Share::Count(2), ..Policy::default() };
+    let mut scene = Scene::new(shape(0, 8, 12), Nature::default(), policy);
+    if lease_is_removed {
+        scene = scene.at(second, Happening::Untag);
+    }
+    scene = scene.at(second, Happening::StartRefresh);
+    scene.wish();
+    let (mut oldest, mut known) = (None, 0);
+    for _ in 0..2000 {
+        if !matches!(scene.step(), Step::Done) {
+            break;
+        }
+        let world = scene.rehearsal.world.borrow();
+        let refresh = world.group(&scene.key).and_then(|group| group.refresh.clone());
+        for call in world.history.calls.iter().skip(known) {
+            if let (Some(refresh), Action::Retire(_)) = (&refresh, &call.action)
+                && call.looked_at > refresh.since
+            {
+                oldest = oldest.max(Some(Span::between(refresh.since, call.looked_at)));
+            }
+        }
+        known = world.history.calls.len();
+    }
+    oldest
+}
+
+#[test]
+fn once_the_lease_tag_has_vanished_nothing_is_retired_beside_an_instance_refresh() {
+    for second in (20..400).step_by(7) {
+        assert_eq!(retired_beside_a_refresh(second, true), None, "at second {second}");
+    }
+}
+
+#[test]
+fn an_instance_refresh_that_nothing_else_shows_is_seen_within_a_minute() {
+    for second in (20..400).step_by(7) {
+        let oldest = retired_beside_a_refresh(second, false);
+        assert!(oldest <= Some(Span::minutes(1)), "at second {second}: {oldest:?}");
+    }
 }
 
 #[test]
