@@ -19,6 +19,8 @@ from moto.autoscaling.models import ASG_NAME_TAG, AutoScalingBackend, FakeAutoSc
 from moto.autoscaling.responses import ActionResult, AutoScalingResponse
 from moto.ec2 import utils as ec2_utils
 from moto.ec2.models.instances import InstanceState as Ec2State
+from moto.elb.models import elb_backends
+from moto.elb.responses import ELBResponse
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus, FakeTargetGroup, elbv2_backends
 
 LIVE = ("Pending", "InService")  # what Auto Scaling counts towards the desired capacity
@@ -36,6 +38,7 @@ S = {
     "capacity": {},  # zone → how many more instances EC2 has there; absent = enough
     "sick": None,  # who never becomes healthy: see Rule
     "stuck": None,  # who never leaves Pending: see Rule
+    "foreign_ports": {},  # port → state: what each target group says of its instances at ports that others registered
     "refreshes": {},  # group → what DescribeInstanceRefreshes answers, missing fields filled in
 }
 DEFAULTS = dict(S)
@@ -170,6 +173,7 @@ def launch(group, zone, cause, token="", age=0.0):
     if age:
         s.lifecycle_state, s.in_service_at = "InService", now
         register(group, s, since=float("-inf"))
+        register_with_balancers(group, s, since=float("-inf"))
     else:
         instance._state = Ec2State("pending", 0)
         s.running_at, s.due = now + S["boot"] / 2, now + S["boot"]
@@ -194,9 +198,27 @@ def register(group, s, since):
                 tg.targets[s.instance_id] = {"Id": s.instance_id, "Port": tg.port, "since": since}
 
 
+def balancers(group):
+    """The Classic Load Balancers in front of a group."""
+    known = elb_backends[group.account_id][group.region].load_balancers
+    return [known[name] for name in group.load_balancer_names if name in known]
+
+
+def register_with_balancers(group, s, since):
+    for balancer in balancers(group):
+        if balancer.name not in s.handled:
+            s.handled.add(balancer.name)
+            if "AddToLoadBalancer" not in group._suspended_processes:
+                balancer.instance_autoscaling_ids.append(s.instance_id)
+                s.balanced_since = since
+
+
 def deregister(group, s):
     for tg in target_groups(group):
         tg.targets.pop(s.instance_id, None)
+    for balancer in balancers(group):
+        if s.instance_id in balancer.instance_autoscaling_ids:
+            balancer.instance_autoscaling_ids.remove(s.instance_id)
     s.handled.clear()
 
 
@@ -204,6 +226,7 @@ def retire(group, s, cause):
     """Begins to terminate a member: Auto Scaling drains first, then stops the instance."""
     conclude(s.activity, "Cancelled")
     registered = any(s.instance_id in tg.targets for tg in target_groups(group))
+    registered |= any(s.instance_id in balancer.instance_ids for balancer in balancers(group))
     s.lifecycle_state = "Terminating"
     s.due = time.monotonic() + (S["drain"] if registered else min(S["drain"], 0.5))
     status = "WaitingForELBConnectionDraining" if registered else "InProgress"
@@ -220,6 +243,7 @@ def step(group, s, now):
         conclude(s.activity)
     if s.lifecycle_state == "InService":
         register(group, s, since=now)
+        register_with_balancers(group, s, since=now)
         if cause := failure_of(group, s, now):
             s.health_status = "Unhealthy"
             if not {"HealthCheck", "ReplaceUnhealthy", "Terminate"} & set(group._suspended_processes):
@@ -332,6 +356,18 @@ def verdict(tg, instance_id, s, now):
     return "healthy", None, None
 
 
+def opinion(s, now):
+    """What a Classic Load Balancer says of an instance: (state, reason code, description)."""
+    if s and s.lifecycle_state == "Terminating":
+        return "InService", "N/A", "Instance deregistration currently in progress."
+    if s and now - s.balanced_since < S["healthy_after"]:
+        return "OutOfService", "ELB", "Instance registration is still in progress."
+    if s and s.sick:
+        failed = "Instance has failed at least the UnhealthyThreshold number of health checks consecutively."
+        return "OutOfService", "Instance", failed
+    return "InService", "N/A", "N/A"
+
+
 # ── The patches ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -367,6 +403,7 @@ def new_member(original, self, *args, **kwargs):
     self.availability_zone = self.instance._placement.zone  # stock keeps an object that equals nothing
     self.handled, self.activity = set(), None
     self.running_at = self.due = self.in_service_at = 0.0
+    self.balanced_since = float("-inf")
     self.sick, self.stuck = None, False
 
 
@@ -502,6 +539,34 @@ def detach_instances(original, self, group_name, instance_ids, should_decrement)
 @patch(AutoScalingBackend, "update_attached_target_groups")
 def update_attached_target_groups(_, self, group_name):
     """Nothing: registration happens when an instance comes into service, in step()."""
+
+
+@patch(AutoScalingBackend, "update_attached_elbs")
+def update_attached_elbs(_, self, group_name):
+    """Nothing: the same for Classic Load Balancers."""
+
+
+@patch(ELBResponse, "describe_instance_health")
+def describe_instance_health(_, self):
+    balancer = self.elb_backend.get_load_balancer(self._get_param("LoadBalancerName"))
+    members = {s.instance_id: s for g in groups() for s in g.instance_states}
+    now = time.monotonic()
+    states = []
+    for instance_id in balancer.instance_ids:
+        state, code, description = opinion(members.get(instance_id), now)
+        states.append({"InstanceId": instance_id, "State": state, "ReasonCode": code, "Description": description})
+    return ActionResult({"InstanceStates": states})
+
+
+@patch(ELBv2Backend, "describe_target_health")
+def describe_target_health(original, self, target_group_arn, targets):
+    found = original(self, target_group_arn, targets)
+    foreign = [
+        FakeHealthStatus(health.instance_id, port, port, state)
+        for health in found
+        for port, state in S["foreign_ports"].items()
+    ]
+    return found + foreign
 
 
 @patch(AutoScalingBackend, "notify_terminate_instances")
@@ -697,6 +762,10 @@ class Watch:
                 and s.instance.state == "running"
                 and all(
                     s.instance_id in tg.targets and verdict(tg, s.instance_id, s, now)[0] == "healthy" for tg in in_use
+                )
+                and all(
+                    s.instance_id in balancer.instance_ids and opinion(s, now)[0] == "InService"
+                    for balancer in balancers(group)
                 )
                 for s in group.instance_states
             ),

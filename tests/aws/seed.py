@@ -48,7 +48,8 @@ def control(port, path, body=None):
 
 
 def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1, zones=3, count=1, age=None,
-         region=REGION, tags=None, protected=False, account=None, configuration=False):
+         region=REGION, tags=None, protected=False, account=None, configuration=False, classic=0, slow_start=None,
+         policies=(), schedules=()):
     ec2, elb, asg = (client(s, port, region, account=account) for s in ("ec2", "elbv2", "autoscaling"))
     unique = uuid.uuid4().hex[:6]
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -87,7 +88,17 @@ def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1,
             elb.create_listener(LoadBalancerArn=balancer, Protocol="HTTP", Port=listener_port,
                                 DefaultActions=[{"Type": "forward", "TargetGroupArn": arn}])
             listener_port += 1
+            if slow_start is not None:
+                elb.modify_target_group_attributes(
+                    TargetGroupArn=arn, Attributes=[{"Key": "slow_start.duration_seconds", "Value": str(slow_start)}]
+                )
             arns.append(arn)
+        names_of_classic = [f"{name[:20].rstrip('-')}-{unique}-c{k + 1}" for k in range(classic)]
+        for balancer_name in names_of_classic:
+            client("elb", port, region, account=account).create_load_balancer(
+                LoadBalancerName=balancer_name, AvailabilityZones=names[:zones],
+                Listeners=[{"Protocol": "http", "LoadBalancerPort": 80, "InstancePort": 80}],
+            )
         asg.create_auto_scaling_group(
             AutoScalingGroupName=name,
             **source,
@@ -96,13 +107,20 @@ def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1,
             DesiredCapacity=size,
             VPCZoneIdentifier=",".join(subnets),
             TargetGroupARNs=arns,
+            LoadBalancerNames=names_of_classic,
             HealthCheckType="ELB" if arns else "EC2",
             HealthCheckGracePeriod=300,
             NewInstancesProtectedFromScaleIn=protected,
             Tags=[{"Key": k, "Value": v, "PropagateAtLaunch": False, "ResourceId": name,
                    "ResourceType": "auto-scaling-group"} for k, v in (tags or {}).items()],
         )
-        groups.append({"name": name, "target_groups": arns})
+        for policy in policies:
+            asg.put_scaling_policy(AutoScalingGroupName=name, PolicyName=policy, PolicyType="SimpleScaling",
+                                   AdjustmentType="ChangeInCapacity", ScalingAdjustment=1)
+        for schedule in schedules:
+            asg.put_scheduled_update_group_action(AutoScalingGroupName=name, ScheduledActionName=schedule,
+                                                  Recurrence="0 20 * * *", DesiredCapacity=size)
+        groups.append({"name": name, "target_groups": arns, "classic": names_of_classic})
     if age is not None:
         control(port, "set", {"age": before})
 
@@ -130,11 +148,15 @@ def main():
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--protected", action="store_true", help="instances are protected from scale-in")
     parser.add_argument("--launch-configuration", action="store_true", help="the old way, in place of a launch template")
+    parser.add_argument("--classic", type=int, default=0, help="how many Classic Load Balancers")
+    parser.add_argument("--slow-start", type=int, metavar="SECONDS", help="of each target group")
+    parser.add_argument("--policy", action="append", default=[], metavar="NAME", help="a scaling policy")
+    parser.add_argument("--schedule", action="append", default=[], metavar="NAME", help="a scheduled action")
     o = parser.parse_args()
     try:
         made = seed(o.port, o.group, o.size, o.min, o.max, o.target_groups, o.zones, o.count, o.age, o.region,
                     dict(t.partition("=")[::2] for t in o.tag), o.protected, o.account,
-                    o.launch_configuration)
+                    o.launch_configuration, o.classic, o.slow_start, o.policy, o.schedule)
     except ValueError as mistake:
         sys.exit(f"seed.py: {mistake}")
     print(json.dumps(made))

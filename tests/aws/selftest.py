@@ -319,6 +319,27 @@ class Faithful(Case):
         )
         self.assertEqual(set(self.health(idle["TargetGroupArn"]).values()), {("unused", "Target.NotInUse")})
 
+    def test_a_classic_load_balancer_has_an_opinion(self):
+        name, made = self.made(target_groups=0, classic=1, age=90000)
+        elb, balancer = client("elb", self.server.port), made["classic"][0]
+        states = lambda: {s["InstanceId"]: (s["State"], s["Description"])
+                          for s in elb.describe_instance_health(LoadBalancerName=balancer)["InstanceStates"]}
+        self.assertEqual(set(states().values()), {("InService", "N/A")})
+        new = self.launch(name)["Instances"][0]["InstanceIds"][0]
+        self.assertTrue(eventually(lambda: states().get(new, "")[0:1] == ("OutOfService",)))
+        self.assertTrue(eventually(lambda: states()[new] == ("InService", "N/A")))
+        self.terminate(new, True)
+        self.assertEqual(states()[new], ("InService", "Instance deregistration currently in progress."))
+        self.assertTrue(eventually(lambda: new not in states()))
+
+    def test_others_register_further_ports(self):
+        name, made = self.made(size=1, age=90000)
+        self.addCleanup(self.set, foreign_ports={})
+        self.set(foreign_ports={"32768": "unhealthy"})
+        found = self.elb.describe_target_health(TargetGroupArn=made["target_groups"][0])["TargetHealthDescriptions"]
+        self.assertEqual([(t["Target"]["Port"], t["TargetHealth"]["State"]) for t in found],
+                         [(80, "healthy"), (32768, "unhealthy")])
+
     def test_standby_leaves_the_target_group(self):
         name, made = self.made(minimum=1, age=90000)
         one, ids = made["target_groups"][0], made["instances"][:1]

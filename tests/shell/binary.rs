@@ -185,6 +185,13 @@ fn the_man_page_and_the_completions_are_whole() {
     for word in ["-y, --yes", "--state-dir", "possible values: text, json", "Exit codes"] {
         assert!(plain.contains(word), "{word} is missing in the man page");
     }
+    let looks = |word: &&str| word.contains(":Describe");
+    let permissions: Vec<_> = plain.split(|c: char| !c.is_alphanumeric() && c != ':').filter(looks).collect();
+    assert!(permissions.len() >= 10, "{permissions:?}");
+    for permission in permissions.iter().map(|word| word.trim_start_matches("fB")) {
+        let written = include_str!("../../README.md").contains(&format!("\"{permission}\""));
+        assert!(written, "README's policy lacks {permission}");
+    }
     if Path::new("/usr/bin/groff").exists() {
         let mut groff = Command::new("groff");
         let mut groff = groff.args(["-ww", "-man", "-z"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -153,6 +153,8 @@ fn every_key_of_the_policy_is_read() {
         ("bake", r#""7m""#),
         ("protected", r#""replace""#),
         ("standby", r#""replace""#),
+        ("target_not_in_use", r#""accept""#),
+        ("vpc_lattice", r#""accept""#),
         ("min_age", r#""1h""#),
         ("max_age", r#""40h""#),
         ("raise_max_size", "false"),
@@ -312,7 +314,7 @@ fn unknown_keys_are_refused_with_what_may_have_been_meant() {
             regend.toml:2:1: policy.warmpu: unknown key; did you mean "warmup"?
 
             regend.toml:2:1: policy.maxsurge: unknown key; did you mean "max_surge"?
-            regend.toml:3:1: policy.frobnicate: unknown key; known here: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, timezone, warmup, window
+            regend.toml:3:1: policy.frobnicate: unknown key; known here: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window
 
             regend.toml:2:1: daemon.state-dir: unknown key; did you mean "state_dir"?
 
@@ -324,6 +326,17 @@ fn unknown_keys_are_refused_with_what_may_have_been_meant() {
             regend.toml:2:1: blackouts.form: unknown key; did you mean "from"?
 
             regend.toml:3:1: groups.tag: unknown key; did you mean "tags"?
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_done_without_a_verdict_is_hold_or_accept() {
+    check(
+        &["[policy]\ntarget_not_in_use = \"wait\"\nvpc_lattice = true"],
+        expect![[r#"
+            regend.toml:2:21: policy.target_not_in_use: "wait" is unknown; write "hold" or "accept"
+            regend.toml:3:15: policy.vpc_lattice: true is no text; write it in quotes
         "#]],
     );
 }

@@ -281,3 +281,100 @@ fn plan_and_dry_run_change_nothing() {
     assert!(endpoint.mutations().is_empty(), "{:?}", endpoint.mutations());
     assert!(endpoint.calls()["DescribeAutoScalingGroups"].as_u64().unwrap() >= 4);
 }
+
+#[test]
+fn a_group_behind_a_classic_load_balancer_is_judged_by_it() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "1.5", "--drain", "1"]);
+    let made =
+        endpoint.seed(&["--size", "2", "--max", "4", "--target-groups", "0", "--classic", "1", "--age", "90000"]);
+    let originals = ids(&made["groups"][0]["instances"]);
+    let before = endpoint.show(&[]);
+    endpoint.reset_watch();
+    let regend = Regend::new(&endpoint, "max_surge = 1");
+    let done = regend.run(&["run", "web", "--yes"]);
+    assert_eq!(done.code, 0, "{done}");
+    assert_regenerated(&endpoint, "web", &before, &originals);
+    let watch = endpoint.watch("web");
+    assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{watch}");
+    let balancer = &made["groups"][0]["classic"][0];
+    let opened = regend.audit(&["--kind", "regeneration.opened"]);
+    assert_eq!(opened[0]["opened"]["judged_by"], json!([balancer]));
+    for serving in regend.audit(&["--kind", "instance.serving"]) {
+        assert_eq!(serving["targets"], json!([{"target_group": balancer, "state": "healthy"}]));
+    }
+}
+
+#[test]
+fn a_newcomer_that_its_classic_load_balancer_finds_ill_has_failed() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5", "--sick", "all"]);
+    endpoint.seed(&["--size", "2", "--max", "4", "--target-groups", "0", "--classic", "1", "--age", "90000"]);
+    endpoint.reset_watch();
+    let regend = Regend::new(&endpoint, "max_surge = 1\nmax_failures = 0\nhealth_timeout = \"2s\"");
+    let done = regend.run(&["run", "web", "--yes"]);
+    assert_eq!(done.code, 1, "{done}");
+    assert!(done.err.contains("Instance has failed at least the UnhealthyThreshold"), "{done}");
+    assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 2);
+}
+
+#[test]
+fn what_is_wrong_at_a_port_that_others_registered_does_not_count() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
+    endpoint.set(&json!({"foreign_ports": {"32768": "unhealthy"}}));
+    regenerates_on(&endpoint, &["--size", "2", "--max", "4", "--age", "90000"]);
+}
+
+#[track_caller]
+fn regenerates_on(endpoint: &Endpoint, seed: &[&str]) -> Regend {
+    let made = endpoint.seed(seed);
+    let regend = Regend::new(endpoint, "max_surge = 1");
+    let done = regend.run(&["run", "web", "--yes"]);
+    assert_eq!(done.code, 0, "{done}");
+    let after = ids(&endpoint.show(&[])["instances"]);
+    assert!(ids(&made["groups"][0]["instances"]).iter().all(|id| !after.contains(id)));
+    regend
+}
+
+#[test]
+fn a_slow_start_is_waited_for() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
+    let regend = regenerates_on(&endpoint, &["--size", "1", "--max", "2", "--slow-start", "4", "--age", "90000"]);
+    let at = |kind: &str| {
+        let entries = regend.audit(&["--kind", kind]);
+        entries[0]["t"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+    };
+    let took = at("instance.serving") - at("instance.in_service");
+    assert!(took.num_seconds() >= 4, "it serves {took} after it came into service");
+    let plan = regend.run(&["plan", "web"]);
+    assert!(plan.out.contains("the warmup is 4s instead of 0s"), "{plan}");
+}
+
+#[test]
+fn what_scales_a_group_is_said_and_is_no_reason_to_fail_where_it_may_not_be_listed() {
+    let endpoint = Endpoint::stock();
+    endpoint.seed(&["--size", "2", "--policy", "cpu-65", "--schedule", "evening"]);
+    let regend = Regend::new(&endpoint, "");
+    let plan = regend.run(&["plan", "web"]);
+    assert!(plan.out.contains("scaled by policy cpu-65, scheduled action evening"), "{plan}");
+    endpoint.refuse("DescribePolicies", Some("AccessDenied"));
+    let plan = regend.run(&["plan", "web"]);
+    let words = "policies that regend may not list (no permission for autoscaling:DescribePolicies)";
+    assert!(plan.out.contains(words), "{plan}");
+    let check = regend.run(&["check", "web"]);
+    assert_eq!(check.code, 0, "{check}");
+    assert!(check.out.contains("every group is taken to be scaled by policies"), "{check}");
+}
+
+#[test]
+fn a_group_without_room_for_the_lease_tag_is_left_alone() {
+    let endpoint = Endpoint::stock();
+    let tags: Vec<_> = (0..50).map(|n| format!("tag-{n}=x")).collect();
+    let flags: Vec<_> = tags.iter().flat_map(|tag| ["--tag", tag]).collect();
+    endpoint.seed(&[&["--size", "1"], &flags[..]].concat());
+    let regend = Regend::new(&endpoint, "");
+    for args in [&["check", "web"][..], &["plan", "web"], &["run", "web", "--yes"]] {
+        let done = regend.run(args);
+        assert_eq!(done.code, 3, "{args:?}: {done}");
+        assert!(format!("{done}").contains("the group has 50 tags"), "{args:?}: {done}");
+    }
+    assert!(endpoint.mutations().is_empty(), "{:?}", endpoint.mutations());
+}

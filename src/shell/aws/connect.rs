@@ -101,6 +101,7 @@ fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls
         autoscaling: aws_sdk_autoscaling::Client::new(&config),
         ec2: aws_sdk_ec2::Client::new(&config),
         elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+        classic: aws_sdk_elasticloadbalancing::Client::new(&config),
         foreign: endpoint(&config).is_some_and(|url| !is_aws(&url)),
         pace_autoscaling: Limiter::new(Pace::AUTO_SCALING),
         pace_ec2: Limiter::new(Pace::EC2),

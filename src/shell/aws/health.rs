@@ -1,8 +1,7 @@
-//! What target groups say of their targets, and who else might have something to say.
+//! What target groups say of their targets.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_elasticloadbalancingv2::types::{
     TargetAdministrativeOverrideStateEnum as Override, TargetHealthDescription,
 };
@@ -39,41 +38,6 @@ pub(super) fn name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
 }
 
-/// Classic Load Balancers and VPC Lattice target groups: what they think of an instance is not asked, and reaches regend
-/// only as Auto Scaling's own verdict, where the group's health checks include it.
-pub(super) fn unjudged(group: &AutoScalingGroup) -> Option<String> {
-    let of_type = |wanted: &'static str| {
-        let sources = group.traffic_sources().iter().filter(move |s| s.r#type() == Some(wanted));
-        sources.filter_map(|s| s.identifier())
-    };
-    let checks = group.health_check_type().filter(|kind| !kind.is_empty()).unwrap_or("EC2");
-    let grace = group.health_check_grace_period().unwrap_or(0);
-    let classic: BTreeSet<_> = group.load_balancer_names().iter().map(String::as_str).chain(of_type("elb")).collect();
-    // Whatever else is invented is not asked, either.
-    let sources = group.traffic_sources().iter();
-    let others = sources.filter(|s| s.r#type().is_some_and(|kind| !matches!(kind, "elb" | "elbv2")));
-    let others: BTreeSet<_> = others.filter_map(|s| s.identifier()).collect();
-    let said: Vec<_> = [("Classic Load Balancer", "ELB", classic), ("VPC Lattice target group", "VPC_LATTICE", others)]
-        .into_iter()
-        .filter(|(_, _, names)| !names.is_empty())
-        .map(|(what, kind, names)| {
-            let names = names.into_iter().collect::<Vec<_>>().join(", ");
-            match checks.split(',').any(|check| check.trim() == kind) {
-                true => format!(
-                    "{what} {names} is not asked for its verdict: Auto Scaling's own health status decides, and heeds it \
-                     only {grace}s after an instance came into service; a warmup shorter than that verifies nothing there"
-                ),
-                false => format!(
-                    "{what} {names} is not asked for its verdict, and Auto Scaling does not heed it either (health \
-                     check type {checks}): nothing verifies that an instance serves there; add {kind} to the group's \
-                     health check type"
-                ),
-            }
-        })
-        .collect();
-    (!said.is_empty()).then(|| said.join("; "))
-}
-
 async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
     // Without naming targets: for those it would invent a state for strangers. There are no pages.
     let call = || place.elb.describe_target_health().target_group_arn(arn).send();
@@ -86,8 +50,15 @@ async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
         }
         described => described?,
     };
+    let port = place.memory().target_groups.get(arn).and_then(|settings| settings.port());
     let mut verdicts = Verdict::new();
     for target in described.target_health_descriptions() {
+        // Auto Scaling registers an instance at the target group's own port. Further ports are somebody else's, such as
+        // an ECS service's: what is wrong there says nothing of the instance.
+        let at = target.target().and_then(|target| target.port());
+        if port.is_some() && at.is_some() && at != port {
+            continue;
+        }
         let Some(id) = given(target.target().and_then(|target| target.id())) else { continue };
         if !id.starts_with("i-") {
             return Err(CloudError::Unusable(format!(
@@ -99,7 +70,7 @@ async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
         }
         let verdict = judge(target);
         match verdicts.get_mut(id) {
-            // Registered with several ports: it is as well as the worst of them.
+            // Registered with several ports, and which one counts is not known: it is as well as the worst of them.
             Some(known) => {
                 known.shifted |= verdict.shifted;
                 if badness(verdict.state) > badness(known.state) {

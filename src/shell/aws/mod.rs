@@ -16,14 +16,19 @@ use crate::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
 use crate::shell::config::Account;
 
 mod activities;
+mod attributes;
 mod births;
 mod call;
+mod capacity;
+mod classic;
 mod connect;
 mod health;
 pub mod observe;
 mod perform;
 mod refreshes;
+mod scaling;
 pub mod throttle;
+mod traffic;
 mod whole;
 
 /// Every configured account and region.
@@ -39,6 +44,8 @@ struct Place {
     autoscaling: aws_sdk_autoscaling::Client,
     ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// For Classic Load Balancers: the first version of the same API.
+    classic: aws_sdk_elasticloadbalancing::Client,
     /// The endpoint of Auto Scaling is not AWS's own: it may lack actions.
     foreign: bool,
     pace_autoscaling: Limiter,
@@ -82,12 +89,6 @@ impl Aws {
             probes.into_iter().map(move |(api, result)| (name.clone(), api, result))
         };
         self.places.iter().zip(probes).flat_map(named).collect()
-    }
-
-    /// What else is in front of a group, of which regend does not ask what it thinks of the instances; known since the
-    /// last look at it.
-    pub fn unjudged(&self, group: &GroupKey) -> Option<String> {
-        self.place(&group.account, &group.region)?.memory().unjudged.get(&group.name).cloned()
     }
 
     /// How often each API was called so far, repeats included, by its name in IAM.

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
-use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member, MixedInstancesPolicy};
+use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 use tokio::join;
 
 use super::Place;
 use super::activities;
 use super::births::{self, Births};
 use super::call::read;
+use super::capacity::{is_weighted, mixes};
 use super::health::{self, Verdict, Verdicts};
-use super::refreshes;
+use super::traffic::{self, Sources};
 use super::whole::{Lacking, given};
+use super::{attributes, classic, refreshes, scaling};
 use crate::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, TargetHealth, TargetState,
     Template, Zone,
@@ -40,8 +42,7 @@ pub(super) struct Memory {
     /// The endpoint does not offer `LaunchInstances`.
     pub(super) no_launches: bool,
     fewer_names: bool,
-    /// What else is in front of a group: see [`health::unjudged`].
-    pub(super) unjudged: BTreeMap<String, String>,
+    pub(super) target_groups: attributes::Known,
 }
 
 /// One look at the groups asked for. Those that are not in the result do not exist.
@@ -59,31 +60,49 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
     }
     let there = |ask: &&&Ask| ask.closely && groups.iter().any(|group| name(group) == ask.key.name);
     let closely: BTreeSet<&str> = asks.iter().filter(there).map(|ask| ask.key.name.as_str()).collect();
-    let arns: BTreeSet<String> = groups.iter().flat_map(target_groups).collect();
+    let sources: BTreeMap<&str, Sources> = groups.iter().map(|group| (name(group), traffic::sources(group))).collect();
+    let (arns, classic) = (of_all(&sources, |s| &s.target_groups), of_all(&sources, |s| &s.classic));
+    let close: BTreeMap<&str, &Sources> =
+        sources.iter().filter(|(name, _)| closely.contains(*name)).map(|(name, sources)| (*name, sources)).collect();
+    // Ports must be known before health is judged. Mostly they are, from the first look.
+    let unlearnt = attributes::learn(place, &arns, &of_all(&close, |s| &s.target_groups)).await;
     let ids: BTreeSet<&str> =
         groups.iter().flat_map(members).filter_map(|member| given(member.instance_id())).collect();
-    let (verdicts, births, refreshes) =
-        join!(health::verdicts(place, arns), births::learn(place, &ids), refreshes::refreshes(place, closely));
-    let mut memory = place.memory();
-    for group in &groups {
-        memory.unjudged.remove(name(group));
-        memory.unjudged.extend(health::unjudged(group).map(|what| (name(group).to_owned(), what)));
-    }
+    let (mut verdicts, classic, births, scalers, refreshes) = join!(
+        health::verdicts(place, arns),
+        classic::verdicts(place, classic),
+        births::learn(place, &ids),
+        scaling::scalers(place, &closely),
+        refreshes::refreshes(place, closely.clone())
+    );
+    verdicts.extend(classic);
+    let memory = place.memory();
     let seen = Seen {
         place,
         at: seen,
         verdicts,
         births: &memory.births,
+        known: &memory.target_groups,
+        unlearnt,
+        sources: &sources,
+        scalers,
+        refreshes,
         unborn: births.err(),
         no_launches: memory.no_launches,
         lacking,
     };
     for group in &groups {
-        let refresh = refreshes.get(name(group)).cloned().unwrap_or(Ok(None));
-        let looked = refresh.and_then(|refresh| Ok(Group { refresh, ..seen.group(group)? }));
-        sweep.insert(place.key(name(group)), looked);
+        sweep.insert(place.key(name(group)), seen.group(group));
     }
     sweep
+}
+
+/// What all of these groups have of one kind.
+fn of_all<S: std::borrow::Borrow<Sources>>(
+    sources: &BTreeMap<&str, S>,
+    kind: impl Fn(&Sources) -> &Vec<String>,
+) -> BTreeSet<String> {
+    sources.values().flat_map(|sources| kind(sources.borrow()).iter().cloned()).collect()
 }
 
 /// One group's numbers, and nothing of its instances.
@@ -134,10 +153,16 @@ pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudE
     if let Some(group) = found.iter().find(|group| !name(group).is_empty()) {
         probes.push(refreshes::probe(place, name(group)).await);
         probes.push(activities::probe(place, name(group)).await);
+        probes.extend(scaling::probe(place, name(group)).await);
     }
     probes.push(births::probe(place).await);
-    if let Some(arn) = found.iter().flat_map(target_groups).next() {
-        probes.push(health::probe(place, &arn).await);
+    let sources: Vec<_> = found.iter().map(traffic::sources).collect();
+    if let Some(arn) = sources.iter().flat_map(|sources| &sources.target_groups).next() {
+        probes.push(health::probe(place, arn).await);
+        probes.extend(attributes::probe(place, arn).await);
+    }
+    if let Some(name) = sources.iter().flat_map(|sources| &sources.classic).next() {
+        probes.push(classic::probe(place, name).await);
     }
     probes.insert(0, (DESCRIBE_GROUPS, groups.map(drop)));
     probes
@@ -173,6 +198,13 @@ struct Seen<'a> {
     at: Time,
     verdicts: Verdicts,
     births: &'a Births,
+    known: &'a attributes::Known,
+    /// Target groups whose attributes could not be asked for.
+    unlearnt: BTreeMap<String, CloudError>,
+    sources: &'a BTreeMap<&'a str, Sources>,
+    /// Only of groups that are looked at closely, as are refreshes.
+    scalers: BTreeMap<&'a str, Result<Vec<String>, CloudError>>,
+    refreshes: BTreeMap<&'a str, Result<Option<String>, CloudError>>,
     /// Why EC2 could not be asked.
     unborn: Option<CloudError>,
     no_launches: bool,
@@ -199,18 +231,32 @@ impl Seen<'_> {
             status if status.to_lowercase().contains("delet") => true,
             status => return Err(without(&format!("the status \"{status}\", which regend does not know"))),
         };
-        let arns = target_groups(group);
+        let nothing = Sources::default();
+        let sources = self.sources.get(name(group)).unwrap_or(&nothing);
+        let classic = sources.classic.iter().map(|name| classic::arn(name));
+        let arns: Vec<String> = sources.target_groups.iter().cloned().chain(classic).collect();
         let verdicts = arns.iter().map(|arn| self.verdict(arn)).collect::<Result<Vec<_>, _>>()?;
         let instance = |member| self.instance(name(group), member, &verdicts);
         let instances = members(group).map(instance).collect::<Result<_, _>>()?;
+        if let Some(error) = arns.iter().find_map(|arn| self.unlearnt.get(arn)) {
+            return Err(error.clone());
+        }
         let tags = tags(group);
+        let scaled_by = match self.scalers.get(name(group)) {
+            Some(found) => found.clone()?.into_iter().chain(scaling::by_tags(&tags)).collect(),
+            None => Vec::new(),
+        };
         let suspended = group.suspended_processes().iter().map(|suspended| {
             let process =
                 given(suspended.process_name()).ok_or_else(|| without("a suspended process without a name"))?;
             let reason = suspended.suspension_reason().unwrap_or_default().to_owned();
             Ok(Suspension { process: process.to_owned(), reason })
         });
-        let target_group = |arn: String| TargetGroup::named(arn.as_str(), health::name(&arn));
+        let target_group = |arn: String| {
+            let settings = self.known.get(&arn).copied().unwrap_or_default().attributes();
+            let attributes::Attributes { slow_start, deregistration_delay } = settings;
+            TargetGroup { slow_start, deregistration_delay, ..TargetGroup::named(arn.as_str(), health::name(&arn)) }
+        };
         Ok(Group {
             key: self.place.key(name(group)),
             seen: self.at,
@@ -228,11 +274,11 @@ impl Seen<'_> {
                 .warm_pool_configuration()
                 .and_then(|pool| pool.instance_reuse_policy()?.reuse_on_scale_in())
                 .unwrap_or_default(),
-            scaled_by: Vec::new(),
-            unverified: Vec::new(),
+            scaled_by,
+            unverified: sources.unverified.clone(),
             no_direct_launch: self.no_direct_launch(group).map(str::to_owned),
             lease: tags.get(lease::TAG).cloned(),
-            refresh: None,
+            refresh: self.refreshes.get(name(group)).cloned().unwrap_or(Ok(None))?,
             tags,
         })
     }
@@ -314,22 +360,9 @@ fn name(group: &AutoScalingGroup) -> &str {
 }
 
 /// The instances that are the group's, and not its warm pool's.
-fn members(group: &AutoScalingGroup) -> impl Iterator<Item = &Member> {
+pub(super) fn members(group: &AutoScalingGroup) -> impl Iterator<Item = &Member> {
     let warmed = |member: &&Member| member.lifecycle_state().is_some_and(|state| lifecycle(state.as_str()).is_none());
     group.instances().iter().filter(move |member| !warmed(member))
-}
-
-/// Attached in the old way or in the new one; AWS shows most of them in both.
-fn target_groups(group: &AutoScalingGroup) -> Vec<String> {
-    let sources = group.traffic_sources().iter();
-    let new = sources.filter(|s| s.r#type().is_none_or(|kind| kind == "elbv2")).filter_map(|s| s.identifier());
-    let mut arns: Vec<String> = Vec::new();
-    for arn in group.target_group_arns().iter().map(String::as_str).chain(new) {
-        if arn.contains(":elasticloadbalancing:") && !arns.iter().any(|known| known == arn) {
-            arns.push(arn.to_owned());
-        }
-    }
-    arns
 }
 
 fn tags(group: &AutoScalingGroup) -> BTreeMap<String, String> {
@@ -337,23 +370,6 @@ fn tags(group: &AutoScalingGroup) -> BTreeMap<String, String> {
         Some((tag.key.clone()?, tag.value.clone().unwrap_or_default()))
     };
     group.tags().iter().filter_map(tag).collect()
-}
-
-/// Neither all On-Demand nor all Spot.
-fn mixes(policy: &MixedInstancesPolicy) -> bool {
-    let distribution = policy.instances_distribution();
-    let base = distribution.and_then(|d| d.on_demand_base_capacity()).unwrap_or(0);
-    let above = distribution.and_then(|d| d.on_demand_percentage_above_base_capacity()).unwrap_or(100);
-    !(above == 100 || (above == 0 && base == 0))
-}
-
-/// Whether one instance may count for more than one of desired capacity.
-fn is_weighted(group: &AutoScalingGroup) -> bool {
-    let heavy = |weight: Option<&str>| weight.is_some_and(|weight| weight != "1");
-    let template = group.mixed_instances_policy().and_then(MixedInstancesPolicy::launch_template);
-    group.desired_capacity_type().is_some_and(|kind| kind != "units")
-        || members(group).any(|member| heavy(member.weighted_capacity()))
-        || template.is_some_and(|t| t.overrides().iter().any(|o| heavy(o.weighted_capacity())))
 }
 
 /// A group's numbers, unless its description lacks anything.

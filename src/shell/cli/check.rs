@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::domain::plan::left_words;
+use crate::shell::cloud::CloudError;
 use crate::shell::config::ConfigError;
 use crate::shell::journal::JournalError;
 use crate::shell::journal::lock::StateLock;
@@ -21,9 +22,35 @@ pub(super) struct CheckArgs {
 
 /// What regend may have to call and what no harmless call can prove. Without one of these it stops before it has launched
 /// anything, or finds another way; only the tag of its lease may stay.
-const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
+pub(super) const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
     ec2:DescribeLaunchTemplateVersions), autoscaling:SetDesiredCapacity, autoscaling:UpdateAutoScalingGroup, \
     autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
+
+/// What regend calls to look, as IAM spells it; and what follows where it does without the permission.
+pub(super) const LOOKS: [(&str, Option<&str>); 11] = [
+    ("autoscaling:DescribeAutoScalingGroups", None),
+    ("autoscaling:DescribeInstanceRefreshes", None),
+    ("autoscaling:DescribeScalingActivities", None),
+    ("autoscaling:DescribePolicies", Some("without it every group is taken to be scaled by policies")),
+    ("autoscaling:DescribeScheduledActions", Some("without it every group is taken to have scheduled actions")),
+    ("ec2:DescribeInstances", None),
+    ("elasticloadbalancing:DescribeTargetHealth", None),
+    (
+        "elasticloadbalancing:DescribeTargetGroups",
+        Some("without it an instance that is registered on several ports is judged by the worst of them"),
+    ),
+    (
+        "elasticloadbalancing:DescribeTargetGroupAttributes",
+        Some("without it no slow start is waited for: set warmup to the longest one"),
+    ),
+    ("elasticloadbalancing:DescribeInstanceHealth", None),
+    ("sts:GetCallerIdentity", None),
+];
+
+/// What regend does without a permission that it can do without.
+fn without(action: &str) -> Option<&'static str> {
+    LOOKS.iter().find(|(api, _)| *api == action).and_then(|(_, without)| *without)
+}
 
 pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let config = global.config()?;
@@ -61,6 +88,9 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     for (place, action, result) in aws.probe().await {
         match result {
             Ok(()) => good(&format!("{place}: {action}")),
+            Err(error @ CloudError::Forbidden { .. }) if without(action).is_some() => {
+                note(&format!("{place}: {error}; {}", without(action).unwrap_or_default()));
+            }
             Err(error) => {
                 // Without credentials every probe says what was said of them already.
                 if !strangers.contains(&error) {

@@ -2,6 +2,8 @@
 
 use clap::Subcommand;
 
+#[cfg(feature = "aws")]
+use super::check::{CHANGES, LOOKS};
 use super::{Failure, exit, print};
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +53,19 @@ fn manual(mut command: clap::Command, out: &mut dyn std::io::Write) -> std::io::
             options(&nested, out)?;
         }
     }
+    #[cfg(feature = "aws")]
+    permissions(out)?;
     page.render_extra_section(out)
+}
+
+/// What regend has to be allowed, as IAM spells it.
+#[cfg(feature = "aws")]
+fn permissions(out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    writeln!(out, ".SH PERMISSIONS\nTo look at groups, regend calls:")?;
+    for (api, without) in LOOKS {
+        writeln!(out, ".TP\n\\fB{api}\\fR\n{}", without.unwrap_or("needed"))?;
+    }
+    writeln!(out, ".PP\nTo regenerate a group it calls: autoscaling:TerminateInstanceInAutoScalingGroup, {CHANGES}.")
 }
 
 /// What is not ASCII, as every formatter of man pages reads it.

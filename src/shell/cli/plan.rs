@@ -70,7 +70,6 @@ pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Res
             Some(Ok(group)) => {
                 let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
                 let mut plan = plan::plan(now, &group, &one.policy, pace);
-                plan.notes.extend(aws.unjudged(&one.key));
                 // A lease that could not be released is in nobody's way on the host whose it is.
                 plan.obstacles
                     .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));

@@ -19,8 +19,6 @@ pub(super) struct Observed {
     pub(super) policy: Policy,
     /// A rule of the configuration names it.
     pub(super) ruled: bool,
-    /// What else is in front of it that regend does not ask.
-    unjudged: Option<String>,
 }
 
 /// So many groups are named to somebody who means one of them.
@@ -43,9 +41,7 @@ pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Fai
     };
     let mut sweep = aws.look(&[Ask { key: one.key.clone(), closely: true }]).await;
     match sweep.remove(&one.key) {
-        Some(Ok(group)) => {
-            Ok(Observed { group, policy: one.policy.clone(), ruled: one.ruled, unjudged: aws.unjudged(&one.key) })
-        }
+        Some(Ok(group)) => Ok(Observed { group, policy: one.policy.clone(), ruled: one.ruled }),
         Some(Err(error)) => {
             let Failure { code, message } = unreachable(&error);
             Err(Failure { code, message: format!("{}: {message}", one.key) })
@@ -70,7 +66,6 @@ impl Observed {
             left.into_iter().map(|(why, n)| format!("left alone: {}, {why}", plural(n, "instance", "instances"))),
         );
         notes.extend(plan.notes);
-        notes.extend(self.unjudged.clone());
         notes.extend(plan.obstacles.iter().map(|hold| format!("in its way now: {hold}")));
         notes
     }

@@ -1,0 +1,22 @@
+//! How a group buys and counts its capacity.
+
+use aws_sdk_autoscaling::types::{AutoScalingGroup, MixedInstancesPolicy};
+
+use super::observe::members;
+
+/// Neither all On-Demand nor all Spot.
+pub(super) fn mixes(policy: &MixedInstancesPolicy) -> bool {
+    let distribution = policy.instances_distribution();
+    let base = distribution.and_then(|d| d.on_demand_base_capacity()).unwrap_or(0);
+    let above = distribution.and_then(|d| d.on_demand_percentage_above_base_capacity()).unwrap_or(100);
+    !(above == 100 || (above == 0 && base == 0))
+}
+
+/// Whether one instance may count for more than one of desired capacity.
+pub(super) fn is_weighted(group: &AutoScalingGroup) -> bool {
+    let heavy = |weight: Option<&str>| weight.is_some_and(|weight| weight != "1");
+    let template = group.mixed_instances_policy().and_then(MixedInstancesPolicy::launch_template);
+    group.desired_capacity_type().is_some_and(|kind| kind != "units")
+        || members(group).any(|member| heavy(member.weighted_capacity()))
+        || template.is_some_and(|t| t.overrides().iter().any(|o| heavy(o.weighted_capacity())))
+}
