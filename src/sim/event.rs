@@ -61,6 +61,9 @@ pub enum Event {
     EndRefresh,
     Shift,
     EndShift,
+    /// The listeners of all target groups forward to others from now on.
+    ListenerLeaves,
+    ListenerReturns,
     /// From now on instances are launched from this.
     Image(Image),
     /// The zone of this number has no capacity.
@@ -168,6 +171,16 @@ impl SimGroup {
             Event::EndRefresh => self.refresh = None,
             Event::Shift => self.shifted = self.zones.first().cloned(),
             Event::EndShift => self.shifted = None,
+            Event::ListenerLeaves => {
+                self.listens = false;
+                self.members.iter_mut().for_each(SimInstance::lose_listener);
+            }
+            Event::ListenerReturns => {
+                self.listens = true;
+                let mut members = std::mem::take(&mut self.members);
+                self.on_ground(now, |ground, random| members.iter_mut().for_each(|i| i.find_listener(ground, random)));
+                self.members = members;
+            }
             Event::Image(image) => {
                 self.nature.image = *image;
                 self.version += 1;

@@ -32,6 +32,8 @@ pub struct SimGroup {
     pub target_groups: Vec<TargetGroup>,
     /// For each target group, whether a listener uses it.
     pub in_use: Vec<bool>,
+    /// The listeners are where they were; otherwise no target group gets any traffic.
+    pub listens: bool,
     pub suspended: BTreeMap<String, String>,
     pub tags: BTreeMap<String, String>,
     pub deleting: bool,
@@ -90,6 +92,7 @@ impl SimGroup {
     /// A group that has been there for a while: as many members as desired, spread over its zones, all serving.
     pub fn settled(key: GroupKey, shape: &Shape, nature: Nature, now: Time, random: Random) -> Self {
         let zone = |n| Zone::new(format!("{}{}", key.region, char::from(b'a' + (n % 26) as u8)));
+        let (slow_start, drain) = (Span::seconds(nature.slow_start), Span::seconds(nature.drain));
         let target_group = |n| {
             let name = if n == 0 { key.name.clone() } else { format!("{}-{}", key.name, n + 1) };
             let arn = format!(
@@ -97,7 +100,7 @@ impl SimGroup {
                 key.region,
                 0x6d0e_cf83_1eec_9f09_u64.wrapping_mul(n as u64 + 1)
             );
-            TargetGroup::named(arn, name)
+            TargetGroup { slow_start, deregistration_delay: drain, ..TargetGroup::named(arn, name) }
         };
         let mut group = Self {
             nature,
@@ -108,6 +111,7 @@ impl SimGroup {
             members: Vec::new(),
             target_groups: (0..shape.target_groups.len()).map(target_group).collect(),
             in_use: shape.target_groups.clone(),
+            listens: true,
             suspended: BTreeMap::new(),
             tags: BTreeMap::new(),
             deleting: false,
@@ -302,7 +306,8 @@ impl SimGroup {
 
     pub(super) fn on_ground<T>(&mut self, now: Time, act: impl FnOnce(&Ground<'_>, &mut Random) -> T) -> T {
         let (registers, checks) = (self.runs("AddToLoadBalancer"), self.runs("HealthCheck"));
-        let ground = Ground { now, nature: &self.nature, in_use: &self.in_use, registers, checks };
+        let (in_use, listens) = (&self.in_use, self.listens);
+        let ground = Ground { now, nature: &self.nature, in_use, listens, registers, checks };
         act(&ground, &mut self.random)
     }
 

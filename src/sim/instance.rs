@@ -59,6 +59,8 @@ pub struct Ground<'a> {
     pub nature: &'a Nature,
     /// For each target group, whether a listener uses it.
     pub in_use: &'a [bool],
+    /// The listeners are where they were.
+    pub listens: bool,
     /// AddToLoadBalancer is not suspended.
     pub registers: bool,
     /// HealthCheck is not suspended.
@@ -184,9 +186,23 @@ impl SimInstance {
         for (target, used) in self.targets.iter_mut().zip(ground.in_use) {
             let mut examined_at = || later(ground.now, random.within(ground.nature.health));
             *target = match used {
+                true if !ground.listens => Target::Unlistened,
                 true => Target::Initial { since: ground.now, until: examined_at() },
                 false => Target::NotInUse,
             };
+        }
+    }
+
+    /// No listener forwards to its target groups any more.
+    pub(super) fn lose_listener(&mut self) {
+        self.targets.iter_mut().filter(|target| target.is_registered()).for_each(|target| *target = Target::Unlistened);
+    }
+
+    /// A listener forwards to its target groups again, and they begin to check its health.
+    pub(super) fn find_listener(&mut self, ground: &Ground<'_>, random: &mut Random) {
+        for target in self.targets.iter_mut().filter(|target| **target == Target::Unlistened) {
+            let until = later(ground.now, random.within(ground.nature.health));
+            *target = Target::Initial { since: ground.now, until };
         }
     }
 

@@ -14,6 +14,8 @@ pub struct Nature {
     pub health: Seconds,
     /// The target groups' deregistration delay. Shown as `draining` for its whole length, like AWS does.
     pub drain: u32,
+    /// The target groups' slow start: how long a target that became healthy gets less than its share.
+    pub slow_start: u32,
     /// From the drain's end, or from `Terminating` where there is nothing to drain, until the member has vanished.
     pub vanish: Seconds,
     /// How long the group takes to notice that its members are not what they should be.
@@ -107,6 +109,7 @@ impl Default for Nature {
             boot: (45, 45),
             health: (20, 20),
             drain: 120,
+            slow_start: 0,
             vanish: (10, 10),
             react: (5, 5),
             notice: (20, 20),

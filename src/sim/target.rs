@@ -17,6 +17,8 @@ pub enum Target {
     /// With AWS's reason code.
     Unhealthy(&'static str),
     NotInUse,
+    /// In a target group that a listener used before it moved away: it gets no traffic, and its health is not checked.
+    Unlistened,
     /// Shown until the deregistration delay ends, whether connections are left or not.
     Draining,
 }
@@ -41,7 +43,7 @@ impl Target {
             Self::Initial { .. } => (TargetState::Initial, "Elb.InitialHealthChecking"),
             Self::Healthy => (TargetState::Healthy, ""),
             Self::Unhealthy(code) => (TargetState::Unhealthy, code),
-            Self::NotInUse => (TargetState::Unused, "Target.NotInUse"),
+            Self::NotInUse | Self::Unlistened => (TargetState::Unused, "Target.NotInUse"),
             Self::Draining => (TargetState::Draining, "Target.DeregistrationInProgress"),
         };
         TargetHealth { state, code: code.to_owned(), shifted }

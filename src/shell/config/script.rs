@@ -139,6 +139,7 @@ fn nature(mut section: Section<'_, '_>, nature: &mut Nature) {
         boot,
         health,
         drain,
+        slow_start,
         vanish,
         react,
         notice,
@@ -164,6 +165,7 @@ fn nature(mut section: Section<'_, '_>, nature: &mut Nature) {
     section.read("boot", boot, range);
     section.read("health", health, range);
     section.read("drain", drain, seconds);
+    section.read("slow_start", slow_start, seconds);
     section.read("vanish", vanish, range);
     section.read("react", react, range);
     section.read("notice", notice, range);

@@ -106,6 +106,8 @@ impl fmt::Display for Event {
             Self::EndRefresh => write!(f, "the instance refresh ends"),
             Self::Shift => write!(f, "somebody shifts traffic away from the first zone"),
             Self::EndShift => write!(f, "the zonal shift ends"),
+            Self::ListenerLeaves => write!(f, "the listener moves away to another target group"),
+            Self::ListenerReturns => write!(f, "the listener comes back"),
             Self::Image(Image::Good) => write!(f, "the image is good again"),
             Self::Image(Image::NeverHealthy) => write!(f, "the image goes bad: what boots from it never turns healthy"),
             Self::Image(Image::NeverInService) => write!(f, "the image goes bad: what boots from it never gets ready"),

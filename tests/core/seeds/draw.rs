@@ -153,6 +153,7 @@ fn draw_nature(r: &mut Random) -> Nature {
         boot,
         health,
         drain: *r.pick(&[0, 30, 120, 300]).unwrap_or(&0),
+        slow_start: if health.1 % 4 == 0 { 90 } else { 0 },
         vanish,
         react,
         notice,

@@ -139,6 +139,8 @@ fn things(section: &mut Section<'_, '_>, besides: &Besides, found: &mut Vec<(&'s
     let start = [("starts", true), ("ends", false)];
     on("refresh", &|v| one_of(v, &start).map(|on| group(if on { Event::StartRefresh } else { Event::EndRefresh })));
     on("zonal_shift", &|v| one_of(v, &start).map(|on| group(if on { Event::Shift } else { Event::EndShift })));
+    let listener = [("moves away", group(Event::ListenerLeaves)), ("comes back", group(Event::ListenerReturns))];
+    on("listener", &|v| one_of(v, &listener));
     on("image", &|v| read_image(v).map(|image| group(Event::Image(image))));
     on("no_capacity", &|v| zone(v).map(|n| group(Event::DryUp(n))));
     on("scarce", &|v| zone(v).map(|n| group(Event::Scarce(n, besides.left))));
@@ -197,6 +199,7 @@ fn end_of(what: &What) -> Option<What> {
             Event::Suspend(_) | Event::SuspendByAws(_) => Event::Resume,
             Event::StartRefresh => Event::EndRefresh,
             Event::Shift => Event::EndShift,
+            Event::ListenerLeaves => Event::ListenerReturns,
             Event::Image(_) => Event::Image(Image::Good),
             Event::DryUp(_) | Event::Scarce(..) => Event::Wet,
             Event::StandBy(_) | Event::StandByReplaced(_) => Event::ExitStandby,
