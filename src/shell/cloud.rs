@@ -39,7 +39,8 @@ pub const ACTIVITIES: &str = "autoscaling:DescribeScalingActivities";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     pub key: GroupKey,
-    /// Also ask for instance refreshes: one more call, so only where something is unexplained.
+    /// Also ask for instance refreshes, for what scales the group, and for its target groups' settings where they are not
+    /// known: a few more calls, so only where something is unexplained, and once a minute while instances are retired.
     pub closely: bool,
 }
 

@@ -36,7 +36,7 @@ const ASK_AGAIN: Span = Span::minutes(1);
 pub struct Active {
     pub regeneration: Regeneration,
     pub watch: Watch,
-    /// Ask for instance refreshes at the next look.
+    /// Ask for instance refreshes, and for what else [`crate::shell::cloud::Ask`] names, at the next look.
     pub closely: bool,
     pub look_at: Time,
     /// The latest look and why nothing more happens now, for whoever watches.
