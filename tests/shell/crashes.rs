@@ -337,7 +337,8 @@ fn told_to_stop_at_any_moment_it_ends_in_time_and_can_be_gone_on_with() {
     let endpoint = Endpoint::faithful(&["--boot", "1", "--healthy-after", "0.5", "--drain", "0.5"]);
     let chance = || RandomState::new().hash_one(0);
     let mut stops: Vec<_> = (0..10).map(|n| Stop::At(Duration::from_millis(n * 1200 + chance() % 1200))).collect();
-    stops.extend([9, 17].map(|nth| Stop::In(Point(LOOK, nth, Before))));
+    // The first sixteen calls list the groups, plan, and open.
+    stops.extend([17, 25].map(|nth| Stop::In(Point(LOOK, nth, Before))));
     let calls = [Point(LEASE, 1, After), Point(MAX_SIZE, 1, After), Point(LAUNCH, 1, Before), Point(RETIRE, 1, After)];
     stops.extend(calls.map(Stop::In));
     stops.extend([Point(MAX_SIZE, 2, After), Point(RELEASE, 1, After)].map(Stop::In));

@@ -343,7 +343,8 @@ fn a_slow_start_is_waited_for() {
         entries[0]["t"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap()
     };
     let took = at("instance.serving") - at("instance.in_service");
-    assert!(took.num_seconds() >= 4, "it serves {took} after it came into service");
+    // From look to look it is four seconds; entries are written some milliseconds after their look.
+    assert!(took.num_milliseconds() >= 3500, "it serves {took} after it came into service");
     let plan = regend.run(&["plan", "web"]);
     assert!(plan.out.contains("the warmup is 4s instead of 0s"), "{plan}");
 }
