@@ -100,7 +100,7 @@ fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
         window_ends: policy.window.after(now),
         firing: None,
     };
-    if let Ok(opening) = plan::open(now, now, group, policy, &opener, Uuid::from_u128(9)) {
+    if let Ok(opening) = plan::open(now, now, group, policy, &opener, Uuid::from_u128(9), None) {
         assert_readable(&tell::sentence(&opening));
         let opened = Regeneration::open(&opening);
         assert!(opened.is_ok_and(|opened| opened.wanted() <= group.desired), "it wants more than there is");
@@ -131,8 +131,12 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
         born: draw.maybe(Draw::time),
         image: None,
     });
-    let inherited =
-        |draw: &mut Draw<'_>| Inherited { daemon: draw.text(), max: draw.maybe(Draw::number), raised: draw.number() };
+    let inherited = |draw: &mut Draw<'_>| Inherited {
+        daemon: draw.text(),
+        min: draw.maybe(Draw::number),
+        max: draw.maybe(Draw::number),
+        raised: draw.number(),
+    };
     let opened = Opened {
         cutoff: draw.time(),
         window_ends: draw.time(),
@@ -144,6 +148,7 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
         serving: draw.maybe(Draw::number),
         waived: draw.several(2, Draw::text),
         judged_by: vec!["tg".to_owned()],
+        scaled_by: draw.several(1, Draw::text),
         cautious: draw.maybe(Draw::text),
         inherited: draw.maybe(inherited),
     };
@@ -198,6 +203,7 @@ fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
         min: draw.maybe(|draw| [draw.size(), draw.size()]),
         desired: draw.maybe(|draw| [draw.size(), draw.size()]),
         max: draw.maybe(|draw| [draw.size(), draw.size()]),
+        relative: draw.one_in(2),
     };
     let kinds = [
         RefusalKind::Busy,
@@ -221,7 +227,7 @@ fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
 }
 
 fn action(draw: &mut Draw<'_>) -> Action {
-    match draw.byte() % 8 {
+    match draw.byte() % 9 {
         0 => Action::Retire(Retire {
             instance: instance_id(draw),
             why: draw.pick(&[Reason::Stale, Reason::Failed, Reason::Surplus]),
@@ -231,11 +237,17 @@ fn action(draw: &mut Draw<'_>) -> Action {
             floor: draw.number(),
         }),
         1 => Action::Launch { count: draw.number(), zone: draw.maybe(|draw| draw.pick(&zones())), token: draw.text() },
-        2 => Action::Grow { from: draw.size(), to: draw.size(), max: draw.maybe(Draw::size) },
-        3 => Action::Shrink { from: draw.size(), to: draw.size() },
+        2 => Action::Grow {
+            from: draw.size(),
+            to: draw.size(),
+            min: draw.maybe(Draw::size),
+            max: draw.maybe(Draw::size),
+        },
+        3 => Action::Shrink { from: draw.size(), to: draw.size(), min: draw.maybe(Draw::size) },
         4 => Action::RaiseMaxSize { from: draw.size(), to: draw.size() },
         5 => Action::RestoreMaxSize { from: draw.size(), to: draw.size() },
-        6 => Action::TakeLease { value: lease(draw), until: draw.time() },
+        6 => Action::RestoreMinSize { from: draw.size(), to: draw.size() },
+        7 => Action::TakeLease { value: lease(draw), until: draw.time() },
         _ => Action::ReleaseLease,
     }
 }
@@ -263,6 +275,7 @@ fn policy(draw: &mut Draw<'_>) -> Policy {
         standby: treatment(draw),
         target_not_in_use: unverified(draw),
         vpc_lattice: unverified(draw),
+        zone_without_capacity: treatment(draw),
         min_age: draw.span(),
         raise_max_size: draw.one_in(2),
         ..Policy::default()
@@ -360,6 +373,7 @@ fn lease(draw: &mut Draw<'_>) -> String {
         until: draw.time(),
         wanted: draw.number(),
         surge: draw.number(),
+        min: draw.maybe(Draw::number),
         max: draw.number(),
         most: draw.number(),
     };

@@ -27,13 +27,17 @@ pub enum Action {
     RaiseMaxSize { from: u32, to: u32 },
     /// `UpdateAutoScalingGroup`, max size only.
     RestoreMaxSize { from: u32, to: u32 },
+    /// `UpdateAutoScalingGroup`, min size only: the first step of giving a shifted surplus back.
+    RestoreMinSize { from: u32, to: u32 },
     /// `LaunchInstances`: relative, idempotent by its token. One zone a call.
     Launch { count: u32, zone: Option<Zone>, token: String },
-    /// Where `LaunchInstances` cannot be used: `SetDesiredCapacity` from the value just read, or, with a new max size,
-    /// `UpdateAutoScalingGroup` (a warm pool grows with max size, so there both must change in one call).
-    Grow { from: u32, to: u32, max: Option<u32> },
-    /// `SetDesiredCapacity`: takes back a surplus for which no instance ever came.
-    Shrink { from: u32, to: u32 },
+    /// Raises desired capacity, so that Auto Scaling launches: `SetDesiredCapacity` from the value just read, or, with new
+    /// limits, `UpdateAutoScalingGroup`. One call changes all of them: a scaling policy never sees a surplus that the
+    /// limits do not allow for, and a warm pool, which grows with max size, does not grow.
+    Grow { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
+    /// Takes back a surplus for which no instance ever came: `SetDesiredCapacity`, or, where min size was shifted with
+    /// the surplus, `UpdateAutoScalingGroup` with both.
+    Shrink { from: u32, to: u32, min: Option<u32> },
     /// `TerminateInstanceInAutoScalingGroup`: Auto Scaling itself deregisters, drains and runs hooks.
     Retire(Retire),
 }
@@ -83,6 +87,7 @@ pub enum Reason {
 pub enum Noun {
     Lease,
     MaxSize,
+    MinSize,
     Launch,
     Surplus,
     Retire,
@@ -93,6 +98,7 @@ impl Action {
         match self {
             Self::TakeLease { .. } | Self::ReleaseLease => Noun::Lease,
             Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } => Noun::MaxSize,
+            Self::RestoreMinSize { .. } => Noun::MinSize,
             Self::Launch { .. } | Self::Grow { .. } => Noun::Launch,
             Self::Shrink { .. } => Noun::Surplus,
             Self::Retire(_) => Noun::Retire,
@@ -103,9 +109,24 @@ impl Action {
     /// takes one from it. AWS has no compare-and-set.
     pub fn may_undo(&self) -> bool {
         match self {
-            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } | Self::Grow { .. } | Self::Shrink { .. } => true,
+            Self::RaiseMaxSize { .. }
+            | Self::RestoreMaxSize { .. }
+            | Self::RestoreMinSize { .. }
+            | Self::Grow { .. }
+            | Self::Shrink { .. } => true,
             Self::Retire(Retire { decrement, .. }) => *decrement,
             Self::TakeLease { .. } | Self::ReleaseLease | Self::Launch { .. } => false,
+        }
+    }
+
+    /// The min size, desired capacity and max size that it sets, each only if it does.
+    pub fn sets(&self) -> (Option<u32>, Option<u32>, Option<u32>) {
+        match *self {
+            Self::RaiseMaxSize { to, .. } | Self::RestoreMaxSize { to, .. } => (None, None, Some(to)),
+            Self::RestoreMinSize { to, .. } => (Some(to), None, None),
+            Self::Grow { to, min, max, .. } => (min, Some(to), max),
+            Self::Shrink { to, min, .. } => (min, Some(to), None),
+            Self::TakeLease { .. } | Self::ReleaseLease | Self::Launch { .. } | Self::Retire(_) => (None, None, None),
         }
     }
 
@@ -114,11 +135,15 @@ impl Action {
         match self {
             Self::TakeLease { .. } => "autoscaling:CreateOrUpdateTags",
             Self::ReleaseLease => "autoscaling:DeleteTags",
-            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } | Self::Grow { max: Some(_), .. } => {
-                "autoscaling:UpdateAutoScalingGroup"
-            }
             Self::Launch { .. } => "autoscaling:LaunchInstances",
-            Self::Grow { max: None, .. } | Self::Shrink { .. } => "autoscaling:SetDesiredCapacity",
+            Self::Grow { min: None, max: None, .. } | Self::Shrink { min: None, .. } => {
+                "autoscaling:SetDesiredCapacity"
+            }
+            Self::RaiseMaxSize { .. }
+            | Self::RestoreMaxSize { .. }
+            | Self::RestoreMinSize { .. }
+            | Self::Grow { .. }
+            | Self::Shrink { .. } => "autoscaling:UpdateAutoScalingGroup",
             Self::Retire(_) => "autoscaling:TerminateInstanceInAutoScalingGroup",
         }
     }
@@ -229,11 +254,20 @@ impl fmt::Display for Action {
             Self::RestoreMaxSize { from, to } => write!(f, "restore max size from {from} to {to}"),
             Self::Launch { count, zone: Some(zone), .. } => write!(f, "launch {count} in {zone}"),
             Self::Launch { count, zone: None, .. } => write!(f, "launch {count}"),
-            Self::Grow { from, to, max: None } => write!(f, "raise desired capacity from {from} to {to}"),
-            Self::Grow { from, to, max: Some(max) } => {
-                write!(f, "raise desired capacity from {from} to {to} and max size to {max}")
+            Self::RestoreMinSize { from, to } => write!(f, "restore min size from {from} to {to}"),
+            Self::Grow { from, to, min, max } => {
+                write!(f, "raise desired capacity from {from} to {to}")?;
+                match (min, max) {
+                    (None, None) => Ok(()),
+                    (None, Some(max)) => write!(f, " and max size to {max}"),
+                    (Some(min), None) => write!(f, " and min size to {min}"),
+                    (Some(min), Some(max)) => write!(f, ", min size to {min} and max size to {max}"),
+                }
             }
-            Self::Shrink { from, to } => write!(f, "take desired capacity back from {from} to {to}"),
+            Self::Shrink { from, to, min } => {
+                write!(f, "take desired capacity back from {from} to {to}")?;
+                min.map_or(Ok(()), |min| write!(f, " and min size to {min}"))
+            }
             Self::Retire(retire) => {
                 write!(f, "retire {} ({}): {}", retire.instance, retire.why.word(), retire.arithmetic())
             }

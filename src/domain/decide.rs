@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use super::action::{Action, Hold, Outcome};
-use super::entry::{Left, LeftWhy};
-use super::group::{Group, Instance, Lifecycle, Zone};
+use super::entry::{Change, Left, LeftWhy};
+use super::group::{Group, Instance, Lifecycle};
 use super::policy::{Policy, Treatment};
 use super::regeneration::{Ending, Newcomer, Regeneration, Retirement};
 use super::span::{Span, Time};
@@ -12,6 +12,7 @@ use super::span::{Span, Time};
 mod finish;
 mod obstacles;
 mod replace;
+mod zones;
 
 /// What to do after a look. At most one effect: the next one needs a look that began after this one was known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Next {
 pub struct Close {
     pub outcome: Outcome,
     pub left: Vec<Left>,
+    /// Numbers that stay as regend made them.
+    pub kept: Option<Change>,
     /// What could not be put back, or why it ended early.
     pub why: Option<String>,
     pub code: Option<String>,
@@ -94,6 +97,8 @@ struct View<'a> {
     wanted: u32,
     floor: u32,
     surge: u32,
+    /// Whether a surplus goes out together with the group's limits, since something scales the group.
+    shifts: bool,
     holds: Vec<Hold>,
     wake: Option<Time>,
 }
@@ -116,6 +121,8 @@ impl<'a> View<'a> {
         };
         let serving: Vec<_> = live.iter().copied().filter(|i| serves(i)).collect();
         let wanted = known.wanted();
+        // What EC2 has forgotten will never serve, and what is wanted of the others is not more for it.
+        let forgotten = count(&live.iter().filter(|i| known.is_forgotten(i, group.seen)).collect::<Vec<_>>());
         let mut view = Self {
             now,
             me,
@@ -128,8 +135,9 @@ impl<'a> View<'a> {
             due: Vec::new(),
             left: Vec::new(),
             wanted,
-            floor: wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted)),
+            floor: wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted)).saturating_sub(forgotten),
             surge: policy.max_surge.rounded_up(wanted),
+            shifts: known.is_scaled() && policy.raise_max_size,
             holds: Vec::new(),
             wake: None,
         };
@@ -141,6 +149,9 @@ impl<'a> View<'a> {
     fn sort_stale(&mut self) {
         let known = self.known;
         for instance in self.group.instances.iter().filter(|i| !known.is_retired(&i.id)) {
+            if known.is_forgotten(instance, self.group.seen) {
+                self.left.push(Left { instance: instance.id.clone(), why: LeftWhy::UnknownToEc2 });
+            }
             if known.is_fresh(instance) != Some(false) {
                 continue;
             }
@@ -161,9 +172,8 @@ impl<'a> View<'a> {
                 None => self.due.push(instance),
             }
         }
-        let crowd = |zone: &Zone| self.live.iter().filter(|i| &i.zone == zone).count();
         let mut due = std::mem::take(&mut self.due);
-        due.sort_by_cached_key(|i| (self.serves(i), std::cmp::Reverse(crowd(&i.zone)), i.born, i.id.clone()));
+        due.sort_by_cached_key(|i| (self.serves(i), i.born, i.id.clone()));
         self.due = due;
     }
 
@@ -201,14 +211,16 @@ impl<'a> View<'a> {
         self.explain();
         None.or_else(|| self.intent())
             .or_else(|| self.taken_away())
+            .or_else(|| self.too_many_failures())
             .or_else(|| self.renew())
             .or_else(|| self.interference())
             .or_else(|| self.refusals())
             .or_else(|| self.lease())
             .or_else(|| self.confirm_lease())
-            .or_else(|| self.too_many_failures())
+            .or_else(|| self.fit_limits())
             .or_else(|| self.retire_failed())
             .or_else(|| self.retire_stale())
+            .or_else(|| self.cannot_come())
             .or_else(|| self.launch())
             .or_else(|| self.return_surplus())
             .or_else(|| self.tidy())

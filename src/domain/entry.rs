@@ -104,6 +104,10 @@ pub struct Entry {
     /// Only in `regeneration.closed`: who was left, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<Left>,
+    /// Only in `regeneration.closed`: numbers that could not be put back, as `[what they were, what they are]`. The next
+    /// regeneration of the group takes them over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Change>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aws: Option<Aws>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +149,9 @@ pub struct Opened {
     pub waived: Vec<String>,
     /// Judged by these, or `auto_scaling_and_ec2` when there is none.
     pub judged_by: Vec<String>,
+    /// What changes desired capacity by itself: a surplus goes out together with the limits.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scaled_by: Vec<String>,
     /// Why it proceeds like a canary.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cautious: Option<String>,
@@ -167,7 +174,9 @@ pub struct Member {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inherited {
     pub daemon: String,
-    /// Max size to restore.
+    /// Min and max size to restore.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub min: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max: Option<u32>,
     /// How much of desired capacity was the other's surplus.
@@ -196,7 +205,7 @@ pub struct Capacity {
     pub draining: u32,
 }
 
-/// Numbers of the group that somebody else changed, as `[before, after]`.
+/// Numbers of the group that changed, as `[before, after]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Change {
@@ -204,6 +213,10 @@ pub struct Change {
     pub min: Option<[u32; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub desired: Option<[u32; 2]>,
+    /// Desired capacity was changed relative to what it was, surplus included: by a scaling policy or an autoscaler.
+    /// Otherwise it was set to what is wanted from now on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub relative: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<[u32; 2]>,
 }
@@ -227,6 +240,8 @@ pub enum LeftWhy {
     Draining,
     /// Retired, and kept by its termination hook.
     Retained,
+    /// EC2 does not know it any more.
+    UnknownToEc2,
     /// The regeneration ended before its turn.
     NotReached,
 }

@@ -40,10 +40,22 @@ pub struct Lease {
     /// Desired capacity when it was taken: anything above, up to `surge`, may be its surplus.
     pub wanted: u32,
     pub surge: u32,
+    /// Min size as it was; absent in a lease whose owner does not shift it.
+    pub min: Option<u32>,
     /// Max size as it was.
     pub max: u32,
     /// What it may have been raised to at most.
     pub most: u32,
+}
+
+/// What a dead owner left to undo.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// How much of desired capacity is its surplus.
+    pub surplus: u32,
+    /// Min and max size as they were, where they are not what they were.
+    pub min: Option<u32>,
+    pub max: Option<u32>,
 }
 
 impl Lease {
@@ -67,14 +79,22 @@ impl Lease {
         self.dies() <= now || BELIEVED.after(now) < self.until
     }
 
-    /// What its owner, if it is dead, left to undo: how much of desired capacity is its surplus, and max size as it was.
-    /// The tag is a hint, and bounds what the owner can have done: what is beyond it is somebody's word, and that is
-    /// absolute.
-    pub fn left(&self, group: &Group) -> (u32, Option<u32>) {
-        let wanted = self.wanted.max(group.min);
+    /// What its owner, if it is dead, left to undo. The tag is a hint, and bounds what the owner can have done: what is
+    /// beyond it was set by others, and that is absolute.
+    pub fn left(&self, group: &Group) -> LeftBehind {
+        let min = self.min.filter(|min| *min < group.min && group.min - min <= self.surge);
+        let max = (self.max < group.max && group.max <= self.most).then_some(self.max);
+        let wanted = self.wanted.max(min.unwrap_or(group.min));
         let out = group.desired.saturating_sub(wanted);
-        let surplus = if out <= self.surge { out } else { 0 };
-        (surplus, (self.max < group.max && group.max <= self.most).then_some(self.max))
+        // No one can want more than the max size they set.
+        let above_max = max.map_or(0, |max| group.desired.saturating_sub(max));
+        let surplus = match min {
+            // Min size was shifted by just the surplus, and what policies did since is a difference.
+            Some(min) => (group.min - min).min(group.desired.saturating_sub(min)),
+            None if out <= self.surge => out,
+            None => 0,
+        };
+        LeftBehind { surplus: surplus.max(above_max), min, max }
     }
 
     /// Whether that daemon took it.
@@ -86,7 +106,7 @@ impl Lease {
 /// A host's name may be long or strange; the value must fit, and parse again.
 fn word(daemon: &str) -> String {
     let mut word: String =
-        daemon.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(64).collect();
+        daemon.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).take(48).collect();
     if word.is_empty() {
         word.push('-');
     }
@@ -107,7 +127,8 @@ impl fmt::Display for Lease {
             self.surge,
             self.max,
             self.most,
-        )
+        )?;
+        self.min.map_or(Ok(()), |min| write!(f, " min={min}"))
     }
 }
 
@@ -145,6 +166,7 @@ impl FromStr for Lease {
             return Err(bad("its version is not a number"));
         }
         let (wanted, surge) = (number("wanted")?, number("surge")?);
+        let min = if field("min").is_ok() { Some(number("min")?) } else { None };
         Ok(Self {
             regeneration: Uuid::parse_str(field("id")?).map_err(|_| bad("its id is not a UUID"))?,
             cutoff: time("cutoff")?,
@@ -153,6 +175,7 @@ impl FromStr for Lease {
             until: time("until")?,
             wanted,
             surge,
+            min,
             max: number("max")?,
             // Where it does not say, no more than its surplus can have needed.
             most: if field("most").is_ok() { number("most")? } else { wanted.saturating_add(surge) },

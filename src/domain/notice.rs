@@ -70,10 +70,14 @@ impl Look<'_> {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
             Action::ReleaseLease => (group.lease.is_none(), vec![]),
             Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => (group.max == *to, vec![]),
-            Action::Grow { to, max, .. } => {
-                (group.desired == *to && !self.was(*to) && max.is_none_or(|max| group.max == max), vec![])
+            Action::RestoreMinSize { to, .. } => (group.min == *to, vec![]),
+            Action::Grow { to, min, max, .. } => {
+                let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
+                (group.desired == *to && !self.was(*to) && limits, vec![])
             }
-            Action::Shrink { to, .. } => (group.desired == *to && !self.was(*to), vec![]),
+            Action::Shrink { to, min, .. } => {
+                (group.desired == *to && !self.was(*to) && min.is_none_or(|min| group.min == min), vec![])
+            }
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that strangers must do, of whom some may have
                 // died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
@@ -139,11 +143,13 @@ impl Look<'_> {
     fn change(&self) -> Option<Entry> {
         let (group, known) = (self.group, self.regeneration);
         let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
-        let change = Change {
-            min: differs(known.min, group.min),
-            desired: differs(known.desired, group.desired).filter(|_| !known.is_settling(group)),
-            max: differs(known.max, group.max).filter(|_| !self.may_be_stale()),
-        };
+        let (min, max) = (differs(known.min, group.min), differs(known.max, group.max));
+        if (min.is_some() || max.is_some()) && self.may_be_stale() {
+            // How many are wanted depends on the limits, so all is believed together.
+            return None;
+        }
+        let desired = differs(known.desired, group.desired).filter(|_| !known.is_settling(group));
+        let change = Change { min, desired, max, relative: false };
         (change != Change::default()).then(|| Entry { change: Some(change), ..self.entry(Kind::GroupChanged) })
     }
 
@@ -276,6 +282,10 @@ impl Look<'_> {
                 }
                 _ => {}
             }
+        }
+        // Whoever goes in a scale-in that is not believed yet has not failed: it is judged when the change is known.
+        if self.group.desired != known.desired {
+            return news;
         }
         // One that was just launched may not show yet: a fresh id that is not found means "not yet".
         let may_show = |newcomer: &Newcomer| self.group.seen > SETTLE.after(newcomer.since);

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::action::Hold;
 use super::decide;
-use super::entry::{Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
+use super::entry::{Change, Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
 use super::group::{Group, GroupKey, InstanceId, Lifecycle, Waived, Zone};
-use super::lease::Lease;
+use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
@@ -149,7 +149,15 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     };
     let mut notes = Vec::new();
     let mut obstacles = obstacles(now, group, policy, "");
-    let raises = peak > group.max && policy.raise_max_size;
+    let shifts = !group.scaled_by.is_empty() && policy.raise_max_size;
+    let raises = peak > group.max && policy.raise_max_size && !shifts;
+    if !group.scaled_by.is_empty() && count > 0 {
+        let by = group.scaled_by.join(", ");
+        notes.push(match shifts {
+            true => format!("scaled by {by}: min and max size are shifted with the surplus of {surge}, and put back"),
+            false => format!("scaled by {by}, and raise_max_size is false: no surplus goes out at min size"),
+        });
+    }
     if peak > group.max && !policy.raise_max_size && group.desired == group.max {
         if policy.max_unavailable.rounded_down(group.desired) == 0 {
             obstacles.push(Hold::MaxSize { desired: group.desired, max: group.max });
@@ -210,7 +218,7 @@ pub fn waits(now: Time, group: &Group, opener: &Opener) -> Option<Hold> {
 }
 
 /// The entry that opens a regeneration of the group as it was just seen, or why it does not open. `asked` is when it was
-/// first wished for: what is born later is fresh.
+/// first wished for: what is born later is fresh. `kept` is what the group's last regeneration could not put back.
 ///
 /// # Errors
 /// Somebody else is at work on the group, or it is going away.
@@ -221,6 +229,7 @@ pub fn open(
     policy: &Policy,
     opener: &Opener,
     id: Uuid,
+    kept: Option<&Change>,
 ) -> Result<Entry, Skipped> {
     if group.deleting {
         return Err(Skipped { code: "group_deleted".to_owned(), why: "the group is being deleted".to_owned() });
@@ -240,7 +249,24 @@ pub fn open(
     let lease = Lease::on(group);
     let goes_on = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
     let id = lease.as_ref().filter(goes_on).map_or(id, |lease| lease.regeneration);
-    Ok(opening(now, asked, group, policy, opener, id, lease))
+    let mut entry = opening(now, asked, group, policy, opener, id, lease);
+    if let Some(opened) = entry.opened.as_mut().filter(|opened| opened.inherited.is_none()) {
+        opened.inherited = kept.and_then(|kept| taken_over(kept, group, opener));
+    }
+    Ok(entry)
+}
+
+/// What the group's last regeneration could not put back, as far as nobody has changed it since.
+fn taken_over(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited> {
+    let was = |kept: Option<[u32; 2]>, is: u32| kept.filter(|[_, then]| *then == is).map(|[was, _]| was);
+    let inherited = Inherited {
+        daemon: opener.daemon.clone(),
+        min: was(kept.min, group.min),
+        max: was(kept.max, group.max),
+        raised: was(kept.desired, group.desired).map_or(0, |wanted| group.desired.saturating_sub(wanted)),
+    };
+    let is_something = inherited.min.is_some() || inherited.max.is_some() || inherited.raised > 0;
+    is_something.then_some(inherited)
 }
 
 fn opening(
@@ -261,8 +287,8 @@ fn opening(
     // A tag is a hint: a cutoff in the future is not believed.
     let cutoff = dead.as_ref().filter(|lease| lease.regeneration == id).map_or(asked, |lease| lease.cutoff.min(asked));
     let inherited = dead.map(|lease| {
-        let (raised, max) = lease.left(group);
-        Inherited { raised, max, daemon: lease.daemon }
+        let LeftBehind { surplus, min, max } = lease.left(group);
+        Inherited { raised: surplus, min, max, daemon: lease.daemon }
     });
     let members = group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating).map(|i| Member {
         instance: i.id.clone(),
@@ -293,6 +319,7 @@ fn opening(
             serving: Some(healthy(group, policy)),
             waived,
             judged_by,
+            scaled_by: group.scaled_by.clone(),
             cautious: caution(group, policy),
             inherited,
         })),
@@ -339,6 +366,7 @@ pub fn left_words(why: LeftWhy) -> &'static str {
         LeftWhy::Untouchable => "in a lifecycle state that regend does not touch",
         LeftWhy::Draining => "still draining",
         LeftWhy::Retained => "retained by its termination hook, out of service and still billed: terminate it by hand",
+        LeftWhy::UnknownToEc2 => "listed by the group, but EC2 does not know it any more: detach it from the group",
         LeftWhy::NotReached => "the regeneration ended before its turn",
     }
 }

@@ -48,6 +48,8 @@ pub struct Policy {
     pub target_not_in_use: Unverified,
     /// Groups with a traffic source whose health regend cannot read: VPC Lattice, or one of a type it does not know.
     pub vpc_lattice: Unverified,
+    /// Instances of a zone that has no capacity for their replacements, where other zones have.
+    pub zone_without_capacity: Treatment,
     /// Younger instances are left alone.
     pub min_age: Span,
     /// What exposure is measured against.
@@ -78,6 +80,7 @@ impl Default for Policy {
             standby: Treatment::Skip,
             target_not_in_use: Unverified::Hold,
             vpc_lattice: Unverified::Hold,
+            zone_without_capacity: Treatment::Skip,
             min_age: Span::ZERO,
             max_age: Span::hours(24),
             raise_max_size: true,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::action::{Action, Outcome, Reason, Retire};
+use super::action::{Action, Outcome, Reason};
 use super::entry::{Conclusion, Entry, Kind, Member, Opened, Trigger};
 use super::group::{GroupKey, Instance, InstanceId};
 use super::lease::Lease;
@@ -13,7 +13,9 @@ use super::span::{Span, Time};
 pub use memory::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
 
 mod doubt;
+mod effect;
 mod memory;
+mod numbers;
 
 /// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
 /// NTP keeps hosts within seconds; minutes mean a broken clock, which `check` reports.
@@ -52,8 +54,11 @@ pub struct Regeneration {
     pub raised: u32,
     /// Surplus asked for by way of desired capacity whose instances have not come yet.
     pub unclaimed: u32,
-    /// Max size as it was before we raised it: to be put back is an obligation.
+    /// Min and max size as they were before regend shifted them: to put them back is an obligation.
+    pub min_before: Option<u32>,
     pub max_before: Option<u32>,
+    /// How often others took the surplus, and when last: a scale-in did, or it was set away.
+    pub taken: Option<(u32, Time)>,
     /// The lease on the group, as we wrote it last.
     pub lease: Option<Lease>,
     /// Since when it has been ours without a break.
@@ -72,7 +77,7 @@ pub struct Regeneration {
     pub lost: BTreeSet<InstanceId>,
     /// How many members somebody else's scale-in may still take: those did not fail.
     pub scaled_in: u32,
-    /// When it was asked for, and how much of it our own surplus does not make up for.
+    /// When it was asked for, and how many it takes.
     pub scaling_in: Option<(Time, u32)>,
     /// Members at the opening.
     pub originals: BTreeSet<InstanceId>,
@@ -142,7 +147,9 @@ impl Regeneration {
             raised: inherited.map_or(0, |i| i.raised),
             unclaimed: inherited
                 .map_or(0, |i| i.raised.min(opened.desired.saturating_sub(opened.members.len() as u32))),
+            min_before: inherited.and_then(|i| i.min),
             max_before: inherited.and_then(|i| i.max),
+            taken: None,
             lease: None,
             leased_at: None,
             released: false,
@@ -225,6 +232,7 @@ impl Regeneration {
             }
             Kind::LeaseIntended
             | Kind::MaxSizeIntended
+            | Kind::MinSizeIntended
             | Kind::LaunchIntended
             | Kind::SurplusIntended
             | Kind::RetireIntended => {
@@ -242,6 +250,7 @@ impl Regeneration {
             | Kind::LeaseReleased
             | Kind::MaxSizeRaised
             | Kind::MaxSizeRestored
+            | Kind::MinSizeRestored
             | Kind::LaunchAccepted
             | Kind::SurplusReturned
             | Kind::RetireAccepted => {
@@ -254,6 +263,7 @@ impl Regeneration {
             }
             Kind::LeaseRefused
             | Kind::MaxSizeRefused
+            | Kind::MinSizeRefused
             | Kind::LaunchRefused
             | Kind::SurplusRefused
             | Kind::RetireRefused => {
@@ -266,6 +276,7 @@ impl Regeneration {
             // The intent stays open: only a look can close it.
             Kind::LeaseUnknown
             | Kind::MaxSizeUnknown
+            | Kind::MinSizeUnknown
             | Kind::LaunchUnknown
             | Kind::SurplusUnknown
             | Kind::RetireUnknown => {
@@ -277,30 +288,7 @@ impl Regeneration {
                 self.unanswered = Some((self.unanswered.map_or(0, |(times, _)| times) + 1, entry.t));
             }
             Kind::GroupChanged => {
-                let change = entry.change.clone().unwrap_or_default();
-                if let Some([_, desired]) = change.desired {
-                    // Somebody's word, as an absolute wish: it absorbs whatever surplus was out.
-                    self.scaled_in = self.scaled_in.saturating_add(self.desired.saturating_sub(desired));
-                    let beyond = self.desired.saturating_sub(desired).saturating_sub(self.raised);
-                    self.scaling_in = Some((entry.t, beyond));
-                    let (least, most) = self.desired_range;
-                    self.desired_range = (least.min(desired), most.max(desired));
-                    // What it was, by our doing or theirs, a look that is behind may still show.
-                    self.expect(desired, entry.t, Vec::new());
-                    self.raised = 0;
-                    self.unclaimed = 0;
-                }
-                if let Some([_, min]) = change.min {
-                    // Whoever wants so many at least has taken our surplus for their own, as far as that goes.
-                    self.min = min;
-                    self.raised = self.raised.min(self.desired.saturating_sub(min));
-                    self.unclaimed = self.unclaimed.min(self.raised);
-                }
-                if let Some([_, max]) = change.max {
-                    // They set it: there is nothing of ours left to restore.
-                    self.max = max;
-                    self.max_before = None;
-                }
+                self.changed(&entry.change.clone().unwrap_or_default(), entry.t);
             }
             Kind::InstanceLaunched
             | Kind::InstanceInService
@@ -339,132 +327,6 @@ impl Regeneration {
         self.last_effect = self.last_effect.map(|at| at.max(now));
     }
 
-    fn done(&mut self, intent: &Intent, entry: &Entry) {
-        match &intent.action {
-            Action::TakeLease { value, .. } => {
-                // One that had died meanwhile was anybody's to take.
-                if self.lease.as_ref().is_none_or(|lease| lease.is_dead(entry.t)) {
-                    self.leased_at = Some(entry.t);
-                }
-                (self.lease, self.released) = (value.parse().ok(), false);
-                // It says what must be undone; and with what a dead owner left, that can be more than we have done.
-                if let Some(lease) = &self.lease {
-                    self.raised = self.raised.max(self.desired.saturating_sub(lease.wanted));
-                    if lease.max < self.max {
-                        self.max_before.get_or_insert(lease.max);
-                    }
-                }
-            }
-            Action::ReleaseLease => (self.lease, self.released) = (None, true),
-            Action::RaiseMaxSize { from, to } => {
-                self.max_before.get_or_insert(*from);
-                self.max = *to;
-            }
-            Action::RestoreMaxSize { to, .. } => {
-                self.max_before = None;
-                self.max = *to;
-            }
-            Action::Launch { count, .. } => {
-                // Some may have died before anybody saw them. Only what AWS refused never was.
-                let shown = u32::try_from(entry.instances.len()).unwrap_or(u32::MAX);
-                let came = if entry.code.is_some() { shown } else { shown.max(*count) };
-                for id in &entry.instances {
-                    self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
-                }
-                self.expect(intent.desired.saturating_add(came), entry.t, entry.instances.clone());
-                self.raised = self.raised.saturating_add(came);
-                // A partial launch is a refusal of the rest.
-                if entry.code.is_some() {
-                    self.refusals.note(intent, entry);
-                }
-            }
-            Action::Grow { from, to, max } => {
-                self.expect(*to, entry.t, Vec::new());
-                self.raised = self.raised.saturating_add(to.saturating_sub(*from));
-                self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(*from));
-                if let Some(max) = max {
-                    self.max_before.get_or_insert(self.max);
-                    self.max = *max;
-                }
-            }
-            Action::Shrink { from, to } => {
-                self.expect(*to, entry.t, Vec::new());
-                self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
-                self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(*to));
-            }
-            Action::Retire(Retire { instance, why, decrement, successor, .. }) => {
-                if *decrement {
-                    self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());
-                    self.raised = self.raised.saturating_sub(1);
-                }
-                let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
-                self.retired.insert(instance.clone(), retirement);
-                self.successors.extend(successor.clone());
-            }
-        }
-    }
-
-    fn expect(&mut self, desired: u32, now: Time, came: Vec<InstanceId>) {
-        if desired != self.desired {
-            self.settling.retain(|settling| SETTLE.after(settling.since) >= now);
-            self.settling.push(Settling { was: self.desired, since: now, came });
-            self.desired = desired;
-        }
-    }
-
-    fn instance(&mut self, entry: &Entry, id: InstanceId) {
-        let now = entry.t;
-        match entry.kind {
-            Kind::InstanceLaunched => {
-                let ours = entry.code.as_deref() == Some(OURS);
-                let claimed = ours || entry.code.as_deref() == Some(POOL);
-                self.unclaimed = self.unclaimed.saturating_sub(u32::from(claimed));
-                self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
-            }
-            Kind::InstanceInService => {
-                let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
-                newcomer.in_service.get_or_insert(now);
-            }
-            Kind::InstanceServing => {
-                let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
-                newcomer.serving.get_or_insert(now);
-                self.served.push(now);
-            }
-            Kind::InstanceFailed => {
-                self.failures += 1;
-                self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false)).failed = true;
-            }
-            Kind::InstanceDraining => {
-                if let Some(retirement) = self.retired.get_mut(&id) {
-                    retirement.draining = true;
-                }
-            }
-            _ => {
-                self.last_gone = Some(now);
-                if let Some(newcomer) = self.newcomers.get_mut(&id) {
-                    newcomer.gone = true;
-                }
-                match self.retired.get_mut(&id) {
-                    Some(retirement) => retirement.gone = true,
-                    None => {
-                        self.scaled_in = self.scaled_in.saturating_sub(1);
-                        self.lost.insert(id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// What everyone else wants the group's desired capacity to be.
-    pub fn wanted(&self) -> u32 {
-        self.desired.saturating_sub(self.raised)
-    }
-
-    /// The max size to put back. Whoever wants more than that at least allows as many: AWS would refuse less.
-    pub fn max_to_restore(&self) -> Option<u32> {
-        self.max_before.map(|before| before.max(self.min)).filter(|before| *before < self.max)
-    }
-
     /// Whether the instance is fresh: it is never replaced by this regeneration. Unknown while its birth is.
     pub fn is_fresh(&self, instance: &Instance) -> Option<bool> {
         if self.newcomers.get(&instance.id).is_some_and(|newcomer| newcomer.ours) {
@@ -486,10 +348,12 @@ impl Regeneration {
         self.retired.iter().filter(|(_, retirement)| !retirement.gone)
     }
 
-    /// Stale instances that are gone, whoever saw them off.
+    /// Stale instances that are gone, and in whose place a fresh one has come to serve: what others took away without a
+    /// successor is not replaced.
     pub fn replaced(&self) -> usize {
-        let retired =
-            self.retired.values().filter(|retirement| retirement.gone && retirement.why == Reason::Stale).count();
-        retired + self.lost.iter().filter(|id| self.originals.contains(id)).count()
+        let is_replaced = |retirement: &&Retirement| retirement.gone && retirement.why == Reason::Stale;
+        let lost = self.lost.iter().filter(|id| self.originals.contains(id)).count();
+        let gone = self.retired.values().filter(is_replaced).count() + lost;
+        gone.min(self.newcomers.values().filter(|newcomer| newcomer.serving.is_some()).count())
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::action::{Action, RefusalKind, Retire};
-use super::entry::{Change, Entry, Kind, Member, Opened, Verdict};
+use super::entry::{Entry, Kind, Member, Opened, Verdict};
 use super::group::{InstanceId, TargetState};
 use super::plan::left_words;
 use super::span::{Span, Time};
@@ -38,7 +38,7 @@ pub fn sentence(entry: &Entry) -> String {
             Some(firing) => format!("what was due at {firing} did not open: {}", says(entry)),
             None => format!("did not open when it was due: {}", says(entry)),
         },
-        Kind::LeaseIntended | Kind::MaxSizeIntended | Kind::SurplusIntended => intended(entry),
+        Kind::LeaseIntended | Kind::MaxSizeIntended | Kind::MinSizeIntended | Kind::SurplusIntended => intended(entry),
         Kind::LaunchIntended => match entry.capacity {
             Some(c) => format!("{}: {} serving, {} wanted", intended(entry), c.serving, c.wanted),
             None => intended(entry),
@@ -55,6 +55,9 @@ pub fn sentence(entry: &Entry) -> String {
         Kind::MaxSizeRestored => format!("max size is restored{}", aside(entry)),
         Kind::MaxSizeRefused => format!("max size is not changed: {}", says(entry)),
         Kind::MaxSizeUnknown => lost("max size", entry),
+        Kind::MinSizeRestored => format!("min size is restored{}", aside(entry)),
+        Kind::MinSizeRefused => format!("min size is not changed: {}", says(entry)),
+        Kind::MinSizeUnknown => lost("min size", entry),
         Kind::LaunchAccepted => launched(entry),
         // Without that permission there is another way.
         Kind::LaunchRefused if is_not_to_be_had(entry) => {
@@ -79,7 +82,7 @@ pub fn sentence(entry: &Entry) -> String {
         },
         Kind::InstanceTerminated => format!("{} is gone{}", who(entry), aged(entry)),
         Kind::InstanceLost => format!("{} is lost{}: {}", who(entry), aged(entry), says(entry)),
-        Kind::GroupChanged => changed(entry.change.as_ref()),
+        Kind::GroupChanged => changed(entry),
         Kind::GateClosed => format!("the gate closed: {}", says(entry)),
         Kind::GateOpened => format!("the gate opened: {}", says(entry)),
         Kind::DaemonStarted => format!("{} started on {} by {}", entry.software, entry.writer, entry.actor),
@@ -99,16 +102,19 @@ pub fn outcome(entry: &Entry) -> Option<&'static str> {
         | Kind::LeaseReleased
         | Kind::MaxSizeRaised
         | Kind::MaxSizeRestored
+        | Kind::MinSizeRestored
         | Kind::LaunchAccepted
         | Kind::SurplusReturned
         | Kind::RetireAccepted => Some("done"),
         Kind::LeaseRefused
         | Kind::MaxSizeRefused
+        | Kind::MinSizeRefused
         | Kind::LaunchRefused
         | Kind::SurplusRefused
         | Kind::RetireRefused => Some("refused"),
         Kind::LeaseUnknown
         | Kind::MaxSizeUnknown
+        | Kind::MinSizeUnknown
         | Kind::LaunchUnknown
         | Kind::SurplusUnknown
         | Kind::RetireUnknown => Some("unknown"),
@@ -125,6 +131,7 @@ pub fn outcome(entry: &Entry) -> Option<&'static str> {
         | Kind::RegenerationClosed
         | Kind::LeaseIntended
         | Kind::MaxSizeIntended
+        | Kind::MinSizeIntended
         | Kind::LaunchIntended
         | Kind::SurplusIntended
         | Kind::RetireIntended
@@ -363,15 +370,22 @@ fn verdicts(targets: &[Verdict]) -> String {
     said.join("; ")
 }
 
-fn changed(change: Option<&Change>) -> String {
-    let change = change.cloned().unwrap_or_default();
+fn changed(entry: &Entry) -> String {
+    let change = entry.change.clone().unwrap_or_default();
     let numbers = [("min size", change.min), ("desired capacity", change.desired), ("max size", change.max)];
     let said: Vec<_> = numbers
         .into_iter()
-        .filter_map(|(name, change)| change.map(|[before, after]| format!("{name} from {before} to {after}")))
+        .filter_map(|(name, change)| {
+            change.map(|[before, after]| format!("{name} changed externally from {before} to {after}"))
+        })
         .collect();
-    let what = if said.is_empty() { "the group".to_owned() } else { said.join(" and ") };
-    format!("somebody else changed {what}: taken at their word")
+    let what = if said.is_empty() { "the group changed externally".to_owned() } else { said.join(", ") };
+    let adopted = match change.desired.filter(|_| change.relative) {
+        Some([before, after]) => format!("the difference of {:+} is adopted", i64::from(after) - i64::from(before)),
+        None => "adopted".to_owned(),
+    };
+    let cause = entry.error.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    format!("{what}; {adopted}{cause}")
 }
 
 /// Whether the refusal is of `LaunchInstances` as such.

@@ -54,9 +54,11 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
             let leaves_a_place = !retire.decrement && population(group, regeneration, None) <= group.desired;
             retire.why == Reason::Stale && leaves_a_place
         }
-        Action::TakeLease { .. } | Action::ReleaseLease | Action::RestoreMaxSize { .. } | Action::Shrink { .. } => {
-            false
-        }
+        Action::TakeLease { .. }
+        | Action::ReleaseLease
+        | Action::RestoreMaxSize { .. }
+        | Action::RestoreMinSize { .. }
+        | Action::Shrink { .. } => false,
     };
     let (failures, allowed) = (regeneration.failures, regeneration.opened.policy.max_failures);
     let is_over = regeneration.ending.is_some() || failures > allowed;
@@ -95,25 +97,48 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
                 Ok(())
             }
         }
+        Action::RestoreMinSize { from, to } => {
+            let before = regeneration.min_before;
+            if *from != group.min || *from != regeneration.min {
+                no(4, format!("min size is {}, which somebody else set", group.min))
+            } else if before.is_none_or(|before| *to < before) || to >= from {
+                no(3, format!("min size was not {to}, or is not ours to restore"))
+            } else {
+                Ok(())
+            }
+        }
         Action::Launch { count, .. } => grows(group, regeneration, *count, group.max),
-        Action::Grow { from, to, max } => {
+        Action::Grow { from, to, min, max } => {
             if *from != group.desired {
                 return no(4, format!("desired capacity is {}, not {from}", group.desired));
             }
             if max.is_some_and(|max| max <= group.max) {
                 return no(4, format!("max size is {}, and would not be raised", group.max));
             }
-            if max.is_some() && !regeneration.opened.policy.raise_max_size {
+            if (max.is_some() || min.is_some()) && !regeneration.opened.policy.raise_max_size {
                 return no(3, "the policy forbids raising max size".to_owned());
+            }
+            if let Some(min) = min {
+                // The surplus is out of reach of scale-ins, and what everyone else wants is not above their min size.
+                let before = regeneration.min_before.unwrap_or(regeneration.min);
+                let surplus = regeneration.raised + to.saturating_sub(*from);
+                if *min < group.min || *min > before.saturating_add(surplus) || min > to {
+                    return no(
+                        4,
+                        format!("min size would be {min}: it was {before}, with a surplus of {surplus} of {to}"),
+                    );
+                }
             }
             grows(group, regeneration, to.saturating_sub(*from), max.unwrap_or(group.max))
         }
-        Action::Shrink { from, to } => {
+        Action::Shrink { from, to, min } => {
             let members = population(group, regeneration, None);
             if *from != group.desired {
                 no(4, format!("desired capacity is {}, not {from}", group.desired))
             } else if members > *to {
                 no(1, format!("{members} members for {to}: Auto Scaling would choose a victim itself"))
+            } else if min.is_some_and(|min| min > *to || regeneration.min_before.is_none_or(|before| min < before)) {
+                no(3, format!("min size {min:?} is not ours to set, or is more than {to}"))
             } else if to >= from || from - to > regeneration.raised {
                 no(4, format!("only {} of desired capacity is ours to take back", regeneration.raised))
             } else {
@@ -237,7 +262,18 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         Share::Count(n) => n,
         Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
     };
-    let floor = wanted.saturating_sub(unavailable);
+    // An instance that EC2 has not known for minutes is gone, whatever the group lists: nobody is owed its service.
+    let knows = |i: &Instance| {
+        let since = regeneration.newcomers.get(&i.id).map_or(regeneration.opened_at, |newcomer| newcomer.since);
+        let since = since.max(regeneration.restarted_at.unwrap_or(since));
+        i.born.is_some() || CLOCKS.after(since) >= group.seen
+    };
+    let counted = |i: &&Instance| {
+        matches!(i.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume)
+            && !regeneration.retired.contains_key(&i.id)
+    };
+    let gone = group.instances.iter().filter(|i| !knows(i)).filter(counted).count() as u32;
+    let floor = wanted.saturating_sub(unavailable).saturating_sub(gone);
     let costs_nothing = match retire.why {
         Reason::Stale => !victim_serves && stands_in && population(group, regeneration, Some(&victim.id)) >= wanted,
         Reason::Failed => !victim_serves,
@@ -282,6 +318,9 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
             }
         }
         Reason::Failed | Reason::Surplus => {}
+    }
+    if retire.decrement && group.desired <= group.min {
+        return no(4, format!("desired capacity would fall below min size {}", group.min));
     }
     if retire.decrement && regeneration.raised == 0 {
         return no(4, "desired capacity would fall below what is wanted".to_owned());

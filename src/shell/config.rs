@@ -295,6 +295,7 @@ fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
         standby,
         target_not_in_use,
         vpc_lattice,
+        zone_without_capacity,
         min_age,
         max_age,
         raise_max_size,
@@ -317,6 +318,7 @@ fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
     section.read("standby", standby, text);
     section.read("target_not_in_use", target_not_in_use, text);
     section.read("vpc_lattice", vpc_lattice, text);
+    section.read("zone_without_capacity", zone_without_capacity, text);
     section.read("min_age", min_age, duration);
     section.read("max_age", max_age, duration);
     section.read("raise_max_size", raise_max_size, flag);

@@ -1,19 +1,19 @@
 //! The loop's one turn for one group: observe → decide → (veto) → intend → perform → conclude.
 
 use crate::domain::action::{Action, Answer, Hold, Outcome, Refusal};
-use crate::domain::activity::{self, Activity};
 use crate::domain::decide::{self, Close, Decision, Me, Next};
 use crate::domain::entry::{Aws, Capacity, Conclusion, Entry, Kind, Role};
 use crate::domain::group::{Group, Instance, Lifecycle};
-use crate::domain::notice::{self, LOST};
-use crate::domain::regeneration::{Ending, Illegal, Regeneration, SETTLE, SKEW, THEIRS};
+use crate::domain::notice;
+use crate::domain::regeneration::{Ending, Illegal, Regeneration, THEIRS};
 use crate::domain::span::{Span, Time};
 use crate::domain::veto::veto;
 use crate::domain::watch::Watch;
 use crate::shell::clock::{Clock, unless_stopped};
-use crate::shell::cloud::{ACTIVITIES, Cloud};
+use crate::shell::cloud::Cloud;
 use crate::shell::journal::{Journal, JournalError};
 
+mod causes;
 mod closely;
 
 /// More news than this from one look means that an entry does not change what made it news.
@@ -29,8 +29,8 @@ const LOOK_LASTS: Span = Span::seconds(1);
 /// When to look again, where somebody changes a group's numbers just then.
 const CHANGED_AGAIN: Span = Span::seconds(1);
 
-/// How often a group that lacks members is asked why.
-const ASK_AGAIN: Span = Span::minutes(1);
+/// When to look again, where it is not known yet who changed desired capacity.
+const LOOK_AGAIN: Span = Span::seconds(5);
 
 /// A regeneration under way, with what only its own process remembers.
 pub struct Active {
@@ -45,6 +45,8 @@ pub struct Active {
     asked: Option<(Time, Option<Hold>)>,
     /// The latest look that asked for instance refreshes.
     asked_refresh: Option<Time>,
+    /// Since when looks have shown a desired capacity that others set, while Auto Scaling does not tell who did.
+    unattributed: Option<Time>,
 }
 
 impl Active {
@@ -58,6 +60,7 @@ impl Active {
             shown: None,
             asked: None,
             asked_refresh: None,
+            unattributed: None,
         }
     }
 }
@@ -101,7 +104,12 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         active.watch.take(&mut group, &waived);
         active.note_look(&group);
         let effect = active.regeneration.last_effect;
-        self.take_note(active, &group).await?;
+        if let Some(hold) = self.take_note(active, &group).await? {
+            // Whose doing a difference is decides what is wanted, so nothing is decided before that is known.
+            let again = LOOK_AGAIN.after(self.clock.now());
+            active.shown = Some((group, vec![hold]));
+            return Ok(Turn::Wait(Some(again)));
+        }
         if active.regeneration.last_effect > effect.max(Some(group.seen)) {
             // The look has shown what became of a call. What comes next rests on one that began after that was known.
             return Ok(Turn::Acted);
@@ -167,12 +175,15 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         numbers.and_then(Result::ok).flatten() != Some(group.numbers())
     }
 
-    /// Records what the look shows and the journal does not say yet.
-    async fn take_note(&mut self, active: &mut Active, group: &Group) -> Result<(), Stop> {
+    /// Records what the look shows and the journal does not say yet; or says what must be known before that.
+    async fn take_note(&mut self, active: &mut Active, group: &Group) -> Result<Option<Hold>, Stop> {
         for _ in 0..NEWS_ROUNDS_MAX {
-            let news = notice::news(self.clock.now(), group, &active.regeneration, &mut active.watch);
+            let mut news = notice::news(self.clock.now(), group, &active.regeneration, &mut active.watch);
             if news.is_empty() {
-                return Ok(());
+                return Ok(None);
+            }
+            if let Some(hold) = self.attribute(active, group, &mut news).await {
+                return Ok(Some(hold));
             }
             for entry in self.explained(active, news).await {
                 // An instance refresh shows itself by what it terminates or launches.
@@ -182,47 +193,6 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             }
         }
         Err(Stop::EndlessNews(group.key.name.clone()))
-    }
-
-    /// Whoever went without us: the record says why, in AWS's words, where AWS can be asked.
-    async fn explained(&mut self, active: &Active, mut news: Vec<Entry>) -> Vec<Entry> {
-        if !news.iter().any(is_loss) {
-            return news;
-        }
-        let activities = self.activities(active, SKEW.before(active.regeneration.opened_at)).await;
-        for entry in news.iter_mut().filter(|entry| is_loss(entry)) {
-            let why = entry.instance.as_ref().and_then(|instance| activity::why_gone(&activities, instance));
-            if let (Some((activity, why)), Some(error)) = (why, &mut entry.error) {
-                error.push_str("; AWS says: ");
-                error.push_str(why);
-                let (api, activity_id) = (ACTIVITIES.to_owned(), Some(activity.id.clone()));
-                entry.aws = Some(Aws { api, request_id: None, activity_id });
-            }
-        }
-        news
-    }
-
-    /// Why the group does not launch what it lacks, as it says itself.
-    async fn why_short(&mut self, active: &mut Active, group: &Group, holds: &[Hold]) -> Option<Hold> {
-        let since = group.short_since.filter(|since| SETTLE.after(*since) <= group.seen);
-        let waits = holds.iter().any(|hold| matches!(hold, Hold::Replacing { .. }));
-        let Some(since) = since.filter(|_| waits) else {
-            active.asked = None;
-            return None;
-        };
-        let now = self.clock.now();
-        if active.asked.as_ref().is_none_or(|(asked, _)| ASK_AGAIN.after(*asked) <= now) {
-            let activities = self.activities(active, since).await;
-            let says = activity::why_short(&activities, since).map(str::to_owned);
-            active.asked = Some((now, says.map(|says| Hold::LaunchFails { says })));
-        }
-        active.asked.as_ref().and_then(|(_, hold)| hold.clone())
-    }
-
-    /// What the group says that it did since then; nothing, where AWS does not say. No decision hangs on it.
-    async fn activities(&mut self, active: &Active, since: Time) -> Vec<Activity> {
-        let ask = self.cloud.activities(&active.regeneration.group, since);
-        unless_stopped(self.clock, Span::ZERO, ask).await.and_then(Result::ok).unwrap_or_default()
     }
 
     /// The intent is durable, then exactly one call is made, then its outcome is recorded.
@@ -306,6 +276,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         let entry = Entry {
             outcome: Some(close.outcome),
             left: close.left,
+            kept: close.kept,
             code: close.code,
             error: close.why,
             capacity: Some(capacity(self.clock.now(), group, &active.regeneration)),
@@ -344,11 +315,6 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         (self.tell)(&entry, &active.regeneration);
         Ok(entry)
     }
-}
-
-/// Somebody went whom regend did not retire.
-fn is_loss(entry: &Entry) -> bool {
-    entry.kind == Kind::InstanceLost || (entry.kind == Kind::InstanceFailed && entry.code.as_deref() == Some(LOST))
 }
 
 fn retired(action: &Action) -> Option<crate::domain::group::InstanceId> {

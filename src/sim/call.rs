@@ -56,26 +56,34 @@ impl SimGroup {
                 self.tags.remove(lease::TAG);
                 done
             }
-            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => self.update(now, Some(*to), None),
-            Action::Grow { to, max: max @ Some(_), .. } => self.update(now, *max, Some(*to)),
-            Action::Grow { to, max: None, .. } | Action::Shrink { to, .. } => self.set_desired(now, *to),
+            Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, .. } => {
+                self.set_desired(now, *to)
+            }
+            Action::RaiseMaxSize { .. }
+            | Action::RestoreMaxSize { .. }
+            | Action::RestoreMinSize { .. }
+            | Action::Grow { .. }
+            | Action::Shrink { .. } => self.update(now, action.sets()),
             Action::Launch { count, zone, token } => self.launch_instances(now, *count, zone.as_ref(), token),
             Action::Retire(Retire { instance, decrement, .. }) => self.terminate_instance(now, instance, *decrement),
         }
     }
 
-    /// `UpdateAutoScalingGroup`. A max size below desired takes desired with it: nobody is asked.
-    pub fn update(&mut self, now: Time, max: Option<u32>, desired: Option<u32>) -> Result {
-        let max = max.unwrap_or(self.max);
-        let desired = desired.unwrap_or_else(|| self.desired.min(max));
-        if desired < self.min || desired > max {
+    /// `UpdateAutoScalingGroup` with a new min size, desired capacity and max size, each only if it is given. Limits that
+    /// desired capacity does not fit take it with them, without asking.
+    pub fn update(&mut self, now: Time, (min, desired, max): (Option<u32>, Option<u32>, Option<u32>)) -> Result {
+        let (min, max) = (min.unwrap_or(self.min), max.unwrap_or(self.max));
+        if min > max {
+            return invalid(format!("Max bound, {max}, must be greater than or equal to min bound, {min}"));
+        }
+        let desired = desired.unwrap_or_else(|| self.desired.clamp(min, max));
+        if desired < min || desired > max {
             return invalid(format!(
-                "Desired capacity:{desired} must be between the specified min size:{} and max size:{max}",
-                self.min
+                "Desired capacity:{desired} must be between the specified min size:{min} and max size:{max}"
             ));
         }
-        self.max = max;
-        self.resize(now, desired, By::Update(self.min, max));
+        (self.min, self.max) = (min, max);
+        self.resize(now, desired, By::Update(min, max));
         Ok(Receipt::default())
     }
 

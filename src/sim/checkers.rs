@@ -123,7 +123,10 @@ impl Checker {
         if let Some(opened) = opened(entries, &self.key) {
             let opening = entries.iter().find(|e| e.opened.is_some() && is_of(e, &key)).map(|e| e.rt);
             let from = *self.opened_at.get_or_insert_with(|| opening.unwrap_or_else(|| world.now()));
-            broken.extend(self.judge_group(world, opened.policy.max_unavailable, from));
+            // Where something scales the group and its limits may not be shifted, a surplus may be taken once.
+            if opened.policy.raise_max_size || opened.scaled_by.is_empty() {
+                broken.extend(self.judge_group(world, opened.policy.max_unavailable, from));
+            }
         }
         self.inexcusable(broken, world, entries)
     }
@@ -158,7 +161,8 @@ impl Checker {
                     no(4, None, format!("it takes desired capacity down from {}", before.desired));
                 }
             }
-            Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } => {}
+            Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } | Action::RestoreMinSize { .. } => {
+            }
         }
         let falls = falls(&call.action);
         if falls > 0 && call.effect.is_some() && before.desired < before.wished + falls {
@@ -295,7 +299,7 @@ impl Checker {
             let gone = !truth.born.contains_key(id);
             let still = match why {
                 LeftWhy::Protected | LeftWhy::Standby | LeftWhy::Young | LeftWhy::NotReached => true,
-                LeftWhy::Draining | LeftWhy::Retained | LeftWhy::Untouchable => false,
+                LeftWhy::Draining | LeftWhy::Retained | LeftWhy::Untouchable | LeftWhy::UnknownToEc2 => false,
             };
             // A group that is being deleted takes them along.
             let still = still && !world.group(&self.key).is_none_or(|group| group.deleting);
@@ -364,7 +368,7 @@ fn token(action: &Action) -> &str {
 fn falls(action: &Action) -> u32 {
     match action {
         Action::Retire(retire) => u32::from(retire.decrement),
-        Action::Shrink { from, to } => from.saturating_sub(*to),
+        Action::Shrink { from, to, .. } => from.saturating_sub(*to),
         _ => 0,
     }
 }

@@ -67,6 +67,10 @@ impl Race {
             race.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
             race.lower = race.higher;
         }
+        // A policy's step for which Auto Scaling has nothing to do is told by no activity: it is taken for a person's word.
+        let untold =
+            |entry: &&Entry| entry.change.as_ref().is_some_and(|c| c.desired.is_some()) && entry.error.is_none();
+        race.higher |= entries.iter().filter(ours).any(|entry| untold(&entry));
         for call in calls().filter(|call| call.effect.is_some()) {
             if touched(rests_on(call), call.arrived) {
                 race.higher = true;

@@ -152,7 +152,10 @@ impl SimGroup {
 
     /// One datapoint for each alarm, and what the policies make of it.
     pub(super) fn evaluate(&mut self, now: Time) {
-        self.scaling.next = Some(later(now, PERIOD_S));
+        self.scaling.next = Some(later(now, PERIOD_S)).filter(|_| !self.deleting);
+        if self.deleting {
+            return;
+        }
         let policies = std::mem::take(&mut self.nature.policies);
         let seen: Vec<_> = policies.iter().enumerate().map(|(n, policy)| self.observe(n, policy, now)).collect();
         self.track(now, &policies, &seen);

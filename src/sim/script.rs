@@ -168,6 +168,7 @@ impl Foreign {
             until,
             wanted: self.wanted,
             surge: self.surge,
+            min: None,
             max: self.max,
             most: self.wanted.saturating_add(self.surge).max(self.max),
         }

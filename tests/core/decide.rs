@@ -27,11 +27,13 @@ mod plan;
 mod policy_keys;
 mod record;
 mod refusals;
+mod scaled;
 mod serving;
 mod table;
 mod traffic;
 mod veto;
 mod watch;
+mod zones;
 
 #[track_caller]
 fn check(table: &str, expect: Expect) {

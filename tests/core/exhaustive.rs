@@ -187,6 +187,7 @@ fn one_case(ones: &[One], rest: Rest) -> Option<&'static str> {
                 Action::ReleaseLease => "release",
                 Action::RaiseMaxSize { .. } => "raise",
                 Action::RestoreMaxSize { .. } => "restore",
+                Action::RestoreMinSize { .. } => "restore min",
                 Action::Launch { .. } => "launch",
                 Action::Grow { .. } => "grow",
                 Action::Shrink { .. } => "shrink",

@@ -193,6 +193,7 @@ fn the_default_policy_is_stored_as_it_is_written() {
           "standby": "skip",
           "target_not_in_use": "hold",
           "vpc_lattice": "hold",
+          "zone_without_capacity": "skip",
           "min_age": "0s",
           "max_age": "24h",
           "raise_max_size": true,

@@ -12,6 +12,7 @@ mod faults;
 mod found;
 mod hosts;
 mod others;
+mod scaled;
 mod size;
 mod ways;
 

@@ -45,6 +45,7 @@ fn opened(members: &[(&str, Option<i64>)], inherited: Option<Inherited>) -> Entr
         serving: None,
         waived: vec![],
         judged_by: vec!["web".to_owned()],
+        scaled_by: vec![],
         cautious: None,
         inherited,
     };
@@ -53,7 +54,7 @@ fn opened(members: &[(&str, Option<i64>)], inherited: Option<Inherited>) -> Entr
 
 #[test]
 fn the_opening_counts_who_is_stale() {
-    let inherited = |raised| Some(Inherited { daemon: "there".to_owned(), max: None, raised });
+    let inherited = |raised| Some(Inherited { daemon: "there".to_owned(), min: None, max: None, raised });
     let mut out = String::new();
     for entry in [
         opened(&[("i-1", Some(1)), ("i-2", Some(0)), ("i-3", Some(-1))], None),

@@ -229,8 +229,8 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let mut journal = MemoryJournal::new("host", Rc::clone(&world));
     let look = || world.borrow_mut().look(&key).expect("it is there");
     let id = journal.new_id(clock.now());
-    let opened =
-        plan::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id).expect("it opens");
+    let opened = plan::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
+        .expect("it opens");
     let opened = journal.append(opened).expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
     let mut turn = |active: &mut Active, group| {

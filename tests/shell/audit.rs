@@ -87,6 +87,7 @@ impl History {
             serving: None,
             waived: vec!["old-tg".to_owned()],
             judged_by: vec!["web-tg".to_owned(), "api-tg".to_owned()],
+            scaled_by: vec![],
             cautious: None,
             inherited: None,
         };

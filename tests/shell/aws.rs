@@ -213,8 +213,9 @@ fn each_answer_is_taken_for_what_it_says_of_the_effect() {
 
         assert_eq!(shown(aws.perform(&key("ok"), &retire()).await), "done request-1 activity-1");
         let lease = Action::TakeLease { value: "v=1".to_owned(), until: "2026-01-01T00:00:00Z".parse().unwrap() };
-        let (grow, max) = (Action::Grow { from: 1, to: 2, max: None }, Action::RaiseMaxSize { from: 1, to: 2 });
-        let both = Action::Grow { from: 1, to: 2, max: Some(3) };
+        let (grow, max) =
+            (Action::Grow { from: 1, to: 2, min: None, max: None }, Action::RaiseMaxSize { from: 1, to: 2 });
+        let both = Action::Grow { from: 1, to: 2, min: Some(1), max: Some(3) };
         for action in [&lease, &Action::ReleaseLease, &grow, &max, &both] {
             assert_eq!(shown(aws.perform(&key("ok"), action).await), "done request-1", "{action}");
             // Not for a launch, so there is no other way to go.

@@ -155,6 +155,7 @@ fn every_key_of_the_policy_is_read() {
         ("standby", r#""replace""#),
         ("target_not_in_use", r#""accept""#),
         ("vpc_lattice", r#""accept""#),
+        ("zone_without_capacity", r#""replace""#),
         ("min_age", r#""1h""#),
         ("max_age", r#""40h""#),
         ("raise_max_size", "false"),
@@ -314,7 +315,7 @@ fn unknown_keys_are_refused_with_what_may_have_been_meant() {
             regend.toml:2:1: policy.warmpu: unknown key; did you mean "warmup"?
 
             regend.toml:2:1: policy.maxsurge: unknown key; did you mean "max_surge"?
-            regend.toml:3:1: policy.frobnicate: unknown key; known here: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window
+            regend.toml:3:1: policy.frobnicate: unknown key; known here: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window, zone_without_capacity
 
             regend.toml:2:1: daemon.state-dir: unknown key; did you mean "state_dir"?
 

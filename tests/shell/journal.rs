@@ -65,6 +65,7 @@ fn opened(regeneration: Uuid) -> Entry {
         serving: None,
         waived: vec![],
         judged_by: vec!["web-tg".to_owned()],
+        scaled_by: vec![],
         cautious: None,
         inherited: None,
     };
@@ -157,8 +158,17 @@ fn each_start_is_a_new_boot_of_the_same_writer() {
     // A lease's tag carries the writer's name, and must give it back as it was.
     let now = at("2026-11-22T03:00:00Z");
     let daemon = writers[0].clone();
-    let lease =
-        Lease { regeneration: Uuid::nil(), cutoff: now, daemon, until: now, wanted: 1, surge: 1, max: 1, most: 1 };
+    let lease = Lease {
+        regeneration: Uuid::nil(),
+        cutoff: now,
+        daemon,
+        until: now,
+        wanted: 1,
+        surge: 1,
+        min: None,
+        max: 1,
+        most: 1,
+    };
     assert_eq!(lease.to_string().parse::<Lease>().unwrap(), lease);
     let other = self::dir();
     assert_ne!(Sqlite::open(other.path()).unwrap().writer(), writers[0], "two on one host differ");

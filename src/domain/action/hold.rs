@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::at;
 use crate::domain::calendar::Closed;
-use crate::domain::group::{Group, InstanceId};
+use crate::domain::group::{Group, InstanceId, Zone};
 use crate::domain::lease::{self, Lease};
 use crate::domain::policy::{Policy, Unverified};
 use crate::domain::span::{Span, Time};
@@ -22,6 +22,8 @@ pub enum Hold {
     // Ordinary waiting: it ends by itself and is shown, not recorded.
     Settling { expected: u32, seen: u32 },
     MaxSettling { expected: u32, seen: u32 },
+    MinSettling { expected: u32, seen: u32 },
+    CauseUnknown { before: u32, after: u32 },
     IntentOpen { api: String },
     Leasing { until: Time },
     Launching { pending: u32 },
@@ -45,7 +47,10 @@ pub enum Hold {
     TagsFull { tags: u32 },
     LeasedByOther { daemon: String, regeneration: String, until: Time },
     MaxSize { desired: u32, max: u32 },
+    MinSize { wanted: u32, min: u32 },
     NoCapacity { code: String, until: Time },
+    ZoneWithoutCapacity { zone: Zone },
+    SurplusTaken { times: u32, until: Time, shifted: bool },
     LaunchFails { says: String },
     DrainOverdue { instance: InstanceId, since: Time, limit: Span },
     Blackout { reason: String, until: Time },
@@ -96,6 +101,8 @@ impl Hold {
         match self {
             Self::Settling { .. }
             | Self::MaxSettling { .. }
+            | Self::MinSettling { .. }
+            | Self::CauseUnknown { .. }
             | Self::IntentOpen { .. }
             | Self::Leasing { .. }
             | Self::Launching { .. }
@@ -118,7 +125,10 @@ impl Hold {
             | Self::TagsFull { .. }
             | Self::LeasedByOther { .. }
             | Self::MaxSize { .. }
+            | Self::MinSize { .. }
             | Self::NoCapacity { .. }
+            | Self::ZoneWithoutCapacity { .. }
+            | Self::SurplusTaken { .. }
             | Self::LaunchFails { .. }
             | Self::DrainOverdue { .. }
             | Self::Blackout { .. }
@@ -131,6 +141,8 @@ impl Hold {
         match self {
             Self::Settling { .. } => "settling",
             Self::MaxSettling { .. } => "max_settling",
+            Self::MinSettling { .. } => "min_settling",
+            Self::CauseUnknown { .. } => "cause_unknown",
             Self::IntentOpen { .. } => "intent_open",
             Self::Leasing { .. } => "leasing",
             Self::Launching { .. } => "launching",
@@ -153,7 +165,10 @@ impl Hold {
             Self::TagsFull { .. } => "tags_full",
             Self::LeasedByOther { .. } => "leased_by_other",
             Self::MaxSize { .. } => "max_size",
+            Self::MinSize { .. } => "min_size",
             Self::NoCapacity { .. } => "no_capacity",
+            Self::ZoneWithoutCapacity { .. } => "zone_without_capacity",
+            Self::SurplusTaken { .. } => "surplus_taken",
             Self::LaunchFails { .. } => "launch_fails",
             Self::DrainOverdue { .. } => "drain_overdue",
             Self::Blackout { .. } => "blackout",
@@ -174,6 +189,13 @@ impl fmt::Display for Hold {
             Self::MaxSettling { expected, seen } => {
                 write!(f, "AWS shows max size {seen}, not {expected}: looking again")
             }
+            Self::MinSettling { expected, seen } => {
+                write!(f, "AWS shows min size {seen}, not {expected}: looking again")
+            }
+            Self::CauseUnknown { before, after } => write!(
+                f,
+                "desired capacity changed externally from {before} to {after}: waiting until Auto Scaling tells who did it"
+            ),
             Self::IntentOpen { api } => write!(f, "the answer to {api} was lost: looking for its effect"),
             Self::Leasing { until } => {
                 write!(f, "the lease is written: looking until {} whether another regend wrote one, too", at(until))
@@ -250,8 +272,25 @@ impl fmt::Display for Hold {
                 "desired capacity {desired} leaves no room under max size {max}: \
                  allow raise_max_size or max_unavailable"
             ),
+            Self::MinSize { wanted, min } => write!(
+                f,
+                "with {wanted} wanted and min size {min}, a scale-in would take the surplus and choose its own victims: \
+                 allow raise_max_size, so that both limits can be shifted with it, or max_unavailable"
+            ),
             Self::NoCapacity { code, until } => {
                 write!(f, "AWS has no capacity ({code}): trying again at {}", at(until))
+            }
+            Self::ZoneWithoutCapacity { zone } => write!(
+                f,
+                "zone {zone} has no capacity: waiting, because replacements in other zones would leave it short of instances"
+            ),
+            Self::SurplusTaken { times, until, shifted } => {
+                let s = if *times == 1 { "" } else { "s" };
+                write!(f, "scale-ins have taken the surplus {times} time{s}: trying again at {}", at(until))?;
+                match shifted {
+                    true => Ok(()),
+                    false => write!(f, "; allow raise_max_size, so that min and max size can be shifted with it"),
+                }
             }
             Self::LaunchFails { says } => {
                 write!(f, "the group goes on trying to launch what it lacks, and cannot: {says}")

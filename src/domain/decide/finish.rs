@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason};
-use crate::domain::entry::{Left, LeftWhy};
+use crate::domain::entry::{Change, Left, LeftWhy};
 use crate::domain::group::{Instance, InstanceId, Lifecycle};
 use crate::domain::lease::Lease;
 use crate::domain::regeneration::{Retirement, SETTLE};
+use crate::domain::span::Time;
 
 use super::{Close, Next, View, count};
 
@@ -33,17 +34,30 @@ impl<'a> View<'a> {
                 settled.into_iter().chain([patience + TimeDelta::seconds(1)]).for_each(|at| self.wake(at));
                 return self.hold(Hold::Replacing { members: live, desired });
             }
-            let to = desired - raised.min(desired - live);
-            return Some(Next::Act(Action::Shrink { from: desired, to }));
+            let taken = raised.min(desired - live);
+            let to = desired - taken;
+            // Desired capacity never falls below min size, so what was shifted falls with it.
+            let min = known.min_to_restore().filter(|_| to < self.group.min);
+            let min = min.map(|before| before.max(self.group.min.saturating_sub(taken)).min(to));
+            return Some(Next::Act(Action::Shrink { from: desired, to, min }));
         }
         // What another host left behind is known only by its age.
         let came = |i: &&Instance| self.newcomer(i).is_some() || known.is_fresh(i) == Some(true);
         let mut ours: Vec<_> = self.live.iter().copied().filter(came).collect();
         ours.sort_by_key(|i| {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
-            (self.serves(i), i.healthy_since.is_some(), !is_ours, std::cmp::Reverse(i.born), i.id.clone())
+            (
+                !self.leaves_balance(i),
+                self.serves(i),
+                i.healthy_since.is_some(),
+                !is_ours,
+                std::cmp::Reverse(i.born),
+                i.id.clone(),
+            )
         });
-        let floor = self.surplus_floor();
+        // While others still come to serve, none that serves goes for less than is wanted.
+        let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
+        let floor = if self.live.iter().any(comes) { self.floor } else { self.surplus_floor() };
         let spared = |i: &&Instance| !self.may_serve(i) || self.serving_without(i) >= floor;
         let candidate = match ours.first() {
             Some(first) => Some(*first).filter(spared),
@@ -57,10 +71,10 @@ impl<'a> View<'a> {
             }
         };
         if let Some(instance) = candidate {
-            return Some(self.retire(instance, Reason::Surplus));
+            return Some(self.give_back(instance, Reason::Surplus));
         }
         if let Some(ill) = self.due.iter().copied().find(|i| self.is_stood_in_for(i)) {
-            return Some(self.retire(ill, Reason::Stale));
+            return Some(self.give_back(ill, Reason::Stale));
         }
         // Too much capacity is the smaller evil, and the record says what is left.
         let patience = self.policy.health_timeout.after(known.opened.window_ends);
@@ -91,11 +105,8 @@ impl<'a> View<'a> {
             }
             return Some(Next::Wait);
         }
-        let overdue = |r: &Retirement| policy.drain_timeout.after(r.since) < group.seen;
-        let waits = known.draining().filter(|(id, r)| !overdue(r) && !self.is_retained(id));
-        if let Some(first) = waits.map(|(_, r)| policy.drain_timeout.after(r.since)).min() {
-            self.wake(first + TimeDelta::seconds(1));
-            return Some(Next::Wait);
+        if let Some(before) = known.min_to_restore() {
+            return Some(Next::Act(Action::RestoreMinSize { from: group.min, to: before }));
         }
         if let Some(before) = known.max_to_restore() {
             if group.desired <= before {
@@ -106,9 +117,14 @@ impl<'a> View<'a> {
                 return self.hold(Hold::MaxSize { desired: group.desired, max: before });
             }
         }
+        let overdue = |r: &Retirement| policy.drain_timeout.after(r.since) < group.seen;
+        let waits = known.draining().filter(|(id, r)| !overdue(r) && !self.is_retained(id));
+        if let Some(first) = waits.map(|(_, r)| policy.drain_timeout.after(r.since)).min() {
+            self.wake(first + TimeDelta::seconds(1));
+            return Some(Next::Wait);
+        }
         if ending.is_none() {
-            let last = known.served.last().copied().max(known.last_gone);
-            let until = last.map(|at| policy.bake.after(at)).filter(|until| self.now < *until);
+            let until = self.last_replaced().map(|at| policy.bake.after(at)).filter(|until| self.now < *until);
             if let Some(until) = until {
                 self.wake(until);
                 return self.hold(Hold::Baking { until });
@@ -122,11 +138,22 @@ impl<'a> View<'a> {
         Some(self.close(outcome, why))
     }
 
-    /// Whoever's age is not known, in standby as well.
-    pub(super) fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
+    /// When the last replacement was complete: the old one gone and the new one serving. What a scaling policy launches
+    /// later is no replacement, and is not watched.
+    fn last_replaced(&self) -> Option<Time> {
         let known = self.known;
+        let stale = known.retired.values().filter(|retirement| retirement.why == Reason::Stale);
+        let last = stale.map(|retirement| retirement.since).max().or(known.last_gone)?;
+        let by = self.policy.launch_timeout.after(last);
+        let in_its_place = known.newcomers.values().filter(|newcomer| newcomer.since <= by);
+        in_its_place.filter_map(|newcomer| newcomer.serving).max().max(known.last_gone).max(Some(last))
+    }
+
+    /// Instances whose age EC2 does not tell yet, in standby as well.
+    pub(super) fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
+        let (known, seen) = (self.known, self.group.seen);
         let here = self.group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating);
-        here.filter(|i| !known.is_retired(&i.id) && known.is_fresh(i).is_none())
+        here.filter(move |i| !known.is_retired(&i.id) && known.is_fresh(i).is_none() && !known.is_forgotten(i, seen))
     }
 
     fn is_retained(&self, id: &InstanceId) -> bool {
@@ -151,6 +178,10 @@ impl<'a> View<'a> {
             let says = format!("max size stays {}, it was {before}: desired capacity is {desired}", group.max);
             ("MaxSizeNotRestored", says)
         });
+        let min = known.min_to_restore().map(|before| {
+            let says = format!("min size stays {}, it was {before}", group.min);
+            ("MinSizeNotRestored", says)
+        });
         let surplus = (known.raised > 0).then(|| {
             let rest = count(&self.serving).saturating_sub(1);
             let floor = self.surplus_floor();
@@ -161,8 +192,20 @@ impl<'a> View<'a> {
             let says = format!("desired capacity stays {desired}, and {} is wanted{because}", self.wanted);
             ("SurplusNotReturned", says)
         });
-        let (codes, says): (Vec<_>, Vec<_>) = max.into_iter().chain(surplus).unzip();
+        let (codes, says): (Vec<_>, Vec<_>) = max.into_iter().chain(min).chain(surplus).unzip();
         codes.first().map(|code| ((*code).to_owned(), says.join("; ")))
+    }
+
+    /// The numbers that are not put back.
+    fn kept(&self) -> Option<Change> {
+        let (known, group) = (self.known, self.group);
+        let kept = Change {
+            min: known.min_to_restore().map(|before| [before, group.min]),
+            desired: (known.raised > 0).then(|| [self.wanted, group.desired]),
+            max: known.max_to_restore().map(|before| [before, group.max]),
+            relative: false,
+        };
+        (kept != Change::default() && !group.deleting).then_some(kept)
     }
 
     pub(super) fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {
@@ -180,6 +223,6 @@ impl<'a> View<'a> {
         };
         let all = outcome == Outcome::Completed && code.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
         let outcome = if outcome == Outcome::Completed && !all { Outcome::Incomplete } else { outcome };
-        Next::Close(Close { outcome, left, why, code })
+        Next::Close(Close { outcome, left, kept: self.kept(), why, code })
     }
 }

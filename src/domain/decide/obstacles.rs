@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, RefusalKind};
-use crate::domain::lease::{self, Lease};
+use crate::domain::group::Zone;
+use crate::domain::lease::{self, Lease, LeftBehind};
 use crate::domain::notice::TOKEN_LIFE;
 use crate::domain::regeneration::{Ending, SETTLE};
-use crate::domain::span::Span;
+use crate::domain::span::{Span, Time};
 
 use super::{Next, View, count};
 
@@ -80,7 +81,9 @@ impl<'a> View<'a> {
     /// A look may miss somebody once. The second look without them is believed, and recorded.
     fn lacks_members(&mut self) -> Option<Next> {
         let desired = self.known.desired;
-        if !self.known.lacks_members(self.group) {
+        // One that never came into service is waited for only while something may still be launched.
+        let is_over = self.known.ending.is_some() || self.now > self.known.opened.window_ends;
+        if !self.known.lacks_members(self.group, is_over) {
             return None;
         }
         self.wake(self.now + TimeDelta::seconds(5));
@@ -102,6 +105,9 @@ impl<'a> View<'a> {
         if group.max != known.max {
             // Either the look is behind, or somebody has just set it: a moment later it is known.
             return self.hold(Hold::MaxSettling { expected: known.max, seen: group.max });
+        }
+        if group.min != known.min {
+            return self.hold(Hold::MinSettling { expected: known.min, seen: group.min });
         }
         let hold = Hold::by_others(group).into_iter().chain(Hold::unverified(group, self.policy)).next()?;
         self.out_of_our_hands(hold)
@@ -131,7 +137,9 @@ impl<'a> View<'a> {
         let lease = self.known.lease.as_ref()?;
         let lasts = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
         let (max, most) = self.max_sizes();
+        let (min, _) = self.known.limits_of_others();
         let fits = (lease.wanted, lease.max) == (self.wanted, max) && lease.most >= most;
+        let fits = fits && (!self.shifts || lease.min == Some(min));
         // Whoever manages the group's tags as code takes it away.
         let is_gone = self.is_settled() && self.group.lease.is_none();
         let refusals = &self.known.refusals;
@@ -163,16 +171,18 @@ impl<'a> View<'a> {
 
     fn write_lease(&self) -> Next {
         let until = self.lease_life().after(self.now);
-        let (surplus, left) = self.left_behind().unwrap_or_default();
+        let left = self.left_behind().unwrap_or_default();
         let (max, most) = self.max_sizes();
+        let (min, _) = self.known.limits_of_others();
         let lease = Lease {
             regeneration: self.known.id,
             cutoff: self.known.opened.cutoff,
             daemon: self.me.daemon.to_owned(),
             until,
-            wanted: self.wanted.saturating_sub(surplus),
-            surge: self.surge.max(surplus),
-            max: left.unwrap_or(max),
+            wanted: self.wanted.saturating_sub(left.surplus),
+            surge: self.surge.max(left.surplus),
+            min: left.min.or(self.shifts.then_some(min)),
+            max: left.max.unwrap_or(max),
             most,
         };
         Next::Act(Action::TakeLease { value: lease.to_string(), until })
@@ -181,13 +191,18 @@ impl<'a> View<'a> {
     /// Max size as it was, and the most that we may make of it.
     fn max_sizes(&self) -> (u32, u32) {
         let known = self.known;
-        let most = if self.policy.raise_max_size { self.wanted.saturating_add(self.surge) } else { 0 };
-        (known.max_before.unwrap_or(known.max), most.max(known.max))
+        let max = known.max_before.unwrap_or(known.max);
+        let most = match self.policy.raise_max_size {
+            true if self.shifts => max.saturating_add(self.surge.max(known.raised)),
+            true => self.wanted.saturating_add(self.surge),
+            false => 0,
+        };
+        (max, most.max(known.max))
     }
 
     /// The surplus and the max size of a lease that died while this regeneration waited for it, or that was written over
     /// ours: from the moment that our own lease says so, they are ours to undo.
-    fn left_behind(&self) -> Option<(u32, Option<u32>)> {
+    fn left_behind(&self) -> Option<LeftBehind> {
         let (group, known) = (self.group, self.known);
         // Just after we have written ours, a look may still show the other.
         let is_ours = known.lease.is_some() && !self.is_settled();
@@ -198,7 +213,7 @@ impl<'a> View<'a> {
         if !lease.is_dead(self.now) || lease.is_of(self.me.daemon) || lease.regeneration == known.id {
             return None;
         }
-        let (mut surplus, max) = lease.left(group);
+        let LeftBehind { mut surplus, min, max } = lease.left(group);
         // Beyond what its owner could do, somebody has spoken since, and that absorbed the surplus.
         let (least, most) = known.desired_range;
         if least < lease.wanted || lease.wanted.saturating_add(lease.surge) < most {
@@ -206,13 +221,30 @@ impl<'a> View<'a> {
         }
         // What is ours already is not theirs as well.
         surplus = surplus.saturating_sub(known.raised);
+        let min = min.filter(|_| known.min_before.is_none());
         let max = max.filter(|_| known.max_before.is_none());
-        (surplus > 0 || max.is_some()).then_some((surplus, max))
+        let left = LeftBehind { surplus, min, max };
+        (left != LeftBehind::default()).then_some(left)
+    }
+
+    /// The limits are shifted further than the surplus that is out: others have set desired capacity, or taken it.
+    pub(super) fn fit_limits(&mut self) -> Option<Next> {
+        let (group, known) = (self.group, self.known);
+        if known.lease.is_none() || known.released {
+            return None;
+        }
+        if let Some(before) = known.min_to_restore().filter(|before| group.min - before > known.raised) {
+            return Some(Next::Act(Action::RestoreMinSize { from: group.min, to: before + known.raised }));
+        }
+        let before =
+            known.max_to_restore().filter(|before| self.shifts && known.raised == 0 && group.desired <= *before);
+        before.map(|before| Next::Act(Action::RestoreMaxSize { from: group.max, to: before }))
     }
 
     pub(super) fn has_something_to_change(&self) -> bool {
         let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
         let restores = self.known.max_to_restore().is_some_and(|before| self.group.desired <= before);
+        let restores = restores || self.known.min_to_restore().is_some();
         replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
     }
 
@@ -239,7 +271,10 @@ impl<'a> View<'a> {
         let hopeless = match kind {
             RefusalKind::Forbidden => true,
             RefusalKind::Invalid => refusals.invalid >= REFUSALS_MAX,
-            RefusalKind::NoCapacity => often && last > self.policy.launch_timeout.after(first),
+            // A zone without capacity keeps only its own instances waiting.
+            RefusalKind::NoCapacity => {
+                often && last > self.policy.launch_timeout.after(first) && self.all_refused(first)
+            }
             // Slowing down is right as long as there is time.
             RefusalKind::Busy => {
                 let late = self.now > self.known.opened.window_ends;
@@ -260,7 +295,7 @@ impl<'a> View<'a> {
         match kind {
             RefusalKind::NotOffered => return None,
             // Another zone may have some.
-            RefusalKind::NoCapacity if (1..self.group.zones.len()).contains(&self.dry_zones().len()) => return None,
+            RefusalKind::NoCapacity if !self.dry_zones().is_empty() => return None,
             RefusalKind::NoCapacity if self.known.ending.is_some() => return None,
             _ => {}
         }
@@ -274,6 +309,31 @@ impl<'a> View<'a> {
             RefusalKind::NoCapacity => Hold::NoCapacity { code, until },
             _ => Hold::BackingOff { code, until },
         })
+    }
+
+    /// Whether each zone has refused since then for lack of capacity; where none has launched anything yet, each of the
+    /// emptiest, since the others are not asked while these have their share.
+    fn all_refused(&self, since: Time) -> bool {
+        let refused = |zone: &Zone| self.known.refusals.dry.get(zone).is_some_and(|at| *at >= since);
+        let zones = || self.group.zones.iter();
+        let least = zones().map(|zone| self.population(zone)).min();
+        let has_launched = self.known.newcomers.values().any(|newcomer| newcomer.ours);
+        let asked = |zone: &&Zone| has_launched || Some(self.population(zone)) == least;
+        zones().count() < 2 || zones().filter(asked).all(refused)
+    }
+
+    /// Auto Scaling has not been able to launch regend's surplus for as long as a launch may take.
+    pub(super) fn cannot_come(&mut self) -> Option<Next> {
+        let since = self.group.short_since.filter(|_| self.known.ending.is_none() && self.known.raised > 0)?;
+        let until = self.policy.launch_timeout.after(since) + TimeDelta::seconds(1);
+        if self.group.seen < until {
+            self.wake(until);
+            return None;
+        }
+        let (live, desired, limit) = (count(&self.live), self.group.desired, self.policy.launch_timeout);
+        let why =
+            format!("Auto Scaling has not launched what the group lacks for {limit}: {live} members of {desired}");
+        Some(Next::End(Ending { outcome: Outcome::Failed, code: "LaunchTimeout".to_owned(), why }))
     }
 
     pub(super) fn too_many_failures(&mut self) -> Option<Next> {

@@ -3,67 +3,157 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason, Retire};
-use crate::domain::group::{Instance, Lifecycle, Zone};
+use crate::domain::group::{Instance, Lifecycle};
 use crate::domain::regeneration::Ending;
 use crate::domain::span::Span;
 
 use super::{Next, View, count};
 
-/// How long a zone without capacity is left alone.
-const DRY: Span = Span::minutes(5);
-
 /// How long a scale-in may take to choose its victims. It never does where all are protected.
 const SCALE_IN: Span = Span::minutes(5);
 
-impl<'a> View<'a> {
-    pub(super) fn dry_zones(&self) -> Vec<&Zone> {
-        self.known.refusals.dry.iter().filter(|(_, at)| self.now < DRY.after(**at)).map(|(zone, _)| zone).collect()
-    }
+/// First and longest wait after others took the surplus.
+const TAKEN: (Span, Span) = (Span::minutes(2), Span::minutes(30));
 
-    /// A failed replacement serves nobody, so retiring it costs no capacity.
+/// How often it may be taken although the limits are shifted, before that: in the moment between two calls.
+const TAKEN_IN_A_SHIFT: u32 = 3;
+
+/// What becomes of a retired instance's place in the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Auto Scaling launches another for it.
+    Refilled,
+    /// Desired capacity falls with it, if it is regend's surplus.
+    GivenUp,
+}
+
+impl<'a> View<'a> {
+    /// A failed replacement does not serve, so retiring it costs no capacity.
     pub(super) fn retire_failed(&mut self) -> Option<Next> {
         // Once the group is handed back, only our own surplus is still our business.
         if self.known.ending.is_some() && self.known.raised == 0 {
             return None;
         }
         let instance = self.failed()?;
-        Some(self.retire(instance, Reason::Failed))
+        // A surplus that is shifted with the limits stays out for the next try: Auto Scaling launches it.
+        let tries_again = self.known.ending.is_none() && self.known.min_to_restore().is_some() && !self.due.is_empty();
+        if tries_again && self.batch_room(self.missing()) > 0 {
+            return Some(self.retire(instance, Reason::Failed, Place::Refilled));
+        }
+        Some(self.give_back(instance, Reason::Failed))
     }
 
-    /// A failed replacement. One that came to its senses after all serves in truth, even while it warms up.
+    /// A failed replacement. One that recovered after all does serve, even while it warms up.
     pub(super) fn failed(&self) -> Option<&'a Instance> {
         let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && !self.may_serve(i);
         self.live.iter().find(failed).copied()
+    }
+
+    /// Members that Auto Scaling is about to launch.
+    fn missing(&self) -> u32 {
+        self.group.desired.max(self.wanted).saturating_sub(count(&self.live))
     }
 
     pub(super) fn retire_stale(&mut self) -> Option<Next> {
         if self.known.ending.is_some() {
             return None;
         }
-        let instance = *self.due.first()?;
-        let serving = self.serving_without(instance).saturating_sub(self.leaving());
-        if serving < self.floor && !self.is_stood_in_for(instance) {
+        let first = *self.due.first()?;
+        let serving = self.serving_without(first).saturating_sub(self.leaving());
+        if serving < self.floor && !self.is_stood_in_for(first) {
             return None;
         }
-        // A surplus that serves is waiting for it. Without one the group launches the replacement itself, which starts
-        // a batch like any launch does.
-        let has_surplus = count(&self.live) > self.wanted;
-        if !has_surplus && instance.lifecycle != Lifecycle::Standby {
-            let missing = self.group.desired.max(self.wanted).saturating_sub(count(&self.live));
+        if first.lifecycle == Lifecycle::Standby {
+            return Some(self.retire(first, Reason::Stale, Place::GivenUp));
+        }
+        let (live, missing) = (count(&self.live), self.missing());
+        // One that does not serve goes first, in whatever zone it is.
+        let candidates: Vec<_> = self.due.iter().copied().filter(|i| self.serves(i) == self.serves(first)).collect();
+        let refilled = candidates.iter().copied().find(|i| self.leaves_a_share(i));
+        if live <= self.wanted {
+            // Without a surplus Auto Scaling launches the replacement itself, which starts a batch like any launch does.
             let may_be_missing = self.policy.max_unavailable.rounded_down(self.wanted);
             if missing >= may_be_missing || self.batch_room(missing) == 0 {
                 return None;
             }
+            // A surplus that has not come yet comes in its place.
+            let is_shifted = self.known.min_to_restore().is_some();
+            let place = if is_shifted { Place::Refilled } else { Place::GivenUp };
+            return self.retire_in_zone(refilled, first, place);
         }
-        Some(self.retire(instance, Reason::Stale))
+        // A surplus that serves is waiting for it. One that is shifted with the limits stays out until it is enough for
+        // all that are left: each place is refilled by Auto Scaling, and no scale-in can take the surplus meanwhile.
+        let places = count(&self.due.iter().filter(|i| i.lifecycle.counts()).collect::<Vec<_>>());
+        let stays_out = self.known.min_to_restore().is_some() && places > live - self.wanted;
+        if stays_out && self.batch_room(missing) > 0 {
+            return self.retire_in_zone(refilled, first, Place::Refilled);
+        }
+        let is_shifted = self.known.min_to_restore().is_some();
+        let stuck = if is_shifted { self.first_stuck() } else { None };
+        let goes = candidates.into_iter().find(|i| self.leaves_balance(i));
+        let may_refill = (stuck.is_some() || goes.is_none()) && (is_shifted || !self.shifts) && missing == 0;
+        let may_refill = may_refill && self.batch_room(missing) > 0;
+        match goes.filter(|_| stuck.is_none() || !may_refill) {
+            Some(instance) if is_shifted && !self.is_spare(instance, self.floor) => None,
+            Some(instance) => Some(self.give_back(instance, Reason::Stale)),
+            // The zones would differ too much in the end: at the price of one more instance the zone is filled first.
+            None if may_refill => {
+                let stuck = stuck.filter(|i| self.leaves_a_share(i) && self.serves(i) == self.serves(first));
+                self.retire_in_zone(stuck.or(refilled), first, Place::Refilled)
+            }
+            // It costs nothing, whatever becomes of the balance.
+            None if !self.serves(first) => Some(self.give_back(first, Reason::Stale)),
+            // Or a fresh one of the fullest zone goes, and a surplus comes anew with the limits.
+            None if self.shifts && !is_shifted => {
+                let fresh = |i: &&&Instance| self.known.is_fresh(i) == Some(true) && self.leaves_balance(i);
+                let fresh = self.serving.iter().find(fresh).copied()?;
+                Some(self.give_back(fresh, Reason::Surplus))
+            }
+            None => None,
+        }
     }
 
-    pub(super) fn retire(&self, instance: &Instance, why: Reason) -> Next {
+    /// Retires an instance whose zone has its share, or says that none has.
+    fn retire_in_zone(&mut self, instance: Option<&'a Instance>, first: &Instance, place: Place) -> Option<Next> {
+        match instance {
+            Some(instance) => Some(self.retire(instance, Reason::Stale, place)),
+            None => {
+                self.hold_zone(first);
+                None
+            }
+        }
+    }
+
+    /// Without that instance, or if it does not serve, as many serve as must even when a scale-in takes the whole surplus.
+    fn is_spare(&self, instance: &Instance, floor: u32) -> bool {
+        !self.may_serve(instance) || count(&self.serving) >= floor.saturating_add(self.known.raised)
+    }
+
+    /// Retires an instance together with its place. Min size is never shifted further than the surplus, so it is put back
+    /// first: all the way where the whole surplus serves, otherwise by one.
+    pub(super) fn give_back(&self, instance: &Instance, why: Reason) -> Next {
+        let retire = self.retire(instance, why, Place::GivenUp);
+        let decrements = matches!(&retire, Next::Act(Action::Retire(retire)) if retire.decrement);
+        let raised = self.known.raised;
+        let is_too_far = |before: &u32| decrements && self.group.min - before >= raised;
+        match self.known.min_to_restore().filter(is_too_far) {
+            None => retire,
+            Some(before) => {
+                let floor = if why == Reason::Stale { self.floor } else { self.surplus_floor() };
+                let all_serve = count(&self.serving) >= floor.saturating_add(raised);
+                let to = if all_serve { before } else { before + raised - 1 };
+                Next::Act(Action::RestoreMinSize { from: self.group.min, to })
+            }
+        }
+    }
+
+    fn retire(&self, instance: &Instance, why: Reason, place: Place) -> Next {
         let takes_a_place = instance.lifecycle.counts();
+        let is_surplus = self.known.raised > 0 && count(&self.live) <= self.group.desired;
         Next::Act(Action::Retire(Retire {
             instance: instance.id.clone(),
             why,
-            decrement: takes_a_place && self.known.raised > 0 && count(&self.live) <= self.group.desired,
+            decrement: takes_a_place && place == Place::GivenUp && is_surplus,
             successor: match why {
                 Reason::Stale if takes_a_place => self.successor().map(|i| i.id.clone()),
                 Reason::Stale | Reason::Failed | Reason::Surplus => None,
@@ -76,11 +166,11 @@ impl<'a> View<'a> {
         }))
     }
 
-    /// How many of those that serve somebody else's scale-in is about to take: Auto Scaling chooses them.
+    /// How many of those that serve a scale-in is about to take: Auto Scaling chooses them, surplus or not.
     fn leaving(&self) -> u32 {
         let recent = self.known.scaling_in.filter(|(at, _)| self.now <= SCALE_IN.after(*at));
         let above = count(&self.live).saturating_sub(self.group.desired);
-        recent.map_or(0, |(_, beyond)| beyond.min(above))
+        recent.map_or(0, |(_, fell)| fell.min(above))
     }
 
     /// An instance that serves nobody may go as soon as a verified one stands in for it, or an ill group would never be
@@ -129,26 +219,51 @@ impl<'a> View<'a> {
             return None;
         }
         let (group, live) = (self.group, count(&self.live));
+        let direct = !self.shifts && group.no_direct_launch.is_none() && !self.known.refusals.no_direct_launch;
         let size = live.max(group.desired);
         let above = size.saturating_sub(self.wanted);
-        let needs_a_place = count(&self.due.iter().filter(|i| i.lifecycle.counts()).collect::<Vec<_>>());
+        // What is launched in another zone would leave too few in one that has no capacity.
+        let waits = |i: &Instance| direct && self.waits_for_its_zone(i);
+        let needs = |i: &&&Instance| i.lifecycle.counts() && !waits(i);
+        let needs_a_place = count(&self.due.iter().filter(needs).collect::<Vec<_>>());
+        let blocked = self.due.iter().copied().find(|i| waits(i)).filter(|_| needs_a_place <= above);
+        if let Some(instance) = blocked {
+            self.hold_zone(instance);
+        }
         // Members that the group is about to launch by itself come on top of those that live.
         let room = self.surge.saturating_sub(above).min(needs_a_place.saturating_sub(above));
         let room = room.min(self.batch_room(group.desired.saturating_sub(live)));
         if room == 0 {
             return self.cannot_launch(live);
         }
-        let direct = group.no_direct_launch.is_none() && !self.known.refusals.no_direct_launch;
+        if let Some(wait) = self.taken() {
+            return Some(wait);
+        }
+        // Where the limits may not be shifted, a scale-in to min size would take the surplus, and choose who goes.
+        let is_exposed = self.known.is_scaled() && !self.shifts && self.wanted < group.min.saturating_add(room);
+        if is_exposed {
+            let hold = Hold::MinSize { wanted: self.wanted, min: group.min };
+            let goes_on = above > 0 || self.floor < self.wanted;
+            return if goes_on { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
+        }
         if !direct && live != group.desired {
             // Setting desired capacity in the middle of the group's own replacing would blur whose newcomers are whose.
             return self.hold(Hold::Replacing { members: live, desired: group.desired });
         }
         let wish = group.desired.saturating_add(room);
+        if self.shifts {
+            // What scales the group finds the same room above and below as before.
+            let (min, max) = self.known.limits_of_others();
+            let out = self.known.raised.saturating_add(room);
+            let min = Some(min.saturating_add(out).min(wish)).filter(|min| *min > group.min);
+            let max = Some(max.saturating_add(out).max(wish)).filter(|max| *max > group.max);
+            return Some(Next::Act(Action::Grow { from: group.desired, to: wish, min, max }));
+        }
         if wish > group.max && self.policy.raise_max_size {
             let to = wish.max(self.wanted.saturating_add(self.surge));
             return Some(Next::Act(match group.warm_pool {
                 false => Action::RaiseMaxSize { from: group.max, to },
-                true => Action::Grow { from: group.desired, to: wish, max: Some(to) },
+                true => Action::Grow { from: group.desired, to: wish, min: None, max: Some(to) },
             }));
         }
         let room = room.min(group.max.saturating_sub(group.desired));
@@ -157,13 +272,41 @@ impl<'a> View<'a> {
             let goes_on = above > 0 || self.floor < self.wanted;
             return if goes_on { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
         }
-        Some(Next::Act(match direct {
-            true => {
-                let (zone, count) = self.zone(room);
-                Action::Launch { count, zone, token: self.token() }
+        if !direct {
+            let to = group.desired + room;
+            return Some(Next::Act(Action::Grow { from: group.desired, to, min: None, max: None }));
+        }
+        match self.zone(room) {
+            Some((zone, count)) => Some(Next::Act(Action::Launch { count, zone, token: self.token() })),
+            None => {
+                let dry = self.dry_zones().first().map(|zone| (*zone).clone());
+                self.holds.extend(dry.map(|zone| Hold::ZoneWithoutCapacity { zone }));
+                self.cannot_launch(live)
             }
-            false => Action::Grow { from: group.desired, to: group.desired + room, max: None },
-        }))
+        }
+    }
+
+    /// The surplus is taken again and again: the next one waits, longer each time.
+    fn taken(&mut self) -> Option<Next> {
+        let (times, last) = self.known.taken?;
+        let in_a_row = if self.shifts { times.saturating_sub(TAKEN_IN_A_SHIFT) } else { times };
+        if in_a_row == 0 {
+            return None;
+        }
+        let until = (TAKEN.0 * (1 << (in_a_row - 1).min(8))).min(TAKEN.1).after(last);
+        if self.now >= until {
+            return None;
+        }
+        self.wake(until);
+        self.hold(Hold::SurplusTaken { times, until, shifted: self.shifts })
+    }
+
+    /// The zone of that instance has no capacity.
+    fn hold_zone(&mut self, instance: &Instance) {
+        let hold = Hold::ZoneWithoutCapacity { zone: instance.zone.clone() };
+        if !self.holds.contains(&hold) {
+            self.holds.push(hold);
+        }
     }
 
     /// What makes a repeated launch the same launch; at most 64 characters. A regeneration that another host takes over
@@ -212,31 +355,5 @@ impl<'a> View<'a> {
             self.wake(patience + TimeDelta::seconds(1));
         }
         launches
-    }
-
-    /// The zone to launch in, and how many of `room` go there: the emptiest zone now, and after the swap.
-    pub(super) fn zone(&self, room: u32) -> (Option<Zone>, u32) {
-        if self.group.zones.len() < 2 {
-            return (None, room);
-        }
-        let dry = self.dry_zones();
-        let population = |zone: &Zone, fresh: bool| {
-            self.live.iter().filter(|i| &i.zone == zone && (!fresh || self.newcomer(i).is_some())).count() as u32
-        };
-        let mut zones: Vec<_> = (self.group.zones.iter().enumerate())
-            .filter(|(_, zone)| !dry.contains(zone))
-            .map(|(n, zone)| (population(zone, false), population(zone, true), n))
-            .collect();
-        zones.sort_unstable();
-        let Some((least, fresh, n)) = zones.first().copied() else {
-            return (self.group.zones.first().cloned(), room);
-        };
-        // One zone a call, and neither between two calls nor when the stale ones are gone may zones differ by more than
-        // one: then AZRebalance would launch and terminate on its own.
-        let others = || zones.iter().skip(1);
-        let level = others().map(|(all, ..)| all + 1 - least).min();
-        let level_after = others().map(|(_, new, _)| (new + 1).saturating_sub(fresh)).min();
-        let level = level.into_iter().chain(level_after).min().unwrap_or(room).max(1);
-        (self.group.zones.get(n).cloned(), room.min(level))
     }
 }

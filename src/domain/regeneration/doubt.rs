@@ -1,8 +1,12 @@
 //! What a look is worth: whether it may be behind, or lack somebody, and whose verdict does not count.
 
 use super::{Regeneration, SETTLE};
-use crate::domain::group::{Group, InstanceId, TargetGroup, Waived};
+use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, TargetGroup, Waived};
 use crate::domain::policy::Unverified;
+use crate::domain::span::{Span, Time};
+
+/// How long EC2 may not know an instance that is new, or that a restarted process has not seen yet.
+const FORGOTTEN: Span = Span::minutes(5);
 
 impl Regeneration {
     /// Whether the look may still show the group as it was before an effect of ours, or a change of theirs: desired
@@ -17,12 +21,21 @@ impl Regeneration {
         })
     }
 
-    /// Whether the look misses a member that the journal knows.
-    pub fn lacks_members(&self, group: &Group) -> bool {
+    /// Whether the look misses a member that the journal knows; of newcomers only such as have come into service, where
+    /// nothing is launched any more.
+    pub fn lacks_members(&self, group: &Group, is_over: bool) -> bool {
         let originals = self.originals.iter().filter(|id| !self.lost.contains(*id));
-        let newcomers = self.newcomers.iter().filter(|(_, newcomer)| !newcomer.gone).map(|(id, _)| id);
+        let newcomers =
+            self.newcomers.iter().filter(|(_, n)| !n.gone && (!is_over || n.in_service.is_some())).map(|(id, _)| id);
         let mut here = originals.chain(newcomers).filter(|id| !self.is_retired(id));
         here.any(|id| group.instance(id).is_none())
+    }
+
+    /// Whether EC2 has denied knowing the instance for minutes: it is gone, though the group still lists it.
+    pub fn is_forgotten(&self, instance: &Instance, seen: Time) -> bool {
+        let since = self.newcomers.get(&instance.id).map_or(self.opened_at, |newcomer| newcomer.since);
+        let since = self.restarted_at.map_or(since, |restarted| restarted.max(since));
+        instance.born.is_none() && FORGOTTEN.after(since) < seen && instance.lifecycle != Lifecycle::Terminating
     }
 
     /// Whose verdicts do not count at this look: target groups that were unused when the regeneration opened and still

@@ -183,6 +183,10 @@ impl<'a> Life<'a> {
             | Kind::MaxSizeRestored
             | Kind::MaxSizeRefused
             | Kind::MaxSizeUnknown
+            | Kind::MinSizeIntended
+            | Kind::MinSizeRestored
+            | Kind::MinSizeRefused
+            | Kind::MinSizeUnknown
             | Kind::LaunchIntended
             | Kind::LaunchRefused
             | Kind::LaunchUnknown

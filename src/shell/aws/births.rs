@@ -90,6 +90,15 @@ pub(super) async fn learn(place: &Place, ids: &BTreeSet<&str>) -> Result<(), Clo
     result
 }
 
+/// Why EC2 ended each of these instances, as far as it still knows: "Server.SpotInstanceTermination: …".
+pub(super) async fn end_reasons(place: &Place, ids: &[&str]) -> HashMap<String, String> {
+    let Ok(described) = describe(place, ids).await else { return HashMap::new() };
+    let instances =
+        described.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default());
+    let reason = |instance: Instance| Some((instance.instance_id?, instance.state_reason?.message?));
+    instances.filter_map(reason).collect()
+}
+
 /// The smallest question that EC2 takes.
 pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError>) {
     let call = || place.ec2.describe_instances().max_results(5).send();

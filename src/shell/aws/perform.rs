@@ -83,19 +83,21 @@ async fn call(place: &Place, group: &str, action: &Action) -> Result<Answer, Fai
             let call = client.delete_tags().tags(tag(group).build()).customize().config_override(limit(CHANGE));
             place.done(call.send().await)
         }
-        Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => {
-            let call = client.update_auto_scaling_group().auto_scaling_group_name(group).max_size(size(*to));
-            place.done(call.customize().config_override(limit(CHANGE)).send().await)
-        }
-        Action::Grow { to, max: Some(max), .. } => {
-            let call = client.update_auto_scaling_group().auto_scaling_group_name(group).max_size(size(*max));
-            let call = call.desired_capacity(size(*to));
-            place.done(call.customize().config_override(limit(CHANGE)).send().await)
-        }
-        Action::Grow { to, max: None, .. } | Action::Shrink { to, .. } => {
+        Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, .. } => {
             let call = client.set_desired_capacity().auto_scaling_group_name(group).desired_capacity(size(*to));
             // A cooldown is for policies that scale by themselves.
             place.done(call.honor_cooldown(false).customize().config_override(limit(CHANGE)).send().await)
+        }
+        Action::RaiseMaxSize { .. }
+        | Action::RestoreMaxSize { .. }
+        | Action::RestoreMinSize { .. }
+        | Action::Grow { .. }
+        | Action::Shrink { .. } => {
+            let (min, desired, max) = action.sets();
+            let call = client.update_auto_scaling_group().auto_scaling_group_name(group);
+            let call = call.set_min_size(min.map(size)).set_max_size(max.map(size));
+            let call = call.set_desired_capacity(desired.map(size));
+            place.done(call.customize().config_override(limit(CHANGE)).send().await)
         }
         Action::Retire(retire) => {
             let call = client.terminate_instance_in_auto_scaling_group().instance_id(retire.instance.as_str());

@@ -8,7 +8,7 @@ use crate::domain::action::Outcome;
 use crate::domain::entry::{Entry, Left};
 use crate::domain::group::GroupKey;
 use crate::domain::plan::left_words;
-use crate::domain::regeneration::Regeneration;
+use crate::domain::regeneration::{Newcomer, Regeneration};
 use crate::shell::fleet::{Ended, Event};
 
 use super::show::Show;
@@ -183,12 +183,18 @@ pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(Stri
     let (mut facts, mut undo) = (Vec::new(), Vec::new());
     let GroupKey { region, name, .. } = &regeneration.group;
     let mut command = |what: &str, more: String| undo.push(format!("aws autoscaling {what} --region {region} {more}"));
+    if let Some(before) = regeneration.min_to_restore() {
+        facts.push(format!("min size {}, which was {before}", regeneration.min));
+        command("update-auto-scaling-group", format!("--auto-scaling-group-name {name} --min-size {before}"));
+    }
     let raised = regeneration.raised;
     if raised > 0 {
         facts.push(format!("desired capacity {}, and {} is wanted", regeneration.desired, regeneration.wanted()));
         // Auto Scaling would choose an old one: those that came last go by name.
-        let ours = regeneration.newcomers.iter().filter(|(id, n)| n.ours && !n.gone && !regeneration.is_retired(id));
-        let mut ours: Vec<_> = ours.collect();
+        let shifted = regeneration.min_to_restore().is_some();
+        let came = |n: &Newcomer| (n.ours || shifted) && !n.gone;
+        let came = regeneration.newcomers.iter().filter(|(id, n)| came(n) && !regeneration.is_retired(id));
+        let mut ours: Vec<_> = came.collect();
         ours.sort_by_key(|(_, newcomer)| std::cmp::Reverse(newcomer.since));
         for (id, _) in ours.iter().take(raised as usize) {
             command(

@@ -70,7 +70,9 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         if let Some(hold) = plan::waits(now, group, opener) {
             return self.wait(queued, &hold, tell);
         }
-        let entry = match plan::open(now, queued.asked, group, policy, opener, self.journal.new_id(now)) {
+        let kept = self.journal.last_closed(&group.key)?.and_then(|closed| closed.kept);
+        let id = self.journal.new_id(now);
+        let entry = match plan::open(now, queued.asked, group, policy, opener, id, kept.as_ref()) {
             Ok(entry) => entry,
             Err(skipped) => return self.skip(&queued.wish, skipped, tell),
         };

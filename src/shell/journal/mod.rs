@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::domain::entry::Entry;
+use crate::domain::group::GroupKey;
 use crate::domain::span::Time;
 
 #[cfg(feature = "daemon")]
@@ -30,6 +31,12 @@ pub trait Journal {
     /// # Errors
     /// The journal cannot be read, or holds what is not an entry.
     fn unfinished(&self) -> Result<Vec<Vec<Entry>>, JournalError>;
+
+    /// The entry that closed the group's latest regeneration, if one was ever closed.
+    ///
+    /// # Errors
+    /// As for [`Journal::unfinished`].
+    fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError>;
 
     /// The name under which this journal writes.
     fn writer(&self) -> &str;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags, OptionalExtension, Trans
 use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::domain::entry::{Entry, VERSION};
+use crate::domain::group::GroupKey;
 use crate::domain::span::Time;
 
 use super::{Journal, JournalError, dir};
@@ -96,6 +97,13 @@ impl Journal for Sqlite {
         })?;
         let since = "SELECT seq, leaf, body FROM entry WHERE regeneration = ?2 AND seq >= ?1 ORDER BY seq";
         open.into_iter().map(|opened| self.entries(since, opened)).collect()
+    }
+
+    fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError> {
+        let closed = "SELECT seq, leaf, body FROM entry INDEXED BY entry_group
+            WHERE grp = ?1 AND kind = 'regeneration.closed' AND account = ?2 AND region = ?3
+            ORDER BY t DESC, seq DESC LIMIT 1";
+        Ok(self.entries(closed, (&group.name, &group.account, &group.region))?.pop())
     }
 
     fn writer(&self) -> &str {

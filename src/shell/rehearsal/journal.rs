@@ -9,6 +9,7 @@ use super::Shared;
 use super::fuse::{Fuse, Touch, When};
 use super::host::{Disk, Host};
 use crate::domain::entry::{Entry, Kind};
+use crate::domain::group::GroupKey;
 use crate::domain::span::Time;
 use crate::shell::journal::{Journal, JournalError};
 use crate::sim::random::Random;
@@ -106,6 +107,15 @@ impl Journal for MemoryJournal {
             }
         }
         Ok(open)
+    }
+
+    fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError> {
+        let is_it = |entry: &&Entry| {
+            let of = (entry.account.as_ref(), entry.region.as_ref(), entry.group.as_ref());
+            let is_of_group = of == (Some(&group.account), Some(&group.region), Some(&group.name));
+            entry.kind == Kind::RegenerationClosed && is_of_group
+        };
+        Ok(self.entries.borrow().iter().rev().find(is_it).cloned())
     }
 
     fn writer(&self) -> &str {

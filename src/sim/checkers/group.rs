@@ -2,10 +2,11 @@
 //! moment, and how the group was left.
 
 use super::{Broken, Checker, Excuse};
+use crate::domain::action::Action;
 use crate::domain::policy::Share;
 use crate::domain::span::{Span, Time};
 use crate::sim::group::SimGroup;
-use crate::sim::history::{Call, Moment};
+use crate::sim::history::{Call, Moment, Touch};
 use crate::sim::phase::Phase;
 use crate::sim::world::World;
 
@@ -17,13 +18,10 @@ const CONSEQUENCE: Span = Span::seconds(30);
 pub(super) struct Judged {
     moments: usize,
     harms: usize,
-    /// How many had to serve, and how many fewer did, when it was last looked at.
+    /// How many had to serve when it was last looked at.
     floor: u32,
-    missing: u32,
-    /// The latest opening, and how many were missing then. That many may be missing again when a surplus that served in
-    /// their place goes: no group is owed more than it had.
-    opening: Option<Time>,
-    missing_at_opening: u32,
+    /// How many may be missing, since others and fate took them away and they are not made up for yet.
+    explained: u32,
     /// By how much the zones differed before regend did anything.
     slant: u32,
     /// How many more others began to want since the first opening, all in all.
@@ -57,21 +55,21 @@ impl Checker {
                 self.judged.harmed.push((moment.at, new));
             }
             let missing = floor.saturating_sub(moment.serving);
-            let mut explained = self.judged.missing + new;
-            if moment.at > from && self.judged.opening != Some(from) {
-                self.judged.opening = Some(from);
-                self.judged.missing_at_opening = self.judged.missing;
-            }
-            if self.judged.opening.is_none() {
+            // A surplus may serve in the place of what others took away: it is made up for when enough serve without it.
+            let surplus = moment.desired.saturating_sub(moment.wished);
+            let uncovered = (floor + surplus).saturating_sub(moment.serving);
+            let explained = self.judged.explained + new;
+            if moment.at <= from {
+                // Before the opening nobody promised anything, and no group is owed more than it had.
+                self.judged.explained = missing;
                 self.judged.slant = moment.slant;
             } else {
                 self.judged.risen += rise;
-                if moment.serving >= floor && moment.desired <= moment.wished {
-                    // They are made up for without a surplus.
-                    self.judged.missing_at_opening = 0;
-                }
-                explained = explained.max(self.judged.missing_at_opening);
-                if missing > explained && missing > self.unseen(world, moment) {
+                // What is missing for a reason stays explained until it is made up for.
+                self.judged.explained = explained.min(uncovered).max(missing);
+                let between_calls =
+                    self.unseen(world, moment) + self.forced(world, moment) + self.exposed(world, moment);
+                if missing > explained && missing > between_calls {
                     let says = format!(
                         "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
                         moment.serving, moment.wished
@@ -81,7 +79,7 @@ impl Checker {
                     broken.push(Broken { promise: 1, at: moment.at, says, excuse });
                 }
             }
-            (self.judged.floor, self.judged.missing) = (floor, missing);
+            self.judged.floor = floor;
         }
         self.judged.moments = moments.len();
         broken
@@ -97,6 +95,34 @@ impl Checker {
             return 0;
         };
         self.judged.harmed.iter().filter(|(at, _)| *at >= seen).map(|(_, count)| count).sum()
+    }
+
+    /// How many members a call of regend's takes from others who wanted more between the look that it rests on and its
+    /// arrival: AWS offers no compare-and-set.
+    fn forced(&self, world: &World, moment: &Moment) -> u32 {
+        let restores = |call: &&Call| matches!(call.action, Action::RestoreMaxSize { .. });
+        let recent = |call: &&Call| call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
+        let Some(call) = self.effects(world).filter(restores).filter(recent).last() else { return 0 };
+        let between = |touch: &&Touch| touch.group == self.key && (call.seen.at..=call.arrived).contains(&touch.at);
+        let touches = world.history.touches.iter().filter(between);
+        touches.map(|touch| touch.after.desired.saturating_sub(touch.before.desired)).sum()
+    }
+
+    /// How many members a scale-in took between the call that put min size back and the one that retires an instance by
+    /// name. Where the surplus does not serve, Auto Scaling may choose one that does: AWS has no call for both at once.
+    fn exposed(&self, world: &World, moment: &Moment) -> u32 {
+        let exposing = |call: &&Call| matches!(call.action, Action::RestoreMinSize { .. }) && call.arrived <= moment.at;
+        let Some(put_back) = self.effects(world).filter(exposing).last().map(|call| call.arrived) else { return 0 };
+        let next = self.effects(world).find(|call| call.arrived > put_back).map_or(moment.at, |call| call.arrived);
+        let between = |touch: &&Touch| touch.group == self.key && (put_back..=next).contains(&touch.at);
+        let touches = world.history.touches.iter().filter(between);
+        touches.map(|touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
+    }
+
+    /// The calls of whichever regend that had an effect.
+    fn effects<'w>(&self, world: &'w World) -> impl Iterator<Item = &'w Call> {
+        let key = self.key.clone();
+        world.history.calls.iter().filter(move |call| call.group == key && call.effect.is_some())
     }
 
     /// When nothing is open any more: the limits are as others left them, and regend has unbalanced no zones.

@@ -47,8 +47,8 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     sim.tags.extend(seen.lease.clone().map(|value| (lease::TAG.to_owned(), value)));
     if let Some(lease) = Lease::on(seen) {
         // What its owner has raised is nobody's wish.
-        let (surplus, max) = lease.left(seen);
-        (sim.wished, sim.wished_max) = (seen.desired.saturating_sub(surplus), max.unwrap_or(seen.max));
+        let left = lease.left(seen);
+        (sim.wished, sim.wished_max) = (seen.desired.saturating_sub(left.surplus), left.max.unwrap_or(seen.max));
     }
     sim.announced = seen.scaled_by.iter().cloned().collect();
     sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();

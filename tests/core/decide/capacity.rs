@@ -187,17 +187,17 @@ fn a_member_that_the_group_still_has_to_launch_counts_as_surge() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 3, max_surge 2\ni-1..i-3 serving 25h",
         expect![[r#"
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            launch 1; token regend-ID-1
+            again in 10m1s
+        "#]],
     );
 }
 
@@ -263,17 +263,17 @@ fn what_was_asked_for_and_has_not_come_counts_as_missing() {
     check(
         "max_unavailable 1, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "max_unavailable 2, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 1 must; decrement
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serve without it, 1 must; decrement
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -327,10 +327,10 @@ fn an_old_instance_that_dies_leaves_its_surplus_for_the_next() {
     check(
         "raised 1, wanted 3\ni-1 lost gone 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 3\ni-1 lost gone 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 3m theirs",
@@ -505,8 +505,9 @@ fn a_surplus_that_never_came_is_taken_back_from_desired_capacity() {
     check(
         "raised 1, wanted 3\ni-4..i-6 serving 10m ours",
         expect![[r#"
-        take desired capacity back from 4 to 3
-    "#]],
+            take desired capacity back from 4 to 3
+            again in 10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 3, ending failed\ni-1..i-3 serving 25h",

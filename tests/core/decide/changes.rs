@@ -43,7 +43,10 @@ fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
         "raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
             news: group.changed desired 4 -> 3
-            retire i-1 (stale): 3 serve without it, 3 must; successor i-4
+            lease: wanted 3 max 10
+            wait
+            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            again in 3h1s
         "#]],
     );
     check(
@@ -157,10 +160,11 @@ fn a_look_may_show_the_desired_capacity_before_an_effect_for_half_a_minute() {
     check(
         "raised 1, wanted 3, settling 3 31s, sees desired 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed desired 4 -> 3
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: group.changed desired 4 -> 3
+            lease: wanted 3 max 10
+            raise desired capacity from 3 to 4, min size to 1 and max size to 11
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -179,10 +183,10 @@ fn another_desired_capacity_than_before_the_effect_is_somebodys() {
     check(
         "raised 1, wanted 3, settling 3 5s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
 }
 
@@ -346,12 +350,12 @@ fn an_instance_that_was_just_launched_may_not_show_yet() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 31s ours",
         expect![[r#"
-        news: instance.failed i-4 (Lost): it went, and regend did not retire it
-        news: instance.lost i-4: it went, and regend did not retire it
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: instance.failed i-4 (Lost): it went, and regend did not retire it
+            news: instance.lost i-4: it went, and regend did not retire it
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
 }
 
@@ -401,31 +405,31 @@ fn a_fresh_instance_that_dies_is_a_failure() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours",
         expect![[r#"
-        news: instance.failed i-4 (Lost): it went, and regend did not retire it
-        news: instance.lost i-4: it went, and regend did not retire it
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: instance.failed i-4 (Lost): it went, and regend did not retire it
+            news: instance.lost i-4: it went, and regend did not retire it
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 draining 5m ours",
         expect![[r#"
-        news: instance.failed i-4 (Lost): it went, and regend did not retire it
-        news: instance.lost i-4: it went, and regend did not retire it
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: instance.failed i-4 (Lost): it went, and regend did not retire it
+            news: instance.lost i-4: it went, and regend did not retire it
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours failed",
         expect![[r#"
-        news: instance.lost i-4: it went, and regend did not retire it
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: instance.lost i-4: it went, and regend did not retire it
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
 }
 
@@ -459,8 +463,10 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
         "raised 1, wanted 3, settling 3 5s i-4, sees desired 3\ni-1..i-3 serving 25h\ni-4 pending 5s ours",
         expect![[r#"
             news: group.changed desired 4 -> 3
+            lease: wanted 3 max 10
             wait
             hold: 1 launching
+            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
             again in 14m56s
         "#]],
     );
@@ -518,9 +524,7 @@ fn what_it_waits_for_at_the_end_is_said() {
     check(
         "i-1..i-2 serving 5m ours\ni-3 standby ageless",
         expect![[r#"
-            wait
-            hold: EC2 does not tell the age of 1 yet
-            again in 3h1s
+            release the lease
         "#]],
     );
     check(

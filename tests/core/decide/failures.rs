@@ -130,10 +130,9 @@ fn when_it_ends_max_size_is_restored_once_desired_capacity_fits() {
     check(
         "ending failed, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 draining surplus retired 20m ours",
         expect![[r#"
-        wait
-        hold: 1 draining
-        again in 19m1s
-    "#]],
+            restore max size from 4 to 3
+            hold: 1 draining
+        "#]],
     );
     check(
         "ending failed, max 4, max-before 3\ni-1..i-3 serving 25h",
@@ -296,18 +295,15 @@ fn nobody_is_told_that_it_is_done_before_every_age_is_known() {
     check(
         "i-1 serving ageless\ni-2 serving 20m ours",
         expect![[r#"
-        wait
-        hold: EC2 does not tell the age of 1 yet
-        again in 3h1s
-    "#]],
+            release the lease
+        "#]],
     );
     check(
         "window over, lease none\ni-1 serving ageless\ni-2 serving 20m ours",
         expect![[r#"
-        close incomplete
-        left i-1: not_reached
-        hold: EC2 does not tell the age of 1 yet
-    "#]],
+            close incomplete
+            left i-1: unknown_to_ec2
+        "#]],
     );
 }
 

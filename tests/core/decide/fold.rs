@@ -128,7 +128,7 @@ fn open<'a>(entry: &'a mut Entry, words: &[&str]) -> &'a mut Entry {
     let inherited = match words {
         ["inherited", raised, max] => {
             let (raised, max) = (raised.parse().unwrap(), max.parse().ok());
-            Some(Inherited { daemon: "there".to_owned(), max, raised })
+            Some(Inherited { daemon: "there".to_owned(), min: None, max, raised })
         }
         _ => None,
     };
@@ -146,6 +146,7 @@ fn open<'a>(entry: &'a mut Entry, words: &[&str]) -> &'a mut Entry {
         serving: None,
         waived: vec![],
         judged_by: vec![],
+        scaled_by: vec![],
         cautious: None,
         inherited,
     }));
@@ -502,10 +503,10 @@ fn who_failed_and_who_went_is_told_apart() {
             launch.intended: intent (launch 1 in a), launches 1
             launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
             instance.failed: failures 1, newcomers [i-4:ours:failed]
-            instance.lost: last-gone 11:04, lost [i-4], newcomers [i-4:ours:failed:gone]
-            instance.lost: last-gone 11:05, lost [i-1 i-4], replaced 1
+            instance.lost: lost [i-4], newcomers [i-4:ours:failed:gone]
+            instance.lost: lost [i-1 i-4]
             group.changed: desired 2, raised 0, scaled-in 2, settling [4], wanted 2
-            instance.lost: last-gone 11:07, lost [i-1 i-2 i-4], replaced 2, scaled-in 1
+            instance.lost: lost [i-1 i-2 i-4], scaled-in 1
         "#]],
     );
 }

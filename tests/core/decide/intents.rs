@@ -138,11 +138,11 @@ fn a_look_from_before_the_call_says_nothing_of_it() {
     check(
         "intent 5s grow 3 4, seen 4s, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: launch.accepted: the answer was lost; the effect was seen
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: launch.accepted: the answer was lost; the effect was seen
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
 }
 
@@ -171,11 +171,11 @@ fn a_changed_desired_capacity_is_seen() {
     check(
         "intent 5s grow 3 4, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: launch.accepted: the answer was lost; the effect was seen
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: launch.accepted: the answer was lost; the effect was seen
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "intent 5s grow 3 4 max 4, sees desired 4\ni-1..i-3 serving 25h",
@@ -187,11 +187,11 @@ fn a_changed_desired_capacity_is_seen() {
     check(
         "intent 5s grow 3 4 max 12, sees desired 4, sees max 12\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: launch.accepted: the answer was lost; the effect was seen
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            news: launch.accepted: the answer was lost; the effect was seen
+            wait
+            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            again in 10m1s
+        "#]],
     );
     check(
         "intent 5s shrink 4 3, raised 1, wanted 3, ending failed, sees desired 3\ni-1..i-3 serving 25h",
@@ -337,7 +337,7 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
             news: launch.accepted: the answer was lost; the effect was seen
             wait
             hold: the group has 3 members for a desired capacity of 4: it launches by itself
-            again in 3h1s
+            again in 10m1s
         "#]],
     );
     check(
@@ -346,7 +346,7 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
             news: launch.accepted: the answer was lost; the effect was seen
             wait
             hold: the group has 3 members for a desired capacity of 4: it launches by itself
-            again in 3h1s
+            again in 10m1s
         "#]],
     );
 }

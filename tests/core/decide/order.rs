@@ -151,9 +151,9 @@ fn four_in_three_zones_stay_balanced_during_and_after_each_swap() {
     expect![[r#"
         2 2 1 launch 1 in b;
         1 2 1 retire i-1 (stale): 4
-        2 2 1 launch 1 in a;
-        2 1 1 retire i-2 (stale): 4
-        2 1 2 launch 1 in c;
+        1 2 2 launch 1 in c;
+        1 1 2 retire i-2 (stale): 4
+        2 1 2 launch 1 in a;
         2 1 1 retire i-3 (stale): 4
         2 2 1 launch 1 in b;
         1 2 1 retire i-4 (stale): 4
@@ -290,15 +290,17 @@ fn a_zone_without_capacity_is_left_alone_for_five_minutes() {
     check(
         "zones abc, dry b 1m, dry c 1m\ni-1 a serving 25h",
         expect![[r#"
-        launch 1 in a; token regend-ID-1
-        again in 3h1s
-    "#]],
+            wait
+            hold: zone b has no capacity: waiting, because replacements in other zones would leave it short of instances
+            hold: 1 serving, and at least 1 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
     );
     check(
         "zones abc, dry a 1m, dry b 1m, dry c 1m\ni-1 a serving 25h",
         expect![[r#"
-        launch 1 in a; token regend-ID-1
-        again in 3h1s
-    "#]],
+            launch 1 in b; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }

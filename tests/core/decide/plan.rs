@@ -51,8 +51,8 @@ fn who_goes_and_who_stays_is_planned_in_the_order_of_the_decision() {
          i-9 c retained 25h",
         expect![[r#"
             replace i-5 in b, 26h, not serving
-            replace i-2 in b, 25h, serving
             replace i-1 in a, 25h, serving
+            replace i-2 in b, 25h, serving
             replace i-3 in c, 25h, serving
             replace i-4 in a, 25h, serving
             leave i-6: protected from scale-in (policy: protected = "skip")
@@ -447,7 +447,7 @@ fn opener(trigger: Trigger) -> Opener {
 fn opened(table: &str, trigger: Trigger) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let policy = &known.opened.policy;
-    match plan::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7)) {
+    match plan::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7), None) {
         Ok(entry) => {
             let mut entry: serde_json::Value = serde_json::from_slice(&entry.to_bytes().unwrap()).unwrap();
             entry["opened"].as_object_mut().unwrap().remove("policy");
@@ -591,7 +591,8 @@ fn a_schedule_waits_for_a_live_lease_within_its_window_and_a_person_does_not() {
 fn taken_up(table: &str) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let entry =
-        plan::open(now(), now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7)).unwrap();
+        plan::open(now(), now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7), None)
+            .unwrap();
     let known = Regeneration::open(&entry).unwrap();
     let cutoff = known.opened.cutoff.format("%H:%M");
     let ids = |ids: Vec<&InstanceId>| ids.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");

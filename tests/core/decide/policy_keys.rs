@@ -542,7 +542,7 @@ fn policy_canary_bake_does_not_keep_the_canarys_own_partner() {
 #[test]
 fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     check(
-        "bake 10m\ni-1 healthy-for 10m29s 20m ours",
+        "bake 10m, last-gone 15m\ni-1 healthy-for 10m29s 20m ours",
         expect![[r#"
         wait
         hold: all replaced; watched until 12:00:01Z
@@ -550,7 +550,7 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     "#]],
     );
     check(
-        "bake 10m\ni-1 healthy-for 10m30s 20m ours",
+        "bake 10m, last-gone 15m\ni-1 healthy-for 10m30s 20m ours",
         expect![[r#"
         release the lease
     "#]],
@@ -570,7 +570,7 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     "#]],
     );
     check(
-        "bake 10m\ni-1 healthy-for 12m 20m ours\ni-2 healthy-for 10m29s 20m ours",
+        "bake 10m, last-gone 15m\ni-1 healthy-for 12m 20m ours\ni-2 healthy-for 10m29s 20m ours",
         expect![[r#"
         wait
         hold: all replaced; watched until 12:00:01Z
@@ -579,6 +579,13 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     );
     check(
         "bake 0s, last-gone 0s\ni-1 healthy-for 30s 20m ours",
+        expect![[r#"
+        release the lease
+    "#]],
+    );
+    // What is launched later than any replacement could be is a scaling policy's, and is not watched.
+    check(
+        "bake 10m, last-gone 40m\ni-1 healthy-for 9m 20m theirs",
         expect![[r#"
         release the lease
     "#]],
@@ -847,8 +854,9 @@ fn policy_window_and_launch_timeout_are_as_long_as_the_groups_own_launch_is_wait
     check(
         "no-direct-launch, window 1h, opened 1h15m1s, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
-    "#]],
+            end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
+            again in 10m1s
+        "#]],
     );
 }
 

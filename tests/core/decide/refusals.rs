@@ -132,11 +132,21 @@ fn where_a_launch_is_not_offered_there_is_another_way_at_once() {
 #[test]
 fn a_zone_without_capacity_is_gone_around_at_once() {
     check(
+        "refused no-capacity last 0s, dry a 0s, zones ab\ni-1..i-2 ab serving 25h\ni-3 a serving 25h",
+        expect![[r#"
+            launch 1 in b; token regend-ID-1
+            again in 3h1s
+        "#]],
+    );
+    // Not where the other zone would have two more then: with capacity again, Auto Scaling would balance them itself.
+    check(
         "refused no-capacity last 0s, dry a 0s, zones ab\ni-1 b serving 25h",
         expect![[r#"
-        launch 1 in b; token regend-ID-1
-        again in 3h1s
-    "#]],
+            wait
+            hold: zone a has no capacity: waiting, because replacements in other zones would leave it short of instances
+            hold: 1 serving, and at least 1 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
     );
 }
 

@@ -212,9 +212,16 @@ pub(crate) fn action(words: &[&str]) -> Action {
         ["launch", count, zone, token] => {
             Action::Launch { count: parse(count), zone: Some(Zone::new(zone)), token: token.to_owned() }
         }
-        ["grow", from, to] => Action::Grow { from: parse(from), to: parse(to), max: None },
-        ["grow", from, to, "max", max] => Action::Grow { from: parse(from), to: parse(to), max: Some(parse(max)) },
-        ["shrink", from, to] => Action::Shrink { from: parse(from), to: parse(to) },
+        ["grow", from, to] => Action::Grow { from: parse(from), to: parse(to), min: None, max: None },
+        ["grow", from, to, "min", min, "max", max] => {
+            Action::Grow { from: parse(from), to: parse(to), min: Some(parse(min)), max: Some(parse(max)) }
+        }
+        ["grow", from, to, "max", max] => {
+            Action::Grow { from: parse(from), to: parse(to), min: None, max: Some(parse(max)) }
+        }
+        ["restore-min", from, to] => Action::RestoreMinSize { from: parse(from), to: parse(to) },
+        ["shrink", from, to] => Action::Shrink { from: parse(from), to: parse(to), min: None },
+        ["shrink", from, to, "min", min] => Action::Shrink { from: parse(from), to: parse(to), min: Some(parse(min)) },
         ["retire", instance, why, ref rest @ ..] => Action::Retire(Retire {
             instance: InstanceId::new(instance),
             why: match why {
@@ -240,6 +247,7 @@ fn lease(regeneration: Uuid, daemon: &str, until: Time, (wanted, surge, max): (u
         until,
         wanted,
         surge,
+        min: None,
         max,
         most: max.max(wanted + surge),
     }
@@ -349,6 +357,7 @@ impl Scene {
             serving: header.number("at-opening"),
             waived: header.take("waived").unwrap_or_default().into_iter().map(str::to_owned).collect(),
             judged_by: vec![],
+            scaled_by: header.take("scaled-by").map(|words| vec![words.join(" ")]).unwrap_or_default(),
             cautious: header.flag("cautious").then(|| "it did not fully serve".to_owned()),
             inherited: None,
         };
@@ -356,13 +365,15 @@ impl Scene {
         if let Some(words) = header.take("inherited") {
             let value = |key| words.iter().position(|word| *word == key).and_then(|n| words.get(n + 1));
             let raised = value("raised").map_or(raised, |n| parse(n));
-            let max = value("max").map(|n| parse(n));
-            known.opened.inherited = Some(Inherited { daemon: "there".to_owned(), max, raised });
+            let (min, max) = (value("min").map(|n| parse(n)), value("max").map(|n| parse(n)));
+            known.opened.inherited = Some(Inherited { daemon: "there".to_owned(), min, max, raised });
         }
         (known.min, known.max, known.desired, known.raised) = (min, max, desired, raised);
         let ours = lines.iter().filter(|line| line.has("ours")).count() as u32;
         known.unclaimed = header.number("unclaimed").unwrap_or_else(|| raised.saturating_sub(ours));
         known.max_before = header.number("max-before");
+        known.min_before = header.number("min-before");
+        known.taken = header.take("taken").map(|words| (parse(words[0]), ago(words[1])));
         known.failures = header.number("failures").unwrap_or(0);
         known.launches = header.number("launches").unwrap_or(0);
         known.scaled_in = header.number("scaled-in").unwrap_or(0);
@@ -408,8 +419,10 @@ impl Scene {
         }
         let held = header.word("lease").unwrap_or("365d");
         known.lease = (held != "none").then(|| {
-            let max = known.max_before.unwrap_or(max);
-            Lease { most: u32::MAX, ..lease(ID, DAEMON, ahead(held), (wanted, 1, max)) }
+            let (least, max) = known.limits_of_others();
+            let shifts = known.is_scaled() && known.opened.policy.raise_max_size;
+            let min = shifts.then_some(least);
+            Lease { most: u32::MAX, min, ..lease(ID, DAEMON, ahead(held), (wanted, 1, max)) }
         });
         for line in &lines {
             remember(&mut known, line, is_newcomer(line));
@@ -457,10 +470,13 @@ impl Scene {
             tags: (0..header.number("tags").unwrap_or(0)).map(|n| (format!("tag-{n}"), String::new())).collect(),
         };
         let only_now = header.flag("short-only-now");
+        let short_for = header.word("short-for").map(ago);
         assert!(header.0.is_empty(), "unknown words: {:?}", header.0);
         let watch = watched(&mut group, &known, &lines);
         if only_now {
             group.short_since = Some(group.seen);
+        } else if let Some(since) = &mut group.short_since {
+            *since = short_for.unwrap_or_else(|| ago("5m")).max(*since);
         }
         Self { group, known, watch }
     }
@@ -484,7 +500,7 @@ impl Scene {
         // What another host would restore is written anew first; what comes after it is what tables are about.
         if let (Next::Act(Action::TakeLease { value, .. }), Some(held)) = (&decision.next, &self.known.lease) {
             let fresh: Lease = parse(value);
-            if (fresh.wanted, fresh.max) != (held.wanted, held.max) {
+            if (fresh.wanted, fresh.min, fresh.max) != (held.wanted, held.min, held.max) {
                 writeln!(out, "lease: wanted {} max {}", fresh.wanted, fresh.max).unwrap();
                 self.known.lease = Some(fresh);
                 decision = decide(&self.known);
@@ -645,6 +661,7 @@ fn action_line(action: &Action) -> String {
         Action::ReleaseLease
         | Action::RaiseMaxSize { .. }
         | Action::RestoreMaxSize { .. }
+        | Action::RestoreMinSize { .. }
         | Action::Grow { .. }
         | Action::Shrink { .. } => {}
     }
@@ -655,7 +672,7 @@ fn decision_lines(decision: &Decision) -> String {
     let mut out = match &decision.next {
         Next::Act(action) => format!("{}\n", action_line(action)),
         Next::End(Ending { outcome, code, why }) => format!("end {}: {code}: {why}\n", outcome.word()),
-        Next::Close(Close { outcome, left, why, code }) => {
+        Next::Close(Close { outcome, left, why, code, .. }) => {
             let mut out = format!("close {}", outcome.word());
             if let (Some(code), Some(why)) = (code, why) {
                 write!(out, ": {code}: {why}").unwrap();

@@ -48,6 +48,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         serving: None,
         waived: vec![],
         judged_by: vec!["tg".to_owned()],
+        scaled_by: vec![],
         cautious: None,
         inherited: None,
     };
@@ -73,6 +74,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         daemon: "here".to_owned(),
         until,
         wanted: known.wanted(),
+        min: None,
         surge: 1,
         max: known.max_before.unwrap_or(known.max),
         most: u32::MAX,

@@ -1,7 +1,7 @@
 //! Groups and endpoints that need another way: no surge, no `LaunchInstances`, no capacity.
 
 use regend::domain::action::Outcome;
-use regend::domain::policy::{Policy, Share};
+use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
 use regend::shell::fleet::Ended;
 use regend::sim::event::Event;
@@ -60,9 +60,19 @@ fn it_works_if_launch_instances_does_not_raise_desired_capacity() {
 }
 
 #[test]
-fn a_zone_without_capacity_is_gone_around() {
-    let scene = plain().at(0, Event::DryUp(0)).run().expect(Outcome::Completed);
-    assert_eq!(scene.least_serving(), 4);
+fn a_zone_without_capacity_keeps_its_share_and_the_record_names_who_waits() {
+    let scene = plain().at(0, Event::DryUp(0)).run().expect(Outcome::Incomplete);
+    assert_eq!((scene.least_serving(), scene.launched()), (4, 3), "one of four waits for its zone");
+    assert!(scene.moments().iter().all(|m| m.slant <= 1), "{}", scene.trace.lines);
+    assert!(scene.trace.holds_shown.contains("zone_without_capacity"), "{:?}", scene.trace.holds_shown);
+}
+
+#[test]
+fn a_zone_without_capacity_is_left_for_others_where_the_policy_says_so() {
+    let policy = Policy { zone_without_capacity: Treatment::Replace, ..policy() };
+    let scene = Scene::new(shape(1, 4, 10), Nature::default(), policy).at(0, Event::DryUp(0));
+    let scene = scene.run().expect(Outcome::Completed);
+    assert_eq!((scene.least_serving(), scene.launched()), (4, 4));
 }
 
 #[test]
@@ -82,9 +92,9 @@ fn no_capacity_for_a_while_is_waited_out() {
 fn without_launch_instances_and_capacity_the_surplus_is_taken_back() {
     let nature = Nature { direct: Direct::Unavailable, ..Nature::default() };
     let scene = with(nature).at(0, Event::DryUp(0)).at(0, Event::DryUp(1)).at(0, Event::DryUp(2)).run();
-    let scene = scene.expect(Outcome::Incomplete);
+    let scene = scene.expect(Outcome::Failed);
     assert_eq!((scene.least_serving(), scene.launched()), (4, 0));
-    assert!(scene.took() < scene.policy.window + Span::minutes(30), "{}", scene.took());
+    assert!(scene.took() < scene.policy.launch_timeout + Span::minutes(2), "{}", scene.took());
 }
 
 #[test]

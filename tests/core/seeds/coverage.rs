@@ -278,9 +278,12 @@ fn action(action: &Action) -> Name {
         Action::RaiseMaxSize { .. } => "RaiseMaxSize".into(),
         Action::RestoreMaxSize { .. } => "RestoreMaxSize".into(),
         Action::Launch { .. } => "Launch".into(),
-        Action::Grow { max: None, .. } => "Grow".into(),
-        Action::Grow { max: Some(_), .. } => "Grow with max size".into(),
-        Action::Shrink { .. } => "Shrink".into(),
+        Action::RestoreMinSize { .. } => "RestoreMinSize".into(),
+        Action::Grow { min: None, max: None, .. } => "Grow".into(),
+        Action::Grow { min: None, max: Some(_), .. } => "Grow with max size".into(),
+        Action::Grow { min: Some(_), .. } => "Grow with limits".into(),
+        Action::Shrink { min: None, .. } => "Shrink".into(),
+        Action::Shrink { min: Some(_), .. } => "Shrink with min size".into(),
         Action::Retire(Retire { why, decrement, .. }) => {
             format!("Retire {}{}", why.word(), if *decrement { ", decrement" } else { "" }).into()
         }

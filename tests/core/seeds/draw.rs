@@ -21,7 +21,7 @@ pub(super) mod often {
     /// AZRebalance is on, as it is unless somebody suspends it.
     pub(in super::super) const REBALANCES: u32 = 850;
     /// Policies, schedules or an autoscaler scale the group.
-    pub(in super::super) const POLICIES: u32 = 0;
+    pub(in super::super) const POLICIES: u32 = 500;
     /// The warm pool holds instances that are older than the cutoff.
     pub(in super::super) const PREPARES: u32 = 400;
     /// What is retired goes back to the warm pool.

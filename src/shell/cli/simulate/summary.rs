@@ -58,6 +58,11 @@ fn policy_words(policy: &Policy) -> String {
     unusual("bake", &policy.bake, policy.bake == usual.bake);
     unusual("protected", &policy.protected, policy.protected == usual.protected);
     unusual("standby", &policy.standby, policy.standby == usual.standby);
+    unusual(
+        "zone_without_capacity",
+        &policy.zone_without_capacity,
+        policy.zone_without_capacity == usual.zone_without_capacity,
+    );
     unusual("min_age", &policy.min_age, policy.min_age == usual.min_age);
     unusual("raise_max_size", &policy.raise_max_size, policy.raise_max_size == usual.raise_max_size);
     words.join(", ")

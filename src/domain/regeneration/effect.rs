@@ -1,0 +1,142 @@
+//! What an effect of regend's changes in what is remembered, and what becomes of each instance.
+
+use super::{Intent, Newcomer, OURS, POOL, Regeneration, Retirement, SETTLE, Settling};
+use crate::domain::action::{Action, Retire};
+use crate::domain::entry::{Entry, Kind};
+use crate::domain::group::InstanceId;
+use crate::domain::span::Time;
+
+impl Regeneration {
+    pub(super) fn done(&mut self, intent: &Intent, entry: &Entry) {
+        match &intent.action {
+            Action::TakeLease { value, .. } => {
+                // One that had died meanwhile was anybody's to take.
+                if self.lease.as_ref().is_none_or(|lease| lease.is_dead(entry.t)) {
+                    self.leased_at = Some(entry.t);
+                }
+                (self.lease, self.released) = (value.parse().ok(), false);
+                // It says what must be undone; and with what a dead owner left, that can be more than we have done.
+                if let Some(lease) = &self.lease {
+                    self.raised = self.raised.max(self.desired.saturating_sub(lease.wanted));
+                    if lease.max < self.max {
+                        self.max_before.get_or_insert(lease.max);
+                    }
+                    if let Some(min) = lease.min.filter(|min| *min < self.min) {
+                        self.min_before.get_or_insert(min);
+                    }
+                }
+            }
+            Action::ReleaseLease => (self.lease, self.released) = (None, true),
+            Action::RaiseMaxSize { from, to } => {
+                self.max_before.get_or_insert(*from);
+                self.max = *to;
+            }
+            Action::RestoreMaxSize { to, .. } => {
+                self.max_before = None;
+                self.max = *to;
+            }
+            Action::RestoreMinSize { to, .. } => {
+                self.min_before = self.min_before.filter(|before| before < to);
+                self.min = *to;
+            }
+            Action::Launch { count, .. } => {
+                // Some may have died before anybody saw them. Only what AWS refused never was.
+                let shown = u32::try_from(entry.instances.len()).unwrap_or(u32::MAX);
+                let came = if entry.code.is_some() { shown } else { shown.max(*count) };
+                for id in &entry.instances {
+                    self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
+                }
+                self.expect(intent.desired.saturating_add(came), entry.t, entry.instances.clone());
+                self.raised = self.raised.saturating_add(came);
+                // A partial launch is a refusal of the rest.
+                if entry.code.is_some() {
+                    self.refusals.note(intent, entry);
+                }
+            }
+            Action::Grow { from, to, min, max } => {
+                self.expect(*to, entry.t, Vec::new());
+                self.raised = self.raised.saturating_add(to.saturating_sub(*from));
+                self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(*from));
+                if let Some(max) = max {
+                    self.max_before.get_or_insert(self.max);
+                    self.max = *max;
+                }
+                if let Some(min) = min {
+                    self.min_before.get_or_insert(self.min);
+                    self.min = *min;
+                }
+            }
+            Action::Shrink { from, to, min } => {
+                self.expect(*to, entry.t, Vec::new());
+                self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
+                self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(*to));
+                if let Some(min) = min {
+                    self.min_before = self.min_before.filter(|before| before < min);
+                    self.min = *min;
+                }
+            }
+            Action::Retire(Retire { instance, why, decrement, successor, .. }) => {
+                if *decrement {
+                    self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());
+                    self.raised = self.raised.saturating_sub(1);
+                }
+                let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
+                self.retired.insert(instance.clone(), retirement);
+                self.successors.extend(successor.clone());
+            }
+        }
+    }
+
+    pub(super) fn expect(&mut self, desired: u32, now: Time, came: Vec<InstanceId>) {
+        if desired != self.desired {
+            self.settling.retain(|settling| SETTLE.after(settling.since) >= now);
+            self.settling.push(Settling { was: self.desired, since: now, came });
+            self.desired = desired;
+        }
+    }
+
+    pub(super) fn instance(&mut self, entry: &Entry, id: InstanceId) {
+        let now = entry.t;
+        match entry.kind {
+            Kind::InstanceLaunched => {
+                let ours = entry.code.as_deref() == Some(OURS);
+                let claimed = ours || entry.code.as_deref() == Some(POOL);
+                self.unclaimed = self.unclaimed.saturating_sub(u32::from(claimed));
+                self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
+            }
+            Kind::InstanceInService => {
+                let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
+                newcomer.in_service.get_or_insert(now);
+            }
+            Kind::InstanceServing => {
+                let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
+                newcomer.serving.get_or_insert(now);
+                self.served.push(now);
+            }
+            Kind::InstanceFailed => {
+                self.failures += 1;
+                self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false)).failed = true;
+            }
+            Kind::InstanceDraining => {
+                if let Some(retirement) = self.retired.get_mut(&id) {
+                    retirement.draining = true;
+                }
+            }
+            _ => {
+                if let Some(newcomer) = self.newcomers.get_mut(&id) {
+                    newcomer.gone = true;
+                }
+                match self.retired.get_mut(&id) {
+                    Some(retirement) => {
+                        retirement.gone = true;
+                        self.last_gone = Some(now);
+                    }
+                    None => {
+                        self.scaled_in = self.scaled_in.saturating_sub(1);
+                        self.lost.insert(id);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The group's numbers: what everyone else wants, what of them is regend's, and what others change.
+
+use super::Regeneration;
+use crate::domain::entry::Change;
+use crate::domain::span::Time;
+
+impl Regeneration {
+    /// What everyone else wants the group's desired capacity to be.
+    pub fn wanted(&self) -> u32 {
+        self.desired.saturating_sub(self.raised)
+    }
+
+    /// The max size to put back. Whoever wants more than that at least allows as many: AWS would refuse less.
+    pub fn max_to_restore(&self) -> Option<u32> {
+        let (min, _) = self.limits_of_others();
+        self.max_before.map(|before| before.max(min)).filter(|before| *before < self.max)
+    }
+
+    /// The min size to put back.
+    pub fn min_to_restore(&self) -> Option<u32> {
+        self.min_before.filter(|before| *before < self.min)
+    }
+
+    /// Min and max size as everyone else left them.
+    pub fn limits_of_others(&self) -> (u32, u32) {
+        (self.min_before.unwrap_or(self.min), self.max_before.unwrap_or(self.max))
+    }
+
+    /// Whether something changes desired capacity by itself, as far as is known: it was there at the opening, or a surplus
+    /// was taken since.
+    pub fn is_scaled(&self) -> bool {
+        !self.opened.scaled_by.is_empty() || self.taken.is_some()
+    }
+
+    /// Somebody else changed the group's numbers.
+    pub(super) fn changed(&mut self, change: &Change, now: Time) {
+        if let Some([_, max]) = change.max {
+            // They set it: there is nothing of ours left to restore.
+            self.max = max;
+            self.max_before = None;
+        }
+        if let Some([_, min]) = change.min {
+            self.min = min;
+            self.min_before = None;
+        }
+        let before = self.wanted();
+        let raised = self.raised;
+        let wanted = match change.desired {
+            Some([from, to]) if change.relative => before.saturating_add(to).saturating_sub(from),
+            Some([_, to]) => to,
+            None => before,
+        };
+        if let Some([from, to]) = change.desired {
+            let (least, most) = self.desired_range;
+            self.desired_range = (least.min(to), most.max(to));
+            // What it was, by our doing or theirs, a look that is behind may still show.
+            self.expect(to, now, Vec::new());
+            let fell = from.saturating_sub(to);
+            self.scaled_in = self.scaled_in.saturating_add(fell);
+            self.scaling_in = Some((now, fell));
+        }
+        // Within the limits that others set: no one wants fewer than their min size, nor more than their max size, so
+        // what is above that is regend's surplus.
+        let (min, max) = self.limits_of_others();
+        let wanted = wanted.min(max).max(min);
+        self.raised = self.desired.saturating_sub(wanted);
+        self.unclaimed = self.unclaimed.min(self.raised);
+        if change.desired.is_some_and(|[from, to]| to < from) && self.raised < raised {
+            let times = self.taken.map_or(0, |(times, _)| times);
+            self.taken = Some((times + 1, now));
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Availability zones: which instance goes, where the next one comes, and who waits where there is no capacity.
+
+use expect_test::expect;
+
+use super::check;
+
+#[test]
+fn among_equal_zones_the_next_one_comes_where_the_oldest_is() {
+    check(
+        "i-1 a serving 25h\ni-2 b serving 25h\ni-3 c serving 26h",
+        expect![[r#"
+        launch 1 in c; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "i-1 a serving 25h\ni-2 b serving 27h\ni-3 c serving 26h",
+        expect![[r#"
+        launch 1 in b; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
+fn one_goes_only_where_the_zones_stay_balanced() {
+    // The surplus is in a, so the oldest, in b, waits for its turn.
+    check(
+        "raised 1\ni-1 b serving 27h\ni-2 a serving 25h\ni-3 a serving 5m ours",
+        expect![[r#"
+        retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-3
+    "#]],
+    );
+    // A difference that others made does not grow.
+    check(
+        "raised 1\ni-1..i-3 a serving 25h\ni-4 b serving 26h\ni-5 a serving 5m ours",
+        expect![[r#"
+        retire i-1 (stale): 4 serve without it, 4 must; decrement; successor i-5
+    "#]],
+    );
+    // One that does not serve goes first, wherever it is.
+    check(
+        "raised 1\ni-1 b unhealthy:tg 25h\ni-2 a serving 25h\ni-3 a serving 5m ours",
+        expect![[r#"
+            retire i-1 (stale): 2 serve without it, 2 must; successor i-3
+            hold: i-1 is unhealthy in target group tg
+            again in 3h1s
+        "#]],
+    );
+}
+
+#[test]
+fn at_the_price_of_one_more_the_last_zone_is_filled_before_the_surplus_goes() {
+    check(
+        "raised 1\ni-1 b serving 25h\ni-2 a serving 10m ours\ni-3 a serving 5m ours",
+        expect![[r#"
+        retire i-1 (stale): 2 serve without it, 2 must; successor i-2
+        again in 3h1s
+    "#]],
+    );
+    // Not when the window is over.
+    check(
+        "window over, raised 1\ni-1 b serving 25h\ni-2 a serving 10m ours\ni-3 a serving 5m ours",
+        expect![[r#"
+        end incomplete: WindowEnded: the window ended with 1 instance still to be replaced: 3 serve, 2 must
+    "#]],
+    );
+}
+
+#[test]
+fn a_zone_that_has_fewer_than_its_share_is_not_emptied_further() {
+    let group = "max_surge 2, scaled-by policy cpu, min 6, min-before 4, raised 2, zones ab";
+    // Of four in two zones each has its share of two.
+    check(
+        &format!("{group}\ni-1..i-2 b serving 25h\ni-3 a serving 25h\ni-4..i-6 a serving 5m theirs"),
+        expect![[r#"
+            retire i-3 (stale): 5 serve without it, 4 must; successor i-4
+            again in 3h1s
+        "#]],
+    );
+    // What was retired in b came back in a.
+    check(
+        &format!("{group}\ni-1 b lost gone 25h\ni-2 b serving 25h\ni-3..i-7 a serving 5m theirs"),
+        expect![[r#"
+            wait
+            hold: zone b has no capacity: waiting, because replacements in other zones would leave it short of instances
+            hold: 6 serving, and at least 4 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
+    );
+    check(
+        &format!(
+            "{group}, zone_without_capacity replace\ni-1 b lost gone 25h\ni-2 b serving 25h\ni-3..i-7 a serving 5m theirs"
+        ),
+        expect![[r#"
+            retire i-2 (stale): 5 serve without it, 4 must; successor i-3
+            again in 3h1s
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_is_launched_elsewhere_for_instances_of_a_zone_without_capacity() {
+    check(
+        "dry b\ni-1 a serving 5m theirs\ni-2 b serving 25h",
+        expect![[r#"
+            wait
+            hold: zone b has no capacity: waiting, because replacements in other zones would leave it short of instances
+            hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+            again in 3h1s
+        "#]],
+    );
+    check(
+        "dry b 5m\ni-1 a serving 5m theirs\ni-2 b serving 25h",
+        expect![[r#"
+        launch 1 in b; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    check(
+        "dry b, zone_without_capacity replace\ni-1 a serving 5m theirs\ni-2 b serving 25h",
+        expect![[r#"
+        launch 1 in a; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+    // What the zone has above its share may be replaced elsewhere.
+    check(
+        "dry b\ni-1 a serving 5m theirs\ni-2..i-3 b serving 25h",
+        expect![[r#"
+        launch 1 in a; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
+fn the_surplus_that_is_given_back_is_of_the_fullest_zone() {
+    check(
+        "raised 1\ni-1 b serving 5m ours\ni-2..i-3 a serving 10m ours",
+        expect![[r#"
+        retire i-2 (surplus): 2 serve without it, 2 must; decrement
+    "#]],
+    );
+}
