@@ -113,6 +113,7 @@ pub struct Moment {
     pub desired: u32,
     pub max: u32,
     pub wished: u32,
+    pub wished_max: u32,
     /// Members of the fullest zone less those of the emptiest.
     pub slant: u32,
 }
@@ -127,6 +128,7 @@ impl Moment {
             desired: group.desired,
             max: group.max,
             wished: group.wished,
+            wished_max: group.wished_max,
             slant: group.slant(),
         }
     }

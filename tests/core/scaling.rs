@@ -3,7 +3,6 @@
 
 use regend::domain::action::{Action, Reason, Retire};
 use regend::domain::group::{GroupKey, InstanceId};
-use regend::domain::policy::Share;
 use regend::domain::span::{Span, Time};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::{Event, Which};
@@ -12,7 +11,7 @@ use regend::sim::nature::{Nature, Termination};
 use regend::sim::scaling::{CLUSTER_AUTOSCALER_TAG, Kind, ScalingPolicy};
 use regend::sim::world::World;
 
-use crate::scene::shape;
+use crate::scene::{policy as policy_of_one, shape};
 
 const ALWAYS_LOW: &[(u32, u32)] = &[(0, 0)];
 const ALWAYS_HIGH: &[(u32, u32)] = &[(0, u32::MAX)];
@@ -115,7 +114,7 @@ impl Alone {
 
     fn judged(&self) -> Vec<Broken> {
         let mut checker = Checker::new(key());
-        let mut broken = checker.judge_group(&self.world, Share::Count(0), self.start);
+        let mut broken = checker.judge_group(&self.world, &policy_of_one(), self.start);
         broken.extend(checker.judge_group_at_end(&self.world));
         broken
     }
@@ -299,6 +298,16 @@ fn idle_at_min(shift_min: bool) -> Alone {
 #[test]
 fn a_scale_in_that_takes_a_serving_instance_for_the_surplus_is_blamed_on_regend() {
     idle_at_min(false).until(600).blamed_for(1, "1 serving (minimum 2 of 2 wanted)");
+}
+
+#[test]
+fn a_surge_on_top_of_another_is_blamed_on_regend() {
+    let mut pegged = Alone::scaled(&shape(1, 4, 4), vec![without_warm_up(Kind::Step, ALWAYS_HIGH)]).until(60);
+    pegged.world.alter(&key(), |group| group.max = 5);
+    pegged.until(900).blameless();
+    let mut pegged = Alone::scaled(&shape(1, 4, 4), vec![without_warm_up(Kind::Step, ALWAYS_HIGH)]).until(60);
+    pegged.world.alter(&key(), |group| group.max = 6);
+    pegged.until(900).blamed_for(4, "desired capacity is 6, and max size 4 with a surge is 5");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use super::{Broken, Checker, Excuse};
 use crate::domain::action::Action;
-use crate::domain::policy::Share;
+use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
 use crate::sim::group::SimGroup;
 use crate::sim::history::{Call, Moment, Touch};
@@ -26,14 +26,17 @@ pub(super) struct Judged {
     slant: u32,
     /// How many more others began to want since the first opening, all in all.
     risen: u32,
+    /// The largest max size that others ever set.
+    max: u32,
     /// When others took instances out of service or began to want more, and how many.
     harmed: Vec<(Time, u32)>,
 }
 
 impl Checker {
     /// At every moment as many serve as must, and fewer only by so many as others and fate took away, or as others want
-    /// more, since the time that enough served. Before `from` nobody promised anything.
-    pub fn judge_group(&mut self, world: &World, max_unavailable: Share, from: Time) -> Vec<Broken> {
+    /// more, since the time that enough served. And desired capacity is never above what others allow and a surge.
+    /// Before `from` nobody promised anything.
+    pub fn judge_group(&mut self, world: &World, policy: &Policy, from: Time) -> Vec<Broken> {
         let mut broken = Vec::new();
         let Some(moments) = world.history.moments.get(&self.key) else { return broken };
         for (n, moment) in moments.iter().enumerate().skip(self.judged.moments) {
@@ -47,7 +50,7 @@ impl Checker {
                 }
                 self.judged.harms += 1;
             }
-            let floor = moment.wished.saturating_sub(max_unavailable.rounded_down(moment.wished));
+            let floor = moment.wished.saturating_sub(policy.max_unavailable.rounded_down(moment.wished));
             // What the group is created with is nobody's wish for more.
             let rise = if n > 0 { floor.saturating_sub(self.judged.floor) } else { 0 };
             let new = taken + rise;
@@ -78,6 +81,17 @@ impl Checker {
                     let excuse = (missing - explained <= self.judged.risen).then_some(Excuse::TakenForLess);
                     broken.push(Broken { promise: 1, at: moment.at, says, excuse });
                 }
+            }
+            self.judged.max = self.judged.max.max(moment.wished_max);
+            let most = self.judged.max + policy.max_surge.rounded_up(self.judged.max);
+            if moment.desired > most && moment.at > from {
+                let says = format!(
+                    "desired capacity is {}, and max size {} with a surge is {most}",
+                    moment.desired, self.judged.max
+                );
+                // A mistake happens once. What grows on and on is a surge on top of another.
+                let excuse = (moment.desired <= 2 * most).then_some(Excuse::TakenForMore);
+                broken.push(Broken { promise: 4, at: moment.at, says, excuse });
             }
             self.judged.floor = floor;
         }
