@@ -40,6 +40,7 @@ S = {
     "stuck": None,  # who never leaves Pending: see Rule
     "foreign_ports": {},  # port → state: what each target group says of its instances at ports that others registered
     "refreshes": {},  # group → what DescribeInstanceRefreshes answers, missing fields filled in
+    "scalers": [],  # scaling policies whose alarm is in ALARM: see Scaler
 }
 DEFAULTS = dict(S)
 
@@ -68,6 +69,48 @@ class Rule:
 
 def rule_strikes(name, group):
     return S[name].strikes(group) if S[name] else None
+
+
+class Scaler:
+    """A scaling policy whose alarm is in ALARM: it changes desired capacity by `add` every so many seconds, within the
+    group's limits, until it has done so `times` times (left out: for ever). No warm-up or cooldown blocks it.
+
+    {"group": "web", "policy": "cpu-65", "every": 1.5, "add": -1, "times": 3}
+    """
+
+    def __init__(self, spec):
+        needed = {"group", "policy", "every", "add"}
+        if wrong := needed - spec.keys() or spec.keys() - needed - {"times"}:
+            raise ValueError(f"missing or unknown key {sorted(wrong)} in a scaler")
+        self.group, self.policy = spec["group"], spec["policy"]
+        self.every, self.add, self.left = float(spec["every"]), int(spec["add"]), spec.get("times")
+        self.due = time.monotonic() + self.every
+        self.changes = 0  # of desired capacity, so far
+
+    def act(self, group, now):
+        """Changes desired capacity, if it is time to and the group allows it."""
+        if group.name != self.group or now < self.due or self.left == 0 or not self.is_in(group):
+            return
+        self.due = now + self.every
+        old = group.desired_capacity
+        new = min(max(old + self.add, group.min_size), group.max_size)
+        # A policy moves within the limits, and never against its own direction.
+        if "AlarmNotification" in group._suspended_processes or (new - old) * self.add <= 0:
+            return
+        if self.left is not None:
+            self.left -= 1
+        self.changes += 1
+        group.scaled += new - old
+        word = "AlarmHigh" if self.add > 0 else "AlarmLow"
+        group.cause += (
+            f"At {stamp()} a monitor alarm TargetTracking-{group.name}-{word}-{uuid.uuid4()} in state ALARM triggered "
+            f"policy {self.policy} changing the desired capacity from {old} to {new}.  "
+        )
+        group.set_desired_capacity(new)
+
+    def is_in(self, group):
+        """Whether the policy exists: one that was deleted has no alarm."""
+        return bool(group.autoscaling_backend.describe_policies(group.name, [self.policy]))
 
 
 def utc():
@@ -335,6 +378,8 @@ def tick():
     for group in groups():
         for s in list(group.instance_states):
             step(group, s, now)
+        for scaler in S["scalers"]:
+            scaler.act(group, now)
         reconcile(group, now)
 
 
@@ -413,6 +458,7 @@ InstanceState.launch_template = property(lambda self: getattr(self.instance, "te
 @patch(FakeAutoScalingGroup, "__init__")
 def new_group(original, self, *args, **kwargs):
     self.activities, self.cause, self.may_shrink, self.retry_at = [], "", False, 0.0
+    self.scaled = 0  # by how much scaling policies have changed desired capacity
     self.desired_capacity = 0
     original(self, *args, **kwargs)
     self.cause = (
@@ -449,7 +495,7 @@ def update_group(original, self, **wanted):
             f"Desired capacity:{desired} must be between the specified min size:{least} and max size:{most}"
         )
     if desired != old:
-        self.cause = (
+        self.cause += (
             f"At {stamp()} a user request update of AutoScalingGroup constraints to min: {least}, max: {most}, "
             f"desired: {desired} changing the desired capacity from {old} to {desired}.  "
         )
@@ -473,7 +519,7 @@ def set_desired_capacity(_, self, group_name, desired_capacity):
                 f"New SetDesiredCapacity value {desired_capacity} is {word} value {limit} for the AutoScalingGroup."
             )
     if desired_capacity != group.desired_capacity:
-        group.cause = (
+        group.cause += (
             f"At {stamp()} a user request explicitly set group desired capacity changing the desired capacity "
             f"from {group.desired_capacity} to {desired_capacity}.  "
         )
@@ -524,6 +570,16 @@ def terminate_instance(_, self, instance_id, should_decrement):
         cause += f", shrinking the capacity from {old} to {old - 1}"
     # Shown as it was when it was answered: the activity goes on.
     return dict(retire(group, s, cause + "."))
+
+
+@patch(AutoScalingBackend, "put_scaling_policy")
+def put_scaling_policy(original, self, name, **wanted):
+    self.autoscaling_groups[wanted["as_name"]]
+    others = self.policies.get(name)
+    if others and others.auto_scaling_group_name != wanted["as_name"]:
+        # On AWS each group has names of its own; stock moto would move the other group's policy here.
+        raise ValueError(f"moto keeps policies by name alone, and {others.auto_scaling_group_name} has one {name!r}")
+    return original(self, name, **wanted)
 
 
 @patch(AutoScalingBackend, "detach_instances")
@@ -775,7 +831,9 @@ class Watch:
             "members": len(states) - states.count("Terminating"),
             "present": len(states),
             "desired": group.desired_capacity,
+            "min_size": group.min_size,
             "max_size": group.max_size,
+            "scaled": group.scaled,
         }
         self.samples += 1
         self.overlap |= bool(look["pending"] and look["terminating"])
@@ -842,12 +900,14 @@ class Faithful(common.Endpoint):
 
     def settings(self):
         rules = {k: vars(S[k]) for k in ("sick", "stuck") if S[k]}
-        return {**super().settings(), **S, **rules}
+        return {**super().settings(), **S, **rules, "scalers": [vars(scaler) for scaler in S["scalers"]]}
 
 
 def checked(key, value):
     if key in ("sick", "stuck"):
         return Rule(value) if value else None
+    if key == "scalers":
+        return [Scaler(spec) for spec in value]
     if key == "capacity" and isinstance(value, list):
         return {zone: 0 for zone in value}
     if key == "launch_instances" and value not in ("on", "off", "unsupported"):

@@ -115,8 +115,16 @@ def seed(port, group="web", size=3, minimum=None, maximum=None, target_groups=1,
                    "ResourceType": "auto-scaling-group"} for k, v in (tags or {}).items()],
         )
         for policy in policies:
-            asg.put_scaling_policy(AutoScalingGroupName=name, PolicyName=policy, PolicyType="SimpleScaling",
-                                   AdjustmentType="ChangeInCapacity", ScalingAdjustment=1)
+            # One for each group: moto keeps policies by name alone.
+            asg.put_scaling_policy(
+                AutoScalingGroupName=name,
+                PolicyName=policy if count == 1 else f"{policy}-{n + 1:02}",
+                PolicyType="TargetTrackingScaling",
+                TargetTrackingConfiguration={
+                    "PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"},
+                    "TargetValue": 65.0,
+                },
+            )
         for schedule in schedules:
             asg.put_scheduled_update_group_action(AutoScalingGroupName=name, ScheduledActionName=schedule,
                                                   Recurrence="0 20 * * *", DesiredCapacity=size)
@@ -150,7 +158,7 @@ def main():
     parser.add_argument("--launch-configuration", action="store_true", help="the old way, in place of a launch template")
     parser.add_argument("--classic", type=int, default=0, help="how many Classic Load Balancers")
     parser.add_argument("--slow-start", type=int, metavar="SECONDS", help="of each target group")
-    parser.add_argument("--policy", action="append", default=[], metavar="NAME", help="a scaling policy")
+    parser.add_argument("--policy", action="append", default=[], metavar="NAME", help="a scaling policy that keeps CPU at 65 %%")
     parser.add_argument("--schedule", action="append", default=[], metavar="NAME", help="a scheduled action")
     o = parser.parse_args()
     try:

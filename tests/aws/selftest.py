@@ -95,7 +95,7 @@ class Faithful(Case):
 
     def setUp(self):
         self.set(sick=None, stuck=None, capacity={}, launch_instances="on", raise_desired=True, boot=0.4, drop=None,
-                 fail=None, throttle=None)
+                 fail=None, throttle=None, scalers=[])
 
     def test_originals_are_old_balanced_and_serving(self):
         name, made = self.made(size=4, target_groups=2, age=90000)
@@ -387,13 +387,97 @@ class Faithful(Case):
         self.assertEqual((watch["min_serving"], watch["max_members"], watch["max_desired"]), (2, 3, 3))
         self.assertEqual(watch["changes"][-1]["terminating"], 1)
 
+    def scale(self, name, **wanted):
+        self.set(scalers=[{"group": name, "policy": f"cpu-{name}", "every": 0.1, **wanted}])
+
+    def causes(self, name):
+        return [a["Cause"] for a in self.asg.describe_scaling_activities(AutoScalingGroupName=name)["Activities"]]
+
+    def scaled(self, **wanted):
+        return self.made(policy=f"cpu-{self._testMethodName[5:].replace('_', '-')}", age=90000, **wanted)[0]
+
+    def test_a_policy_scales_in_to_min_size_and_no_further(self):
+        name = self.scaled(minimum=2)
+        found = self.asg.describe_policies(AutoScalingGroupName=name)["ScalingPolicies"]
+        self.assertEqual([(p["PolicyName"], p["PolicyType"]) for p in found],
+                         [(f"cpu-{name}", "TargetTrackingScaling")])
+        self.assertEqual(found[0]["TargetTrackingConfiguration"]["TargetValue"], 65)
+        oldest = self.group(name)["Instances"][0]["InstanceId"]
+        self.scale(name, add=-1)
+        self.assertTrue(eventually(lambda: self.states(name) == ["InService", "InService"]))
+        self.assertNotIn(oldest, [i["InstanceId"] for i in self.group(name)["Instances"]])
+        alarm = rf"TargetTracking-{name}-AlarmLow-[0-9a-f-]+"
+        at = r"At \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+        self.assertRegex(self.causes(name)[0], rf"^{at} a monitor alarm {alarm} in state ALARM triggered policy "
+                         rf"cpu-{name} changing the desired capacity from 3 to 2\.  {at} an instance was taken out of "
+                         rf"service in response to a difference between desired and actual capacity, shrinking the "
+                         rf"capacity from 3 to 2\.  {at} instance {oldest} was selected for termination\.$")
+        time.sleep(0.3)
+        self.assertEqual((self.group(name)["DesiredCapacity"], len(self.causes(name))), (2, 1))
+
+    def test_a_policy_scales_out_to_max_size_or_so_many_times(self):
+        name = self.scaled(size=2, maximum=5)
+        self.scale(name, add=1, times=2)
+        self.assertTrue(eventually(lambda: self.group(name)["DesiredCapacity"] == 4))
+        time.sleep(0.3)
+        self.assertEqual(self.group(name)["DesiredCapacity"], 4)
+        self.assertIn("AlarmHigh", self.causes(name)[0])
+        self.assertIn("changing the desired capacity from 3 to 4.", self.causes(name)[0])
+        self.assertEqual(self.set()["scalers"][0]["changes"], 2)
+        self.scale(name, add=1)
+        self.assertTrue(eventually(lambda: self.group(name)["DesiredCapacity"] == 5))
+        time.sleep(0.3)
+        self.assertEqual(self.set()["scalers"][0]["changes"], 1)
+        watch = self.get("watch")[name]
+        self.assertEqual((watch["now"]["scaled"], watch["max_desired"]), (3, 5))
+
+    def test_no_policy_acts_while_alarms_are_suspended_or_after_it_is_deleted(self):
+        name = self.scaled(minimum=1)
+        self.asg.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=["AlarmNotification"])
+        self.scale(name, add=-1)
+        time.sleep(0.3)
+        self.assertEqual(self.group(name)["DesiredCapacity"], 3)
+        self.asg.resume_processes(AutoScalingGroupName=name, ScalingProcesses=["AlarmNotification"])
+        self.assertTrue(eventually(lambda: self.group(name)["DesiredCapacity"] == 2))
+        self.asg.delete_policy(AutoScalingGroupName=name, PolicyName=f"cpu-{name}")
+        desired = self.group(name)["DesiredCapacity"]
+        time.sleep(0.3)
+        self.assertEqual(self.group(name)["DesiredCapacity"], desired)
+
+    def test_limits_that_move_take_desired_with_them_as_far_as_they_must(self):
+        name, _ = self.made(size=2, maximum=10, age=90000)
+        update = lambda **sizes: self.asg.update_auto_scaling_group(AutoScalingGroupName=name, **sizes)
+        sizes = lambda: tuple(self.group(name)[key] for key in ("MinSize", "DesiredCapacity", "MaxSize"))
+        update(MinSize=3, DesiredCapacity=3, MaxSize=11)
+        self.assertEqual(sizes(), (3, 3, 11))
+        self.assertEqual(self.states(name), ["InService", "InService", "Pending"])
+        self.assertIn("a user request update of AutoScalingGroup constraints to min: 3, max: 11, desired: 3 changing "
+                      "the desired capacity from 2 to 3.", self.causes(name)[0])
+        update(MinSize=4)
+        self.assertEqual(sizes(), (4, 4, 11))
+        self.refused("ValidationError", "Desired capacity:2 must be between the specified min size:4 and max size:11",
+                     update, DesiredCapacity=2)
+        update(MinSize=2)
+        self.assertEqual(sizes(), (2, 4, 11))
+        self.refused("ValidationError", "Max bound, 1, must be greater than or equal to min bound, 2", update, MaxSize=1)
+
+    def test_what_changed_desired_capacity_before_is_told_too(self):
+        name, _ = self.made(age=90000)
+        self.asg.suspend_processes(AutoScalingGroupName=name, ScalingProcesses=["Launch"])
+        self.asg.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=4)
+        self.asg.update_auto_scaling_group(AutoScalingGroupName=name, DesiredCapacity=5)
+        self.asg.resume_processes(AutoScalingGroupName=name, ScalingProcesses=["Launch"])
+        self.assertEqual(self.states(name).count("Pending"), 2)
+        for words in ("from 3 to 4.", "from 4 to 5."):
+            self.assertIn("changing the desired capacity " + words, self.causes(name)[-1])
+
     def test_a_young_group_starts_pending(self):
         name, made = self.made()
         self.assertEqual(set(self.states(name)), {"Pending"})
         self.assertTrue(eventually(lambda: set(self.health(made["target_groups"][0]).values()) == {("healthy", None)}))
 
     def test_a_mistyped_setting_is_refused(self):
-        for wrong in ({"botched": 1}, {"boot": "long"}, {"sick": {"grp": 1}}):
+        for wrong in ({"botched": 1}, {"boot": "long"}, {"sick": {"grp": 1}}, {"scalers": [{"grp": 1}]}):
             with self.assertRaises(ValueError):
                 self.set(**wrong)
 
