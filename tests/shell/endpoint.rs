@@ -87,6 +87,11 @@ impl Endpoint {
         self.http("GET", "watch", "")[group].clone()
     }
 
+    /// Every change of a group's counts since the last reset, in order, with its time in seconds as `t`.
+    pub(crate) fn changes(&self, group: &str) -> Vec<Value> {
+        self.http("GET", "watch?changes", "")[group]["changes"].as_array().cloned().unwrap_or_default()
+    }
+
     pub(crate) fn reset_watch(&self) {
         self.http("POST", "watch/reset", "");
     }

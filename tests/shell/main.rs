@@ -17,6 +17,8 @@ mod daemon;
 #[cfg(feature = "aws")]
 mod endpoint;
 mod journal;
+#[cfg(feature = "aws")]
+mod scaling;
 mod simulate;
 #[cfg(feature = "aws")]
 mod wire;
