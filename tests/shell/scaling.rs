@@ -165,3 +165,15 @@ fn a_morning_rise_while_the_surplus_is_out() {
         "a policy reckons from what it saw: {said:?}"
     );
 }
+
+#[test]
+fn a_policy_that_fills_the_room_above_max_size_at_once_is_outlived() {
+    let case = Case::new(4, 2, 4);
+    // Between any two calls of regend's, so also between the last retirement and max size.
+    case.scale(&json!({"every": 0, "add": 1}));
+    let mut run = case.regend.start(&["run", "web", "--yes"]);
+    let done = run.ends_within(Duration::from_secs(110));
+    case.assert_finished(&done, 4);
+    case.assert_limits_moved();
+    case.assert_served(4, &done);
+}
