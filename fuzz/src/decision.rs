@@ -243,7 +243,12 @@ fn action(draw: &mut Draw<'_>) -> Action {
             min: draw.maybe(Draw::size),
             max: draw.maybe(Draw::size),
         },
-        3 => Action::Shrink { from: draw.size(), to: draw.size(), min: draw.maybe(Draw::size) },
+        3 => Action::Shrink {
+            from: draw.size(),
+            to: draw.size(),
+            min: draw.maybe(Draw::size),
+            max: draw.maybe(Draw::size),
+        },
         4 => Action::RaiseMaxSize { from: draw.size(), to: draw.size() },
         5 => Action::RestoreMaxSize { from: draw.size(), to: draw.size() },
         6 => Action::RestoreMinSize { from: draw.size(), to: draw.size() },
@@ -362,6 +367,7 @@ fn instance(draw: &mut Draw<'_>, target_groups: usize) -> Instance {
         template: None,
         targets: (0..targets).map(|_| health(draw)).collect(),
         healthy_since: None,
+        unknown_since: None,
     }
 }
 

@@ -35,9 +35,10 @@ pub enum Action {
     /// limits, `UpdateAutoScalingGroup`. One call changes all of them: a scaling policy never sees a surplus that the
     /// limits do not allow for, and a warm pool, which grows with max size, does not grow.
     Grow { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
-    /// Takes back a surplus for which no instance ever came: `SetDesiredCapacity`, or, where min size was shifted with
-    /// the surplus, `UpdateAutoScalingGroup` with both.
-    Shrink { from: u32, to: u32, min: Option<u32> },
+    /// Takes back a surplus for which no instance ever came, or whose instances are as good as all others, so that Auto
+    /// Scaling may choose among them: `SetDesiredCapacity`, or, where limits were shifted with the surplus,
+    /// `UpdateAutoScalingGroup` with all of them, which leaves nothing to take in between.
+    Shrink { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
     /// `TerminateInstanceInAutoScalingGroup`: Auto Scaling itself deregisters, drains and runs hooks.
     Retire(Retire),
 }
@@ -125,7 +126,7 @@ impl Action {
             Self::RaiseMaxSize { to, .. } | Self::RestoreMaxSize { to, .. } => (None, None, Some(to)),
             Self::RestoreMinSize { to, .. } => (Some(to), None, None),
             Self::Grow { to, min, max, .. } => (min, Some(to), max),
-            Self::Shrink { to, min, .. } => (min, Some(to), None),
+            Self::Shrink { to, min, max, .. } => (min, Some(to), max),
             Self::TakeLease { .. } | Self::ReleaseLease | Self::Launch { .. } | Self::Retire(_) => (None, None, None),
         }
     }
@@ -136,7 +137,7 @@ impl Action {
             Self::TakeLease { .. } => "autoscaling:CreateOrUpdateTags",
             Self::ReleaseLease => "autoscaling:DeleteTags",
             Self::Launch { .. } => "autoscaling:LaunchInstances",
-            Self::Grow { min: None, max: None, .. } | Self::Shrink { min: None, .. } => {
+            Self::Grow { min: None, max: None, .. } | Self::Shrink { min: None, max: None, .. } => {
                 "autoscaling:SetDesiredCapacity"
             }
             Self::RaiseMaxSize { .. }
@@ -264,9 +265,12 @@ impl fmt::Display for Action {
                     (Some(min), Some(max)) => write!(f, ", min size to {min} and max size to {max}"),
                 }
             }
-            Self::Shrink { from, to, min } => {
+            Self::Shrink { from, to, min, max } => {
                 write!(f, "take desired capacity back from {from} to {to}")?;
-                min.map_or(Ok(()), |min| write!(f, " and min size to {min}"))
+                if let Some(min) = min {
+                    write!(f, ", min size to {min}")?;
+                }
+                max.map_or(Ok(()), |max| write!(f, ", max size to {max}"))
             }
             Self::Retire(retire) => {
                 write!(f, "retire {} ({}): {}", retire.instance, retire.why.word(), retire.arithmetic())

@@ -78,6 +78,8 @@ pub struct Instance {
     pub targets: Vec<TargetHealth>,
     /// Since when each look has found it InService and healthy everywhere; kept by [`super::watch::Watch`].
     pub healthy_since: Option<Time>,
+    /// Since when each look has lacked its birth; kept by [`super::watch::Watch`].
+    pub unknown_since: Option<Time>,
 }
 
 /// The launch template that the instance was really launched from.

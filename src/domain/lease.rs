@@ -94,7 +94,9 @@ impl Lease {
             None if out <= self.surge => out,
             None => 0,
         };
-        LeftBehind { surplus: surplus.max(above_max), min, max }
+        // Nor do they want fewer than the min size that they set.
+        let most = group.desired.saturating_sub(min.unwrap_or(group.min));
+        LeftBehind { surplus: surplus.max(above_max).min(most), min, max }
     }
 
     /// Whether that daemon took it.

@@ -75,8 +75,9 @@ impl Look<'_> {
                 let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
                 (group.desired == *to && !self.was(*to) && limits, vec![])
             }
-            Action::Shrink { to, min, .. } => {
-                (group.desired == *to && !self.was(*to) && min.is_none_or(|min| group.min == min), vec![])
+            Action::Shrink { to, min, max, .. } => {
+                let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
+                (group.desired == *to && !self.was(*to) && limits, vec![])
             }
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that strangers must do, of whom some may have

@@ -59,6 +59,8 @@ pub struct Regeneration {
     pub max_before: Option<u32>,
     /// How often others took the surplus, and when last: a scale-in did, or it was set away.
     pub taken: Option<(u32, Time)>,
+    /// How often others filled the room of a surplus that had just been given back.
+    pub retaken: u32,
     /// The lease on the group, as we wrote it last.
     pub lease: Option<Lease>,
     /// Since when it has been ours without a break.
@@ -150,6 +152,7 @@ impl Regeneration {
             min_before: inherited.and_then(|i| i.min),
             max_before: inherited.and_then(|i| i.max),
             taken: None,
+            retaken: 0,
             lease: None,
             leased_at: None,
             released: false,

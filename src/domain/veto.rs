@@ -131,11 +131,13 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
             }
             grows(group, regeneration, to.saturating_sub(*from), max.unwrap_or(group.max))
         }
-        Action::Shrink { from, to, min } => {
+        Action::Shrink { from, to, min, max } => {
             let members = population(group, regeneration, None);
             if *from != group.desired {
                 no(4, format!("desired capacity is {}, not {from}", group.desired))
-            } else if members > *to {
+            } else if max.is_some_and(|max| regeneration.max_before.is_none_or(|before| max < before)) {
+                no(3, format!("max size {max:?} is not ours to set"))
+            } else if members > *to && !any_may_go(group, regeneration) {
                 no(1, format!("{members} members for {to}: Auto Scaling would choose a victim itself"))
             } else if min.is_some_and(|min| min > *to || regeneration.min_before.is_none_or(|before| min < before)) {
                 no(3, format!("min size {min:?} is not ours to set, or is more than {to}"))
@@ -147,6 +149,17 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         }
         Action::Retire(retire) => retires(group, regeneration, retire),
     }
+}
+
+/// Whether each member serves and was born after the cutoff, or is protected: then none of them must stay.
+fn any_may_go(group: &Group, regeneration: &Regeneration) -> bool {
+    let opened = &regeneration.opened;
+    group.instances.iter().filter(|i| !regeneration.retired.contains_key(&i.id)).all(|i| {
+        let counts = matches!(i.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume);
+        let ours = regeneration.newcomers.get(&i.id).is_some_and(|newcomer| newcomer.ours);
+        let fresh = ours || i.born.is_some_and(|born| CLOCKS.after(born) >= opened.cutoff);
+        !counts || (i.healthy_since.is_some() && (fresh || i.protected))
+    })
 }
 
 /// Whether a surplus that cannot be given back was waited for long enough.
@@ -263,11 +276,7 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
     };
     // An instance that EC2 has not known for minutes is gone, whatever the group lists: nobody is owed its service.
-    let knows = |i: &Instance| {
-        let since = regeneration.newcomers.get(&i.id).map_or(regeneration.opened_at, |newcomer| newcomer.since);
-        let since = since.max(regeneration.restarted_at.unwrap_or(since));
-        i.born.is_some() || CLOCKS.after(since) >= group.seen
-    };
+    let knows = |i: &Instance| i.unknown_since.is_none_or(|since| CLOCKS.after(since) >= group.seen);
     let counted = |i: &&Instance| {
         matches!(i.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume)
             && !regeneration.retired.contains_key(&i.id)

@@ -22,6 +22,8 @@ pub struct Watch {
     absent: BTreeMap<InstanceId, Time>,
     /// Births never change, and a look may lack one.
     born: BTreeMap<InstanceId, Time>,
+    /// Since when looks have lacked the birth of these.
+    unknown: BTreeMap<InstanceId, Time>,
 }
 
 impl Watch {
@@ -31,6 +33,7 @@ impl Watch {
         if blind {
             self.healthy.clear();
             self.sick.clear();
+            self.unknown.clear();
         }
         self.last = Some(group.seen);
         let seen = group.seen;
@@ -47,9 +50,15 @@ impl Watch {
             instance.healthy_since = healthy.then_some(since);
             instance.born = instance.born.or_else(|| self.born.get(&instance.id).copied());
             self.born.extend(instance.born.map(|born| (instance.id.clone(), born)));
+            instance.unknown_since = match instance.born {
+                Some(_) => None,
+                None => Some(*self.unknown.entry(instance.id.clone()).or_insert(seen)),
+            };
         }
         let untold = group.instances.iter().filter(|i| group.is_untold(i, waived));
         self.untold.extend(untold.map(|i| (i.id.clone(), seen)));
+        let unknown = |id: &InstanceId| group.instance(id).is_some_and(|instance| instance.born.is_none());
+        self.unknown.retain(|id, _| unknown(id));
         let present: BTreeSet<_> = group.instances.iter().map(|i| &i.id).collect();
         self.healthy.retain(|id, _| present.contains(id));
         self.sick.retain(|id, _| present.contains(id));

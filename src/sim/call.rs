@@ -56,7 +56,7 @@ impl SimGroup {
                 self.tags.remove(lease::TAG);
                 done
             }
-            Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, .. } => {
+            Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, max: None, .. } => {
                 self.set_desired(now, *to)
             }
             Action::RaiseMaxSize { .. }

@@ -152,7 +152,12 @@ impl Checker {
             Action::Launch { count, .. } if !repeats => self.grow(*count, call, policy, &mut no),
             Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
             Action::Shrink { to, .. } => {
-                if call.effect.is_some() && before.members > *to && seen.members == before.members {
+                let any_may_go = seen.born.iter().all(|(id, born)| {
+                    seen.terminating.contains(id)
+                        || seen.protected.contains(id)
+                        || (seen.serving.contains_key(id) && SKEW.after(*born) >= opened.cutoff)
+                });
+                if call.effect.is_some() && before.members > *to && seen.members == before.members && !any_may_go {
                     no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
                 }
             }

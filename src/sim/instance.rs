@@ -255,6 +255,7 @@ impl SimInstance {
             template: Some(self.template.clone()),
             targets: self.targets.iter().map(|target| target.shown(now, shifted, internal_error)).collect(),
             healthy_since: None,
+            unknown_since: None,
         }
     }
 }

@@ -39,7 +39,10 @@ impl<'a> View<'a> {
             // Desired capacity never falls below min size, so what was shifted falls with it.
             let min = known.min_to_restore().filter(|_| to < self.group.min);
             let min = min.map(|before| before.max(self.group.min.saturating_sub(taken)).min(to));
-            return Some(Next::Act(Action::Shrink { from: desired, to, min }));
+            return Some(Next::Act(Action::Shrink { from: desired, to, min, max: None }));
+        }
+        if let Some(next) = self.shrink_at_once() {
+            return Some(next);
         }
         // What another host left behind is known only by its age.
         let came = |i: &&Instance| self.newcomer(i).is_some() || known.is_fresh(i) == Some(true);
@@ -56,8 +59,7 @@ impl<'a> View<'a> {
             )
         });
         // While others still come to serve, none that serves goes for less than is wanted.
-        let comes = |i: &&Instance| self.newcomer(i).is_some_and(|n| !n.failed) && !self.serves(i);
-        let floor = if self.live.iter().any(comes) { self.floor } else { self.surplus_floor() };
+        let floor = if self.live.iter().any(|i| self.comes(i)) { self.floor } else { self.surplus_floor() };
         let spared = |i: &&Instance| !self.may_serve(i) || self.serving_without(i) >= floor;
         let candidate = match ours.first() {
             Some(first) => Some(*first).filter(spared),
@@ -84,6 +86,28 @@ impl<'a> View<'a> {
         }
         self.wake(patience + TimeDelta::seconds(1));
         self.hold(Hold::Serving { serving: count(&self.serving), floor })
+    }
+
+    /// Where the room above max size is filled as soon as it is free, no surplus can be given back one by one. When all are
+    /// fresh and serve, desired capacity and the limits are put back by one call, whichever Auto Scaling then chooses.
+    fn shrink_at_once(&mut self) -> Option<Next> {
+        let (known, group) = (self.known, self.group);
+        let (min, max) = (known.min_to_restore(), known.max_to_restore()?);
+        let to = group.desired.saturating_sub(known.raised);
+        if known.retaken == 0 || group.desired <= max || to > max {
+            return None;
+        }
+        let is_as_good = |i: &&Instance| self.serves(i) && (i.protected || known.is_fresh(i) == Some(true));
+        if count(&self.live) == group.desired && self.live.iter().all(is_as_good) {
+            return Some(Next::Act(Action::Shrink { from: group.desired, to, min, max: Some(max) }));
+        }
+        // Each comes to serve, or fails by its deadline.
+        self.live.iter().any(|i| self.comes(i)).then_some(Next::Wait)
+    }
+
+    /// A newcomer that does not serve yet, and may.
+    fn comes(&self, instance: &Instance) -> bool {
+        self.newcomer(instance).is_some_and(|n| !n.failed) && !self.serves(instance)
     }
 
     /// How many must serve without a surplus that is given back: no group is owed more than it had.

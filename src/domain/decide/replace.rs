@@ -104,7 +104,7 @@ impl<'a> View<'a> {
             // It costs nothing, whatever becomes of the balance.
             None if !self.serves(first) => Some(self.give_back(first, Reason::Stale)),
             // Or a fresh one of the fullest zone goes, and a surplus comes anew with the limits.
-            None if self.shifts && !is_shifted => {
+            None if self.shifts && !is_shifted && self.known.raised > 0 => {
                 let fresh = |i: &&&Instance| self.known.is_fresh(i) == Some(true) && self.leaves_balance(i);
                 let fresh = self.serving.iter().find(fresh).copied()?;
                 Some(self.give_back(fresh, Reason::Surplus))

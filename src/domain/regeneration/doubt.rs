@@ -5,7 +5,7 @@ use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, TargetGroup, 
 use crate::domain::policy::Unverified;
 use crate::domain::span::{Span, Time};
 
-/// How long EC2 may not know an instance that is new, or that a restarted process has not seen yet.
+/// How long EC2 may not know an instance that is new.
 const FORGOTTEN: Span = Span::minutes(5);
 
 impl Regeneration {
@@ -33,9 +33,8 @@ impl Regeneration {
 
     /// Whether EC2 has denied knowing the instance for minutes: it is gone, though the group still lists it.
     pub fn is_forgotten(&self, instance: &Instance, seen: Time) -> bool {
-        let since = self.newcomers.get(&instance.id).map_or(self.opened_at, |newcomer| newcomer.since);
-        let since = self.restarted_at.map_or(since, |restarted| restarted.max(since));
-        instance.born.is_none() && FORGOTTEN.after(since) < seen && instance.lifecycle != Lifecycle::Terminating
+        let unknown = instance.unknown_since.is_some_and(|since| FORGOTTEN.after(since) < seen);
+        unknown && instance.lifecycle != Lifecycle::Terminating
     }
 
     /// Whose verdicts do not count at this look: target groups that were unused when the regeneration opened and still

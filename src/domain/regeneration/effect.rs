@@ -66,13 +66,20 @@ impl Regeneration {
                     self.min = *min;
                 }
             }
-            Action::Shrink { from, to, min } => {
+            Action::Shrink { from, to, min, max } => {
                 self.expect(*to, entry.t, Vec::new());
                 self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
                 self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(*to));
                 if let Some(min) = min {
                     self.min_before = self.min_before.filter(|before| before < min);
                     self.min = *min;
+                }
+                if let Some(max) = max {
+                    self.max_before = self.max_before.filter(|before| before < max);
+                    self.max = *max;
+                    // Auto Scaling ends as many as have come: they did not fail.
+                    self.scaled_in = self.scaled_in.saturating_add(from.saturating_sub(*to));
+                    self.scaling_in = Some((entry.t, from.saturating_sub(*to)));
                 }
             }
             Action::Retire(Retire { instance, why, decrement, successor, .. }) => {

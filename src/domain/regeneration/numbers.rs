@@ -65,6 +65,7 @@ impl Regeneration {
         let wanted = wanted.min(max).max(min);
         self.raised = self.desired.saturating_sub(wanted);
         self.unclaimed = self.unclaimed.min(self.raised);
+        self.retaken += u32::from(change.desired.is_some_and(|[from, to]| from < to) && raised < self.raised);
         if change.desired.is_some_and(|[from, to]| to < from) && self.raised < raised {
             let times = self.taken.map_or(0, |(times, _)| times);
             self.taken = Some((times + 1, now));

@@ -316,6 +316,7 @@ impl Seen<'_> {
             }),
             targets: verdicts.iter().map(|verdict| verdict.get(id).cloned().unwrap_or(UNREGISTERED)).collect(),
             healthy_since: None,
+            unknown_since: None,
         })
     }
 

@@ -83,7 +83,7 @@ async fn call(place: &Place, group: &str, action: &Action) -> Result<Answer, Fai
             let call = client.delete_tags().tags(tag(group).build()).customize().config_override(limit(CHANGE));
             place.done(call.send().await)
         }
-        Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, .. } => {
+        Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, max: None, .. } => {
             let call = client.set_desired_capacity().auto_scaling_group_name(group).desired_capacity(size(*to));
             // A cooldown is for policies that scale by themselves.
             place.done(call.honor_cooldown(false).customize().config_override(limit(CHANGE)).send().await)

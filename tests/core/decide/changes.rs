@@ -524,7 +524,9 @@ fn what_it_waits_for_at_the_end_is_said() {
     check(
         "i-1..i-2 serving 5m ours\ni-3 standby ageless",
         expect![[r#"
-            release the lease
+            wait
+            hold: EC2 does not tell the age of 1 yet
+            again in 3h1s
         "#]],
     );
     check(

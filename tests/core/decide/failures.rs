@@ -295,14 +295,17 @@ fn nobody_is_told_that_it_is_done_before_every_age_is_known() {
     check(
         "i-1 serving ageless\ni-2 serving 20m ours",
         expect![[r#"
-            release the lease
+            wait
+            hold: EC2 does not tell the age of 1 yet
+            again in 3h1s
         "#]],
     );
     check(
         "window over, lease none\ni-1 serving ageless\ni-2 serving 20m ours",
         expect![[r#"
             close incomplete
-            left i-1: unknown_to_ec2
+            left i-1: not_reached
+            hold: EC2 does not tell the age of 1 yet
         "#]],
     );
 }

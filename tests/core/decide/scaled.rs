@@ -177,7 +177,7 @@ fn a_surplus_that_never_came_falls_with_the_min_size_that_was_shifted_for_it() {
     check(
         "scaled-by policy cpu, ending failed, min 3, min-before 2, raised 1, wanted 2\ni-1..i-2 serving 25h",
         expect![[r#"
-            take desired capacity back from 3 to 2 and min size to 2
+            take desired capacity back from 3 to 2, min size to 2
         "#]],
     );
 }
@@ -292,22 +292,22 @@ fn failures_are_judged_before_members_that_a_look_lacks() {
 fn an_instance_that_ec2_has_forgotten_is_left_out_and_named() {
     // For some minutes it may be a new one, or EC2 may be behind.
     check(
-        "opened 5m, cutoff 1h\ni-1 ageless original standby\ni-2..i-3 serving 10m theirs",
+        "unknown-for 5m\ni-1 ageless original standby\ni-2..i-3 serving 10m theirs",
         expect![[r#"
-        wait
-        hold: EC2 does not tell the age of 1 yet
-        again in 3h55m1s
-    "#]],
+            wait
+            hold: EC2 does not tell the age of 1 yet
+            again in 3h1s
+        "#]],
     );
     check(
-        "opened 301s, cutoff 1h\ni-1 ageless original standby\ni-2..i-3 serving 10m theirs",
+        "unknown-for 301s\ni-1 ageless original standby\ni-2..i-3 serving 10m theirs",
         expect![[r#"
         release the lease
     "#]],
     );
     // In service, it will never serve: the others need not make up for it.
     check(
-        "raised 1\ni-1 ageless original unhealthy:tg\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
+        "unknown-for 10m, raised 1\ni-1 ageless original unhealthy:tg\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
         retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-4
         hold: i-1 is unhealthy in target group tg
@@ -324,5 +324,52 @@ fn what_could_not_be_put_back_is_known_to_the_next_regeneration() {
             restore min size from 4 to 3
             hold: i-4 is unhealthy in target group tg
         "#]],
+    );
+}
+
+#[test]
+fn where_the_room_is_taken_at_once_all_is_put_back_by_one_call() {
+    let table = |more: &str| {
+        format!("scaled-by policy cpu, max 5, max-before 4, raised 1, {more}\ni-1..i-4 serving 10m theirs\n")
+    };
+    // The room above max size was filled as soon as it was free: all are fresh, and any of them may go.
+    check(
+        &(table("retaken 1") + "i-5 serving 5m theirs"),
+        expect![[r#"
+        take desired capacity back from 5 to 4, max size to 4
+    "#]],
+    );
+    check(
+        &(table("retaken 1, min 2, min-before 1") + "i-5 serving 5m theirs"),
+        expect![[r#"
+        take desired capacity back from 5 to 4, min size to 1, max size to 4
+    "#]],
+    );
+    // One by one, where it was not; and while one does not serve, Auto Scaling must not choose.
+    check(
+        &(table("retaken 0") + "i-5 serving 5m theirs"),
+        expect![[r#"
+        retire i-5 (surplus): 4 serve without it, 4 must; decrement
+    "#]],
+    );
+    check(
+        &(table("retaken 1") + "i-5 pending 1m theirs"),
+        expect![[r#"
+            wait
+            hold: 1 launching
+            again in 14m1s
+        "#]],
+    );
+    check(
+        &(table("retaken 1") + "i-5 serving 25h protected"),
+        expect![[r#"
+        take desired capacity back from 5 to 4, max size to 4
+    "#]],
+    );
+    check(
+        &(table("retaken 1") + "i-5 serving 25h"),
+        expect![[r#"
+        retire i-5 (stale): 4 serve without it, 4 must; decrement; successor i-1
+    "#]],
     );
 }

@@ -114,15 +114,18 @@ fn an_instance_of_unknown_age_serves_only_after_warmup_and_is_not_replaced() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 29s ageless\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-4
+            wait
             hold: i-3 is healthy, and serving from 12:00:01Z if it stays so
+            hold: EC2 does not tell the age of 1 yet
+            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
             again in 1s
         "#]],
     );
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 30s ageless\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-1 (stale): 3 serve without it, 2 must; decrement; successor i-4
+            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            hold: EC2 does not tell the age of 1 yet
         "#]],
     );
 }

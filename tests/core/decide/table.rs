@@ -176,6 +176,7 @@ impl<'a> Line<'a> {
             template: None,
             targets: target_groups.iter().enumerate().map(verdict).collect(),
             healthy_since: None,
+            unknown_since: None,
         }
     }
 }
@@ -220,8 +221,10 @@ pub(crate) fn action(words: &[&str]) -> Action {
             Action::Grow { from: parse(from), to: parse(to), min: None, max: Some(parse(max)) }
         }
         ["restore-min", from, to] => Action::RestoreMinSize { from: parse(from), to: parse(to) },
-        ["shrink", from, to] => Action::Shrink { from: parse(from), to: parse(to), min: None },
-        ["shrink", from, to, "min", min] => Action::Shrink { from: parse(from), to: parse(to), min: Some(parse(min)) },
+        ["shrink", from, to] => Action::Shrink { from: parse(from), to: parse(to), min: None, max: None },
+        ["shrink", from, to, "min", min] => {
+            Action::Shrink { from: parse(from), to: parse(to), min: Some(parse(min)), max: None }
+        }
         ["retire", instance, why, ref rest @ ..] => Action::Retire(Retire {
             instance: InstanceId::new(instance),
             why: match why {
@@ -372,6 +375,7 @@ impl Scene {
         let ours = lines.iter().filter(|line| line.has("ours")).count() as u32;
         known.unclaimed = header.number("unclaimed").unwrap_or_else(|| raised.saturating_sub(ours));
         known.max_before = header.number("max-before");
+        known.retaken = header.number("retaken").unwrap_or(0);
         known.min_before = header.number("min-before");
         known.taken = header.take("taken").map(|words| (parse(words[0]), ago(words[1])));
         known.failures = header.number("failures").unwrap_or(0);
@@ -471,8 +475,12 @@ impl Scene {
         };
         let only_now = header.flag("short-only-now");
         let short_for = header.word("short-for").map(ago);
+        let unknown_for = ago(header.word("unknown-for").unwrap_or("1m"));
         assert!(header.0.is_empty(), "unknown words: {:?}", header.0);
         let watch = watched(&mut group, &known, &lines);
+        for instance in group.instances.iter_mut().filter(|i| i.unknown_since.is_some()) {
+            instance.unknown_since = Some(unknown_for);
+        }
         if only_now {
             group.short_since = Some(group.seen);
         } else if let Some(since) = &mut group.short_since {

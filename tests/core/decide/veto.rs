@@ -207,7 +207,7 @@ fn promise_1_a_stale_instance_counts_without_a_warmup_and_a_fresh_one_does_not()
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s ageless",
         &retire,
         expect![[r#"
-            retire i-1 stale decrement: yes
+            retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
         "#]],
     );
     // Born at the cutoff is fresh.

@@ -196,6 +196,7 @@ fn instance(one: One, n: usize, zones: &[Zone]) -> Instance {
         image: None,
         template: None,
         targets: vec![TargetHealth { state: target.0, code: target.1.to_owned(), shifted: false }],
+        unknown_since: None,
         healthy_since: healthy_for.map(|span| span.before(now())),
     }
 }

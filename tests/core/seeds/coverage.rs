@@ -282,8 +282,8 @@ fn action(action: &Action) -> Name {
         Action::Grow { min: None, max: None, .. } => "Grow".into(),
         Action::Grow { min: None, max: Some(_), .. } => "Grow with max size".into(),
         Action::Grow { min: Some(_), .. } => "Grow with limits".into(),
-        Action::Shrink { min: None, .. } => "Shrink".into(),
-        Action::Shrink { min: Some(_), .. } => "Shrink with min size".into(),
+        Action::Shrink { min: None, max: None, .. } => "Shrink".into(),
+        Action::Shrink { .. } => "Shrink with limits".into(),
         Action::Retire(Retire { why, decrement, .. }) => {
             format!("Retire {}{}", why.word(), if *decrement { ", decrement" } else { "" }).into()
         }
