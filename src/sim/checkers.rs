@@ -154,6 +154,7 @@ impl Checker {
             Action::Shrink { to, .. } => {
                 let any_may_go = seen.born.iter().all(|(id, born)| {
                     seen.terminating.contains(id)
+                        || seen.standby.contains(id)
                         || seen.protected.contains(id)
                         || (seen.serving.contains_key(id) && SKEW.after(*born) >= opened.cutoff)
                 });

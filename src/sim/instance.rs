@@ -240,10 +240,15 @@ impl SimInstance {
         self.dies_at = Some(at);
     }
 
+    /// Whether EC2 tells of it, so many seconds after its launch.
+    pub(super) fn is_known_to_ec2(&self, now: Time, unknown_for: u32) -> bool {
+        later(self.born, unknown_for) <= now
+    }
+
     /// As the API shows it.
     pub fn shown(&self, now: Time, unknown_to_ec2: u32, shifted: Option<&Zone>, internal_error: bool) -> Instance {
         let shifted = shifted == Some(&self.zone);
-        let known = later(self.born, unknown_to_ec2) <= now;
+        let known = self.is_known_to_ec2(now, unknown_to_ec2);
         Instance {
             id: self.id.clone(),
             zone: self.zone.clone(),

@@ -1,8 +1,10 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
 use super::checkers::Excuse;
+use super::event::Event;
 use super::history::Touch;
 use super::nature::Direct;
+use super::scaling::CLUSTER_AUTOSCALER_TAG;
 use super::world::{Call, World};
 use crate::domain::action::Action;
 use crate::domain::entry::{Change, Entry, Kind};
@@ -66,6 +68,12 @@ impl Race {
             // Whoever raises desired capacity by just as much as a launch should have is not seen at first.
             race.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
             race.lower = race.higher;
+        }
+        // A person sets desired capacity like a cluster autoscaler does, which reckons from what it saw.
+        let by_person = |event: &Event| matches!(event, Event::SetDesired(_));
+        let set = world.history.events.iter().any(|(_, of, event)| of == key && by_person(event));
+        if set && world.group(key).is_some_and(|group| group.tags.contains_key(CLUSTER_AUTOSCALER_TAG)) {
+            race = Self { lower: true, higher: true };
         }
         // A policy's step for which Auto Scaling has nothing to do is told by no activity: it is taken for a person's word.
         let untold =

@@ -9,7 +9,7 @@ use super::fault::{Fault, Faults};
 use super::group::{Shape, SimGroup};
 use super::nature::Nature;
 use super::random::Random;
-use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind, Retire};
+use crate::domain::action::{Action, Answer, Reason, Receipt, Refusal, RefusalKind, Retire};
 use crate::domain::group::{Group, GroupKey, Zone};
 use crate::domain::span::{Span, Time};
 
@@ -265,7 +265,9 @@ impl World {
         if result.is_ok() {
             self.note_emptied(key, action, zone.as_ref());
         }
-        self.note(key, Doing::Regend);
+        // One that failed leaves the zones as they were without it, which is the image's doing.
+        let failed = matches!(action, Action::Retire(Retire { why: Reason::Failed, .. }));
+        self.note(key, if failed { Doing::Others } else { Doing::Regend });
         let after = self.truth(key);
         if let Some(visible) = self.visible.get_mut(key).filter(|_| result.is_ok()) {
             visible.since = now;

@@ -318,6 +318,7 @@ impl Trace {
             Told::Recorded(entry, _) => {
                 let says = [
                     entry.instance.as_ref().map(ToString::to_string),
+                    entry.zone.as_ref().map(ToString::to_string),
                     entry.action.as_ref().map(ToString::to_string),
                     entry.outcome.map(|o| o.word().to_owned()),
                     entry.code.clone(),

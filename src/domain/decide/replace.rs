@@ -46,11 +46,11 @@ impl<'a> View<'a> {
     /// A failed replacement. One that recovered after all does serve, even while it warms up.
     pub(super) fn failed(&self) -> Option<&'a Instance> {
         let failed = |i: &&&Instance| self.newcomer(i).is_some_and(|n| n.failed) && !self.may_serve(i);
-        self.live.iter().find(failed).copied()
+        self.live.iter().filter(failed).min_by_key(|i| !self.leaves_balance(i)).copied()
     }
 
     /// Members that Auto Scaling is about to launch.
-    fn missing(&self) -> u32 {
+    pub(super) fn missing(&self) -> u32 {
         self.group.desired.max(self.wanted).saturating_sub(count(&self.live))
     }
 
@@ -90,7 +90,7 @@ impl<'a> View<'a> {
         }
         let is_shifted = self.known.min_to_restore().is_some();
         let stuck = if is_shifted { self.first_stuck() } else { None };
-        let goes = candidates.into_iter().find(|i| self.leaves_balance(i));
+        let goes = candidates.into_iter().find(|i| self.leaves_balance(i) && self.leaves_a_share(i));
         let may_refill = (stuck.is_some() || goes.is_none()) && (is_shifted || !self.shifts) && missing == 0;
         let may_refill = may_refill && self.batch_room(missing) > 0;
         match goes.filter(|_| stuck.is_none() || !may_refill) {

@@ -21,11 +21,17 @@ impl<'a> View<'a> {
         count(&self.live.iter().filter(|i| &i.zone == zone).collect::<Vec<_>>())
     }
 
-    /// By how many members the fullest of the group's zones exceeds the emptiest, without that one.
+    /// By how many members the fullest of the group's zones exceeds the emptiest without that one, when Auto Scaling has
+    /// launched what the group lacks: in the emptiest zones.
     fn spread(&self, without: Option<&Instance>) -> u32 {
         let left = |zone: &Zone| self.population(zone) - u32::from(without.is_some_and(|i| &i.zone == zone));
-        let populations = || self.group.zones.iter().map(left);
-        populations().max().unwrap_or(0) - populations().min().unwrap_or(0)
+        let mut populations: Vec<u32> = self.group.zones.iter().map(left).collect();
+        for _ in 0..self.missing() {
+            if let Some(emptiest) = populations.iter_mut().min() {
+                *emptiest += 1;
+            }
+        }
+        populations.iter().max().unwrap_or(&0) - populations.iter().min().unwrap_or(&0)
     }
 
     /// Whether the zones are as balanced without it as Auto Scaling wants them, or at least as they are now. Otherwise it

@@ -7,6 +7,7 @@ use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
 use crate::sim::group::SimGroup;
 use crate::sim::history::{Call, Moment, Touch};
+use crate::sim::nature::Direct;
 use crate::sim::phase::Phase;
 use crate::sim::world::World;
 
@@ -78,7 +79,10 @@ impl Checker {
                         moment.serving, moment.wished
                     );
                     // Where others began to want more, regend may be mistaken about how many they want.
-                    let excuse = (missing - explained <= self.judged.risen).then_some(Excuse::TakenForLess);
+                    // Nor can it tell what others want where a launch leaves desired capacity as it is.
+                    let direct = world.group(&self.key).map(|group| group.nature.direct);
+                    let is_doubtful = missing - explained <= self.judged.risen || direct == Some(Direct::KeepsDesired);
+                    let excuse = is_doubtful.then_some(Excuse::TakenForLess);
                     broken.push(Broken { promise: 1, at: moment.at, says, excuse });
                 }
             }
@@ -164,5 +168,9 @@ impl Checker {
 fn is_free_to_balance(group: &SimGroup) -> bool {
     let standby = group.members.iter().any(|i| i.phase == Phase::Standby || i.phase.is_standby());
     let runs = |process: &&str| !group.suspended.contains_key(*process);
-    group.capacity.is_empty() && !group.deleting && !standby && ["Launch", "Terminate"].iter().all(runs)
+    group.count() == group.desired
+        && group.capacity.is_empty()
+        && !group.deleting
+        && !standby
+        && ["Launch", "Terminate"].iter().all(runs)
 }

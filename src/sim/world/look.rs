@@ -4,6 +4,7 @@ use super::World;
 use crate::domain::group::{Group, GroupKey, Numbers};
 use crate::domain::span::{Span, Time};
 use crate::sim::history::Truth;
+use crate::sim::instance::SimInstance;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Visible {
@@ -50,6 +51,7 @@ impl World {
             None => (Truth::of(group, self.now), group.shown(self.now)),
         };
         shown.seen = self.now;
+        self.fill_in_births(key, then, &mut shown);
         self.history.late_looks += u64::from(truth.at < self.now);
         let mut truth = self.forget_what_cannot_be_seen(key, truth);
         let (partial, lacking) = (self.faults.partial, self.faults.lacking);
@@ -64,6 +66,17 @@ impl World {
         };
         self.last_look.insert((self.caller, key.clone()), (self.now, truth));
         shown
+    }
+
+    /// What EC2 has learnt since the moment that a look shows, though nothing else has changed.
+    fn fill_in_births(&self, key: &GroupKey, then: Time, shown: &mut Group) {
+        let Some(group) = self.groups.get(key) else { return };
+        for instance in shown.instances.iter_mut().filter(|i| i.born.is_none()) {
+            let known = |i: &&SimInstance| i.id == instance.id && i.is_known_to_ec2(then, group.nature.unknown_to_ec2);
+            if let Some(member) = group.members.iter().find(known) {
+                (instance.born, instance.image) = (Some(member.born), Some(member.image.clone()));
+            }
+        }
     }
 
     /// A page is missing: with a member, with what EC2 says of one, or with the whole group.
