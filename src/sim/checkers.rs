@@ -152,12 +152,9 @@ impl Checker {
             Action::Launch { count, .. } if !repeats => self.grow(*count, call, policy, &mut no),
             Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
             Action::Shrink { to, .. } => {
-                let any_may_go = seen.born.iter().all(|(id, born)| {
-                    seen.terminating.contains(id)
-                        || seen.standby.contains(id)
-                        || seen.protected.contains(id)
-                        || (seen.serving.contains_key(id) && SKEW.after(*born) >= opened.cutoff)
-                });
+                let is_fresh = |id: &InstanceId| seen.born.get(id).is_some_and(|b| SKEW.after(*b) >= opened.cutoff);
+                let any_may_go = seen.serving.len() as u32 == seen.members
+                    && seen.serving.keys().all(|id| seen.protected.contains(id) || is_fresh(id));
                 if call.effect.is_some() && before.members > *to && seen.members == before.members && !any_may_go {
                     no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
                 }

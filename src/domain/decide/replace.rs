@@ -91,7 +91,10 @@ impl<'a> View<'a> {
         let is_shifted = self.known.min_to_restore().is_some();
         let stuck = if is_shifted { self.first_stuck() } else { None };
         let goes = candidates.into_iter().find(|i| self.leaves_balance(i) && self.leaves_a_share(i));
-        let may_refill = (stuck.is_some() || goes.is_none()) && (is_shifted || !self.shifts) && missing == 0;
+        // No scale-in can take the surplus while its place is filled: it is shifted, nothing scales the group, or it is
+        // not regend's.
+        let is_safe = is_shifted || !self.shifts || self.known.raised == 0;
+        let may_refill = (stuck.is_some() || goes.is_none()) && is_safe && missing == 0;
         let may_refill = may_refill && self.batch_room(missing) > 0;
         match goes.filter(|_| stuck.is_none() || !may_refill) {
             Some(instance) if is_shifted && !self.is_spare(instance, self.floor) => None,

@@ -21,9 +21,9 @@ impl<'a> View<'a> {
         count(&self.live.iter().filter(|i| &i.zone == zone).collect::<Vec<_>>())
     }
 
-    /// By how many members the fullest of the group's zones exceeds the emptiest without that one, when Auto Scaling has
-    /// launched what the group lacks: in the emptiest zones.
-    fn spread(&self, without: Option<&Instance>) -> u32 {
+    /// Members in each of the group's zones without that one, when Auto Scaling has launched what the group lacks: in the
+    /// emptiest zones.
+    fn populations(&self, without: Option<&Instance>) -> Vec<u32> {
         let left = |zone: &Zone| self.population(zone) - u32::from(without.is_some_and(|i| &i.zone == zone));
         let mut populations: Vec<u32> = self.group.zones.iter().map(left).collect();
         for _ in 0..self.missing() {
@@ -31,6 +31,12 @@ impl<'a> View<'a> {
                 *emptiest += 1;
             }
         }
+        populations
+    }
+
+    /// By how many members the fullest zone exceeds the emptiest.
+    fn spread(&self, without: Option<&Instance>) -> u32 {
+        let populations = self.populations(without);
         populations.iter().max().unwrap_or(&0) - populations.iter().min().unwrap_or(&0)
     }
 
@@ -103,9 +109,10 @@ impl<'a> View<'a> {
         let fresh =
             |zone: &Zone| self.live.iter().filter(|i| &i.zone == zone && self.newcomer(i).is_some()).count() as u32;
         let turn = |zone: &Zone| self.due.iter().position(|i| &i.zone == zone).unwrap_or(usize::MAX);
-        let mut zones: Vec<_> = (self.group.zones.iter().enumerate())
-            .filter(|(_, zone)| !dry.contains(zone))
-            .map(|(n, zone)| (self.population(zone), fresh(zone), turn(zone), n))
+        let populations = self.populations(None);
+        let mut zones: Vec<_> = (self.group.zones.iter().zip(populations).enumerate())
+            .filter(|(_, (zone, _))| !dry.contains(zone))
+            .map(|(n, (zone, population))| (population, fresh(zone), turn(zone), n))
             .collect();
         zones.sort_unstable();
         let (least, fresh, _, n) = zones.first().copied()?;

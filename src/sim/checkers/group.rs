@@ -126,15 +126,18 @@ impl Checker {
         touches.map(|touch| touch.after.desired.saturating_sub(touch.before.desired)).sum()
     }
 
-    /// How many members a scale-in took between the call that put min size back and the one that retires an instance by
-    /// name. Where the surplus does not serve, Auto Scaling may choose one that does: AWS has no call for both at once.
+    /// How many members a scale-in took while min size did not keep it from that: between the call that put min size back
+    /// and the one that retires an instance by name, or since others set min size while a surplus was out. Where the
+    /// surplus does not serve, Auto Scaling may choose one that does: AWS has no call for both at once.
     fn exposed(&self, world: &World, moment: &Moment) -> u32 {
-        let exposing = |call: &&Call| matches!(call.action, Action::RestoreMinSize { .. }) && call.arrived <= moment.at;
-        let Some(put_back) = self.effects(world).filter(exposing).last().map(|call| call.arrived) else { return 0 };
-        let next = self.effects(world).find(|call| call.arrived > put_back).map_or(moment.at, |call| call.arrived);
-        let between = |touch: &&Touch| touch.group == self.key && (put_back..=next).contains(&touch.at);
-        let touches = world.history.touches.iter().filter(between);
-        touches.map(|touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
+        let touches = || world.history.touches.iter().filter(|touch| touch.group == self.key);
+        let puts_back = |call: &&Call| matches!(call.action, Action::RestoreMinSize { .. });
+        let put_back = self.effects(world).filter(puts_back).map(|call| call.arrived);
+        let set = touches().filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
+        let Some(since) = put_back.chain(set).filter(|at| *at <= moment.at).max() else { return 0 };
+        let next = self.effects(world).find(|call| call.arrived > since).map_or(moment.at, |call| call.arrived);
+        let between = touches().filter(|touch| (since..=next).contains(&touch.at));
+        between.map(|touch: &Touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
     }
 
     /// The calls of whichever regend that had an effect.
