@@ -15,6 +15,9 @@ const SCALE_IN: Span = Span::minutes(5);
 /// First and longest wait after others took the surplus.
 const TAKEN: (Span, Span) = (Span::minutes(2), Span::minutes(30));
 
+/// How soon Auto Scaling launches what a group lacks, where it can.
+const ABOUT_TO_LAUNCH: Span = Span::minutes(1);
+
 /// How often it may be taken although the limits are shifted, before that: in the moment between two calls.
 const TAKEN_IN_A_SHIFT: u32 = 3;
 
@@ -249,7 +252,10 @@ impl<'a> View<'a> {
             let goes_on = above > 0 || self.floor < self.wanted;
             return if goes_on { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
         }
-        if !direct && live != group.desired {
+        // Where Auto Scaling is about to launch, nobody knows yet in which zone, or whether it still does.
+        let is_quick = group.short_since.is_none_or(|since| group.seen < ABOUT_TO_LAUNCH.after(since));
+        let is_about_to = live < group.desired && group.zones.len() > 1 && is_quick;
+        if is_about_to || (!direct && live != group.desired) {
             // Setting desired capacity in the middle of the group's own replacing would blur whose newcomers are whose.
             return self.hold(Hold::Replacing { members: live, desired: group.desired });
         }

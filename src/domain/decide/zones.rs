@@ -109,10 +109,9 @@ impl<'a> View<'a> {
         let fresh =
             |zone: &Zone| self.live.iter().filter(|i| &i.zone == zone && self.newcomer(i).is_some()).count() as u32;
         let turn = |zone: &Zone| self.due.iter().position(|i| &i.zone == zone).unwrap_or(usize::MAX);
-        let populations = self.populations(None);
-        let mut zones: Vec<_> = (self.group.zones.iter().zip(populations).enumerate())
-            .filter(|(_, (zone, _))| !dry.contains(zone))
-            .map(|(n, (zone, population))| (population, fresh(zone), turn(zone), n))
+        let mut zones: Vec<_> = (self.group.zones.iter().enumerate())
+            .filter(|(_, zone)| !dry.contains(zone))
+            .map(|(n, zone)| (self.population(zone), fresh(zone), turn(zone), n))
             .collect();
         zones.sort_unstable();
         let (least, fresh, _, n) = zones.first().copied()?;
