@@ -107,11 +107,16 @@ impl<'a> View<'a> {
                 let stuck = stuck.filter(|i| self.leaves_a_share(i) && self.serves(i) == self.serves(first));
                 self.retire_in_zone(stuck.or(refilled), first, Place::Refilled)
             }
-            // It costs nothing, whatever becomes of the balance.
-            None if !self.serves(first) => Some(self.give_back(first, Reason::Stale)),
+            // When nothing is launched any more, one that does not serve goes whatever becomes of the balance.
+            None if !self.serves(first) && self.now > self.known.opened.window_ends => {
+                Some(self.give_back(first, Reason::Stale))
+            }
             // Or a fresh one of the fullest zone goes, and a surplus comes anew with the limits.
             None if self.shifts && !is_shifted && self.known.raised > 0 => {
-                let fresh = |i: &&&Instance| self.known.is_fresh(i) == Some(true) && self.leaves_balance(i);
+                let fresh = |i: &&&Instance| {
+                    let spared = self.serving_without(i) >= self.floor;
+                    spared && self.known.is_fresh(i) == Some(true) && self.leaves_balance(i)
+                };
                 let fresh = self.serving.iter().find(fresh).copied()?;
                 Some(self.give_back(fresh, Reason::Surplus))
             }

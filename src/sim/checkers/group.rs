@@ -23,6 +23,8 @@ pub(super) struct Judged {
     floor: u32,
     /// How many may be missing, since others and fate took them away and they are not made up for yet.
     explained: u32,
+    /// No group is owed more than it had.
+    missing_at_opening: u32,
     /// By how much the zones differed before regend did anything.
     slant: u32,
     /// How many more others began to want since the first opening, all in all.
@@ -66,6 +68,7 @@ impl Checker {
             if moment.at <= from {
                 // Before the opening nobody promised anything, and no group is owed more than it had.
                 self.judged.explained = missing;
+                self.judged.missing_at_opening = missing;
                 self.judged.slant = moment.slant;
             } else {
                 self.judged.risen += rise;
@@ -73,7 +76,7 @@ impl Checker {
                 self.judged.explained = explained.min(uncovered).max(missing);
                 let between_calls =
                     self.unseen(world, moment) + self.forced(world, moment) + self.exposed(world, moment);
-                if missing > explained && missing > between_calls {
+                if missing > explained.max(self.judged.missing_at_opening) && missing > between_calls {
                     let says = format!(
                         "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
                         moment.serving, moment.wished
@@ -135,9 +138,13 @@ impl Checker {
         let put_back = self.effects(world).filter(puts_back).map(|call| call.arrived);
         let set = touches().filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
         let Some(since) = put_back.chain(set).filter(|at| *at <= moment.at).max() else { return 0 };
-        let next = self.effects(world).find(|call| call.arrived > since).map_or(moment.at, |call| call.arrived);
-        let between = touches().filter(|touch| (since..=next).contains(&touch.at));
-        between.map(|touch: &Touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
+        let moments = world.history.moments.get(&self.key).map_or(&[][..], Vec::as_slice);
+        let had_surplus = |touch: &&Touch| {
+            let before = moments.iter().take_while(|moment| moment.at < touch.at).last();
+            before.is_some_and(|moment| moment.desired > moment.wished)
+        };
+        let exposed = touches().filter(|touch| (since..=moment.at).contains(&touch.at)).filter(had_surplus);
+        exposed.map(|touch: &Touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
     }
 
     /// The calls of whichever regend that had an effect.
