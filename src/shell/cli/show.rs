@@ -153,6 +153,7 @@ pub(super) fn is_worth_a_line(kind: Kind) -> bool {
             | Kind::LeaseTaken
             | Kind::LeaseReleased
             | Kind::MaxSizeIntended
+            | Kind::MinSizeIntended
             | Kind::LaunchIntended
             | Kind::SurplusIntended
             | Kind::RetireAccepted
