@@ -248,7 +248,7 @@ fn launcher(entry: &Entry) -> &'static str {
     match entry.code.as_deref() {
         Some(super::regeneration::OURS) => "launched by regend",
         Some(super::regeneration::POOL) => "drawn from the warm pool by regend",
-        _ => "launched by the group itself or somebody else",
+        _ => "launched by Auto Scaling, or attached by others",
     }
 }
 
@@ -325,7 +325,10 @@ fn closed(entry: &Entry) -> String {
 
 fn launched(entry: &Entry) -> String {
     let mut text = match entry.instances.as_slice() {
-        [] => "desired capacity is raised: the group launches".to_owned(),
+        [] if entry.aws.as_ref().is_some_and(|aws| aws.api.ends_with("UpdateAutoScalingGroup")) => {
+            "desired capacity is raised together with its limits: Auto Scaling launches".to_owned()
+        }
+        [] => "desired capacity is raised: Auto Scaling launches".to_owned(),
         instances => format!("AWS launches {}", list(instances.iter().map(InstanceId::as_str))),
     };
     match &entry.code {

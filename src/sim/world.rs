@@ -319,7 +319,7 @@ impl World {
     fn note_emptied(&mut self, key: &GroupKey, action: &Action, zone: Option<&Zone>) {
         let Action::Retire(Retire { decrement, .. }) = action else { return };
         let (Some(group), Some(zone)) = (self.groups.get(key), zone) else { return };
-        let (zones, desired) = (group.zones.len() as u32, group.desired);
+        let (zones, desired) = (group.zones.len() as u32, group.wished);
         let enough = desired >= if *decrement { zones } else { 2 * zones };
         if group.population(zone) == 0 && !group.has_capacity(zone) && enough {
             self.history.emptied.push((self.now, key.clone(), zone.clone()));

@@ -88,6 +88,10 @@ impl<'a> View<'a> {
         // all that are left: each place is refilled by Auto Scaling, and no scale-in can take the surplus meanwhile.
         let places = count(&self.due.iter().filter(|i| i.lifecycle.counts()).collect::<Vec<_>>());
         let stays_out = self.known.min_to_restore().is_some() && places > live - self.wanted;
+        if stays_out && live > self.group.desired {
+            // No place is refilled while Auto Scaling has members to take out.
+            return None;
+        }
         if stays_out && self.batch_room(missing) > 0 {
             return self.retire_in_zone(refilled, first, Place::Refilled);
         }

@@ -42,7 +42,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
         // `LaunchInstances` may leave desired capacity as it was: then nobody has changed it.
         let known = &active.regeneration;
         let is_as_before = known.settling.iter().any(|settling| settling.was == after && !settling.came.is_empty());
-        let is_patient = known.raised > 0 && !is_as_before && group.seen < SETTLE.after(since);
+        let is_patient = known.raised > 0 && !group.deleting && !is_as_before && group.seen < SETTLE.after(since);
         if is_patient {
             return Some(Hold::CauseUnknown { before, after });
         }

@@ -5,6 +5,7 @@ use super::{Broken, Checker, Excuse};
 use crate::domain::action::Action;
 use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
+use crate::sim::event::Event;
 use crate::sim::group::SimGroup;
 use crate::sim::history::{Call, Moment, Touch};
 use crate::sim::nature::Direct;
@@ -163,7 +164,13 @@ impl Checker {
             no(world.now(), Some(Excuse::TakenForMore), says);
         }
         let slant = group.slant();
-        if slant > self.judged.slant.max(1) && group.is_unbalanced_by_regend() && is_free_to_balance(group) {
+        let is_dry = |event: &Event| matches!(event, Event::DryUp(_) | Event::Scarce(..));
+        let lacked_capacity = world.history.events.iter().any(|(_, key, event)| *key == self.key && is_dry(event));
+        if slant > self.judged.slant.max(1)
+            && group.is_unbalanced_by_regend()
+            && is_free_to_balance(group)
+            && !lacked_capacity
+        {
             let says = format!("the zones differ by {slant} instances, and by {} before", self.judged.slant);
             no(world.now(), None, says);
         }

@@ -343,13 +343,17 @@ impl Story {
         let Some(scene) = self.scenes.first_mut() else { return };
         let closed = scene.entries(Kind::RegenerationClosed).pop();
         let Some((at, code)) = closed.and_then(|entry| Some((entry.rt, entry.code?))) else { return };
-        let forbidden = !scene.policy.raise_max_size && ["max_size", "WindowEnded"].contains(&code.as_str());
+        let forbidden =
+            !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
         let truth = scene.rehearsal.world.borrow().truth(&scene.key);
         // A share of a group that was scaled in may be nothing.
         let nothing = scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.wished) == 0;
         // An ill group is not cured where nobody may be launched for it first.
         let floor = truth.wished.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.wished));
         let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
+        // Auto Scaling does not balance its zones: what a zone without capacity lost is never given back to it.
+        let balances = scene.rehearsal.world.borrow().group(&scene.key).is_some_and(|group| group.nature.rebalances);
+        let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
         // One that is ill and must not be touched keeps all others from going.
         let ill = (truth.serving.len() as u32) < truth.members;
         if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
