@@ -89,8 +89,9 @@ impl Lease {
         // No one can want more than the max size they set.
         let above_max = max.map_or(0, |max| group.desired.saturating_sub(max));
         let surplus = match min {
-            // Min size was shifted by just the surplus, and what policies did since is a difference.
-            Some(min) => (group.min - min).min(group.desired.saturating_sub(min)),
+            // Min size was shifted by just the surplus. If fewer are out, others took some back, or set min size themselves:
+            // one too many costs an instance, and one too few costs a service.
+            Some(min) => (group.min - min).min(out),
             None if out <= self.surge => out,
             None => 0,
         };

@@ -125,7 +125,7 @@ impl Checker {
             let from = *self.opened_at.get_or_insert_with(|| opening.unwrap_or_else(|| world.now()));
             // Where something scales the group and its limits may not be shifted, a surplus may be taken once.
             if opened.policy.raise_max_size || opened.scaled_by.is_empty() {
-                broken.extend(self.judge_group(world, &opened.policy, from));
+                broken.extend(self.judge_group(world, entries, &opened.policy, from));
             }
         }
         self.inexcusable(broken, world, entries)

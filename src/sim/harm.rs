@@ -17,6 +17,8 @@ pub(super) struct Ledger {
     slant: u32,
     /// Regend, rather than others or fate, made the zones differ by more than one.
     unbalanced_by_regend: bool,
+    /// A zone lacked capacity once. Whatever the zones look like since, it began with fate.
+    lacked_capacity: bool,
 }
 
 impl Ledger {
@@ -84,12 +86,14 @@ impl SimGroup {
         let settled = self.count() <= self.desired;
         let ledger = &mut self.ledger;
         ledger.harms += harms;
+        ledger.lacked_capacity |= !self.capacity.is_empty();
         if settled {
             ledger.scale_in = 0;
         }
         if slant > ledger.slant && slant > 1 {
             // Where both had a hand in it, it is not only regend's.
-            ledger.unbalanced_by_regend = by_regend && (ledger.slant <= 1 || ledger.unbalanced_by_regend);
+            let alone = by_regend && !ledger.lacked_capacity;
+            ledger.unbalanced_by_regend = alone && (ledger.slant <= 1 || ledger.unbalanced_by_regend);
         } else if slant <= 1 {
             ledger.unbalanced_by_regend = false;
         }

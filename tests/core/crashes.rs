@@ -109,6 +109,16 @@ fn dry_zone() {
 }
 
 #[test]
+fn shifted() {
+    everywhere("shifted");
+}
+
+#[test]
+fn shifted_and_scaled_out() {
+    everywhere("shifted_and_scaled_out");
+}
+
+#[test]
 fn dead_lease() {
     everywhere("dead_lease");
 }

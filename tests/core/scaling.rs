@@ -114,7 +114,7 @@ impl Alone {
 
     fn judged(&self) -> Vec<Broken> {
         let mut checker = Checker::new(key());
-        let mut broken = checker.judge_group(&self.world, &policy_of_one(), self.start);
+        let mut broken = checker.judge_group(&self.world, &[], &policy_of_one(), self.start);
         broken.extend(checker.judge_group_at_end(&self.world));
         broken
     }

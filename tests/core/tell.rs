@@ -167,7 +167,7 @@ fn a_story_tells_all_that_happened_to_one_instance_and_nothing_of_another() {
         failed: i-2 says
         age: 28m, within max_age 24h
         2 03:02 launched by regend | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | autoscaling:Some, request of-i-2
-        4 03:04 appears in b from ami-2, launched by the group itself or somebody else
+        4 03:04 appears in b from ami-2, launched by Auto Scaling, or attached by others
         6 03:06 InService, 6m after its birth
         8 03:08 serves: healthy in web
         10 03:10 failed: i-2 says | unhealthy in web

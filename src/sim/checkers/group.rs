@@ -3,9 +3,10 @@
 
 use super::{Broken, Checker, Excuse};
 use crate::domain::action::Action;
+use crate::domain::entry::Entry;
+use crate::domain::lease::Lease;
 use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
-use crate::sim::event::Event;
 use crate::sim::group::SimGroup;
 use crate::sim::history::{Call, Moment, Touch};
 use crate::sim::nature::Direct;
@@ -13,7 +14,7 @@ use crate::sim::phase::Phase;
 use crate::sim::world::World;
 
 /// How long after a call of regend's Auto Scaling may still be doing what the call asked for.
-const CONSEQUENCE: Span = Span::seconds(30);
+const CONSEQUENCE: Span = Span::minutes(2);
 
 /// How far one group has been judged.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl Checker {
     /// At every moment as many serve as must, and fewer only by so many as others and fate took away, or as others want
     /// more, since the time that enough served. And desired capacity is never above what others allow and a surge.
     /// Before `from` nobody promised anything.
-    pub fn judge_group(&mut self, world: &World, policy: &Policy, from: Time) -> Vec<Broken> {
+    pub fn judge_group(&mut self, world: &World, entries: &[Entry], policy: &Policy, from: Time) -> Vec<Broken> {
         let mut broken = Vec::new();
         let Some(moments) = world.history.moments.get(&self.key) else { return broken };
         for (n, moment) in moments.iter().enumerate().skip(self.judged.moments) {
@@ -75,17 +76,19 @@ impl Checker {
                 self.judged.risen += rise;
                 // What is missing for a reason stays explained until it is made up for.
                 self.judged.explained = explained.min(uncovered).max(missing);
-                let between_calls =
-                    self.unseen(world, moment) + self.forced(world, moment) + self.exposed(world, moment);
-                if missing > explained.max(self.judged.missing_at_opening) && missing > between_calls {
+                let owed = explained.max(self.judged.missing_at_opening).max(self.unseen(world, entries, moment));
+                if missing > owed + self.forced(world, moment) + self.exposed(world, moment) {
                     let says = format!(
                         "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
                         moment.serving, moment.wished
                     );
                     // Where others began to want more, regend may be mistaken about how many they want.
-                    // Nor can it tell what others want where a launch leaves desired capacity as it is.
+                    // Nor can it tell what others want where a launch leaves desired capacity as it is, or where
+                    // whoever knew it is lost.
                     let direct = world.group(&self.key).map(|group| group.nature.direct);
-                    let is_doubtful = missing - explained <= self.judged.risen || direct == Some(Direct::KeepsDesired);
+                    let is_doubtful = missing.saturating_sub(explained) <= self.judged.risen
+                        || direct == Some(Direct::KeepsDesired)
+                        || self.is_handed_over(world);
                     let excuse = is_doubtful.then_some(Excuse::TakenForLess);
                     broken.push(Broken { promise: 1, at: moment.at, says, excuse });
                 }
@@ -107,15 +110,19 @@ impl Checker {
         broken
     }
 
-    /// What was taken away since the look on which regend's latest calls rest: they could not know of it.
-    fn unseen(&self, world: &World, moment: &Moment) -> u32 {
-        let at_work = |call: &&Call| {
-            let recent = call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
-            call.group == self.key && call.effect.is_some() && recent
+    /// What was taken away since the look on which regend's latest calls rest: they could not know of it. Nor could a call
+    /// that a dead process intended, and that can only be made again as it was.
+    fn unseen(&self, world: &World, entries: &[Entry], moment: &Moment) -> u32 {
+        let recent = |call: &&Call| call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
+        let intended = |call: &Call| {
+            let intent = entries.iter().find(|entry| entry.action.as_ref() == Some(&call.action));
+            intent.map_or(call.seen.at, |intent| intent.rt.min(call.seen.at))
         };
-        let Some(seen) = world.history.calls.iter().rev().filter(at_work).map(|call| call.seen.at).min() else {
-            return 0;
+        let rests_on = |call: &Call| match call.action {
+            Action::Launch { .. } => intended(call),
+            _ => call.seen.at,
         };
+        let Some(seen) = self.effects(world).filter(recent).map(rests_on).min() else { return 0 };
         self.judged.harmed.iter().filter(|(at, _)| *at >= seen).map(|(_, count)| count).sum()
     }
 
@@ -148,6 +155,16 @@ impl Checker {
         exposed.map(|touch: &Touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
     }
 
+    /// Whether a second daemon took over from a first.
+    fn is_handed_over(&self, world: &World) -> bool {
+        let daemon = |call: &Call| match &call.action {
+            Action::TakeLease { value, .. } => value.parse::<Lease>().ok().map(|lease| lease.daemon),
+            _ => None,
+        };
+        let daemons: Vec<_> = self.effects(world).filter_map(daemon).collect();
+        daemons.windows(2).any(|pair| pair[0] != pair[1])
+    }
+
     /// The calls of whichever regend that had an effect.
     fn effects<'w>(&self, world: &'w World) -> impl Iterator<Item = &'w Call> {
         let key = self.key.clone();
@@ -164,13 +181,7 @@ impl Checker {
             no(world.now(), Some(Excuse::TakenForMore), says);
         }
         let slant = group.slant();
-        let is_dry = |event: &Event| matches!(event, Event::DryUp(_) | Event::Scarce(..));
-        let lacked_capacity = world.history.events.iter().any(|(_, key, event)| *key == self.key && is_dry(event));
-        if slant > self.judged.slant.max(1)
-            && group.is_unbalanced_by_regend()
-            && is_free_to_balance(group)
-            && !lacked_capacity
-        {
+        if slant > self.judged.slant.max(1) && group.is_unbalanced_by_regend() && is_free_to_balance(group) {
             let says = format!("the zones differ by {slant} instances, and by {} before", self.judged.slant);
             no(world.now(), None, says);
         }

@@ -9,6 +9,7 @@ use regend::sim::event::{Event, Which};
 use regend::sim::fault::Fault;
 use regend::sim::group::Shape;
 use regend::sim::nature::{Direct, Image, Nature};
+use regend::sim::scaling::{Kind, ScalingPolicy};
 
 use crate::scene::{Scene, policy, shape};
 
@@ -43,7 +44,9 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "min_raised", make: min_raised, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "max_set", make: max_set, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "left", make: left, outcomes: &[Outcome::Incomplete], serving: 3 },
-    Scenario { name: "dry_zone", make: || four(0, Event::DryUp(0)), outcomes: COMPLETED, serving: 4 },
+    Scenario { name: "dry_zone", make: dry_zone, outcomes: COMPLETED, serving: 4 },
+    Scenario { name: "shifted", make: shifted, outcomes: COMPLETED, serving: 4 },
+    Scenario { name: "shifted_and_scaled_out", make: shifted_and_scaled_out, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "dead_lease", make: dead_lease, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "lost_answers", make: lost_answers, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "looks_behind", make: looks_behind, outcomes: COMPLETED, serving: 2 },
@@ -100,6 +103,26 @@ fn max_set() -> Scene {
 
 fn left() -> Scene {
     of(1, 4, 10).at(0, Event::Protect(Which::Nth(1))).at(0, Event::StandBy(Which::Nth(2)))
+}
+
+/// What is left of the dry zone waits for it.
+fn dry_zone() -> Scene {
+    four(0, Event::DryUp(0)).at(3600, Event::Wet)
+}
+
+/// All three of a group's numbers are raised and put back, beside a policy with nothing to do for a group of this size.
+fn shifted() -> Scene {
+    scaled(&shape(4, 4, 4), &[(0, 1)])
+}
+
+/// The policy wants one more while a surplus is out.
+fn shifted_and_scaled_out() -> Scene {
+    scaled(&shape(2, 4, 6), &[(0, 4), (240, 5)])
+}
+
+fn scaled(shape: &Shape, needs: &[(u32, u32)]) -> Scene {
+    let policies = vec![ScalingPolicy::new("load", Kind::Step).needing(needs)];
+    Scene::new(shape.clone(), Nature { policies, ..Nature::default() }, policy())
 }
 
 /// A host was lost for good half-way, with max size raised and a surplus out.

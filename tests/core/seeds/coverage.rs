@@ -120,10 +120,7 @@ const EXPECTED: [(&str, &[&str]); 12] = [
         &["completed", "incomplete", "failed", "aborted", "skipped", "unreachable", "lost sight", "no such group"],
     ),
     ("left", &["protected", "standby", "young", "untouchable", "draining", "not_reached"]),
-    (
-        "closed",
-        &["WindowEnded", "TooManyFailures", "GroupGone", "GroupDeleted", "MaxSizeNotRestored", "leased_by_other"],
-    ),
+    ("closed", &["WindowEnded", "TooManyFailures", "GroupGone", "GroupDeleted", "leased_by_other"]),
     (
         "event",
         &[
