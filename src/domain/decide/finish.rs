@@ -225,7 +225,7 @@ impl<'a> View<'a> {
         let (known, group) = (self.known, self.group);
         let kept = Change {
             min: known.min_to_restore().map(|before| [before, group.min]),
-            desired: (known.raised > 0).then(|| [self.wanted, group.desired]),
+            desired: (known.raised > 0).then_some([self.wanted, group.desired]),
             max: known.max_to_restore().map(|before| [before, group.max]),
             relative: false,
         };

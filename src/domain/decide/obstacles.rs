@@ -181,7 +181,7 @@ impl<'a> View<'a> {
             until,
             wanted: self.wanted.saturating_sub(left.surplus),
             surge: self.surge.max(left.surplus),
-            min: left.min.or(self.shifts.then_some(min)),
+            min: left.min.or_else(|| self.shifts.then_some(min)),
             max: left.max.unwrap_or(max),
             most,
         };
