@@ -346,7 +346,8 @@ impl<'a> View<'a> {
                 format!("the window ended with {due} instance{s} still to be replaced: {serving} serve, {floor} must");
             return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
         }
-        if live < desired || self.leaving() > 0 {
+        let is_shifted = self.known.min_to_restore().is_some();
+        if live < desired || self.leaving() > 0 || (is_shifted && live > desired) {
             self.holds.push(Hold::Replacing { members: live, desired });
         } else if !under_way && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
             self.holds.push(Hold::Serving { serving, floor: self.floor });

@@ -75,6 +75,16 @@ fn a_shifted_surplus_stays_out_until_it_is_enough_for_all_that_are_left() {
             again in 3h1s
         "#]],
     );
+    // Not while Auto Scaling still has one to take out: it may choose one that serves.
+    check(
+        "scaled-by policy cpu, min 3, min-before 2, wanted 2, raised 1\n\
+         i-1..i-3 serving 25h\ni-4 serving 5m theirs",
+        expect![[r#"
+            wait
+            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            again in 3h1s
+        "#]],
+    );
     // One is left: min size comes back first, since the whole surplus serves.
     check(
         "scaled-by policy cpu, min 3, min-before 2, raised 1\ni-1 serving 25h\ni-3..i-4 serving 5m theirs",
