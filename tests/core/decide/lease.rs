@@ -632,3 +632,33 @@ fn a_dead_lease_bounds_what_its_owner_can_have_left() {
     "#]]
     .assert_eq(&out);
 }
+
+#[test]
+fn a_dead_lease_over_shifted_limits_bounds_the_surplus_by_the_shift_and_by_desired_capacity() {
+    // Wanted 3 and two by surge; min size 2 and max size 4.
+    let lease = Lease { surge: 2, min: Some(2), max: 4, most: 6, ..lease("there") };
+    let left = |table: &str| {
+        let left = lease.left(&Scene::read(table).group);
+        format!("{table}: {} {:?} {:?}\n", left.surplus, left.min, left.max)
+    };
+    let out: String = [
+        "wanted 5, min 4, max 6",
+        "wanted 4, min 3, max 5",
+        // A policy added one, or a person.
+        "wanted 5, min 3, max 5",
+        // A surplus is nowhere to be seen.
+        "wanted 3, min 3, max 5",
+        // Nobody shifted it that far.
+        "wanted 5, min 5, max 5",
+    ]
+    .map(left)
+    .concat();
+    expect![[r#"
+        wanted 5, min 4, max 6: 2 Some(2) Some(4)
+        wanted 4, min 3, max 5: 1 Some(2) Some(4)
+        wanted 5, min 3, max 5: 1 Some(2) Some(4)
+        wanted 3, min 3, max 5: 0 Some(2) Some(4)
+        wanted 5, min 5, max 5: 0 None Some(4)
+    "#]]
+    .assert_eq(&out);
+}
