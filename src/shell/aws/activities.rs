@@ -25,7 +25,7 @@ pub(super) async fn activities(place: &Place, group: &str, since: Time) -> Resul
     let of = place.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
     match read(place, ACTIVITIES, || of.clone().filters(since.clone()).max_records(PAGE).send()).await {
         Ok(page) => {
-            let mut activities = page.activities.unwrap_or_default().into_iter().filter_map(activity).collect();
+            let mut activities: Vec<_> = page.activities.unwrap_or_default().into_iter().filter_map(activity).collect();
             add_reasons(place, &mut activities).await;
             Ok(activities)
         }
@@ -36,7 +36,7 @@ pub(super) async fn activities(place: &Place, group: &str, since: Time) -> Resul
 
 /// Of an instance that Auto Scaling found terminated, EC2 knows why: a Spot interruption, a person's call, or its own
 /// shutdown. No decision waits for it, so nothing is said where EC2 does not answer.
-async fn add_reasons(place: &Place, activities: &mut Vec<Activity>) {
+async fn add_reasons(place: &Place, activities: &mut [Activity]) {
     let is_vague = |activity: &&mut Activity| activity.cause.contains("terminated or stopped");
     let id = |activity: &Activity| activity.description.rsplit(' ').next().unwrap_or_default().to_owned();
     let vague: BTreeSet<_> =
