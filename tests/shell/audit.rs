@@ -302,7 +302,7 @@ fn a_list_is_a_table_with_a_sentence_for_each_entry() {
         2026-11-21 03:02:01Z  retire.accepted       web            i-07da1c2b3d4e5f601  user:anna  AWS retires i-07da1c2b3d4e5f601
         2026-11-21 03:07:00Z  regeneration.closed   web                                 user:anna  incomplete after 7m; left: i-1, protected from scale-in (policy: protected = "skip")
         2026-11-22 03:00:00Z  regeneration.opened   web                                 schedule   opened by schedule: 1 of 1 members is stale, born before 2026-11-22 03:00:00Z; judged by web-tg, api-tg; waived: old-tg
-        2026-11-22 03:00:05Z  group.changed         web                                 schedule   somebody else changed desired capacity from 1 to 2 and max size from 5 to 6: taken at their word
+        2026-11-22 03:00:05Z  group.changed         web                                 schedule   desired capacity changed externally from 1 to 2, max size changed externally from 5 to 6; adopted
         2026-11-22 03:01:00Z  launch.refused        web                                 schedule   not launched: Rate exceeded (Throttling)
         2026-11-22 03:02:00Z  retire.intended       web            i-086a1c2b3d4e5f602  schedule   retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serves without it, 1 must
         2026-11-22 03:02:15Z  retire.accepted       web                                 schedule   AWS retires the instance (the answer was lost; the effect was seen)
@@ -665,8 +665,12 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         max_size.restored      max size is restored
         max_size.refused       max size is not changed: no reason is recorded
         max_size.unknown       max size: the answer was lost (no reason is recorded); looking for the effect
+        min_size.intended      an action that is not recorded
+        min_size.restored      min size is restored
+        min_size.refused       min size is not changed: no reason is recorded
+        min_size.unknown       min size: the answer was lost (no reason is recorded); looking for the effect
         launch.intended        an action that is not recorded
-        launch.accepted        desired capacity is raised: the group launches
+        launch.accepted        desired capacity is raised: Auto Scaling launches
         launch.refused         not launched: no reason is recorded
         launch.unknown         the launch: the answer was lost (no reason is recorded); looking for the effect
         surplus.intended       an action that is not recorded
@@ -678,14 +682,14 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         retire.refused         the instance is not retired: no reason is recorded
         retire.unknown         retiring the instance: the answer was lost (no reason is recorded); looking for the effect
         action.vetoed          vetoed: an action that is not recorded: no reason is recorded
-        instance.launched      the instance appears, launched by the group itself or somebody else
+        instance.launched      the instance appears, launched by Auto Scaling, or attached by others
         instance.in_service    the instance is InService
         instance.serving       the instance serves: Auto Scaling and EC2 call it healthy
         instance.failed        the instance failed: no reason is recorded
         instance.draining      the instance drains
         instance.terminated    the instance is gone
         instance.lost          the instance is lost: no reason is recorded
-        group.changed          somebody else changed the group: taken at their word
+        group.changed          the group changed externally; adopted
         gate.closed            the gate closed: no reason is recorded
         gate.opened            the gate opened: no reason is recorded
         daemon.started         regend 0.1.0 started on host-1 by user:anna
