@@ -182,7 +182,7 @@ mod from_aws {
         says(
             &done,
             0,
-            &["no target group", "LaunchInstances cannot be used", "desired capacity is raised: the group launches"],
+            &["no target group", "LaunchInstances cannot be used", "desired capacity is raised: Auto Scaling launches"],
         );
         let done = real("guarded", &[]);
         says(
