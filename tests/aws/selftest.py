@@ -394,7 +394,7 @@ class Faithful(Case):
         return [a["Cause"] for a in self.asg.describe_scaling_activities(AutoScalingGroupName=name)["Activities"]]
 
     def scaled(self, **wanted):
-        return self.made(policy=f"cpu-{self._testMethodName[5:].replace('_', '-')}", age=90000, **wanted)[0]
+        return self.made(policies=[f"cpu-{self._testMethodName[5:].replace('_', '-')}"], age=90000, **wanted)[0]
 
     def test_a_policy_scales_in_to_min_size_and_no_further(self):
         name = self.scaled(minimum=2)
