@@ -291,7 +291,8 @@ impl Regeneration {
                 self.unanswered = Some((self.unanswered.map_or(0, |(times, _)| times) + 1, entry.t));
             }
             Kind::GroupChanged => {
-                self.changed(&entry.change.clone().unwrap_or_default(), entry.t);
+                let is_told = entry.error.is_some();
+                self.changed(&entry.change.clone().unwrap_or_default(), is_told, entry.t);
             }
             Kind::InstanceLaunched
             | Kind::InstanceInService

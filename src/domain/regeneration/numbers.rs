@@ -1,6 +1,6 @@
 //! The group's numbers: what everyone else wants, what of them is regend's, and what others change.
 
-use super::Regeneration;
+use super::{Regeneration, SETTLE, Settling};
 use crate::domain::entry::Change;
 use crate::domain::span::Time;
 
@@ -32,8 +32,15 @@ impl Regeneration {
         !self.opened.scaled_by.is_empty() || self.taken.is_some()
     }
 
-    /// Somebody else changed the group's numbers.
-    pub(super) fn changed(&mut self, change: &Change, now: Time) {
+    /// Whether desired capacity is what it was before a launch of a moment ago. `LaunchInstances` may leave it so: then
+    /// nobody has changed it.
+    pub fn is_as_before_launch(&self, desired: u32, now: Time) -> bool {
+        let recent = |settling: &&Settling| now <= SETTLE.after(settling.since) && !settling.came.is_empty();
+        self.settling.iter().filter(recent).any(|settling| settling.was == desired)
+    }
+
+    /// The group's numbers changed, and regend did not do it. `is_told`: Auto Scaling says who did.
+    pub(super) fn changed(&mut self, change: &Change, is_told: bool, now: Time) {
         if let Some([_, max]) = change.max {
             // They set it: there is nothing of ours left to restore.
             self.max = max;
@@ -50,12 +57,15 @@ impl Regeneration {
             Some([_, to]) => to,
             None => before,
         };
+        // What a launch never raised, nobody takes back, and no instance goes for it.
+        let is_a_cut =
+            change.desired.is_some_and(|[from, to]| to < from && (is_told || !self.is_as_before_launch(to, now)));
         if let Some([from, to]) = change.desired {
             let (least, most) = self.desired_range;
             self.desired_range = (least.min(to), most.max(to));
             // What it was, by our doing or theirs, a look that is behind may still show.
             self.expect(to, now, Vec::new());
-            let fell = from.saturating_sub(to);
+            let fell = if is_a_cut { from - to } else { 0 };
             self.scaled_in = self.scaled_in.saturating_add(fell);
             self.scaling_in = Some((now, fell));
         }
@@ -66,7 +76,7 @@ impl Regeneration {
         self.raised = self.desired.saturating_sub(wanted);
         self.unclaimed = self.unclaimed.min(self.raised);
         self.retaken += u32::from(change.desired.is_some_and(|[from, to]| from < to) && raised < self.raised);
-        if change.desired.is_some_and(|[from, to]| to < from) && self.raised < raised {
+        if is_a_cut && self.raised < raised {
             let times = self.taken.map_or(0, |(times, _)| times);
             self.taken = Some((times + 1, now));
         }

@@ -39,9 +39,8 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             return None;
         }
         let since = *active.unattributed.get_or_insert(group.seen);
-        // `LaunchInstances` may leave desired capacity as it was: then nobody has changed it.
         let known = &active.regeneration;
-        let is_as_before = known.settling.iter().any(|settling| settling.was == after && !settling.came.is_empty());
+        let is_as_before = known.is_as_before_launch(after, group.seen);
         let is_patient = known.raised > 0 && !group.deleting && !is_as_before && group.seen < SETTLE.after(since);
         if is_patient {
             return Some(Hold::CauseUnknown { before, after });

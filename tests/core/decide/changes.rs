@@ -463,10 +463,8 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
         "raised 1, wanted 3, settling 3 5s i-4, sees desired 3\ni-1..i-3 serving 25h\ni-4 pending 5s ours",
         expect![[r#"
             news: group.changed desired 4 -> 3
-            lease: wanted 3 max 10
             wait
             hold: 1 launching
-            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
             again in 14m56s
         "#]],
     );
