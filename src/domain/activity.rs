@@ -55,7 +55,7 @@ struct Resize<'a> {
 }
 
 impl Resize<'_> {
-    /// Whether whoever made it reckons from what desired capacity was. A cluster autoscaler sets it like a person does,
+    /// Whether it was reckoned from what desired capacity was. A cluster autoscaler sets it like a person does,
     /// and computes it from what it saw.
     fn is_relative(&self, autoscaled: bool) -> bool {
         self.says.contains("monitor alarm")

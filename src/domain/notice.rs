@@ -69,15 +69,15 @@ impl Look<'_> {
         let (seen, instances) = match &intent.action {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
             Action::ReleaseLease => (group.lease.is_none(), vec![]),
-            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => (group.max == *to, vec![]),
-            Action::RestoreMinSize { to, .. } => (group.min == *to, vec![]),
-            Action::Grow { to, min, max, .. } => {
+            Action::RaiseMaxSize { .. }
+            | Action::RestoreMaxSize { .. }
+            | Action::RestoreMinSize { .. }
+            | Action::Grow { .. }
+            | Action::Shrink { .. } => {
+                let (min, desired, max) = intent.action.sets();
                 let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
-                (group.desired == *to && !self.was(*to) && limits, vec![])
-            }
-            Action::Shrink { to, min, max, .. } => {
-                let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
-                (group.desired == *to && !self.was(*to) && limits, vec![])
+                let is_set = |desired: u32| group.desired == desired && !self.was(desired);
+                (limits && desired.is_none_or(is_set), vec![])
             }
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that strangers must do, of whom some may have
@@ -284,7 +284,7 @@ impl Look<'_> {
                 _ => {}
             }
         }
-        // Whoever goes in a scale-in that is not believed yet has not failed: it is judged when the change is known.
+        // An instance that goes in a scale-in that is not believed yet has not failed: it is judged when the change is known.
         if self.group.desired != known.desired {
             return news;
         }

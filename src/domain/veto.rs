@@ -100,7 +100,7 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
         Action::RestoreMinSize { from, to } => {
             let before = regeneration.min_before;
             if *from != group.min || *from != regeneration.min {
-                no(4, format!("min size is {}, which somebody else set", group.min))
+                no(4, format!("min size is {}, which others set", group.min))
             } else if before.is_none_or(|before| *to < before) || to >= from {
                 no(3, format!("min size was not {to}, or is not ours to restore"))
             } else {
@@ -155,10 +155,9 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
 fn any_may_go(group: &Group, regeneration: &Regeneration) -> bool {
     let opened = &regeneration.opened;
     group.instances.iter().filter(|i| !regeneration.retired.contains_key(&i.id)).all(|i| {
-        let counts = matches!(i.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume);
         let ours = regeneration.newcomers.get(&i.id).is_some_and(|newcomer| newcomer.ours);
         let fresh = ours || i.born.is_some_and(|born| CLOCKS.after(born) >= opened.cutoff);
-        !counts || (i.healthy_since.is_some() && (fresh || i.protected))
+        !counts(i) || (i.healthy_since.is_some() && (fresh || i.protected))
     })
 }
 
@@ -195,13 +194,16 @@ fn grows(group: &Group, regeneration: &Regeneration, by: u32, max: u32) -> Resul
     Ok(())
 }
 
+/// Counts towards desired capacity.
+fn counts(instance: &Instance) -> bool {
+    matches!(instance.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume)
+}
+
 /// Members that regend did not retire, without `but`.
 fn population(group: &Group, regeneration: &Regeneration, but: Option<&InstanceId>) -> u32 {
     let mut members = 0;
     for instance in &group.instances {
-        let counts =
-            matches!(instance.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume);
-        if counts && Some(&instance.id) != but && !regeneration.retired.contains_key(&instance.id) {
+        if counts(instance) && Some(&instance.id) != but && !regeneration.retired.contains_key(&instance.id) {
             members += 1;
         }
     }
@@ -275,12 +277,9 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         Share::Count(n) => n,
         Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
     };
-    // An instance that EC2 has not known for minutes is gone, whatever the group lists: nobody is owed its service.
+    // An instance that EC2 has not known for minutes is gone, whatever the group lists: its service is not owed.
     let knows = |i: &Instance| i.unknown_since.is_none_or(|since| CLOCKS.after(since) >= group.seen);
-    let counted = |i: &&Instance| {
-        matches!(i.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume)
-            && !regeneration.retired.contains_key(&i.id)
-    };
+    let counted = |i: &&Instance| counts(i) && !regeneration.retired.contains_key(&i.id);
     let gone = group.instances.iter().filter(|i| !knows(i)).filter(counted).count() as u32;
     let floor = wanted.saturating_sub(unavailable).saturating_sub(gone);
     let costs_nothing = match retire.why {

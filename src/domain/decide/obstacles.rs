@@ -191,7 +191,7 @@ impl<'a> View<'a> {
     /// Max size as it was, and the most that we may make of it.
     fn max_sizes(&self) -> (u32, u32) {
         let known = self.known;
-        let max = known.max_before.unwrap_or(known.max);
+        let (_, max) = known.limits_of_others();
         let most = match self.policy.raise_max_size {
             true if self.shifts => max.saturating_add(self.surge.max(known.raised)),
             true => self.wanted.saturating_add(self.surge),
@@ -244,7 +244,7 @@ impl<'a> View<'a> {
     pub(super) fn has_something_to_change(&self) -> bool {
         let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
         let restores = self.known.max_to_restore().is_some_and(|before| self.group.desired <= before);
-        let restores = restores || self.known.min_to_restore().is_some();
+        let restores = restores || self.known.is_shifted();
         replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
     }
 

@@ -39,7 +39,7 @@ impl<'a> View<'a> {
         }
         let instance = self.failed()?;
         // A surplus that is shifted with the limits stays out for the next try: Auto Scaling launches it.
-        let tries_again = self.known.ending.is_none() && self.known.min_to_restore().is_some() && !self.due.is_empty();
+        let tries_again = self.known.ending.is_none() && self.known.is_shifted() && !self.due.is_empty();
         if tries_again && self.batch_room(self.missing()) > 0 {
             return Some(self.retire(instance, Reason::Failed, Place::Refilled));
         }
@@ -70,6 +70,7 @@ impl<'a> View<'a> {
             return Some(self.retire(first, Reason::Stale, Place::GivenUp));
         }
         let (live, missing) = (count(&self.live), self.missing());
+        let is_shifted = self.known.is_shifted();
         // One that does not serve goes first, in whatever zone it is.
         let candidates: Vec<_> = self.due.iter().copied().filter(|i| self.serves(i) == self.serves(first)).collect();
         let refilled = candidates.iter().copied().find(|i| self.leaves_a_share(i));
@@ -80,14 +81,13 @@ impl<'a> View<'a> {
                 return None;
             }
             // A surplus that has not come yet comes in its place.
-            let is_shifted = self.known.min_to_restore().is_some();
             let place = if is_shifted { Place::Refilled } else { Place::GivenUp };
             return self.retire_in_zone(refilled, first, place);
         }
         // A surplus that serves is waiting for it. One that is shifted with the limits stays out until it is enough for
         // all that are left: each place is refilled by Auto Scaling, and no scale-in can take the surplus meanwhile.
         let places = count(&self.due.iter().filter(|i| i.lifecycle.counts()).collect::<Vec<_>>());
-        let stays_out = self.known.min_to_restore().is_some() && places > live - self.wanted;
+        let stays_out = is_shifted && places > live - self.wanted;
         if stays_out && live > self.group.desired {
             // No place is refilled while Auto Scaling has members to take out.
             return None;
@@ -95,7 +95,6 @@ impl<'a> View<'a> {
         if stays_out && self.batch_room(missing) > 0 {
             return self.retire_in_zone(refilled, first, Place::Refilled);
         }
-        let is_shifted = self.known.min_to_restore().is_some();
         let stuck = if is_shifted { self.first_stuck() } else { None };
         let goes = candidates.into_iter().find(|i| self.leaves_balance(i) && self.leaves_a_share(i));
         // No scale-in can take the surplus while its place is filled: it is shifted, nothing scales the group, or it is
@@ -258,10 +257,9 @@ impl<'a> View<'a> {
         let is_exposed = self.known.is_scaled() && !self.shifts && self.wanted < group.min.saturating_add(room);
         if is_exposed {
             let hold = Hold::MinSize { wanted: self.wanted, min: group.min };
-            let goes_on = above > 0 || self.floor < self.wanted;
-            return if goes_on { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
+            return self.has_no_room(hold, live, above);
         }
-        // Where Auto Scaling is about to launch, nobody knows yet in which zone, or whether it still does.
+        // Where Auto Scaling is about to launch, it is not known yet in which zone, or whether it still does.
         let is_quick = group.short_since.is_none_or(|since| group.seen < ABOUT_TO_LAUNCH.after(since));
         let is_about_to = live < group.desired && group.zones.len() > 1 && is_quick;
         if is_about_to || (!direct && live != group.desired) {
@@ -287,8 +285,7 @@ impl<'a> View<'a> {
         let room = room.min(group.max.saturating_sub(group.desired));
         if room == 0 {
             let hold = Hold::MaxSize { desired: group.desired, max: group.max };
-            let goes_on = above > 0 || self.floor < self.wanted;
-            return if goes_on { self.cannot_launch(live) } else { self.out_of_our_hands(hold) };
+            return self.has_no_room(hold, live, above);
         }
         if !direct {
             let to = group.desired + room;
@@ -302,6 +299,14 @@ impl<'a> View<'a> {
                 self.cannot_launch(live)
             }
         }
+    }
+
+    /// The group's limits leave no room for another launch. What is `above` wanted already, or may be missing, goes on.
+    fn has_no_room(&mut self, hold: Hold, live: u32, above: u32) -> Option<Next> {
+        if above > 0 || self.floor < self.wanted {
+            return self.cannot_launch(live);
+        }
+        self.out_of_our_hands(hold)
     }
 
     /// The surplus is taken again and again: the next one waits, longer each time.
@@ -346,8 +351,7 @@ impl<'a> View<'a> {
                 format!("the window ended with {due} instance{s} still to be replaced: {serving} serve, {floor} must");
             return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
         }
-        let is_shifted = self.known.min_to_restore().is_some();
-        if live < desired || self.leaving() > 0 || (is_shifted && live > desired) {
+        if live < desired || self.leaving() > 0 || (self.known.is_shifted() && live > desired) {
             self.holds.push(Hold::Replacing { members: live, desired });
         } else if !under_way && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
             self.holds.push(Hold::Serving { serving, floor: self.floor });

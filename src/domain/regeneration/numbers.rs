@@ -10,7 +10,7 @@ impl Regeneration {
         self.desired.saturating_sub(self.raised)
     }
 
-    /// The max size to put back. Whoever wants more than that at least allows as many: AWS would refuse less.
+    /// The max size to put back, and never less than the min size that others set: AWS would refuse it.
     pub fn max_to_restore(&self) -> Option<u32> {
         let (min, _) = self.limits_of_others();
         self.max_before.map(|before| before.max(min)).filter(|before| *before < self.max)
@@ -19,6 +19,11 @@ impl Regeneration {
     /// The min size to put back.
     pub fn min_to_restore(&self) -> Option<u32> {
         self.min_before.filter(|before| *before < self.min)
+    }
+
+    /// Whether min size is raised together with a surplus that is out.
+    pub fn is_shifted(&self) -> bool {
+        self.min_to_restore().is_some()
     }
 
     /// Min and max size as everyone else left them.
@@ -33,7 +38,7 @@ impl Regeneration {
     }
 
     /// Whether desired capacity is what it was before a launch of a moment ago. `LaunchInstances` may leave it so: then
-    /// nobody has changed it.
+    /// it was not changed.
     pub fn is_as_before_launch(&self, desired: u32, now: Time) -> bool {
         let recent = |settling: &&Settling| now <= SETTLE.after(settling.since) && !settling.came.is_empty();
         self.settling.iter().filter(recent).any(|settling| settling.was == desired)
@@ -57,7 +62,7 @@ impl Regeneration {
             Some([_, to]) => to,
             None => before,
         };
-        // What a launch never raised, nobody takes back, and no instance goes for it.
+        // What a launch never raised cannot be taken back, and no instance goes for it.
         let is_a_cut =
             change.desired.is_some_and(|[from, to]| to < from && (is_told || !self.is_as_before_launch(to, now)));
         if let Some([from, to]) = change.desired {

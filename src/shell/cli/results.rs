@@ -191,8 +191,7 @@ pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(Stri
     if raised > 0 {
         facts.push(format!("desired capacity {}, and {} is wanted", regeneration.desired, regeneration.wanted()));
         // Auto Scaling would choose an old one: those that came last go by name.
-        let shifted = regeneration.min_to_restore().is_some();
-        let came = |n: &Newcomer| (n.ours || shifted) && !n.gone;
+        let came = |n: &Newcomer| (n.ours || regeneration.is_shifted()) && !n.gone;
         let came = regeneration.newcomers.iter().filter(|(id, n)| came(n) && !regeneration.is_retired(id));
         let mut ours: Vec<_> = came.collect();
         ours.sort_by_key(|(_, newcomer)| std::cmp::Reverse(newcomer.since));
