@@ -151,9 +151,10 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let mut obstacles = obstacles(now, group, policy, "");
     let shifts = !group.scaled_by.is_empty() && policy.raise_max_size;
     let raises = peak > group.max && policy.raise_max_size && !shifts;
-    if !group.scaled_by.is_empty() && count > 0 {
+    if !group.scaled_by.is_empty() {
         let by = group.scaled_by.join(", ");
         notes.push(match shifts {
+            _ if count == 0 => format!("scaled by {by}"),
             true => format!("scaled by {by}: min and max size are shifted with the surplus of {surge}, and put back"),
             false => format!("scaled by {by}, and raise_max_size is false: no surplus goes out at min size"),
         });
@@ -256,7 +257,7 @@ pub fn open(
     Ok(entry)
 }
 
-/// What the group's last regeneration could not put back, as far as nobody has changed it since.
+/// What the group's last regeneration could not put back, as far as it has not been changed since.
 fn taken_over(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited> {
     let was = |kept: Option<[u32; 2]>, is: u32| kept.filter(|[_, then]| *then == is).map(|[was, _]| was);
     let inherited = Inherited {
@@ -327,8 +328,8 @@ fn opening(
     }
 }
 
-/// Whose verdicts do not count at the opening.
-fn waived(group: &Group, policy: &Policy) -> Waived {
+/// Whose verdicts do not count before a regeneration is open.
+pub fn waived(group: &Group, policy: &Policy) -> Waived {
     Waived { target_groups: group.waived(), not_in_use: policy.target_not_in_use == Unverified::Accept }
 }
 

@@ -36,9 +36,6 @@ pub(super) fn notes(group: &Group, policy: &Policy, waived: &Waived) -> Vec<Stri
     if !group.unverified.is_empty() && policy.vpc_lattice == Unverified::Accept {
         notes.push(format!("not verified: {} (vpc_lattice accepts that)", group.unverified.join(", ")));
     }
-    if !group.scaled_by.is_empty() {
-        notes.push(format!("scaled by {}", group.scaled_by.join(", ")));
-    }
     if group.target_groups.is_empty() {
         notes.push("no target group: judged by Auto Scaling and EC2 health".to_owned());
     }

@@ -9,9 +9,9 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::domain::group::{Group, GroupKey, Waived};
+use crate::domain::group::{Group, GroupKey};
 use crate::domain::lease::Lease;
-use crate::domain::policy::Unverified;
+use crate::domain::plan;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::domain::tell;
@@ -100,7 +100,7 @@ async fn lines(
     chosen: &[Chosen],
     state_dir: &Path,
 ) -> Result<(Vec<Line>, bool), Failure> {
-    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: false }).collect();
+    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: false, scalers: false }).collect();
     let mut sweep = aws.look(&asks).await;
     let past = Past::read(state_dir)?;
     let now = Wall::default().now();
@@ -149,8 +149,7 @@ impl Past {
     }
 
     fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
-        let not_in_use = one.policy.target_not_in_use == Unverified::Accept;
-        let waived = Waived { target_groups: group.waived(), not_in_use };
+        let waived = plan::waived(group, &one.policy);
         let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
         let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
         let open = self.open.get(&one.key);

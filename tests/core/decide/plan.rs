@@ -80,6 +80,37 @@ fn a_slow_start_and_a_long_deregistration_delay_are_said_beforehand() {
 }
 
 #[test]
+fn what_scales_the_group_is_said_once() {
+    check(
+        "scaled-by policy cpu, min 2\ni-1..i-2 serving 25h",
+        expect![[r#"
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 9m
+            note: scaled by policy cpu: min and max size are shifted with the surplus of 1, and put back
+        "#]],
+    );
+    check(
+        "scaled-by policy cpu, raise_max_size false\ni-1..i-2 serving 25h",
+        expect![[r#"
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 9m
+            note: scaled by policy cpu, and raise_max_size is false: no surplus goes out at min size
+        "#]],
+    );
+    check(
+        "scaled-by policy cpu, min_age 30h\ni-1..i-2 serving 25h",
+        expect![[r#"
+            leave i-1: younger than min_age
+            leave i-2: younger than min_age
+            web: 1 at a time, 0s
+            note: scaled by policy cpu
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_not_verified_is_an_obstacle_or_noted() {
     check(
         "unverified tg-1 tg-2\ni-1 serving 25h",

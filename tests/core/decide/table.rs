@@ -466,7 +466,7 @@ impl Scene {
             deleting: header.flag("deleting"),
             warm_pool: header.flag("warm-pool"),
             reuses: header.flag("reuses"),
-            scaled_by: vec![],
+            scaled_by: known.opened.scaled_by.clone(),
             unverified: header.take("unverified").unwrap_or_default().into_iter().map(str::to_owned).collect(),
             no_direct_launch: header.flag("no-direct-launch").then(|| "a launch configuration".to_owned()),
             lease: tag,
