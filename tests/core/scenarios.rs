@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 use regend::domain::group::Group;
+use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
 use regend::domain::span::Span;
 use regend::shell::cli::simulate::tell;
@@ -17,6 +18,7 @@ use regend::shell::config::script::parse;
 use regend::shell::rehearsal::play::play;
 use regend::sim::scaling::{Kind, ScalingPolicy};
 use regend::sim::script::Script;
+use uuid::Uuid;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
@@ -131,6 +133,34 @@ fn a_group_as_it_was_seen_is_where_a_play_begins() {
     let run = play(&observed, 7, &mut |_| {});
     assert!(run.broken.is_empty(), "{:?}", run.broken);
     assert_eq!((run.stale, run.replaced), (5, 3), "one is protected, one in standby: {:?}", run.end);
+}
+
+#[test]
+fn a_group_that_a_lost_owner_left_with_shifted_limits_ends_as_it_was_before() {
+    let source = r#"
+        [group]
+        min = 3
+        desired = 3
+        max = 5
+    "#;
+    let script = parse(Path::new("story.toml"), source).unwrap();
+    let mut seen = script.world(1).look(&script.key).unwrap();
+    let until = Span::hours(1).before(seen.seen);
+    let lease = Lease {
+        regeneration: Uuid::from_u128(7),
+        cutoff: until,
+        daemon: "lost-host".to_owned(),
+        until,
+        wanted: 2,
+        surge: 1,
+        min: Some(2),
+        max: 4,
+        most: 5,
+    };
+    seen.lease = Some(lease.to_string());
+    let observed = Script::observed(&seen, Policy::default());
+    let run = play(&observed, 7, &mut |_| {});
+    assert!(run.broken.is_empty(), "{:?}", run.broken);
 }
 
 /// `config/scenario.toml`, which explains every key to its user.

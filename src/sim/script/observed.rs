@@ -48,7 +48,8 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     if let Some(lease) = Lease::on(seen) {
         // What its owner has raised is nobody's wish.
         let left = lease.left(seen);
-        (sim.wished, sim.wished_max) = (seen.desired.saturating_sub(left.surplus), left.max.unwrap_or(seen.max));
+        sim.wished = seen.desired.saturating_sub(left.surplus);
+        (sim.wished_min, sim.wished_max) = (left.min.unwrap_or(seen.min), left.max.unwrap_or(seen.max));
     }
     sim.announced = seen.scaled_by.iter().cloned().collect();
     sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();
