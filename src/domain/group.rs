@@ -193,6 +193,12 @@ impl Lifecycle {
     }
 }
 
+/// Whether a Kubernetes cluster autoscaler scales the group with these tags: it finds the group by one of them. It sets
+/// desired capacity as a person does, and computes it from what it saw.
+pub fn is_autoscaled(tags: &BTreeMap<String, String>) -> bool {
+    tags.keys().any(|key| key.starts_with("k8s.io/cluster-autoscaler/"))
+}
+
 impl Group {
     pub fn numbers(&self) -> Numbers {
         Numbers { min: self.min, desired: self.desired, max: self.max }

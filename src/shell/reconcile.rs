@@ -36,7 +36,7 @@ const LOOK_AGAIN: Span = Span::seconds(5);
 pub struct Active {
     pub regeneration: Regeneration,
     pub watch: Watch,
-    /// Ask for instance refreshes, and for what else [`crate::shell::cloud::Ask`] names, at the next look.
+    /// Look closely the next time: see [`crate::shell::cloud::Ask`].
     pub closely: bool,
     pub look_at: Time,
     /// The latest look and why nothing more happens now, for whoever watches.
@@ -182,10 +182,11 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             if news.is_empty() {
                 return Ok(None);
             }
-            if let Some(hold) = self.attribute(active, group, &mut news).await {
+            let activities = self.explanations(active, &news).await;
+            if let Some(hold) = causes::attribute(active, group, &mut news, &activities) {
                 return Ok(Some(hold));
             }
-            for entry in self.explained(active, news).await {
+            for entry in causes::explained(news, &activities) {
                 // An instance refresh shows itself by what it terminates or launches.
                 let strange = entry.code.as_deref() == Some(THEIRS);
                 active.closely |= strange || matches!(entry.kind, Kind::InstanceLost | Kind::GroupChanged);

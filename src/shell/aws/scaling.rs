@@ -6,6 +6,7 @@ use aws_sdk_autoscaling::types::{PredictiveScalingMode, ScalingPolicy};
 
 use super::Place;
 use super::call::{NOT_OFFERED, all, read};
+use crate::domain::group::is_autoscaled;
 use crate::shell::cloud::CloudError;
 
 pub(super) const DESCRIBE_POLICIES: &str = "autoscaling:DescribePolicies";
@@ -87,11 +88,9 @@ fn unless_absent<T>(place: &Place, found: Result<Vec<T>, CloudError>) -> Result<
     }
 }
 
-/// Autoscalers that mark the groups they scale by a tag: the Kubernetes cluster autoscaler finds them by it, and ECS
-/// sets it for a capacity provider.
+/// Autoscalers that mark the groups they scale by a tag. ECS sets its own for a capacity provider.
 pub(super) fn by_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let kubernetes = tags.keys().any(|key| key.starts_with("k8s.io/cluster-autoscaler/"));
     let ecs = tags.contains_key("AmazonECSManaged");
-    let found = [(kubernetes, "cluster-autoscaler"), (ecs, "ECS capacity provider")];
+    let found = [(is_autoscaled(tags), "cluster-autoscaler"), (ecs, "ECS capacity provider")];
     found.into_iter().filter(|(is, _)| *is).map(|(_, what)| what.to_owned()).collect()
 }

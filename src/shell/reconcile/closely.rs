@@ -30,7 +30,7 @@ impl Active {
     /// Whether this action must wait for a look that asks for instance refreshes.
     pub(super) fn lacks_close_look(&self, group: &Group, action: &Action) -> bool {
         let asked_within = |span: Span| self.asked_refresh.is_some_and(|at| group.seen <= span.after(at));
-        // Whoever manages the group's tags as code has just applied it, and that may have started a refresh: an
+        // A tool that manages the group's tags as code has just been applied, and that may have started a refresh: an
         // `instance_refresh` block of Terraform with `triggers = ["tag"]` does.
         let is_lease_gone = self.regeneration.lease.is_some() && group.lease.is_none();
         (is_lease_gone && !asked_within(Span::ZERO))
