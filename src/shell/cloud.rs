@@ -39,9 +39,11 @@ pub const ACTIVITIES: &str = "autoscaling:DescribeScalingActivities";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     pub key: GroupKey,
-    /// Also ask for instance refreshes, for what scales the group, and for its target groups' settings where they are not
-    /// known: a few more calls, so only where something is unexplained, and once a minute while instances are retired.
+    /// Also ask for instance refreshes, and for its target groups' settings where they are not known: a few more calls, so
+    /// only where something is unexplained, and once a minute while instances are retired.
     pub closely: bool,
+    /// Also ask what scales the group: two more calls, and the answer counts only when a regeneration opens.
+    pub scalers: bool,
 }
 
 /// What each group looked like. A group that was asked for and is not in here does not exist.

@@ -212,7 +212,11 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             .active
             .iter()
             .filter(|slot| slot.active.look_at <= soon)
-            .map(|slot| Ask { key: slot.active.regeneration.group.clone(), closely: slot.active.closely })
+            .map(|slot| Ask {
+                key: slot.active.regeneration.group.clone(),
+                closely: slot.active.closely,
+                scalers: false,
+            })
             .collect();
         if asks
             .iter()

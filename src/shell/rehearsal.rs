@@ -232,16 +232,19 @@ impl<K: Clock> Cloud for SimCloud<K> {
     async fn look(&mut self, asks: &[Ask]) -> Sweep {
         self.touch(Touch::Look).await;
         let mut sweep = Sweep::new();
-        for Ask { key, closely } in asks {
+        for Ask { key, closely, scalers } in asks {
             let mut world = self.world.borrow_mut();
             let found = if world.is_blind() {
                 let exists = world.group(key).is_some();
                 let action = "autoscaling:DescribeAutoScalingGroups".to_owned();
                 exists.then_some(Err(CloudError::Throttled { action }))
             } else {
-                // A refresh costs a call of its own, so it is only known where it was asked for.
+                // Each costs calls of its own, so it is only known where it was asked for.
                 let seen = world.look(key).map(|group| self.host.looked(group));
-                seen.map(|group| Ok(Group { refresh: group.refresh.filter(|_| *closely), ..group }))
+                seen.map(|group| {
+                    let scaled_by = if *scalers { group.scaled_by } else { Vec::new() };
+                    Ok(Group { refresh: group.refresh.filter(|_| *closely), scaled_by, ..group })
+                })
             };
             sweep.extend(found.map(|found| (key.clone(), found)));
         }

@@ -113,7 +113,7 @@ fn key(name: &str) -> GroupKey {
 }
 
 fn ask(name: &str, closely: bool) -> Ask {
-    Ask { key: key(name), closely }
+    Ask { key: key(name), closely, scalers: closely }
 }
 
 fn launch() -> Action {
@@ -573,7 +573,8 @@ fn a_look_maps_all_that_a_decision_needs() {
         assert_eq!(calls["elasticloadbalancing:DescribeTargetHealth"], 5);
         assert_eq!(calls["ec2:DescribeInstances"], 4, "each look asks again for i-3 alone, and that fails by id");
 
-        let elsewhere = Ask { key: GroupKey { region: "us-east-1".to_owned(), ..key("web") }, closely: false };
+        let elsewhere =
+            Ask { key: GroupKey { region: "us-east-1".to_owned(), ..key("web") }, closely: false, scalers: false };
         let sweep = aws.look(std::slice::from_ref(&elsewhere)).await;
         assert!(matches!(sweep[&elsewhere.key], Err(CloudError::Unusable(_))), "not configured is not gone");
     });

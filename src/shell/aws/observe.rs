@@ -58,8 +58,11 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
             Err(error) => sweep.extend(chunk.into_iter().map(|name| (place.key(name), Err(error.clone())))),
         }
     }
-    let there = |ask: &&&Ask| ask.closely && groups.iter().any(|group| name(group) == ask.key.name);
-    let closely: BTreeSet<&str> = asks.iter().filter(there).map(|ask| ask.key.name.as_str()).collect();
+    let there = |ask: &&&Ask| groups.iter().any(|group| name(group) == ask.key.name);
+    let of = |wants: fn(&Ask) -> bool| -> BTreeSet<&str> {
+        asks.iter().filter(there).filter(|ask| wants(ask)).map(|ask| ask.key.name.as_str()).collect()
+    };
+    let (closely, scaled) = (of(|ask| ask.closely), of(|ask| ask.scalers));
     let sources: BTreeMap<&str, Sources> = groups.iter().map(|group| (name(group), traffic::sources(group))).collect();
     let (arns, classic) = (of_all(&sources, |s| &s.target_groups), of_all(&sources, |s| &s.classic));
     let close: BTreeMap<&str, &Sources> =
@@ -72,8 +75,8 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
         health::verdicts(place, arns),
         classic::verdicts(place, classic),
         births::learn(place, &ids),
-        scaling::scalers(place, &closely),
-        refreshes::refreshes(place, closely.clone())
+        scaling::scalers(place, &scaled),
+        refreshes::refreshes(place, closely)
     );
     verdicts.extend(classic);
     let memory = place.memory();
@@ -202,7 +205,7 @@ struct Seen<'a> {
     /// Target groups whose attributes could not be asked for.
     unlearnt: BTreeMap<String, CloudError>,
     sources: &'a BTreeMap<&'a str, Sources>,
-    /// Only of groups that are looked at closely, as are refreshes.
+    /// Only of groups of which it was asked for, as are refreshes.
     scalers: BTreeMap<&'a str, Result<Vec<String>, CloudError>>,
     refreshes: BTreeMap<&'a str, Result<Option<String>, CloudError>>,
     /// Why EC2 could not be asked.

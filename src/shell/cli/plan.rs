@@ -61,7 +61,7 @@ pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result
 
 /// A plan for each group, as it is now.
 pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
-    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: true }).collect();
+    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: true, scalers: true }).collect();
     let mut sweep = aws.look(&asks).await;
     let now = Wall::default().now();
     let mut plans = Vec::new();

@@ -47,7 +47,8 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 }
                 continue;
             }
-            let asks: Vec<_> = ready.iter().map(|q| Ask { key: q.wish.key.clone(), closely: true }).collect();
+            let asks: Vec<_> =
+                ready.iter().map(|q| Ask { key: q.wish.key.clone(), closely: true, scalers: true }).collect();
             let look = self.cloud.look(&asks);
             let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
             for queued in ready {
