@@ -196,7 +196,7 @@ impl SimGroup {
             self.ledger.scaled_in(desired.saturating_sub(self.desired));
         }
         if self.desired != desired || limits != (self.wished_min, self.wished_max) {
-            // And nobody wants fewer than their own min size, or more than their own max size.
+            // Others want no fewer than their own min size, and no more than their own max size.
             self.wished = self.within_limits(self.wished);
         }
         self.notice(now);
@@ -210,7 +210,7 @@ impl SimGroup {
         if max != self.max {
             (self.max, self.wished_max) = (max, max);
         }
-        // Whoever sets a min size above the former max size saw the one that regend raised.
+        // A person who sets a min size above the former max size saw the one that regend raised.
         self.wished_max = self.wished_max.max(self.wished_min);
     }
 

@@ -274,7 +274,7 @@ impl SimGroup {
         true
     }
 
-    /// Nobody wants fewer than the min size that others set, or more than their max size.
+    /// Others want no fewer than the min size that they set, and no more than their max size.
     pub(super) fn within_limits(&self, wished: u32) -> u32 {
         wished.min(self.wished_max).max(self.wished_min)
     }

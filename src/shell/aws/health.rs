@@ -53,8 +53,8 @@ async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
     let port = place.memory().target_groups.get(arn).and_then(|settings| settings.port());
     let mut verdicts = Verdict::new();
     for target in described.target_health_descriptions() {
-        // Auto Scaling registers an instance at the target group's own port. Further ports are somebody else's, such as
-        // an ECS service's: what is wrong there says nothing of the instance.
+        // Auto Scaling registers an instance at the target group's own port. Further ports are registered by others, such as
+        // an ECS service: what is wrong there says nothing of the instance.
         let at = target.target().and_then(|target| target.port());
         if port.is_some() && at.is_some() && at != port {
             continue;

@@ -1,5 +1,5 @@
-//! Judges what really happened to a group, whoever did it and whatever regend's journal says: how many served at every
-//! moment, and how the group was left.
+//! Judges what really happened to a group, apart from what regend's journal says: how many served at every moment, and how
+//! the group was left.
 
 use super::{Broken, Checker, Excuse};
 use crate::domain::action::Action;
@@ -40,7 +40,7 @@ pub(super) struct Judged {
 impl Checker {
     /// At every moment as many serve as must, and fewer only by so many as others and fate took away, or as others want
     /// more, since the time that enough served. And desired capacity is never above what others allow and a surge.
-    /// Before `from` nobody promised anything.
+    /// Before `from` nothing was promised.
     pub fn judge_group(&mut self, world: &World, entries: &[Entry], policy: &Policy, from: Time) -> Vec<Broken> {
         let mut broken = Vec::new();
         let Some(moments) = world.history.moments.get(&self.key) else { return broken };
@@ -56,7 +56,7 @@ impl Checker {
                 self.judged.harms += 1;
             }
             let floor = moment.wished.saturating_sub(policy.max_unavailable.rounded_down(moment.wished));
-            // What the group is created with is nobody's wish for more.
+            // What the group is created with is no wish for more.
             let rise = if n > 0 { floor.saturating_sub(self.judged.floor) } else { 0 };
             let new = taken + rise;
             if new > 0 {
@@ -68,7 +68,7 @@ impl Checker {
             let uncovered = (floor + surplus).saturating_sub(moment.serving);
             let explained = self.judged.explained + new;
             if moment.at <= from {
-                // Before the opening nobody promised anything, and no group is owed more than it had.
+                // Before the opening nothing was promised, and no group is owed more than it had.
                 self.judged.explained = missing;
                 self.judged.missing_at_opening = missing;
                 self.judged.slant = moment.slant;
@@ -76,15 +76,16 @@ impl Checker {
                 self.judged.risen += rise;
                 // What is missing for a reason stays explained until it is made up for.
                 self.judged.explained = explained.min(uncovered).max(missing);
-                let owed = explained.max(self.judged.missing_at_opening).max(self.unseen(world, entries, moment));
-                if missing > owed + self.forced(world, moment) + self.exposed(world, moment) {
+                if missing > explained.max(self.judged.missing_at_opening)
+                    && missing > self.beyond_its_control(world, entries, moment, explained)
+                {
                     let says = format!(
                         "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
                         moment.serving, moment.wished
                     );
                     // Where others began to want more, regend may be mistaken about how many they want.
                     // Nor can it tell what others want where a launch leaves desired capacity as it is, or where
-                    // whoever knew it is lost.
+                    // the daemon that knew it is lost.
                     let direct = world.group(&self.key).map(|group| group.nature.direct);
                     let is_doubtful = missing.saturating_sub(explained) <= self.judged.risen
                         || direct == Some(Direct::KeepsDesired)
@@ -110,6 +111,12 @@ impl Checker {
         broken
     }
 
+    /// How many may be missing for what regend could not know or keep from happening. It takes long to find out.
+    fn beyond_its_control(&self, world: &World, entries: &[Entry], moment: &Moment, explained: u32) -> u32 {
+        let owed = explained.max(self.judged.missing_at_opening).max(self.unseen(world, entries, moment));
+        owed + self.forced(world, moment) + self.exposed(world, moment)
+    }
+
     /// What was taken away since the look on which regend's latest calls rest: they could not know of it. Nor could a call
     /// that a dead process intended, and that can only be made again as it was.
     fn unseen(&self, world: &World, entries: &[Entry], moment: &Moment) -> u32 {
@@ -132,27 +139,31 @@ impl Checker {
         let restores = |call: &&Call| matches!(call.action, Action::RestoreMaxSize { .. });
         let recent = |call: &&Call| call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
         let Some(call) = self.effects(world).filter(restores).filter(recent).last() else { return 0 };
-        let between = |touch: &&Touch| touch.group == self.key && (call.seen.at..=call.arrived).contains(&touch.at);
-        let touches = world.history.touches.iter().filter(between);
-        touches.map(|touch| touch.after.desired.saturating_sub(touch.before.desired)).sum()
+        let between = |touch: &&Touch| (call.seen.at..=call.arrived).contains(&touch.at);
+        self.touches(world).filter(between).map(|touch| touch.after.desired.saturating_sub(touch.before.desired)).sum()
     }
 
     /// How many members a scale-in took while min size did not keep it from that: between the call that put min size back
     /// and the one that retires an instance by name, or since others set min size while a surplus was out. Where the
     /// surplus does not serve, Auto Scaling may choose one that does: AWS has no call for both at once.
     fn exposed(&self, world: &World, moment: &Moment) -> u32 {
-        let touches = || world.history.touches.iter().filter(|touch| touch.group == self.key);
         let puts_back = |call: &&Call| matches!(call.action, Action::RestoreMinSize { .. });
         let put_back = self.effects(world).filter(puts_back).map(|call| call.arrived);
-        let set = touches().filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
+        let set = self.touches(world).filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
         let Some(since) = put_back.chain(set).filter(|at| *at <= moment.at).max() else { return 0 };
         let moments = world.history.moments.get(&self.key).map_or(&[][..], Vec::as_slice);
         let had_surplus = |touch: &&Touch| {
             let before = moments.iter().take_while(|moment| moment.at < touch.at).last();
             before.is_some_and(|moment| moment.desired > moment.wished)
         };
-        let exposed = touches().filter(|touch| (since..=moment.at).contains(&touch.at)).filter(had_surplus);
+        let exposed = self.touches(world).filter(|touch| (since..=moment.at).contains(&touch.at)).filter(had_surplus);
         exposed.map(|touch: &Touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
+    }
+
+    /// Others' changes of the group's numbers.
+    fn touches<'w>(&self, world: &'w World) -> impl Iterator<Item = &'w Touch> {
+        let key = self.key.clone();
+        world.history.touches.iter().filter(move |touch| touch.group == key)
     }
 
     /// Whether a second daemon took over from a first.

@@ -648,7 +648,7 @@ fn a_dead_lease_over_shifted_limits_bounds_the_surplus_by_the_shift_and_by_desir
         "wanted 5, min 3, max 5",
         // A surplus is nowhere to be seen.
         "wanted 3, min 3, max 5",
-        // Nobody shifted it that far.
+        // No owner shifted it that far.
         "wanted 5, min 5, max 5",
     ]
     .map(left)

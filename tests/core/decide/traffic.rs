@@ -1,4 +1,4 @@
-//! Where traffic comes from: target groups that start slowly, that stop using the group, and sources nobody can verify.
+//! Where traffic comes from: target groups that start slowly, that stop using the group, and sources that cannot be verified.
 
 use expect_test::expect;
 use regend::domain::entry::Kind;

@@ -18,7 +18,7 @@ pub(super) const WINDOW: Span = Span::hours(3);
 
 /// How often, in a thousand, each of the rarer behaviours is drawn.
 pub(super) mod often {
-    /// AZRebalance is on, as it is unless somebody suspends it.
+    /// AZRebalance is on, as it is unless it is suspended.
     pub(in super::super) const REBALANCES: u32 = 850;
     /// Policies, schedules or an autoscaler scale the group.
     pub(in super::super) const POLICIES: u32 = 500;

@@ -33,12 +33,8 @@ pub(super) fn draw(r: &mut Random, shape: &mut Shape, nature: &mut Nature, event
             nature.policies = vec![follow(r, kind, needs)];
         }
         4 => {
-            nature.policies = (0..2)
-                .map(|_| wander(r, shape))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .map(|needs| follow(r, Kind::TargetTracking, needs))
-                .collect();
+            let needs = [wander(r, shape), wander(r, shape)];
+            nature.policies = needs.map(|needs| follow(r, Kind::TargetTracking, needs)).to_vec();
         }
         _ => {
             let mut at = 0;
