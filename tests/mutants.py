@@ -176,6 +176,8 @@ MUTANTS = [
     ("limits stay raised without a surplus", DECIDE, "            .or_else(|| self.fit_limits())\n", ""),
     ("a policy that fills the room above max size is put up with", FINISH,
      "= self.shrink_at_once() {", "= self.shrink_at_once().filter(|_| false) {"),
+    ("it closes while what Auto Scaling chose drains", FINISH,
+     "if let Some(wait) = self.shrinks() {", "if let Some(wait) = self.shrinks().filter(|_| false) {"),
     ("a launch tells why its instance went", ACTIVITY, "true => Some((activity, activity.failure.as_deref()?)),", "true => Some((activity, activity.cause.as_str())),"),
 ]
 

@@ -61,6 +61,8 @@ pub struct Regeneration {
     pub taken: Option<(u32, Time)>,
     /// How often others filled the room of a surplus that had just been given back.
     pub retaken: u32,
+    /// When the whole surplus was given back by one call: Auto Scaling chooses which instances go.
+    pub shrunk_at: Option<Time>,
     /// The lease on the group, as we wrote it last.
     pub lease: Option<Lease>,
     /// Since when it has been ours without a break.
@@ -153,6 +155,7 @@ impl Regeneration {
             max_before: inherited.and_then(|i| i.max),
             taken: None,
             retaken: 0,
+            shrunk_at: None,
             lease: None,
             leased_at: None,
             released: false,

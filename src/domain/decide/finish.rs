@@ -147,6 +147,9 @@ impl<'a> View<'a> {
             self.wake(first + TimeDelta::seconds(1));
             return Some(Next::Wait);
         }
+        if let Some(wait) = self.shrinks() {
+            return Some(wait);
+        }
         if ending.is_none() {
             let until = self.last_replaced().map(|at| policy.bake.after(at)).filter(|until| self.now < *until);
             if let Some(until) = until {
@@ -160,6 +163,20 @@ impl<'a> View<'a> {
         let why = ending.map(|e| (e.code.clone(), e.why.clone()));
         let outcome = ending.map_or(Outcome::Completed, |e| e.outcome);
         Some(self.close(outcome, why))
+    }
+
+    /// What Auto Scaling chose to terminate for a surplus that was given back by one call drains like an instance that
+    /// regend retired by name, and is waited for as long.
+    fn shrinks(&mut self) -> Option<Next> {
+        let (known, group) = (self.known, self.group);
+        let until = self.policy.drain_timeout.after(known.shrunk_at?) + TimeDelta::seconds(1);
+        let drains = |i: &&Instance| i.lifecycle == Lifecycle::Terminating && known.lost.contains(&i.id);
+        let members = count(&self.live) + count(&group.instances.iter().filter(drains).collect::<Vec<_>>());
+        if members <= group.desired || until <= group.seen {
+            return None;
+        }
+        self.wake(until);
+        self.hold(Hold::Replacing { members, desired: group.desired })
     }
 
     /// When the last replacement was complete: the old one gone and the new one serving. What a scaling policy launches

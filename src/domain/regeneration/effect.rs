@@ -80,6 +80,7 @@ impl Regeneration {
                     // Auto Scaling ends as many as have come: they did not fail.
                     self.scaled_in = self.scaled_in.saturating_add(from.saturating_sub(*to));
                     self.scaling_in = Some((entry.t, from.saturating_sub(*to)));
+                    self.shrunk_at = Some(entry.t);
                 }
             }
             Action::Retire(Retire { instance, why, decrement, successor, .. }) => {

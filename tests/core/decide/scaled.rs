@@ -383,3 +383,70 @@ fn where_the_room_is_taken_at_once_all_is_put_back_by_one_call() {
     "#]],
     );
 }
+
+#[test]
+fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it_closes() {
+    let check_at = |since: &str, fifth: &str, expect| {
+        check(
+            &format!(
+                "scaled-by policy cpu, max 4, wanted 4, scaled-in 1, shrunk {since}\ni-1..i-4 serving 10m theirs\n{fifth}"
+            ),
+            expect,
+        );
+    };
+    // It is not chosen yet.
+    check_at(
+        "5s",
+        "i-5 serving 5m theirs",
+        expect![[r#"
+            wait
+            hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
+            again in 19m56s
+        "#]],
+    );
+    check_at(
+        "10s",
+        "i-5 draining 5m theirs lost",
+        expect![[r#"
+            news: instance.lost i-5: it went, and regend did not retire it
+            wait
+            hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
+            again in 19m51s
+        "#]],
+    );
+    check_at(
+        "20m",
+        "i-5 draining 5m theirs lost",
+        expect![[r#"
+            news: instance.lost i-5: it went, and regend did not retire it
+            wait
+            hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
+            again in 1s
+        "#]],
+    );
+    check_at(
+        "20m1s",
+        "i-5 draining 5m theirs lost",
+        expect![[r#"
+            news: instance.lost i-5: it went, and regend did not retire it
+            release the lease
+        "#]],
+    );
+    // It is gone.
+    check_at(
+        "10s",
+        "",
+        expect![[r#"
+            release the lease
+        "#]],
+    );
+    // Others' scale-in is not waited for.
+    check(
+        "scaled-by policy cpu, max 4, wanted 4\ni-1..i-4 serving 10m theirs\ni-5 draining 5m theirs lost",
+        expect![[r#"
+            news: instance.failed i-5 (Lost): it went, and regend did not retire it
+            news: instance.lost i-5: it went, and regend did not retire it
+            release the lease
+        "#]],
+    );
+}

@@ -376,6 +376,7 @@ impl Scene {
         known.unclaimed = header.number("unclaimed").unwrap_or_else(|| raised.saturating_sub(ours));
         known.max_before = header.number("max-before");
         known.retaken = header.number("retaken").unwrap_or(0);
+        known.shrunk_at = header.word("shrunk").map(ago);
         known.min_before = header.number("min-before");
         known.taken = header.take("taken").map(|words| (parse(words[0]), ago(words[1])));
         known.failures = header.number("failures").unwrap_or(0);
