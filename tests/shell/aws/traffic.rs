@@ -152,10 +152,10 @@ fn what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely() 
     const NAME: &str = "traffic::what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely";
     wired(NAME, traffic, &[], async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
-        let mut look = async |name, closely| aws.look(&[ask(name, closely)]).await.remove(&key(name)).unwrap().unwrap();
-        let web = look("web", false).await;
+        let mut look = async |ask: Ask| aws.look(&[ask]).await.into_values().next().unwrap().unwrap();
+        let web = look(ask("web", false)).await;
         assert!(web.scaled_by.is_empty() && web.target_groups[0].slow_start == Span::ZERO, "not asked for");
-        let web = look("web", true).await;
+        let web = look(ask("web", true)).await;
         let scaled_by = ["policy cpu-65", "scheduled action evening", "cluster-autoscaler", "ECS capacity provider"];
         assert_eq!(web.scaled_by, scaled_by);
         let settings = |group: &Group| {
@@ -164,11 +164,11 @@ fn what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely() 
         };
         assert_eq!(settings(&web), (Span::seconds(90), Span::minutes(30)));
         // What hardly ever changes is asked for once, and known at every later look.
-        assert_eq!(settings(&look("web", false).await), settings(&web));
-        look("web", true).await;
-        aws.look(&[Ask { scalers: false, ..ask("web", true) }]).await;
+        assert_eq!(settings(&look(ask("web", false)).await), settings(&web));
+        look(ask("web", true)).await;
+        look(Ask { scalers: false, ..ask("web", true) }).await;
 
-        let closed = look("closed", true).await;
+        let closed = look(ask("closed", true)).await;
         let hidden = [
             "policies that regend may not list (no permission for autoscaling:DescribePolicies)",
             "scheduled actions that regend may not list (no permission for autoscaling:DescribeScheduledActions)",
