@@ -8,10 +8,10 @@ use regend::domain::group::GroupKey;
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::shell::fleet::{Limits, Wish};
-use regend::shell::rehearsal::{Rehearsal, Step};
+use regend::engine::fleet::{Limits, Wish};
+use regend::harness::{Rehearsal, Step};
 use regend::sim::group::Shape;
-use regend::sim::nature::Nature;
+use regend::sim::group_behavior::Nature;
 use regend::sim::world::World;
 
 const MUTATING: [&str; 6] = [

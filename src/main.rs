@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(regend::shell::cli::main())
+    ExitCode::from(regend::cli::main())
 }

@@ -25,14 +25,14 @@ STAGES = [["--skip", "crashes::", "--skip", "seeds::"], ["crashes::"], ["seeds::
 # A mutant that makes something endless is caught, too.
 PATIENCE_S = 600
 
-RECONCILE, FLEET, QUEUE = "src/shell/reconcile.rs", "src/shell/fleet.rs", "src/shell/fleet/queue.rs"
-DECIDE, OBSTACLES = "src/domain/decide.rs", "src/domain/decide/obstacles.rs"
-REPLACE, FINISH = "src/domain/decide/replace.rs", "src/domain/decide/finish.rs"
-HOLD, MEMORY = "src/domain/action/hold.rs", "src/domain/regeneration/memory.rs"
-ZONES, CAUSES = "src/domain/decide/zones.rs", "src/shell/reconcile/causes.rs"
+RECONCILE, FLEET, QUEUE = "src/engine/reconcile.rs", "src/engine/fleet.rs", "src/engine/fleet/queue.rs"
+DECIDE, OBSTACLES = "src/domain/decision.rs", "src/domain/decision/preconditions.rs"
+REPLACE, FINISH = "src/domain/decision/replace.rs", "src/domain/decision/finish.rs"
+HOLD, MEMORY = "src/domain/action/hold.rs", "src/domain/regeneration/state.rs"
+ZONES, CAUSES = "src/domain/decision/zones.rs", "src/engine/reconcile/causes.rs"
 NUMBERS, EFFECT = "src/domain/regeneration/numbers.rs", "src/domain/regeneration/effect.rs"
-FOLD, NOTICE, LEASE = "src/domain/regeneration.rs", "src/domain/notice.rs", "src/domain/lease.rs"
-VETO, WATCH, PLAN = "src/domain/veto.rs", "src/domain/watch.rs", "src/domain/plan.rs"
+FOLD, NOTICE, LEASE = "src/domain/regeneration.rs", "src/domain/change_detection.rs", "src/domain/lease.rs"
+VETO, WATCH, PLAN = "src/domain/veto.rs", "src/domain/health_tracker.rs", "src/domain/plan.rs"
 ACTIVITY = "src/domain/activity.rs"
 
 # What is broken; where; the text; what it becomes.

@@ -52,9 +52,8 @@ fn forbid(under: &str, words: &[&str], except: &[&str], why: &str) {
 }
 
 #[test]
-fn the_domain_and_the_simulator_are_pure() {
+fn the_core_is_pure() {
     let words = [
-        "crate::shell",
         "tokio",
         "aws_",
         "rusqlite",
@@ -73,36 +72,57 @@ fn the_domain_and_the_simulator_are_pure() {
         "println!",
         "rand::",
     ];
-    forbid("src/domain", &words, &[], "the core knows no runtime, SDK, database, file, clock or shell");
-    forbid("src/sim", &words, &[], "the simulator knows no runtime, SDK, database, file, clock or shell");
-    forbid("src/domain", &["crate::sim"], &[], "the core does not know that it is simulated");
+    for dir in ["src/domain", "src/render", "src/sim"] {
+        forbid(dir, &words, &[], "the core knows no runtime, SDK, database, file or clock");
+    }
+}
+
+#[test]
+fn each_folder_uses_only_those_below_it() {
+    let below = [
+        ("domain", &[][..]),
+        ("render", &["domain"]),
+        ("sim", &["domain", "render"]),
+        ("engine", &["domain", "render"]),
+        ("harness", &["domain", "render", "sim", "engine"]),
+        ("adapters", &["domain", "render", "sim", "engine"]),
+    ];
+    let all = ["domain", "render", "sim", "engine", "harness", "adapters", "cli"];
+    for (folder, allowed) in below {
+        let above: Vec<_> = all.iter().filter(|other| **other != folder && !allowed.contains(other)).collect();
+        let words: Vec<_> =
+            above.iter().flat_map(|other| [format!("crate::{other}"), format!("{{{other}::")]).collect();
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        forbid(&format!("src/{folder}"), &words, &[], "dependencies point down");
+    }
 }
 
 #[test]
 fn every_technology_stays_in_its_folder() {
-    forbid("src", &["aws_sdk_", "aws_config", "aws_smithy", "aws_types"], &["src/shell/aws"], "SDK types stop in aws/");
-    forbid("src", &["rusqlite"], &["src/shell/journal"], "SQL stops in journal/");
-    forbid("src", &["toml::", "toml_edit"], &["src/shell/config"], "TOML stops in config.rs");
-    forbid("src", &["clap"], &["src/shell/cli"], "the command line stops in cli/");
+    forbid(
+        "src",
+        &["aws_sdk_", "aws_config", "aws_smithy", "aws_types"],
+        &["src/adapters/aws"],
+        "SDK types stop in aws/",
+    );
+    forbid("src", &["rusqlite"], &["src/adapters/journal"], "SQL stops in journal/");
+    forbid("src", &["toml::", "toml_edit"], &["src/adapters/config"], "TOML stops in config.rs");
+    forbid("src", &["clap"], &["src/cli"], "the command line stops in cli/");
 }
 
 #[test]
 fn adapters_do_not_know_each_other() {
-    forbid("src/shell/aws", &["shell::journal", "shell::cli", "shell::fleet"], &[], "aws/ is an adapter");
-    forbid(
-        "src/shell/journal",
-        &["shell::aws", "shell::cli", "shell::cloud", "shell::fleet"],
-        &[],
-        "journal/ is an adapter",
-    );
+    forbid("src/adapters/aws", &["adapters::journal", "adapters::config"], &[], "aws/ is an adapter");
+    forbid("src/adapters/journal", &["adapters::aws", "adapters::config"], &[], "journal/ is an adapter");
+    forbid("src/adapters/config", &["adapters::aws", "adapters::journal"], &[], "config/ is an adapter");
 }
 
 #[test]
 fn the_clock_is_read_in_one_place_of_the_loop() {
     forbid(
-        "src/shell",
+        "src/engine",
         &["SystemTime::now", "Utc::now", "Instant::now"],
-        &["src/shell/clock.rs", "src/shell/aws", "src/shell/journal", "src/shell/cli"],
+        &["src/engine/clock.rs"],
         "time enters the loop through the clock",
     );
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::OnceLock;
 
 use clap::Parser;
+use regend::adapters::journal::sqlite::{FILE, Sqlite};
+use regend::cli::audit::{AuditArgs, Setting, answer};
 use regend::domain::span::Time;
-use regend::shell::cli::audit::{AuditArgs, Setting, answer};
-use regend::shell::journal::Journal;
-use regend::shell::journal::sqlite::{FILE, Sqlite};
+use regend::engine::ports::Journal;
 
 use super::draw::EPOCH;
 use super::entries::entry;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use regend::shell::config::{Config, ConfigError, Problem};
+use regend::adapters::config::{Config, ConfigError, Problem};
 
 use super::assert_readable;
 

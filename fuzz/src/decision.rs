@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
-use regend::domain::decide::{self, Decision, Me, Next, decide};
+use regend::domain::change_detection;
+use regend::domain::decision::{self, Decision, Me, Next, decide};
 use regend::domain::entry::{Capacity, Change, Conclusion, Entry, Inherited, Kind, Member, Opened, Trigger, VERSION};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
+use regend::domain::health_tracker::Watch;
 use regend::domain::lease::Lease;
-use regend::domain::notice;
 use regend::domain::plan::{self, Opener, Pace};
 use regend::domain::policy::{Policy, Share, Treatment, Unverified};
 use regend::domain::regeneration::{OURS, Regeneration, THEIRS};
 use regend::domain::span::Time;
-use regend::domain::tell;
 use regend::domain::veto::veto;
-use regend::domain::watch::Watch;
+use regend::render;
 use uuid::Uuid;
 
 use super::assert_readable;
@@ -51,12 +51,12 @@ pub fn decision(data: &[u8]) {
 
 fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut Watch) {
     for _ in 0..NEWS_ROUNDS_MAX {
-        let news = notice::news(now, group, known, watch);
+        let news = change_detection::news(now, group, known, watch);
         if news.is_empty() {
             return;
         }
         for entry in news {
-            let told = tell::sentence(&entry);
+            let told = render::sentence(&entry);
             if let Err(illegal) = known.apply(&entry) {
                 panic!("a look's own news is illegal: {illegal}: {told}");
             }
@@ -76,7 +76,7 @@ fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
             let _ = veto(now, group, known, &action);
             let intent = Kind::intended(action.noun());
             let entry = Entry { action: Some(action), ..Entry::about(intent, known, now) };
-            assert_readable(&tell::sentence(&entry));
+            assert_readable(&render::sentence(&entry));
         }
         Next::End(_) | Next::Close(_) => {}
         Next::Wait => {
@@ -84,9 +84,9 @@ fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
         }
     }
     let _ = veto(now, group, known, &action(draw));
-    let agenda = decide::agenda(now, group, known);
+    let agenda = decision::agenda(now, group, known);
     assert!(agenda.due.len() + agenda.left.len() <= group.instances.len());
-    assert!(decide::serving(now, group, known) as usize <= group.instances.len());
+    assert!(decision::serving(now, group, known) as usize <= group.instances.len());
 }
 
 fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
@@ -101,7 +101,7 @@ fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
         firing: None,
     };
     if let Ok(opening) = plan::open(now, now, group, policy, &opener, Uuid::from_u128(9), None) {
-        assert_readable(&tell::sentence(&opening));
+        assert_readable(&render::sentence(&opening));
         let opened = Regeneration::open(&opening);
         assert!(opened.is_ok_and(|opened| opened.wanted() <= group.desired), "it wants more than there is");
     }

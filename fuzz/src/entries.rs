@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use regend::domain::entry::Entry;
 use regend::domain::regeneration::Regeneration;
-use regend::domain::tell;
+use regend::render;
 
 use super::assert_readable;
 
@@ -15,7 +15,7 @@ pub fn entries(data: &[u8]) {
     let named: BTreeSet<_> = entries.iter().flat_map(|entry| entry.instance.iter().chain(&entry.instances)).collect();
     for instance in named {
         let now = entries.last().map(|entry| entry.t).unwrap_or_default();
-        for (_, text) in tell::story(instance, &numbered, now).facts {
+        for (_, text) in render::story(instance, &numbered, now).facts {
             assert!(!text.chars().any(char::is_control), "not fit for a terminal: {text:?}");
         }
     }
@@ -31,8 +31,8 @@ pub(super) fn entry(line: &[u8]) -> Option<Entry> {
     };
     let same = again.to_bytes().is_ok_and(|again| again == bytes);
     assert!(same, "what was written is read as something else: {}", String::from_utf8_lossy(&bytes));
-    assert_readable(&tell::sentence(&entry));
-    let _ = tell::outcome(&entry);
+    assert_readable(&render::sentence(&entry));
+    let _ = render::outcome(&entry);
     Some(again)
 }
 

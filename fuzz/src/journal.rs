@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use regend::adapters::journal::query::{Filter, Unanswered};
+use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
 use regend::domain::entry::{Entry, Kind};
 use regend::domain::group::{GroupKey, InstanceId};
-use regend::domain::tell;
-use regend::shell::journal::query::{Filter, Unanswered};
-use regend::shell::journal::sqlite::{FILE, Sqlite, schema};
-use regend::shell::journal::{Journal, JournalError};
+use regend::engine::ports::{Journal, JournalError};
+use regend::render;
 use rusqlite::{Connection, params};
 
 use super::audit::fresh;
@@ -60,7 +60,7 @@ fn question(journal: &Sqlite) {
         // What comes after damage is not looked at.
         for stored in known(journal.list(&filter)).into_iter().flatten().map_while(sound) {
             if let Some(entry) = sound(journal.parse(&stored)) {
-                assert_readable(&tell::sentence(&entry));
+                assert_readable(&render::sentence(&entry));
             }
         }
     }
@@ -147,7 +147,7 @@ fn forge(path: &Path, draw: &mut Draw<'_>) -> rusqlite::Result<()> {
                 entry.region,
                 entry.group,
                 entry.instance.as_ref().map(InstanceId::as_str),
-                tell::outcome(entry),
+                render::outcome(entry),
                 entry.firing,
                 body,
             ],

@@ -1,22 +1,22 @@
 //! What must hold for any bytes: one function for each kind of outside input, called by the fuzzer and by the tests.
 
 mod audit;
-mod calendar;
 mod config;
 mod decision;
 mod draw;
 mod entries;
 mod journal;
 mod lease;
+mod schedule;
 mod values;
 
 pub use audit::audit;
-pub use calendar::calendar;
 pub use config::config;
 pub use decision::decision;
 pub use entries::entries;
 pub use journal::journal;
 pub use lease::lease;
+pub use schedule::schedule;
 pub use values::values;
 
 /// What holds for some bytes, or panics.
@@ -25,7 +25,7 @@ pub type Target = fn(&[u8]);
 /// All targets, by the names of their folders in `corpus`.
 pub const TARGETS: [(&str, Target); 8] = [
     ("audit", audit),
-    ("calendar", calendar),
+    ("schedule", schedule),
     ("config", config),
     ("decision", decision),
     ("entries", entries),

@@ -2,16 +2,15 @@
 
 pub mod action;
 pub mod activity;
-pub mod calendar;
-pub mod decide;
+pub mod change_detection;
+pub mod decision;
 pub mod entry;
 pub mod group;
+pub mod health_tracker;
 pub mod lease;
-pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod regeneration;
+pub mod schedule;
 pub mod span;
-pub mod tell;
 pub mod veto;
-pub mod watch;

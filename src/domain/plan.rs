@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::action::Hold;
-use super::decide;
+use super::decision;
 use super::entry::{Change, Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
 use super::group::{Group, GroupKey, InstanceId, Lifecycle, Waived, Zone};
+use super::health_tracker::Watch;
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
-use super::watch::Watch;
 
 mod traffic;
 
@@ -116,7 +116,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
             let mut group = group.clone();
             let waived = regeneration.waived(&group);
             Watch::default().take(&mut group, &waived);
-            let agenda = decide::agenda(now, &group, &regeneration);
+            let agenda = decision::agenda(now, &group, &regeneration);
             let planned = agenda.due.iter().map(|(instance, serving)| Planned {
                 instance: instance.id.clone(),
                 zone: instance.zone.clone(),

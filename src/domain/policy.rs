@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{Blackout, Calendar, Schedule, Timezone};
+use super::schedule::{Blackout, Calendar, Schedule, Timezone};
 use super::span::{Invalid, Span, as_text};
 
 /// Every knob of a regeneration. `config/regend.toml` explains each to its user; the journal stores it with the regeneration.

@@ -10,12 +10,12 @@ use super::group::{GroupKey, Instance, InstanceId};
 use super::lease::Lease;
 use super::span::{Span, Time};
 
-pub use memory::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
+pub use state::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
 
-mod doubt;
 mod effect;
-mod memory;
 mod numbers;
+mod staleness;
+mod state;
 
 /// How far AWS's clock may be behind ours before a newcomer looks older than the cutoff.
 /// NTP keeps hosts within seconds; minutes mean a broken clock, which `check` reports.

@@ -2,8 +2,8 @@
 
 use super::activity::Why;
 use super::group::SimGroup;
+use super::group_behavior::Termination;
 use super::instance::{Origin, SimInstance};
-use super::nature::Termination;
 use super::phase::Phase;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::span::{Span, Time};

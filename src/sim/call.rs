@@ -2,8 +2,8 @@
 
 use super::activity::{By, Why};
 use super::group::{Launched, SimGroup};
+use super::group_behavior::Direct;
 use super::instance::Origin;
-use super::nature::Direct;
 use super::phase::Phase;
 use crate::domain::action::{Action, Receipt, Refusal, RefusalKind, Retire};
 use crate::domain::group::{InstanceId, Zone};

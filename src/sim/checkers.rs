@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use self::group::Judged;
-use super::race::Race;
+use super::ambiguity::Race;
 use super::world::{Call, Truth, World};
 use crate::domain::action::{Action, Reason, Retire};
 use crate::domain::entry::{Entry, Kind, LeftWhy, Opened};

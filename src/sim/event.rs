@@ -2,8 +2,8 @@
 
 use super::activity::{By, Why};
 use super::group::SimGroup;
+use super::group_behavior::Image;
 use super::instance::{Origin, SimInstance, later};
-use super::nature::Image;
 use super::phase::Phase;
 use super::scaling::target_tracking_alarm;
 use super::target;

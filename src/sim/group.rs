@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity::{Activities, Why};
 use super::balance::Rebalancing;
+use super::group_behavior::{Direct, Nature};
 use super::harm::Ledger;
 use super::instance::{Ground, Origin, SimInstance};
-use super::nature::{Direct, Nature};
 use super::phase::Phase;
 use super::random::Random;
 use super::refresh::Refresh;

@@ -1,7 +1,7 @@
 //! One simulated instance: how it boots, becomes healthy, falls ill, drains and goes.
 
 use super::activity::Why;
-use super::nature::{Image, Nature};
+use super::group_behavior::{Image, Nature};
 use super::phase::Phase;
 use super::random::Random;
 use super::target::{self, Target};

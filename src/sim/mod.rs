@@ -2,6 +2,7 @@
 //! Pure like the domain: the same seed always tells the same story.
 
 mod activity;
+pub mod ambiguity;
 mod balance;
 pub mod bucket;
 pub mod call;
@@ -9,13 +10,12 @@ pub mod checkers;
 pub mod event;
 pub mod fault;
 pub mod group;
+pub mod group_behavior;
 mod harm;
 pub mod history;
 pub mod instance;
-pub mod nature;
 pub mod phase;
 mod pool;
-pub mod race;
 pub mod random;
 pub mod refresh;
 pub mod scaling;

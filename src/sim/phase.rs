@@ -1,7 +1,7 @@
 //! The lifecycle states of a simulated member, and how one leads to the next.
 
+use super::group_behavior::Hook;
 use super::instance::{Ground, SimInstance, later};
-use super::nature::Hook;
 use super::random::Random;
 use super::target::Target;
 use crate::domain::group::Lifecycle;

@@ -1,8 +1,8 @@
 //! The warm pool of a simulated group: as many instances beside it as max size leaves above desired capacity.
 
 use super::group::SimGroup;
+use super::group_behavior::Image;
 use super::instance::{Ground, Origin, SimInstance};
-use super::nature::Image;
 use super::phase::Phase;
 use super::random::Random;
 use super::target::Target;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::event::Event;
 use super::fault::{Fault, Faults};
 use super::group::Shape;
-use super::nature::{Nature, Seconds};
+use super::group_behavior::{Nature, Seconds};
 use super::world::{EPOCH_S, World};
 use crate::domain::entry::Trigger;
 use crate::domain::group::{Group, GroupKey};

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use super::event::Event;
 use super::fault::{Fault, Faults};
 use super::group::{Shape, SimGroup};
-use super::nature::Nature;
+use super::group_behavior::Nature;
 use super::random::Random;
 use crate::domain::action::{Action, Answer, Reason, Receipt, Refusal, RefusalKind, Retire};
 use crate::domain::group::{Group, GroupKey, Zone};

@@ -4,7 +4,7 @@ use regend::domain::activity::{Activity, why_gone, why_short};
 use regend::domain::group::InstanceId;
 use regend::domain::span::{Span, Time};
 use regend::sim::event::{Event, Which};
-use regend::sim::nature::{Direct, Image, Nature};
+use regend::sim::group_behavior::{Direct, Image, Nature};
 
 use crate::scene::{Scene, policy, shape};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Reason, Retire};
-use regend::domain::decide::{Me, Next, decide};
+use regend::domain::decision::{Me, Next, decide};
 use regend::domain::span::Time;
 use regend::domain::veto::veto;
 

@@ -10,12 +10,12 @@ use regend::domain::group::{GroupKey, Numbers};
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
-use regend::shell::clock::Clock;
-use regend::shell::cloud::{Ask, Cloud, CloudError, Listing, Sweep};
-use regend::shell::fleet::{Ended, Limits, Wish};
-use regend::shell::rehearsal::{MemoryJournal, Rehearsal, Shared, SimCloud, Step, block_on};
+use regend::engine::clock::Clock;
+use regend::engine::fleet::{Ended, Limits, Wish};
+use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Sweep};
+use regend::harness::{MemoryJournal, Rehearsal, Shared, SimCloud, Step, block_on};
 use regend::sim::group::Shape;
-use regend::sim::nature::{Image, Nature};
+use regend::sim::group_behavior::{Image, Nature};
 use regend::sim::world::World;
 
 struct Fleet {
@@ -234,7 +234,7 @@ impl Cloud for Wire {
 
 /// A regend whose wire and whose operator are at hand; started again, it reads the same journal.
 struct Handled {
-    fleet: regend::shell::fleet::Fleet<Wire, MemoryJournal, Stoppable>,
+    fleet: regend::engine::fleet::Fleet<Wire, MemoryJournal, Stoppable>,
     trouble: Rc<RefCell<Trouble>>,
     journal: MemoryJournal,
     clock: Stoppable,
@@ -260,7 +260,7 @@ impl Handled {
         let trouble = Rc::new(RefCell::new(Trouble::None));
         let aws = SimCloud::new(Rc::clone(&clock.world), clock.clone());
         let wire = Wire { aws, clock: clock.clone(), trouble: Rc::clone(&trouble) };
-        let fleet = regend::shell::fleet::Fleet::new(wire, journal.clone(), clock.clone(), LIMITS);
+        let fleet = regend::engine::fleet::Fleet::new(wire, journal.clone(), clock.clone(), LIMITS);
         Self { fleet, trouble, journal, clock }
     }
 

@@ -2,17 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod activity;
-mod calendar;
 mod crashes;
-mod decide;
+mod decision;
 mod exhaustive;
 mod fleet;
 mod policy;
 mod promises;
+mod reconcile_races;
+mod render;
 mod scaling;
 #[cfg(feature = "daemon")]
 mod scenarios;
 mod scene;
+mod schedule;
 mod seeds;
-mod tell;
-mod turns;

@@ -2,7 +2,7 @@
 //! Every scenario is watched by the checkers of `sim::checkers` from its first call to its last.
 
 use regend::domain::policy::Policy;
-use regend::sim::nature::Nature;
+use regend::sim::group_behavior::Nature;
 
 use crate::scene::{Scene, policy, shape};
 

@@ -7,7 +7,7 @@ use regend::domain::span::{Span, Time};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::{Event, Which};
 use regend::sim::group::Shape;
-use regend::sim::nature::{Nature, Termination};
+use regend::sim::group_behavior::{Nature, Termination};
 use regend::sim::scaling::{CLUSTER_AUTOSCALER_TAG, Kind, ScalingPolicy};
 use regend::sim::world::World;
 

@@ -9,13 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
+use regend::adapters::config::script::parse;
+use regend::cli::simulate::tell;
 use regend::domain::group::Group;
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
 use regend::domain::span::Span;
-use regend::shell::cli::simulate::tell;
-use regend::shell::config::script::parse;
-use regend::shell::rehearsal::play::play;
+use regend::harness::play::play;
 use regend::sim::scaling::{Kind, ScalingPolicy};
 use regend::sim::script::Script;
 use uuid::Uuid;

@@ -9,15 +9,15 @@ use regend::domain::group::GroupKey;
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
-use regend::shell::clock::Clock;
-use regend::shell::fleet::{Ended, Event as Told, Limits, Wish};
-use regend::shell::journal::JournalError;
-use regend::shell::reconcile::Stop;
-use regend::shell::rehearsal::{Rehearsal, Step};
+use regend::engine::clock::Clock;
+use regend::engine::fleet::{Ended, Event as Told, Limits, Wish};
+use regend::engine::ports::JournalError;
+use regend::engine::reconcile::Stop;
+use regend::harness::{Rehearsal, Step};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::Event;
 use regend::sim::group::Shape;
-use regend::sim::nature::Nature;
+use regend::sim::group_behavior::Nature;
 use regend::sim::world::{Moment, World};
 
 /// Far more than any scenario needs; reaching it means that nothing comes to an end.

@@ -6,10 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::at;
-use crate::domain::calendar::Closed;
 use crate::domain::group::{Group, InstanceId, Zone};
 use crate::domain::lease::{self, Lease};
 use crate::domain::policy::{Policy, Unverified};
+use crate::domain::schedule::Closed;
 use crate::domain::span::{Span, Time};
 
 /// How many tags a group can have, besides those that AWS sets.

@@ -8,8 +8,8 @@ use crate::domain::lease::Lease;
 use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
 use crate::sim::group::SimGroup;
+use crate::sim::group_behavior::Direct;
 use crate::sim::history::{Call, Moment, Touch};
-use crate::sim::nature::Direct;
 use crate::sim::phase::Phase;
 use crate::sim::world::World;
 

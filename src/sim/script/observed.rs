@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::super::group::{Shape, SimGroup};
+use super::super::group_behavior::Direct;
 use super::super::instance::SimInstance;
-use super::super::nature::Direct;
 use super::super::phase::Phase;
 use super::super::refresh::Refresh;
 use super::super::target::{self, Target};

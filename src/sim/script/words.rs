@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::super::event::{Event, Which};
 use super::super::fault::Fault;
-use super::super::nature::Image;
+use super::super::group_behavior::Image;
 use super::{Hand, Trouble, What};
 
 impl fmt::Display for What {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regend::domain::span::Span;
-use regend::shell::rehearsal::{Touch, When};
+use regend::harness::{Touch, When};
 
 use super::play::{Undisturbed, play, undisturbed};
 use super::point::{Death, Journal, Point, whens};

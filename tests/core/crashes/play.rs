@@ -7,9 +7,9 @@ use regend::domain::entry::{Kind, Role};
 use regend::domain::lease::{LONGEST, Lease, TAG};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
-use regend::shell::rehearsal::{Step, Touch};
+use regend::harness::{Step, Touch};
+use regend::sim::ambiguity::Race;
 use regend::sim::checkers::{Broken, Excuse};
-use regend::sim::race::Race;
 use regend::sim::world::Call;
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use regend::domain::span::Span;
-use regend::shell::rehearsal::{Touch, When};
+use regend::harness::{Touch, When};
 
 /// How long a request that outlives its sender is on its way: longer than it takes to start a process.
 const LATE: Span = Span::seconds(4);

@@ -3,8 +3,8 @@
 use regend::domain::action::Outcome;
 use regend::domain::entry::{Entry, Kind, Trigger};
 use regend::domain::span::Span;
-use regend::shell::rehearsal::Step;
-use regend::sim::nature::Nature;
+use regend::harness::Step;
+use regend::sim::group_behavior::Nature;
 
 use super::plain;
 use crate::scene::{Scene, policy, shape};

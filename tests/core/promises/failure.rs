@@ -5,7 +5,7 @@ use regend::domain::entry::{Kind, LeftWhy};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::sim::event::{Event, Which};
-use regend::sim::nature::{Image, Nature};
+use regend::sim::group_behavior::{Image, Nature};
 
 use super::{under, with};
 use crate::scene::{Scene, policy, shape};

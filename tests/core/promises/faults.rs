@@ -5,7 +5,7 @@ use regend::domain::entry::Kind;
 use regend::domain::span::Span;
 use regend::sim::bucket::Bucket;
 use regend::sim::fault::{Fault, Faults};
-use regend::sim::nature::{Direct, Nature};
+use regend::sim::group_behavior::{Direct, Nature};
 
 use super::{plain, with};
 use crate::scene::{Scene, policy, shape};

@@ -4,11 +4,11 @@ use regend::domain::action::Outcome;
 use regend::domain::entry::Kind;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::shell::rehearsal::Step;
+use regend::harness::Step;
 use regend::sim::event::{Event, Which};
 use regend::sim::fault::Fault;
 use regend::sim::group::Shape;
-use regend::sim::nature::{Direct, Image, Nature};
+use regend::sim::group_behavior::{Direct, Image, Nature};
 
 use super::{plain, under};
 use crate::scene::{Scene, policy, shape};

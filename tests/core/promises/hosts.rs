@@ -2,9 +2,9 @@
 
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::span::Span;
-use regend::shell::fleet::Ended;
-use regend::shell::rehearsal::Step;
-use regend::sim::nature::Nature;
+use regend::engine::fleet::Ended;
+use regend::harness::Step;
+use regend::sim::group_behavior::Nature;
 
 use crate::scene::{Scene, policy, shape};
 

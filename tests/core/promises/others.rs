@@ -4,9 +4,9 @@ use regend::domain::action::Outcome;
 use regend::domain::entry::{Kind, LeftWhy};
 use regend::domain::policy::{Policy, Treatment};
 use regend::domain::span::Span;
-use regend::shell::fleet::Ended;
+use regend::engine::fleet::Ended;
 use regend::sim::event::{Event, Which};
-use regend::sim::nature::Nature;
+use regend::sim::group_behavior::Nature;
 
 use super::{plain, under};
 use crate::scene::{Scene, policy, shape};

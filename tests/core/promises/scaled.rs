@@ -2,7 +2,7 @@
 
 use regend::domain::action::Outcome;
 use regend::domain::span::Span;
-use regend::sim::nature::{Nature, Termination};
+use regend::sim::group_behavior::{Nature, Termination};
 use regend::sim::random::Random;
 use regend::sim::scaling::{Kind, ScalingPolicy};
 

@@ -5,7 +5,7 @@ use regend::domain::entry::Kind;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::sim::group::Shape;
-use regend::sim::nature::Nature;
+use regend::sim::group_behavior::Nature;
 
 use super::plain;
 use crate::scene::{Scene, policy, shape};

@@ -3,10 +3,10 @@
 use regend::domain::action::Outcome;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
-use regend::shell::fleet::Ended;
+use regend::engine::fleet::Ended;
 use regend::sim::event::Event;
 use regend::sim::group::Shape;
-use regend::sim::nature::{Direct, Nature};
+use regend::sim::group_behavior::{Direct, Nature};
 
 use super::{plain, with};
 use crate::scene::{Scene, policy, shape};

@@ -3,12 +3,12 @@
 use regend::domain::entry::Trigger;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
-use regend::shell::rehearsal::Disk;
+use regend::harness::Disk;
 use regend::sim::bucket::Bucket;
 use regend::sim::event::{Event, Which};
 use regend::sim::fault::Faults;
 use regend::sim::group::Shape;
-use regend::sim::nature::{Direct, Hook, Image, Nature, Termination};
+use regend::sim::group_behavior::{Direct, Hook, Image, Nature, Termination};
 use regend::sim::random::Random;
 
 mod scaling;

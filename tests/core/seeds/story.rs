@@ -7,12 +7,12 @@ use chrono::TimeDelta;
 use regend::domain::entry::{Entry, Kind, Trigger};
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
-use regend::shell::fleet::Ended;
-use regend::shell::rehearsal::{Disk, Step};
+use regend::engine::fleet::Ended;
+use regend::harness::{Disk, Step};
+use regend::sim::ambiguity::Race;
 use regend::sim::checkers::{Broken, Excuse};
 use regend::sim::event::Event;
-use regend::sim::nature::Image;
-use regend::sim::race::Race;
+use regend::sim::group_behavior::Image;
 use regend::sim::random::Random;
 
 use super::coverage::Coverage;

@@ -2,7 +2,7 @@
 
 use regend::sim::event::Event;
 use regend::sim::group::Shape;
-use regend::sim::nature::Nature;
+use regend::sim::group_behavior::Nature;
 use regend::sim::random::Random;
 use regend::sim::scaling::{Kind, ScalingPolicy};
 

@@ -1,0 +1,149 @@
+//! What a target group is set to, which hardly ever changes: its port, its slow start and its deregistration delay.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use super::Place;
+use super::call::{NOT_OFFERED, all, read};
+use crate::domain::span::Span;
+use crate::engine::ports::CloudError;
+
+pub(super) const DESCRIBE_GROUPS: &str = "elasticloadbalancing:DescribeTargetGroups";
+pub(super) const DESCRIBE_ATTRIBUTES: &str = "elasticloadbalancing:DescribeTargetGroupAttributes";
+
+const AT_ONCE: usize = 8;
+/// Target groups in one call.
+const CHUNK: usize = 20;
+/// How long an answer is believed.
+const LASTS: Duration = Duration::from_secs(3600);
+
+/// What is known of target groups, by ARN.
+pub(super) type Known = HashMap<String, Settings>;
+
+/// One target group's settings, each with when it was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Settings {
+    port: Option<(Option<i32>, Instant)>,
+    attributes: Option<(Attributes, Instant)>,
+}
+
+/// Zero is what AWS does without the setting, and what is assumed where it may not be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Attributes {
+    pub(super) slow_start: Span,
+    pub(super) deregistration_delay: Span,
+}
+
+impl Settings {
+    /// The port at which Auto Scaling registers instances; absent where it is not known.
+    pub(super) fn port(self) -> Option<i32> {
+        self.port.and_then(|(port, _)| port)
+    }
+
+    pub(super) fn attributes(self) -> Attributes {
+        self.attributes.map(|(attributes, _)| attributes).unwrap_or_default()
+    }
+}
+
+/// Makes the ports of all these target groups known, and the attributes of those that are looked at closely.
+/// Returns those whose attributes are still not known, and why: assumed to be zero, a slow start would be cut short.
+pub(super) async fn learn(
+    place: &Place,
+    arns: &BTreeSet<String>,
+    closely: &BTreeSet<String>,
+) -> BTreeMap<String, CloudError> {
+    let now = Instant::now();
+    let is_due = |asked: Option<Instant>| asked.is_none_or(|at| now.saturating_duration_since(at) >= LASTS);
+    let (portless, bare): (Vec<String>, Vec<String>) = {
+        let memory = place.memory();
+        let known = &memory.target_groups;
+        let settings = |arn: &&String| known.get(*arn).copied().unwrap_or_default();
+        let portless = arns.iter().filter(|arn| is_due(settings(arn).port.map(|(_, at)| at))).cloned().collect();
+        let bare = closely.iter().filter(|arn| is_due(settings(arn).attributes.map(|(_, at)| at))).cloned().collect();
+        (portless, bare)
+    };
+    let ports = all(AT_ONCE, portless.chunks(CHUNK).map(|arns| ports(place, arns))).await;
+    {
+        let mut memory = place.memory();
+        let known = &mut memory.target_groups;
+        // A port that cannot be read is not known: then the worst of all ports counts, as if there were one.
+        for (arn, port) in ports.into_iter().flatten() {
+            known.entry(arn).or_default().port = Some((port, now));
+        }
+    }
+    let attributes = all(AT_ONCE, bare.iter().map(|arn| attributes(place, arn))).await;
+    let mut unlearnt = BTreeMap::new();
+    let mut memory = place.memory();
+    for (arn, found) in bare.into_iter().zip(attributes) {
+        let settings = memory.target_groups.entry(arn.clone()).or_default();
+        match found {
+            Ok(attributes) => settings.attributes = Some((attributes, now)),
+            // What was known an hour ago is better than nothing.
+            Err(_) if settings.attributes.is_some() => {}
+            Err(error) => {
+                unlearnt.insert(arn, error);
+            }
+        }
+    }
+    unlearnt
+}
+
+/// Whether both may be asked for.
+pub(super) async fn probe(place: &Place, arn: &str) -> [(&'static str, Result<(), CloudError>); 2] {
+    let groups = || place.elb.describe_target_groups().target_group_arns(arn).send();
+    let attributes = || place.elb.describe_target_group_attributes().target_group_arn(arn).send();
+    [
+        (DESCRIBE_GROUPS, read(place, DESCRIBE_GROUPS, groups).await.map(drop)),
+        (DESCRIBE_ATTRIBUTES, read(place, DESCRIBE_ATTRIBUTES, attributes).await.map(drop)),
+    ]
+}
+
+/// The port of each of these target groups. Whatever goes wrong leaves it unknown until it is asked for again.
+async fn ports(place: &Place, arns: &[String]) -> Vec<(String, Option<i32>)> {
+    match described(place, arns).await {
+        // One that does not exist fails the call for all.
+        Err(CloudError::Other { code, .. }) if code == "TargetGroupNotFound" && arns.len() > 1 => {
+            let mut ports = Vec::new();
+            for arn in arns {
+                let alone = std::slice::from_ref(arn);
+                ports.extend(described(place, alone).await.unwrap_or_else(|_| vec![(arn.clone(), None)]));
+            }
+            ports
+        }
+        // No answer is better in a minute.
+        Err(error) if is_final(place, &error) => arns.iter().map(|arn| (arn.clone(), None)).collect(),
+        described => described.unwrap_or_default(),
+    }
+}
+
+async fn described(place: &Place, arns: &[String]) -> Result<Vec<(String, Option<i32>)>, CloudError> {
+    let call = || place.elb.describe_target_groups().set_target_group_arns(Some(arns.to_vec())).send();
+    let groups = read(place, DESCRIBE_GROUPS, call).await?.target_groups.unwrap_or_default();
+    Ok(groups.into_iter().filter_map(|group| Some((group.target_group_arn?, group.port))).collect())
+}
+
+async fn attributes(place: &Place, arn: &str) -> Result<Attributes, CloudError> {
+    let call = || place.elb.describe_target_group_attributes().target_group_arn(arn).send();
+    let described = match read(place, DESCRIBE_ATTRIBUTES, call).await {
+        Err(error) if is_final(place, &error) => return Ok(Attributes::default()),
+        described => described?,
+    };
+    let seconds = |key: &str| {
+        let attribute = described.attributes().iter().find(|attribute| attribute.key() == Some(key));
+        let value = attribute.and_then(|attribute| attribute.value()).and_then(|value| value.parse().ok());
+        value.map(Span::seconds).unwrap_or_default()
+    };
+    Ok(Attributes {
+        slow_start: seconds("slow_start.duration_seconds"),
+        deregistration_delay: seconds("deregistration_delay.timeout_seconds"),
+    })
+}
+
+/// No permission, no such call here, or no such target group: that its health cannot be read either is told elsewhere.
+fn is_final(place: &Place, error: &CloudError) -> bool {
+    match error {
+        CloudError::Forbidden { .. } => true,
+        CloudError::Other { code, .. } => code == "TargetGroupNotFound" || (code == NOT_OFFERED && place.foreign),
+        _ => false,
+    }
+}

@@ -1,0 +1,171 @@
+//! The way in: credentials, regions and endpoints from the SDK's standard chain, and who that makes us.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::sdk_config::SharedCredentialsProvider;
+use aws_types::service_config::ServiceConfigKey;
+
+use super::call::{Calls, Failure};
+use super::throttle::{Limiter, Pace};
+use super::{Place, observe};
+use crate::engine::ports::Account;
+use crate::engine::ports::CloudError;
+
+/// What the account is called when none is configured.
+const DEFAULT: &str = "default";
+
+/// For a connection to stand. A host that is there answers within a round trip.
+const CONNECT: Duration = Duration::from_secs(3);
+/// For one attempt of a call that changes nothing.
+const READ: Duration = Duration::from_secs(10);
+
+/// The credentials of one account, kept to tell whose they are.
+pub(super) struct Identity {
+    whose: Whose,
+    config: SdkConfig,
+}
+
+/// Where credentials are used and where they come from, for messages.
+pub(super) struct Whose {
+    pub(super) account: String,
+    pub(super) region: String,
+    /// The role that regend assumes by itself.
+    pub(super) role: Option<String>,
+}
+
+/// One place for each region of each account; without accounts, the default credentials in the default region.
+pub(super) async fn connect(
+    accounts: &[Account],
+    calls: &Arc<Calls>,
+) -> Result<(Vec<Place>, Vec<Identity>), CloudError> {
+    let nobody = [Account { name: DEFAULT.to_owned(), regions: Vec::new(), role_arn: None, external_id: None }];
+    let accounts = if accounts.is_empty() { &nobody } else { accounts };
+    // Retries are for the providers of credentials; the calls themselves have their own.
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(4))
+        .timeout_config(limits(READ));
+    if let Ok(name) = AppName::new("regend") {
+        loader = loader.app_name(name);
+    }
+    // Looking for a default region takes seconds on a host that has none.
+    if let Some(region) = accounts.first().and_then(|account| account.regions.first())
+        && accounts.iter().all(|account| !account.regions.is_empty())
+    {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    let base = loader.load().await;
+    let (mut places, mut identities) = (Vec::new(), Vec::new());
+    for account in accounts {
+        let mut regions: Vec<_> = account.regions.iter().cloned().map(Region::new).collect();
+        // AWS_REGION may be set to nothing.
+        let default = base.region().filter(|region| !region.as_ref().is_empty());
+        regions.extend(default.filter(|_| regions.is_empty()).cloned());
+        let mut known = BTreeSet::new();
+        regions.retain(|region| known.insert(region.to_string()));
+        let first = regions.first().ok_or_else(|| CloudError::Unusable(NO_REGION.to_owned()))?.clone();
+        let config = assume(account, base.to_builder().region(first).build()).await;
+        for region in regions {
+            places.push(place(account, &config, region, Arc::clone(calls)));
+        }
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        identities.push(Identity { whose: Whose::of(account, region), config });
+    }
+    Ok((places, identities))
+}
+
+const NO_REGION: &str = "no AWS region is set: set AWS_REGION, or write [[aws.accounts]] with regions = [\"eu-west-1\"] in the configuration";
+
+/// The account's own credentials: those of its role, or those that we came with.
+async fn assume(account: &Account, config: SdkConfig) -> SdkConfig {
+    let Some(role) = &account.role_arn else { return config };
+    let mut provider = AssumeRoleProvider::builder(role).session_name("regend").configure(&config);
+    if let Some(id) = &account.external_id {
+        provider = provider.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    config.into_builder().credentials_provider(provider).build()
+}
+
+fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls>) -> Place {
+    // The SDK never repeats a call of its own accord: a read goes through our throttle first, and an effect is never
+    // repeated blindly.
+    let config = config.to_builder().region(region.clone()).retry_config(RetryConfig::disabled()).build();
+    Place {
+        whose: Whose::of(account, region.to_string()),
+        autoscaling: aws_sdk_autoscaling::Client::new(&config),
+        ec2: aws_sdk_ec2::Client::new(&config),
+        elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+        classic: aws_sdk_elasticloadbalancing::Client::new(&config),
+        foreign: endpoint(&config).is_some_and(|url| !is_aws(&url)),
+        pace_autoscaling: Limiter::new(Pace::AUTO_SCALING),
+        pace_ec2: Limiter::new(Pace::EC2),
+        pace_elb: Limiter::new(Pace::LOAD_BALANCING),
+        memory: Mutex::new(observe::Memory::default()),
+        calls,
+    }
+}
+
+/// Connection and attempt; no attempt is ever repeated by the SDK, so that is the whole call.
+pub(super) fn limits(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt).build()
+}
+
+/// Where Auto Scaling is, when somebody has said so.
+fn endpoint(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("Auto Scaling").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let own = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
+/// Endpoints in a VPC are AWS's own, too.
+fn is_aws(url: &str) -> bool {
+    let host = url.split("://").last().unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
+    ["amazonaws.com", "amazonaws.com.cn", "api.aws", "amazonaws.eu", "api.amazonwebservices.com.cn"]
+        .iter()
+        .any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+}
+
+impl Identity {
+    /// Who AWS says that we are, by the account's name.
+    pub(super) async fn ask(&self, calls: &Calls) -> (String, Result<String, CloudError>) {
+        const API: &str = "sts:GetCallerIdentity";
+        calls.count(API);
+        let answer = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let answer = answer.map(|identity| identity.arn.unwrap_or_default());
+        let answer = answer.map_err(|error| Failure::of(&error, false).into_cloud_error(API, &self.whose));
+        (self.whose.account.clone(), answer)
+    }
+}
+
+impl Whose {
+    fn of(account: &Account, region: String) -> Self {
+        Self { account: account.name.clone(), region, role: account.role_arn.clone() }
+    }
+
+    /// What to do about credentials that are missing or do not work, and then why.
+    pub(super) fn hint(&self, says: &str) -> String {
+        let then = if says.to_lowercase().contains("sso") {
+            "run `aws sso login`".to_owned()
+        } else if says.contains("Expired") {
+            "they have expired: renew them".to_owned()
+        } else if let Some(role) = self.role.as_ref().filter(|_| !says.contains(NO_CREDENTIALS)) {
+            let account = &self.account;
+            format!(
+                "role {role} of account {account} cannot be assumed: check role_arn and external_id in \
+                 [[aws.accounts]], and the role's trust policy"
+            )
+        } else {
+            "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the host an instance profile".to_owned()
+        };
+        format!("{then} ({says})")
+    }
+}
+
+/// What the SDK says when nothing in its chain has any.
+const NO_CREDENTIALS: &str = "no credentials found in chain";

@@ -1,0 +1,54 @@
+//! Instance refreshes that somebody else runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_autoscaling::types::InstanceRefreshStatus;
+
+use super::Place;
+use super::call::{NOT_OFFERED, all, read};
+use crate::engine::ports::CloudError;
+
+const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
+const AT_ONCE: usize = 4;
+
+/// Whether they may be asked for.
+pub(super) async fn probe(place: &Place, group: &str) -> (&'static str, Result<(), CloudError>) {
+    (DESCRIBE_REFRESHES, refresh(place, group).await.map(drop))
+}
+
+/// The instance refresh that somebody runs in each of these groups.
+pub(super) async fn refreshes<'a>(
+    place: &Place,
+    names: BTreeSet<&'a str>,
+) -> BTreeMap<&'a str, Result<Option<String>, CloudError>> {
+    let found = all(AT_ONCE, names.iter().map(|name| refresh(place, name))).await;
+    names.into_iter().zip(found).collect()
+}
+
+async fn refresh(place: &Place, group: &str) -> Result<Option<String>, CloudError> {
+    if place.memory().no_refreshes {
+        return Ok(None);
+    }
+    // Only one can be under way, and the latest come first.
+    let call = || place.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).max_records(10).send();
+    match read(place, DESCRIBE_REFRESHES, call).await {
+        Ok(page) => {
+            use InstanceRefreshStatus::{Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful};
+            let over = [Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful];
+            // One that says nothing that we know of goes on.
+            let mut refreshes = page.instance_refreshes.unwrap_or_default().into_iter();
+            let found = refreshes.find(|refresh| refresh.status().is_none_or(|status| !over.contains(status)));
+            Ok(found.map(|refresh| refresh.instance_refresh_id.unwrap_or_else(|| "without an id".to_owned())))
+        }
+        // AWS itself offers it everywhere, whatever it says now.
+        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => {
+            place.memory().no_refreshes = true;
+            Ok(None)
+        }
+        // It went between the two calls.
+        Err(CloudError::Other { code, message, .. }) if code == "ValidationError" && message.contains("not found") => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

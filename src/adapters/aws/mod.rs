@@ -1,0 +1,201 @@
+//! AWS itself, as the loop needs it: the official SDKs behind [`Cloud`]. None of their types leaves this folder.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use self::call::Calls;
+use self::connect::{Identity, Whose};
+use self::observe::Memory;
+use self::throttle::Limiter;
+use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
+use crate::domain::activity::Activity;
+use crate::domain::group::{GroupKey, Numbers};
+use crate::domain::span::Time;
+use crate::engine::ports::Account;
+use crate::engine::ports::{Ask, Cloud, CloudError, Listing, Sweep};
+
+mod activities;
+mod attributes;
+mod call;
+mod capacity;
+mod classic;
+mod connect;
+mod health;
+mod instance_metadata;
+mod instance_refresh;
+pub mod observe;
+mod perform;
+mod response_completeness;
+mod scaling;
+pub mod throttle;
+mod traffic;
+
+/// Every configured account and region.
+pub struct Aws {
+    places: Vec<Place>,
+    identities: Vec<Identity>,
+    calls: Arc<Calls>,
+}
+
+/// One region of one account: its clients, its limits, and what was learnt there.
+struct Place {
+    whose: Whose,
+    autoscaling: aws_sdk_autoscaling::Client,
+    ec2: aws_sdk_ec2::Client,
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// For Classic Load Balancers: the first version of the same API.
+    classic: aws_sdk_elasticloadbalancing::Client,
+    /// The endpoint of Auto Scaling is not AWS's own: it may lack actions.
+    foreign: bool,
+    pace_autoscaling: Limiter,
+    pace_ec2: Limiter,
+    pace_elb: Limiter,
+    memory: Mutex<Memory>,
+    calls: Arc<Calls>,
+}
+
+/// Places asked at the same time. Each has limits of its own.
+const PLACES_AT_ONCE: usize = 8;
+
+impl Aws {
+    /// Finds credentials, regions and endpoints; asks AWS nothing but for roles' sessions. Without accounts: the default
+    /// credentials and region, under the account name `default`.
+    ///
+    /// # Errors
+    /// No region is configured anywhere.
+    pub async fn connect(accounts: &[Account]) -> Result<Self, CloudError> {
+        let calls = Arc::default();
+        let (places, identities) = connect::connect(accounts, &calls).await?;
+        Ok(Self { places, identities, calls })
+    }
+
+    /// Who AWS says that we are in each account: its name, and the ARN.
+    pub async fn identities(&self) -> Vec<(String, Result<String, CloudError>)> {
+        call::all(PLACES_AT_ONCE, self.identities.iter().map(|identity| identity.ask(&self.calls))).await
+    }
+
+    /// Calls each reading API once in each place where it can be: where, which, and whether it may be. What changes
+    /// something has no dry run, but for the one call that can be made about nothing.
+    pub async fn probe(&self) -> Vec<(String, &'static str, Result<(), CloudError>)> {
+        let probe = async |place| {
+            let mut probes = observe::probe(place).await;
+            probes.push(perform::probe(place).await);
+            probes
+        };
+        let probes = call::all(PLACES_AT_ONCE, self.places.iter().map(probe)).await;
+        let named = |(place, probes): (&Place, Vec<_>)| {
+            let name = place.to_string();
+            probes.into_iter().map(move |(api, result)| (name.clone(), api, result))
+        };
+        self.places.iter().zip(probes).flat_map(named).collect()
+    }
+
+    /// How often each API was called so far, repeats included, by its name in IAM.
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.calls.all()
+    }
+
+    fn place(&self, account: &str, region: &str) -> Option<&Place> {
+        self.places.iter().find(|place| place.whose.account == account && place.whose.region == region)
+    }
+}
+
+impl Cloud for Aws {
+    async fn list(&mut self) -> Listing {
+        let mut listing = Listing::default();
+        for (place, listed) in
+            self.places.iter().zip(call::all(PLACES_AT_ONCE, self.places.iter().map(observe::list)).await)
+        {
+            let name = (place.whose.account.clone(), place.whose.region.clone());
+            match listed {
+                Ok(groups) => {
+                    listing.groups.extend(groups);
+                    listing.reached.insert(name);
+                }
+                Err(error) => {
+                    listing.failed.insert(name, error);
+                }
+            }
+        }
+        listing
+    }
+
+    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+        let mut sweep = Sweep::new();
+        let mut here: BTreeMap<(&str, &str), Vec<&Ask>> = BTreeMap::new();
+        for ask in asks {
+            here.entry((&ask.key.account, &ask.key.region)).or_default().push(ask);
+        }
+        let mut looks = Vec::new();
+        for ((account, region), asks) in here {
+            match self.place(account, region) {
+                Some(place) => looks.push(observe::look(place, asks)),
+                // Left out of the sweep, the groups would pass for gone.
+                None => sweep.extend(asks.iter().map(|ask| (ask.key.clone(), Err(not_configured(&ask.key))))),
+            }
+        }
+        sweep.extend(call::all(PLACES_AT_ONCE, looks).await.into_iter().flatten());
+        sweep
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
+        observe::numbers(place, &group.name).await
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
+        activities::activities(place, &group.name, since).await
+    }
+
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+        match self.place(&group.account, &group.region) {
+            Some(place) => perform::perform(place, &group.name, action).await,
+            None => Answer::Refused(Refusal {
+                code: "NotConfigured".to_owned(),
+                message: not_configured(group).to_string(),
+                request: None,
+                kind: RefusalKind::Invalid,
+            }),
+        }
+    }
+}
+
+fn not_configured(group: &GroupKey) -> CloudError {
+    let GroupKey { account, region, name } = group;
+    CloudError::Unusable(format!(
+        "group {name} is in account {account}, region {region}, which is not configured: \
+         add it to [[aws.accounts]], or to the default region's environment"
+    ))
+}
+
+impl Place {
+    fn limiter(&self, api: &str) -> &Limiter {
+        match api.split(':').next() {
+            Some("ec2") => &self.pace_ec2,
+            Some("elasticloadbalancing") => &self.pace_elb,
+            _ => &self.pace_autoscaling,
+        }
+    }
+
+    fn key(&self, group: &str) -> GroupKey {
+        GroupKey { account: self.whose.account.clone(), region: self.whose.region.clone(), name: group.to_owned() }
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.whose.account, self.whose.region)
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.places.iter().map(ToString::to_string)).finish()
+    }
+}

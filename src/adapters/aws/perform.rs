@@ -1,0 +1,236 @@
+//! Doing: exactly one call for an action, and what its answer means.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_sdk_autoscaling::config::Config;
+use aws_sdk_autoscaling::operation::launch_instances::LaunchInstancesOutput;
+use aws_sdk_autoscaling::types::{RetryStrategy, ScalingActivityStatusCode as Status, Tag};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use super::Place;
+use super::call::{Class, Failure, NOT_OFFERED, class, read};
+use super::connect::limits;
+use super::response_completeness::given;
+use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
+use crate::domain::group::InstanceId;
+use crate::domain::lease;
+use crate::engine::ports::CloudError;
+
+/// For one answer: Auto Scaling takes the wish and works on it afterwards.
+const CHANGE: Duration = Duration::from_secs(20);
+/// `LaunchInstances` answers when EC2 has.
+const LAUNCH: Duration = Duration::from_secs(60);
+
+/// Makes the action's one call.
+pub(super) async fn perform(place: &Place, group: &str, action: &Action) -> Answer {
+    place.limiter(action.api()).charge();
+    place.calls.count(action.api());
+    let result = call(place, group, action).await;
+    match &result {
+        Ok(_) => place.limiter(action.api()).answered(),
+        Err(failure) if failure.class() == Class::Throttled => place.limiter(action.api()).refused(),
+        Err(_) => {}
+    }
+    result.unwrap_or_else(|failure| {
+        if matches!(action, Action::Launch { .. }) && place.never_offers(&failure) {
+            place.memory().no_launches = true;
+        }
+        failed(failure, action, &format!("group {group} ({place})"))
+    })
+}
+
+/// An id of the right shape that AWS gives to no instance.
+const NOBODY: &str = "i-00000000000000000";
+
+/// Whether instances may be retired, asked about one that does not exist: AWS looks at the permission first. Without it
+/// a regeneration would launch, and then have no way back.
+pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError>) {
+    const API: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
+    let call = || {
+        let call = place.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(NOBODY);
+        call.should_decrement_desired_capacity(true).send()
+    };
+    let result = match read(place, API, call).await {
+        Err(CloudError::Forbidden { action, message }) => {
+            let message = format!(
+                "{message} (asked about the instance {NOBODY}, which does not exist: a policy that allows it on some \
+                 groups only may say no to this, too)"
+            );
+            Err(CloudError::Forbidden { action, message })
+        }
+        // That there is no such instance is what is to be heard; elsewhere than at AWS it may be said in any words.
+        Err(CloudError::Other { code, .. }) if code == "ValidationError" || place.foreign => Ok(()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    (API, result)
+}
+
+async fn call(place: &Place, group: &str, action: &Action) -> Result<Answer, Failure> {
+    let client = &place.autoscaling;
+    let limit = |attempt| Config::builder().timeout_config(limits(attempt));
+    match action {
+        Action::TakeLease { value, .. } => {
+            let tag = tag(group).value(value).propagate_at_launch(false).build();
+            let call = client.create_or_update_tags().tags(tag).customize().config_override(limit(CHANGE));
+            place.done(call.send().await)
+        }
+        Action::ReleaseLease => {
+            let call = client.delete_tags().tags(tag(group).build()).customize().config_override(limit(CHANGE));
+            place.done(call.send().await)
+        }
+        Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, max: None, .. } => {
+            let call = client.set_desired_capacity().auto_scaling_group_name(group).desired_capacity(size(*to));
+            // A cooldown is for policies that scale by themselves.
+            place.done(call.honor_cooldown(false).customize().config_override(limit(CHANGE)).send().await)
+        }
+        Action::RaiseMaxSize { .. }
+        | Action::RestoreMaxSize { .. }
+        | Action::RestoreMinSize { .. }
+        | Action::Grow { .. }
+        | Action::Shrink { .. } => {
+            let (min, desired, max) = action.sets();
+            let call = client.update_auto_scaling_group().auto_scaling_group_name(group);
+            let call = call.set_min_size(min.map(size)).set_max_size(max.map(size));
+            let call = call.set_desired_capacity(desired.map(size));
+            place.done(call.customize().config_override(limit(CHANGE)).send().await)
+        }
+        Action::Retire(retire) => {
+            let call = client.terminate_instance_in_auto_scaling_group().instance_id(retire.instance.as_str());
+            let call = call.should_decrement_desired_capacity(retire.decrement);
+            let output = place.tried(call.customize().config_override(limit(CHANGE)).send().await)?;
+            let activity = output.activity();
+            if let Some(status @ (Status::Failed | Status::Cancelled)) = activity.and_then(|a| a.status_code()) {
+                let why = activity.and_then(|a| a.status_message()).unwrap_or("no reason given");
+                return Ok(Answer::Unknown { error: format!("its activity is already {status}: {why}") });
+            }
+            let activity = given(activity.and_then(|a| a.activity_id())).map(str::to_owned);
+            Ok(Answer::Done(Receipt { activity, ..receipt(&output) }))
+        }
+        Action::Launch { count, zone, token } => {
+            let call = client.launch_instances().auto_scaling_group_name(group).requested_capacity(size(*count));
+            // Left out, the SDK would invent a token; and Auto Scaling must not go on trying behind our back.
+            let call = call.client_token(token).retry_strategy(RetryStrategy::None);
+            let call = call.set_availability_zones(zone.as_ref().map(|zone| vec![zone.to_string()]));
+            Ok(launched(&place.tried(call.customize().config_override(limit(LAUNCH)).send().await)?, *count))
+        }
+    }
+}
+
+fn tag(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
+    Tag::builder().resource_type("auto-scaling-group").resource_id(group).key(lease::TAG)
+}
+
+/// AWS counts in i32.
+fn size(size: u32) -> i32 {
+    i32::try_from(size).unwrap_or(i32::MAX)
+}
+
+fn receipt(output: &impl RequestId) -> Receipt {
+    Receipt { request: output.request_id().map(str::to_owned), ..Receipt::default() }
+}
+
+impl Place {
+    fn tried<T, E>(&self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        result.map_err(|error| Failure::of(&error, self.foreign))
+    }
+
+    fn done<T: RequestId, E>(&self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<Answer, Failure>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        Ok(Answer::Done(receipt(&self.tried(result)?)))
+    }
+
+    /// Whether this is about the endpoint, and not about one group.
+    fn never_offers(&self, failure: &Failure) -> bool {
+        match failure {
+            Failure::NoSuchAction { .. } => true,
+            Failure::Answered { code, .. } => failure.class() == Class::NotOffered && code != "UnsupportedOperation",
+            Failure::Unsent { .. } | Failure::Lost { .. } => false,
+        }
+    }
+}
+
+/// A launch may bring some, none, or none and no reason.
+fn launched(output: &LaunchInstancesOutput, count: u32) -> Answer {
+    let Receipt { request, .. } = receipt(output);
+    let came = output.instances().iter().flat_map(|collection| collection.instance_ids());
+    let instances: Vec<_> = came.map(InstanceId::new).collect();
+    let error = output.errors().first().map(|error| {
+        let code = error.error_code().unwrap_or("LaunchFailed").to_owned();
+        (code, error.error_message().unwrap_or_default().to_owned())
+    });
+    match error {
+        Some((code, message)) if instances.is_empty() => {
+            let kind = match class(400, &code) {
+                Class::NoCapacity => RefusalKind::NoCapacity,
+                Class::Throttled | Class::Busy => RefusalKind::Busy,
+                Class::Forbidden => RefusalKind::Forbidden,
+                _ => RefusalKind::Invalid,
+            };
+            Answer::Refused(Refusal { code, message, request, kind })
+        }
+        None if instances.is_empty() => Answer::Unknown {
+            error: format!("LaunchInstances answered with neither an instance nor an error for {count}"),
+        },
+        error => {
+            let came = instances.len();
+            let fewer = came < usize::try_from(count).unwrap_or(usize::MAX);
+            let shortfall =
+                error.or_else(|| fewer.then(|| ("PartialLaunch".to_owned(), format!("{came} of {count} came"))));
+            Answer::Done(Receipt { instances, request, activity: None, shortfall })
+        }
+    }
+}
+
+/// What a call without a result means for the action. `whom` is for the messages.
+fn failed(failure: Failure, action: &Action, whom: &str) -> Answer {
+    let api = action.api();
+    let class = failure.class();
+    let refused = |kind, code: &str, message: String, request| {
+        Answer::Refused(Refusal { code: code.to_owned(), message, request, kind })
+    };
+    match failure {
+        Failure::Lost { message } => Answer::Unknown { error: message },
+        Failure::NoSuchAction { message } => match not_offered(action) {
+            kind @ RefusalKind::NotOffered => refused(kind, NOT_OFFERED, message, None),
+            // Every endpoint has the others, so this page is about something else.
+            _ => Answer::Unknown { error: message },
+        },
+        Failure::Unsent { class: Class::NoCredentials, message } => {
+            refused(RefusalKind::Busy, "NoCredentials", message, None)
+        }
+        Failure::Unsent { class: Class::Fault, message } => refused(RefusalKind::Busy, "NotConnected", message, None),
+        Failure::Unsent { message, .. } => refused(RefusalKind::Invalid, "NotSent", message, None),
+        Failure::Answered { status, code, message, request } => {
+            let kind = match class {
+                // Nothing says that it did not get so far as to take effect.
+                Class::Fault | Class::StillRunning => {
+                    return Answer::Unknown { error: format!("{api} answered HTTP {status}, {code}: {message}") };
+                }
+                Class::Throttled | Class::Busy | Class::NoCredentials => RefusalKind::Busy,
+                Class::Forbidden => {
+                    let message = format!("no permission for {api} on {whom}: {message}");
+                    return refused(RefusalKind::Forbidden, &code, message, request);
+                }
+                Class::NoCapacity if matches!(action, Action::Launch { .. }) => RefusalKind::NoCapacity,
+                Class::NotOffered => not_offered(action),
+                Class::NoCapacity | Class::BadSignature | Class::Invalid => RefusalKind::Invalid,
+            };
+            refused(kind, &code, message, request)
+        }
+    }
+}
+
+/// Only for a launch is there another way.
+fn not_offered(action: &Action) -> RefusalKind {
+    if matches!(action, Action::Launch { .. }) { RefusalKind::NotOffered } else { RefusalKind::Invalid }
+}

@@ -1,0 +1,96 @@
+//! What changes a group's desired capacity by itself: scaling policies, scheduled actions, and autoscalers by their tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_autoscaling::types::{PredictiveScalingMode, ScalingPolicy};
+
+use super::Place;
+use super::call::{NOT_OFFERED, all, read};
+use crate::domain::group::is_autoscaled;
+use crate::engine::ports::CloudError;
+
+pub(super) const DESCRIBE_POLICIES: &str = "autoscaling:DescribePolicies";
+pub(super) const DESCRIBE_SCHEDULES: &str = "autoscaling:DescribeScheduledActions";
+
+const AT_ONCE: usize = 4;
+/// AWS allows 50 policies and 125 scheduled actions in a group: one page shows what there is, if not always all of it.
+const PAGE: i32 = 100;
+
+/// Whether both may be asked for.
+pub(super) async fn probe(place: &Place, group: &str) -> [(&'static str, Result<(), CloudError>); 2] {
+    [
+        (DESCRIBE_POLICIES, policies(place, group).await.map(drop)),
+        (DESCRIBE_SCHEDULES, schedules(place, group).await.map(drop)),
+    ]
+}
+
+/// What scales each of these groups, as phrases for people; without what their tags say.
+pub(super) async fn scalers<'a>(
+    place: &Place,
+    names: &BTreeSet<&'a str>,
+) -> BTreeMap<&'a str, Result<Vec<String>, CloudError>> {
+    let found = all(AT_ONCE, names.iter().map(|name| scaler(place, name))).await;
+    names.iter().copied().zip(found).collect()
+}
+
+async fn scaler(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
+    // What may not be listed may be there: that is said, and regend still works without the permission.
+    let unless_forbidden = |what: &str, api, found| match found {
+        Err(CloudError::Forbidden { .. }) => {
+            Ok(vec![format!("{what} that regend may not list (no permission for {api})")])
+        }
+        found => found,
+    };
+    let mut found = unless_forbidden("policies", DESCRIBE_POLICIES, policies(place, group).await)?;
+    found.extend(unless_forbidden("scheduled actions", DESCRIBE_SCHEDULES, schedules(place, group).await)?);
+    Ok(found)
+}
+
+async fn policies(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
+    let call = || place.autoscaling.describe_policies().auto_scaling_group_name(group).max_records(PAGE).send();
+    let found = read(place, DESCRIBE_POLICIES, call).await;
+    let page = found.map(|page| page.scaling_policies.unwrap_or_default());
+    let policies = unless_absent(place, page)?;
+    Ok(policies.iter().filter(|policy| scales(policy)).map(phrase).collect())
+}
+
+fn phrase(policy: &ScalingPolicy) -> String {
+    format!("policy {}", policy.policy_name().unwrap_or("without a name"))
+}
+
+/// Neither switched off nor a mere forecast.
+fn scales(policy: &ScalingPolicy) -> bool {
+    let mode = policy.predictive_scaling_configuration().and_then(|predictive| predictive.mode());
+    let only_forecasts = policy.policy_type() == Some("PredictiveScaling")
+        && mode.is_none_or(|mode| *mode == PredictiveScalingMode::ForecastOnly);
+    policy.enabled() != Some(false) && !only_forecasts
+}
+
+async fn schedules(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
+    let of = || place.autoscaling.describe_scheduled_actions().auto_scaling_group_name(group).max_records(PAGE);
+    let found = read(place, DESCRIBE_SCHEDULES, || of().send()).await;
+    let page = found.map(|page| page.scheduled_update_group_actions.unwrap_or_default());
+    let actions = unless_absent(place, page)?;
+    let name = |action: &aws_sdk_autoscaling::types::ScheduledUpdateGroupAction| {
+        format!("scheduled action {}", action.scheduled_action_name().unwrap_or("without a name"))
+    };
+    Ok(actions.iter().map(name).collect())
+}
+
+/// Nothing, where the endpoint does not offer the call, or the group was deleted between two calls.
+fn unless_absent<T>(place: &Place, found: Result<Vec<T>, CloudError>) -> Result<Vec<T>, CloudError> {
+    match found {
+        Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => Ok(Vec::new()),
+        Err(CloudError::Other { code, message, .. }) if code == "ValidationError" && message.contains("not found") => {
+            Ok(Vec::new())
+        }
+        found => found,
+    }
+}
+
+/// Autoscalers that mark the groups they scale by a tag. ECS sets its own for a capacity provider.
+pub(super) fn by_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
+    let ecs = tags.contains_key("AmazonECSManaged");
+    let found = [(is_autoscaled(tags), "cluster-autoscaler"), (ecs, "ECS capacity provider")];
+    found.into_iter().filter(|(is, _)| *is).map(|(_, what)| what.to_owned()).collect()
+}

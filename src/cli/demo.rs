@@ -1,0 +1,163 @@
+//! `regend demo`: the production loop over a simulated group, faster than life, then the audit of what happened.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use chrono::{TimeDelta, Utc};
+use clap::{Args, Parser};
+
+use crate::adapters::journal::query::Filter;
+use crate::adapters::journal::sqlite::Sqlite;
+use crate::domain::action::Outcome;
+use crate::domain::entry::{Kind, Trigger};
+use crate::domain::group::GroupKey;
+use crate::domain::plan::Opener;
+use crate::domain::policy::{Policy, Share};
+use crate::domain::span::{Span, Time};
+use crate::engine::clock::{Clock, Wall};
+use crate::engine::fleet::{Ended, Fleet, Limits, Wish};
+use crate::engine::ports::Journal;
+use crate::harness::SimCloud;
+use crate::sim::event::{Event, Which};
+use crate::sim::group::Shape;
+use crate::sim::group_behavior::Nature;
+use crate::sim::world::World;
+
+use super::show::Show;
+use super::{Cli, Command, Failure, audit, exit, print, say};
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Simulated seconds in a real one
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    speed: u32,
+}
+
+const WHAT: &str = "\
+A simulated group `web`: 8 instances over three zones behind two target groups, all a day old.
+Meanwhile one replacement never becomes healthy, one old instance dies by itself, and somebody scales out.
+The loop, the decisions and the journal are the real ones; only AWS is simulated, and faster than life.
+";
+
+/// What the audit at the end shows. The journal has all of it.
+const TOLD: &str = "regeneration.*,group.changed,instance.failed,instance.lost,retire.intended";
+
+pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
+    let state_dir = temporary()?;
+    let journal = Sqlite::open(&state_dir)?;
+    let clock = Fast::new(args.speed);
+    super::stop_on_signals(&clock.wall, exit::HELD, "nothing was changed");
+    let key = GroupKey { account: "demo".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
+    let world = std::rc::Rc::new(std::cell::RefCell::new(world(&key, clock.now())));
+    let limits = Limits { poll: Span::seconds(5), max_concurrent: 1, max_failed: 1 };
+    let mut fleet = Fleet::new(SimCloud::new(world, clock.clone()), journal, clock.clone(), limits);
+    let policy = Policy {
+        max_surge: Share::Count(3),
+        warmup: Span::seconds(10),
+        health_timeout: Span::minutes(2),
+        ..Policy::default()
+    };
+    let opener = Opener {
+        actor: "user:demo".to_owned(),
+        trigger: Trigger::Manual,
+        reason: Some("to see it work".to_owned()),
+        daemon: fleet.journal.writer().to_owned(),
+        window_ends: policy.window.after(clock.now()),
+        firing: None,
+    };
+    say(WHAT);
+    fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
+    let mut show = Show::new(std::io::stderr().is_terminal());
+    while !fleet.is_idle() && !clock.stopping() {
+        fleet.step(None, &mut |event| show.event(&event)).await?;
+    }
+    show.finish();
+    let code = match fleet.ended.get(&key) {
+        Some(Ended::Closed(Outcome::Completed)) => exit::DONE,
+        Some(_) => exit::FAILED,
+        None => exit::HELD,
+    };
+    let command = format!("regend --state-dir {} audit", state_dir.display());
+    print(format!("\nWhat the journal says (`{command} list --kind '{TOLD}'`):\n\n"))?;
+    let asked = ["regend", "audit", "list", "--kind", TOLD];
+    if let Ok(Cli { command: Command::Audit(args), .. }) = Cli::try_parse_from(asked) {
+        audit::run(&args, &state_dir, &mut std::io::stdout().lock())?;
+    }
+    print(format!("\nThe journal stays in {}. Ask it more:\n\n", state_dir.display()))?;
+    print(format!("  {command} list --reverse --limit 20\n  {command} list --output json\n"))?;
+    if let Some(instance) = first_retired(&fleet.journal)? {
+        print(format!("  {command} instance {instance}\n"))?;
+    }
+    Ok(code)
+}
+
+/// The group, and what happens to it.
+fn world(key: &GroupKey, now: Time) -> World {
+    let mut world = World::new(8).starting_at(now);
+    let shape = Shape { min: 4, max: 16, desired: 8, zones: 3, target_groups: vec![true, true], age: Span::hours(24) };
+    let nature = Nature { boot: (35, 55), health: (15, 25), drain: 60, ..Nature::default() };
+    world.add(key.clone(), &shape, nature);
+    // The first replacements are in service by then, and no target group calls them healthy yet.
+    let story = [(58, Event::Sicken(Which::Newest)), (95, Event::Kill(Which::Oldest)), (260, Event::SetDesired(10))];
+    for (seconds, event) in story {
+        world.schedule(Span::seconds(seconds).after(now), key, event);
+    }
+    world
+}
+
+/// An instance whose life is worth asking for.
+fn first_retired(journal: &Sqlite) -> Result<Option<String>, Failure> {
+    let kinds = vec![Kind::RetireIntended.as_str().to_owned()];
+    let filter = Filter { kinds, limit: Some(1), ..Filter::default() };
+    let Some(stored) = journal.list(&filter).map_err(anyhow::Error::from)?.next() else { return Ok(None) };
+    Ok(journal.parse(&stored?)?.instance.map(|instance| instance.to_string()))
+}
+
+/// A directory of its own, which outlives the program so that its journal can be asked.
+fn temporary() -> Result<PathBuf, Failure> {
+    let dir = std::env::temp_dir().join(format!("regend-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).map_err(|error| Failure {
+        code: exit::UNREACHABLE,
+        message: format!("cannot make a directory for the demo's journal at {}: {error}", dir.display()),
+    })?;
+    Ok(dir)
+}
+
+/// A clock that runs so many times faster. It starts in the past, so that the story ends about now.
+#[derive(Clone)]
+struct Fast {
+    wall: Wall,
+    began: Instant,
+    start: Time,
+    speed: u32,
+}
+
+impl Fast {
+    fn new(speed: u32) -> Self {
+        Self { wall: Wall::default(), began: Instant::now(), start: Utc::now() - TimeDelta::minutes(15), speed }
+    }
+}
+
+impl Clock for Fast {
+    fn now(&self) -> Time {
+        let passed = self.began.elapsed() * self.speed;
+        self.start + TimeDelta::from_std(passed).unwrap_or_default()
+    }
+
+    async fn sleep_until(&mut self, at: Time) {
+        let left = (at - self.now()).to_std().unwrap_or_default() / self.speed;
+        tokio::select! {
+            () = tokio::time::sleep(left.max(Duration::from_millis(1))) => {}
+            () = self.wall.stopped() => {}
+        }
+    }
+
+    fn stopping(&self) -> bool {
+        self.wall.stopping()
+    }
+
+    async fn stopped_for(&self, grace: Span) {
+        self.wall.stopped_for(grace).await;
+    }
+}

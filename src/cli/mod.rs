@@ -1,0 +1,332 @@
+//! The command line: what was typed, which command it means, and with which exit code it ends.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::adapters::config::{Config, ConfigError};
+use crate::engine::ports::JournalError;
+use crate::engine::reconcile::Stop;
+
+pub mod audit;
+#[cfg(feature = "aws")]
+mod check;
+#[cfg(feature = "aws")]
+mod daemon;
+mod demo;
+mod generate;
+#[cfg(feature = "aws")]
+mod plan;
+#[cfg(feature = "aws")]
+mod results;
+#[cfg(feature = "aws")]
+mod run;
+#[cfg(feature = "aws")]
+mod select;
+mod show;
+pub mod simulate;
+#[cfg(feature = "aws")]
+mod status;
+
+/// Where the configuration is when nobody says otherwise.
+const CONFIG: &str = "/etc/regend/regend.toml";
+
+/// Exit codes: other programs drive regend through them.
+pub mod exit {
+    pub const DONE: u8 = 0;
+    /// A regeneration failed or was aborted, the journal is not intact, an asked-for condition is not met.
+    pub const FAILED: u8 = 1;
+    /// Usage or configuration.
+    pub const USAGE: u8 = 2;
+    /// Something was skipped, held back or cannot be proved.
+    pub const HELD: u8 = 3;
+    /// AWS or the store could not be reached.
+    pub const UNREACHABLE: u8 = 4;
+}
+
+/// Replaces every instance of EC2 Auto Scaling groups with a fresh one: verified before the old one is drained, and
+/// recorded.
+#[derive(Debug, Parser)]
+#[command(name = "regend", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all done; 1 a regeneration failed or was aborted, or the journal is not intact;
+2 usage or configuration; 3 something was skipped or held back; 4 could not reach AWS or the journal.
+
+AWS credentials, region and endpoints come from the SDK's standard chain: AWS_PROFILE, AWS_REGION,
+AWS_ENDPOINT_URL, the instance's role and so on.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options, before or after the command")]
+struct Global {
+    /// The configuration file [default: /etc/regend/regend.toml]
+    #[arg(long, global = true, env = "REGEND_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Where the journal and the lock live [default: `daemon.state_dir`, /var/lib/regend]
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    /// Say more on stderr; twice for every call
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the scheduler: each group by its own schedule, until told to stop
+    #[cfg(feature = "aws")]
+    Daemon,
+    /// Regenerate groups now, and wait
+    #[cfg(feature = "aws")]
+    Run(run::RunArgs),
+    /// Show what a run would do and how long it should take; changes nothing
+    #[cfg(feature = "aws")]
+    Plan(plan::PlanArgs),
+    /// Show groups, their oldest instances, what runs, what holds it, and what comes next
+    #[cfg(feature = "aws")]
+    Status(status::StatusArgs),
+    /// Check configuration, credentials, permissions and each group's readiness; changes nothing
+    #[cfg(feature = "aws")]
+    Check(check::CheckArgs),
+    /// Show the whole loop on a simulated group: no AWS, no configuration
+    Demo(demo::DemoArgs),
+    /// Rehearse a policy on a simulated group: how long, how far down, at what cost; changes nothing
+    Simulate(simulate::SimulateArgs),
+    /// Ask the journal what happened
+    Audit(audit::AuditArgs),
+    /// Write the man page or shell completions to stdout
+    #[command(hide = true)]
+    Generate {
+        #[command(subcommand)]
+        what: generate::Generate,
+    },
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// An error that ends the program, with the exit code it means.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+/// Runs the program; its exit code is the answer.
+pub fn main() -> u8 {
+    let cli = Cli::try_parse().unwrap_or_else(|error| or_a_near_command(error).exit());
+    tell_log(&cli);
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            say(&format!("regend: {failure}"));
+            failure.code
+        }
+    }
+}
+
+/// clap's measure of likeness does not see that `rnu` is `run`: what two swapped letters explain is suggested, too.
+fn or_a_near_command(mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue};
+    if let (Some(ContextValue::String(typed)), None) =
+        (error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::SuggestedSubcommand))
+    {
+        let typed = typed.clone();
+        let command = Cli::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        let near: Vec<_> =
+            names.filter(|name| strsim::osa_distance(name, &typed) <= 1).map(ToOwned::to_owned).collect();
+        if !near.is_empty() {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(near));
+        }
+    }
+    error
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match cli.command {
+        #[cfg(feature = "aws")]
+        Command::Daemon => block_on(daemon::daemon(global)),
+        #[cfg(feature = "aws")]
+        Command::Run(args) => block_on(run::run(global, &args)),
+        #[cfg(feature = "aws")]
+        Command::Plan(args) => block_on(plan::plan(global, &args)),
+        #[cfg(feature = "aws")]
+        Command::Status(args) => block_on(status::status(global, &args)),
+        #[cfg(feature = "aws")]
+        Command::Check(args) => block_on(check::check(global, &args)),
+        Command::Demo(args) => block_on(demo::demo(&args)),
+        Command::Simulate(args) => block_on(simulate::simulate(global, &args)),
+        Command::Audit(args) => {
+            let state_dir = global.state_dir(&global.config()?);
+            audit::run(&args, &state_dir, &mut std::io::stdout().lock()).map_err(Failure::from)
+        }
+        Command::Generate { what } => generate::generate(&what, Cli::command()),
+    }
+}
+
+fn block_on<F: Future<Output = Result<u8, Failure>>>(future: F) -> Result<u8, Failure> {
+    // One thread is enough: regend waits for AWS, and hardly computes.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure { code: exit::FAILED, message: format!("cannot start: {error}") })?;
+    let result = runtime.block_on(future);
+    // A name that is being looked up has a thread of its own, which nothing can stop: it is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// Writes a result to stdout. Whoever reads may have seen enough (`… | head`): that is no error.
+fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure { code: exit::FAILED, message: format!("cannot write the answer: {error}") })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to stderr. That nobody reads it is no reason to stop a regeneration half-way, as `eprintln!` would.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The log is for developers and for journald; what users read is printed by the commands.
+fn tell_log(cli: &Cli) {
+    use tracing_subscriber::filter::Targets;
+    use tracing_subscriber::prelude::*;
+    let level = match cli.global.verbose {
+        0 => "error",
+        1 => "regend=info,error",
+        2 => "regend=debug,warn",
+        _ => "debug",
+    };
+    let asked = std::env::var("REGEND_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
+    let filter = asked.or_else(|| level.parse().ok()).unwrap_or_default();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).log_internal_errors(false);
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+impl Global {
+    /// The configuration that was named, or the usual one, or, where there is none, the defaults.
+    fn config(&self) -> Result<Config, Failure> {
+        let (path, named) = match &self.config {
+            Some(path) => (path.as_path(), true),
+            None => (Path::new(CONFIG), false),
+        };
+        match Config::load(path) {
+            Ok(config) => Ok(config),
+            Err(ConfigError::Missing { .. }) if !named => Ok(Config::default()),
+            Err(ConfigError::Invalid(problems)) if problems.len() > 1 => {
+                let lines: Vec<_> = problems.iter().map(|problem| format!("  {problem}")).collect();
+                let count = problems.len();
+                Err(Failure::usage(format!("{count} mistakes in {}:\n{}", path.display(), lines.join("\n"))))
+            }
+            Err(error) => Err(Failure::usage(error.to_string())),
+        }
+    }
+
+    fn state_dir(&self, config: &Config) -> PathBuf {
+        self.state_dir.clone().unwrap_or_else(|| config.daemon.state_dir.clone())
+    }
+}
+
+impl Failure {
+    fn usage(message: impl Into<String>) -> Self {
+        Self { code: exit::USAGE, message: message.into() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let code = match error {
+            JournalError::Damaged { .. } => exit::FAILED,
+            JournalError::Write { .. }
+            | JournalError::Read { .. }
+            | JournalError::TooNew { .. }
+            | JournalError::Locked { .. }
+            | JournalError::StateDir { .. } => exit::UNREACHABLE,
+        };
+        Self { code, message: error.to_string() }
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Journal(error) => error.into(),
+            Stop::Illegal(_) | Stop::EndlessNews(_) => Self { code: exit::FAILED, message: stop.to_string() },
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<JournalError>() {
+            Ok(error) => error.into(),
+            Err(error) => Self { code: exit::FAILED, message: format!("{error:#}") },
+        }
+    }
+}
+
+/// Who runs this program, for the record: the account behind `sudo`, where there is one.
+#[cfg(feature = "aws")]
+fn actor() -> String {
+    let uid = rustix::process::getuid();
+    let behind_sudo = std::env::var("SUDO_USER").ok().filter(|name| uid.is_root() && !name.is_empty());
+    let name = behind_sudo.or_else(|| {
+        let passwd = std::fs::read_to_string("/etc/passwd").ok()?;
+        let wanted = uid.as_raw().to_string();
+        passwd.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)? == wanted).then(|| name.to_owned())
+        })
+    });
+    format!("user:{}", name.unwrap_or_else(|| uid.as_raw().to_string()))
+}
+
+/// The first SIGINT or SIGTERM asks the loop to stop after the call in flight; what is open stays resumable. A second
+/// one ends the program at once, with what the first would have ended it with, and these last words: nothing is lost by
+/// it but an answer, which the next start looks for.
+fn stop_on_signals(clock: &crate::engine::clock::Wall, code: u8, words: &'static str) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let clock = clock.clone();
+    tokio::spawn(async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
+        next().await;
+        say("regend: stopping after the call in flight; a second signal stops at once");
+        clock.stop();
+        next().await;
+        say(&format!("regend: stopped at once; {words}"));
+        std::process::exit(i32::from(code));
+    });
+}

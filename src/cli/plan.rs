@@ -1,0 +1,191 @@
+//! `regend plan`: what a run would do, why, in which order, how many at once, and for how long.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::Args;
+
+use crate::adapters::aws::Aws;
+use crate::adapters::journal::sqlite::{FILE, Sqlite};
+use crate::domain::action::Hold;
+use crate::domain::group::{Group, GroupKey};
+use crate::domain::plan::{self, Pace, Plan, left_words};
+use crate::domain::regeneration::Regeneration;
+use crate::domain::span::Span;
+use crate::engine::clock::{Clock, Wall};
+use crate::engine::ports::{Ask, Cloud};
+use crate::engine::ports::{Journal, JournalError};
+use crate::engine::reconcile::Stop;
+use crate::render;
+
+use super::select::{Chosen, connect, list, select, unless_blind, unreachable};
+use super::{Failure, Global, Output, exit, print, say};
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Names or globs; none = every group that the configuration rules
+    #[arg(value_name = "GROUP")]
+    groups: Vec<String>,
+    /// `json` prints one object a line, for programs
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// So many instances of a group are listed one by one; the rest is counted.
+const LISTED_MAX: usize = 20;
+
+pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
+    let config = global.config()?;
+    let mut aws = connect(&config).await?;
+    let listing = list(&mut aws).await?;
+    let chosen = select(&listing, &config, &args.groups)?;
+    if chosen.is_empty() {
+        say("regend: no group matches a [[groups]] rule of the configuration: nothing would be regenerated");
+        return Ok(unless_blind(&listing, exit::HELD));
+    }
+    let known = Known::read(&global.state_dir(&config), &chosen)?;
+    let plans = look(&mut aws, &chosen, &known).await?;
+    Ok(unless_blind(&listing, print_all(&plans, args.output)?))
+}
+
+/// Prints the plans; the exit code says whether any of them would not start now.
+pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result<u8, Failure> {
+    for (_, plan, ruled) in plans {
+        print(match output {
+            Output::Text => describe(plan, *ruled),
+            Output::Json => serde_json::to_string(plan).map_err(|error| anyhow::anyhow!(error))? + "\n",
+        })?;
+    }
+    Ok(if plans.iter().any(|(_, plan, _)| !plan.obstacles.is_empty()) { exit::HELD } else { exit::DONE })
+}
+
+/// A plan for each group, as it is now.
+pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
+    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: true, scalers: true }).collect();
+    let mut sweep = aws.look(&asks).await;
+    let now = Wall::default().now();
+    let mut plans = Vec::new();
+    for one in chosen {
+        match sweep.remove(&one.key) {
+            Some(Ok(group)) => {
+                let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
+                let mut plan = plan::plan(now, &group, &one.policy, pace);
+                // A lease that could not be released is in nobody's way on the host whose it is.
+                plan.obstacles
+                    .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));
+                if let Some(open) = known.open.get(&one.key) {
+                    go_on(&mut plan, &group, open);
+                }
+                plans.push((group, plan, one.ruled));
+            }
+            Some(Err(error)) => {
+                let Failure { code, message } = unreachable(&error);
+                return Err(Failure { code, message: format!("{}: {message}", one.key) });
+            }
+            None => return Err(Failure::usage(format!("the group {} went away while it was looked at", one.key))),
+        }
+    }
+    Ok(plans)
+}
+
+/// The plan as text, for an operator who decides whether to go ahead.
+pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
+    let mut text = format!(
+        "{} ({}, {}): desired {} (min {}, max {})\n",
+        plan.group.name, plan.group.account, plan.group.region, plan.desired, plan.min, plan.max
+    );
+    let mut line = |indent: &str, said: String| text.push_str(&format!("{indent}{said}\n"));
+    let based = if plan.pace.measured {
+        "as measured in this group before"
+    } else {
+        "assumed: nothing of this group is in the journal yet"
+    };
+    match plan.replace.len() {
+        0 => line("  ", "nothing to replace".to_owned()),
+        n => line("  ", format!("replace {n}, {} at a time, in about {} ({based})", plan.abreast, plan.estimate)),
+    }
+    for (n, planned) in plan.replace.iter().enumerate().take(LISTED_MAX) {
+        let age = planned.age_s.map_or_else(
+            || "unknown".to_owned(),
+            |s| render::rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))),
+        );
+        let sick = if planned.serving { "" } else { "  not serving" };
+        let image = planned.image.as_deref().unwrap_or("image unknown");
+        line("  ", format!("{:>3}  {}  {}  age {age}  {image}{sick}", n + 1, planned.instance, planned.zone));
+    }
+    if plan.replace.len() > LISTED_MAX {
+        line("       ", format!("… and {} more, younger or in less crowded zones", plan.replace.len() - LISTED_MAX));
+    }
+    for left in &plan.left {
+        line("  ", format!("left alone: {}, {}", left.instance, left_words(left.why)));
+    }
+    if let Some(to) = plan.raises_max_size_to {
+        line("  ", format!("max size is raised from {} to {to} meanwhile, and restored", plan.max));
+    }
+    if !ruled {
+        line("  ", "note: no [[groups]] rule of the configuration matches it; the [policy] defaults apply".to_owned());
+    }
+    for note in &plan.notes {
+        line("  ", format!("note: {note}"));
+    }
+    for obstacle in &plan.obstacles {
+        line("  ", format!("would not start now: {obstacle}"));
+    }
+    text
+}
+
+/// A run would go on with what is open rather than begin anew: its own lease is no obstacle, and what it has launched is
+/// not to be replaced.
+fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
+    let own = open.id.to_string();
+    plan.obstacles.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
+    plan.replace.retain(|planned| {
+        group.instance(&planned.instance).is_none_or(|instance| open.is_fresh(instance) != Some(true))
+    });
+    plan.abreast = plan.abreast.min(u32::try_from(plan.replace.len()).unwrap_or(u32::MAX).max(1));
+    let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
+    plan.notes.push(format!(
+        "regeneration {own}, opened {since} by {}, is unfinished: a run goes on with it, under the policy that it began with",
+        open.actor
+    ));
+}
+
+/// What the journal knows of the groups; nothing, where there is none.
+#[derive(Default)]
+pub(super) struct Known {
+    /// How long things took before.
+    paces: BTreeMap<GroupKey, Pace>,
+    /// What is unfinished.
+    open: BTreeMap<GroupKey, Regeneration>,
+    /// Under which name this host holds leases.
+    writer: String,
+}
+
+impl Known {
+    pub(super) fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
+        // Closed again when this returns: the journal is written over another connection.
+        let journal = match Sqlite::read(state_dir) {
+            Ok(journal) => journal,
+            Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
+            // To look at AWS needs no journal, and whoever looks may not be allowed to read it.
+            Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
+                say(&format!("regend: {error}"));
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut open = BTreeMap::new();
+        for entries in journal.unfinished()? {
+            if let Some(regeneration) = Regeneration::recover(&entries).map_err(Stop::from)? {
+                open.insert(regeneration.group.clone(), regeneration);
+            }
+        }
+        let pace = |one: &Chosen| Some((one.key.clone(), journal.pace(&one.key).ok()??));
+        Ok(Self { paces: chosen.iter().filter_map(pace).collect(), open, writer: journal.writer().to_owned() })
+    }
+}
+
+/// Whether nothing was ever recorded there, rather than that it may not be read.
+pub(super) fn is_new(state_dir: &Path, error: &JournalError) -> bool {
+    matches!(error, JournalError::Read { .. }) && matches!(state_dir.join(FILE).try_exists(), Ok(false))
+}

@@ -1,0 +1,226 @@
+//! What a run says of each group at the end: for people a sentence, for programs one object a line, and the exit code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::domain::action::Outcome;
+use crate::domain::entry::{Entry, Left};
+use crate::domain::group::GroupKey;
+use crate::domain::plan::left_words;
+use crate::domain::regeneration::{Newcomer, Regeneration};
+use crate::engine::fleet::{Ended, Event};
+
+use super::show::Show;
+use super::{Failure, Output, exit, print};
+
+/// What came of one group, for programs.
+#[derive(Debug, Serialize)]
+struct Result_ {
+    account: String,
+    region: String,
+    group: String,
+    /// An outcome of a regeneration, or `skipped`, `unreachable`, `stopped`, `not_begun`.
+    outcome: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regeneration: Option<uuid::Uuid>,
+    replaced: usize,
+    failed: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<Left>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remains: Option<String>,
+    /// Commands, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    undo: Vec<String>,
+    took_s: i64,
+}
+
+/// What is told of each group at the end.
+#[derive(Default)]
+pub(super) struct Records {
+    /// Every group that the run is about.
+    pub(super) asked: BTreeSet<GroupKey>,
+    regenerations: BTreeMap<GroupKey, Regeneration>,
+    closed: BTreeMap<GroupKey, Entry>,
+    /// Under which name the journal is written, and leases are held.
+    writer: String,
+}
+
+impl Records {
+    pub(super) fn of(writer: &str) -> Self {
+        Self { writer: writer.to_owned(), ..Self::default() }
+    }
+
+    pub(super) fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Recorded(entry, regeneration) => {
+                self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
+                if regeneration.closed.is_some() {
+                    self.closed.insert(regeneration.group.clone(), (*entry).clone());
+                }
+            }
+            Event::Resumed(regeneration) => {
+                self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
+            }
+            Event::Looked(..) | Event::Waits(..) | Event::Blind(..) | Event::Ended(..) => {}
+        }
+    }
+
+    /// Prints a result for each group and weighs them: a failure outweighs what could not be reached, and that what was
+    /// held back.
+    pub(super) fn conclude(
+        &self,
+        ended: &BTreeMap<GroupKey, Ended>,
+        show: &Show,
+        output: Output,
+    ) -> Result<u8, Failure> {
+        let keys: BTreeSet<_> = self.asked.iter().chain(ended.keys()).chain(self.regenerations.keys()).collect();
+        let mut codes = vec![exit::DONE];
+        for key in keys {
+            let (result, code) = self.result(key, ended.get(key));
+            codes.push(code);
+            match output {
+                Output::Json => print(serde_json::to_string(&result).map_err(|error| anyhow::anyhow!(error))? + "\n")?,
+                Output::Text => {
+                    let why = result.why.as_ref().map(|why| show.brief(key, why));
+                    print(Result_ { why, ..result }.sentence() + "\n")?;
+                }
+            }
+        }
+        let order = [exit::FAILED, exit::UNREACHABLE, exit::USAGE, exit::HELD];
+        Ok(order.into_iter().find(|code| codes.contains(code)).unwrap_or(exit::DONE))
+    }
+
+    fn result(&self, key: &GroupKey, ended: Option<&Ended>) -> (Result_, u8) {
+        let regeneration = self.regenerations.get(key);
+        let closed = self.closed.get(key);
+        let (outcome, code, why, exit) = match ended {
+            Some(Ended::Closed(outcome)) => {
+                let exit = match outcome {
+                    Outcome::Completed => exit::DONE,
+                    Outcome::Incomplete => exit::HELD,
+                    Outcome::Failed | Outcome::Aborted => exit::FAILED,
+                };
+                let (code, why) = closed.map(|e| (e.code.clone(), e.error.clone())).unwrap_or_default();
+                (outcome.word(), code, why, exit)
+            }
+            Some(Ended::Skipped(skipped)) => {
+                ("skipped", Some(skipped.code.clone()), Some(skipped.why.clone()), exit::HELD)
+            }
+            Some(Ended::Unreachable(error)) => ("unreachable", None, Some(error.to_string()), exit::UNREACHABLE),
+            Some(Ended::LostSight(error, lasts)) => {
+                let why = format!(
+                    "it could not be looked at for {lasts}: {error}. Its regeneration stays open: `regend run {key}` \
+                     goes on where it was"
+                );
+                ("unreachable", None, Some(why), exit::UNREACHABLE)
+            }
+            Some(Ended::NoSuchGroup) => ("skipped", None, Some("the group no longer exists".to_owned()), exit::HELD),
+            None if regeneration.is_some() => {
+                ("stopped", None, Some(format!("`regend run {key}` goes on where it was")), exit::HELD)
+            }
+            None => ("not_begun", None, Some(format!("`regend run {key}` begins")), exit::HELD),
+        };
+        // A stop is made on purpose, and who makes it knows what runs: only what nobody may come back to is spelt out.
+        let remains = match ended {
+            Some(Ended::Closed(_) | Ended::LostSight(..)) => regeneration.and_then(|r| remains(r, &self.writer)),
+            _ => None,
+        };
+        let (remains, undo) = remains.unzip();
+        let result = Result_ {
+            account: key.account.clone(),
+            region: key.region.clone(),
+            group: key.name.clone(),
+            outcome: outcome.to_owned(),
+            regeneration: regeneration.map(|r| r.id),
+            replaced: regeneration.map_or(0, Regeneration::replaced),
+            failed: regeneration.map_or(0, |r| r.failures),
+            left: closed.map(|e| e.left.clone()).unwrap_or_default(),
+            code,
+            why,
+            remains,
+            undo: undo.unwrap_or_default(),
+            took_s: closed.and_then(|e| e.took_ms).map_or(0, |ms| i64::try_from(ms / 1000).unwrap_or(i64::MAX)),
+        };
+        (result, exit)
+    }
+}
+
+impl Result_ {
+    fn sentence(&self) -> String {
+        let mut text = format!("{}: {}", self.group, self.outcome.replace('_', " "));
+        if self.regeneration.is_some() {
+            let took = crate::domain::span::Span::seconds(u32::try_from(self.took_s).unwrap_or(u32::MAX));
+            text.push_str(&format!(", {} replaced", self.replaced));
+            if self.failed > 0 {
+                text.push_str(&format!(", {} failed", self.failed));
+            }
+            if self.took_s > 0 {
+                text.push_str(&format!(", in {took}"));
+            }
+        }
+        if let Some(why) = &self.why {
+            text.push_str(&format!(": {why}"));
+        }
+        for left in &self.left {
+            text.push_str(&format!("\n  left: {}, {}", left.instance, left_words(left.why)));
+        }
+        if let Some(remains) = &self.remains {
+            text.push_str(&format!("\n  {remains}\n  {}", how_to_undo(&self.group, &self.undo)));
+        }
+        text
+    }
+}
+
+/// What regend has changed in the group and not put back, and the commands that do so by hand; nothing, where all is as
+/// it was found.
+pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(String, Vec<String>)> {
+    let (mut facts, mut undo) = (Vec::new(), Vec::new());
+    let GroupKey { region, name, .. } = &regeneration.group;
+    let mut command = |what: &str, more: String| undo.push(format!("aws autoscaling {what} --region {region} {more}"));
+    if let Some(before) = regeneration.min_to_restore() {
+        facts.push(format!("min size {}, which was {before}", regeneration.min));
+        command("update-auto-scaling-group", format!("--auto-scaling-group-name {name} --min-size {before}"));
+    }
+    let raised = regeneration.raised;
+    if raised > 0 {
+        facts.push(format!("desired capacity {}, and {} is wanted", regeneration.desired, regeneration.wanted()));
+        // Auto Scaling would choose an old one: those that came last go by name.
+        let came = |n: &Newcomer| (n.ours || regeneration.is_shifted()) && !n.gone;
+        let came = regeneration.newcomers.iter().filter(|(id, n)| came(n) && !regeneration.is_retired(id));
+        let mut ours: Vec<_> = came.collect();
+        ours.sort_by_key(|(_, newcomer)| std::cmp::Reverse(newcomer.since));
+        for (id, _) in ours.iter().take(raised as usize) {
+            command(
+                "terminate-instance-in-auto-scaling-group",
+                format!("--instance-id {id} --should-decrement-desired-capacity"),
+            );
+        }
+        if ours.len() < raised as usize {
+            let wanted = regeneration.wanted();
+            command("set-desired-capacity", format!("--auto-scaling-group-name {name} --desired-capacity {wanted}"));
+        }
+    }
+    if let Some(before) = regeneration.max_before {
+        facts.push(format!("max size {}, which was {before}", regeneration.max));
+        command("update-auto-scaling-group", format!("--auto-scaling-group-name {name} --max-size {before}"));
+    }
+    if let Some(until) = regeneration.lease.as_ref().map(|lease| lease.until) {
+        facts.push(format!("the lease of regend on {writer}, until {}", until.format("%Y-%m-%d %H:%MZ")));
+        command(
+            "delete-tags",
+            format!("--tags ResourceId={name},ResourceType=auto-scaling-group,Key={}", crate::domain::lease::TAG),
+        );
+    }
+    (!facts.is_empty()).then(|| (format!("not put back: {}", facts.join("; ")), undo))
+}
+
+/// Two ways to put a group in order: regend's own, and the one without it.
+pub(super) fn how_to_undo(group: &str, undo: &[String]) -> String {
+    format!("`regend run {group}` does so when it can; or by hand, in this order:\n    {}", undo.join("\n    "))
+}

@@ -1,0 +1,163 @@
+//! `regend run`: regenerate groups now, show how it goes, and leave with what came of it.
+
+use std::io::{BufRead, IsTerminal, Write};
+
+use clap::Args;
+
+use crate::adapters::journal::lock::StateLock;
+use crate::adapters::journal::sqlite::Sqlite;
+use crate::domain::action::Hold;
+use crate::domain::entry::Trigger;
+use crate::domain::group::GroupKey;
+use crate::domain::plan::Opener;
+use crate::domain::regeneration::Regeneration;
+use crate::engine::clock::{Clock, Wall};
+use crate::engine::fleet::{Event, Fleet, Limits, Wish};
+use crate::engine::ports::Journal;
+
+use super::results::Records;
+use super::select::{connect, list, select, unless_blind};
+use super::show::Show;
+use super::{Failure, Global, Output, actor, exit, plan, say};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Names or globs of Auto Scaling groups
+    #[arg(value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Every group that a [[groups]] rule of the configuration matches
+    #[arg(long)]
+    all: bool,
+    /// Do not ask; needed without a terminal
+    #[arg(long, short)]
+    yes: bool,
+    /// Why: kept in the journal
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Show the plan and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// `json` prints one object a line, for programs
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
+    // clap would say which argument is wrong, and not what there is to choose from.
+    if args.all != args.groups.is_empty() {
+        let wrong = if args.all { "names of groups and --all do not go together" } else { "which groups?" };
+        return Err(Failure::usage(format!(
+            "{wrong}: `regend run web api-*` regenerates those that are named, `regend run --all` every group that a \
+             [[groups]] rule of the configuration matches"
+        )));
+    }
+    let config = global.config()?;
+    if args.all && config.groups.is_empty() {
+        return Err(Failure::usage(
+            "--all means every group that a [[groups]] rule matches, and the configuration has none",
+        ));
+    }
+    let mut aws = connect(&config).await?;
+    let listing = list(&mut aws).await?;
+    let chosen = select(&listing, &config, &args.groups)?;
+    if chosen.is_empty() {
+        say("regend: no group matches a [[groups]] rule: nothing to regenerate");
+        return Ok(unless_blind(&listing, exit::HELD));
+    }
+    let state_dir = global.state_dir(&config);
+    if args.dry_run {
+        let known = plan::Known::read(&state_dir, &chosen)?;
+        let plans = plan::look(&mut aws, &chosen, &known).await?;
+        return Ok(unless_blind(&listing, plan::print_all(&plans, args.output)?));
+    }
+    let _lock = StateLock::take(&state_dir)?;
+    let known = plan::Known::read(&state_dir, &chosen)?;
+    let journal = Sqlite::open(&state_dir)?;
+    let clock = Wall::default();
+    let limits = Limits {
+        poll: config.aws.poll_interval,
+        max_concurrent: config.daemon.max_concurrent_groups as usize,
+        max_failed: config.daemon.max_failed_groups,
+    };
+    let mut fleet = Fleet::new(aws, journal, clock.clone(), limits);
+    fleet.config = Some(config.hash());
+    fleet.tireless = false;
+    let mut show = Show::new(std::io::stderr().is_terminal());
+    let mut records = Records::of(fleet.journal.writer());
+    let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
+    {
+        let mut tell = |event: Event<'_>| {
+            records.note(&event);
+            show.event(&event);
+        };
+        fleet.resume(named, &mut tell)?;
+    }
+    for entries in fleet.journal.unfinished()? {
+        let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? else {
+            continue;
+        };
+        if !named(&other.group) {
+            show.line(&format!(
+                "regeneration {} of {} is unfinished too: `regend run {}` goes on with it",
+                other.id, other.group, other.group
+            ));
+        }
+    }
+    let fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
+    if !fresh.is_empty() {
+        let plans = plan::look(&mut fleet.cloud, &fresh, &known).await?;
+        plans.iter().for_each(|(_, plan, ruled)| show.line(plan::describe(plan, *ruled).trim_end()));
+        let count = plans.iter().map(|(_, plan, _)| plan.replace.len()).sum::<usize>();
+        if !args.yes && count > 0 {
+            confirm(count, plans.len())?;
+        }
+    }
+    // Until here a signal ends it at once, whatever it waits for: nothing was changed.
+    super::stop_on_signals(&clock, exit::HELD, "what is open stays open: the same command goes on where it was");
+    let actor = actor();
+    let daemon = fleet.journal.writer().to_owned();
+    for one in fresh {
+        let now = clock.now();
+        let calendar = one.policy.calendar(&config.blackouts);
+        let window_ends = calendar.window_ends(now);
+        let obstacle = calendar.is_clear(now).err().map(Hold::from);
+        let opener = Opener {
+            actor: actor.clone(),
+            trigger: Trigger::Manual,
+            reason: args.reason.clone(),
+            daemon: daemon.clone(),
+            window_ends,
+            firing: None,
+        };
+        records.asked.insert(one.key.clone());
+        fleet.wish(Wish { key: one.key, policy: one.policy, opener, obstacle });
+    }
+    {
+        let mut tell = |event: Event<'_>| {
+            records.note(&event);
+            show.event(&event);
+        };
+        while !fleet.is_idle() && !clock.stopping() {
+            fleet.step(None, &mut tell).await?;
+        }
+    }
+    show.finish();
+    Ok(unless_blind(&listing, records.conclude(&fleet.ended, &show, args.output)?))
+}
+
+fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("nothing was changed: without a terminal to ask on, pass --yes"));
+    }
+    let s = |n| if n == 1 { "" } else { "s" };
+    let mut err = std::io::stderr().lock();
+    let _ = write!(err, "Replace {instances} instance{} in {groups} group{}? [y/N] ", s(instances), s(groups));
+    let _ = err.flush();
+    drop(err);
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Err(Failure { code: exit::HELD, message: "nothing was changed".to_owned() });
+    }
+    Ok(())
+}

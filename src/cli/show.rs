@@ -1,0 +1,163 @@
+//! How a regeneration looks while it runs: a live view on a terminal, plain lines elsewhere; always on stderr.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::domain::action::{Hold, RefusalKind};
+use crate::domain::decision;
+use crate::domain::entry::{Entry, Kind};
+use crate::domain::group::{Group, GroupKey};
+use crate::domain::regeneration::Regeneration;
+use crate::domain::span::{Span, Time};
+use crate::engine::fleet::{Ended, Event};
+use crate::render;
+
+/// Without a terminal, a long wait says at least this often how things stand.
+const QUIET_MAX: Span = Span::minutes(1);
+
+pub(super) struct Show {
+    live: Option<MultiProgress>,
+    bars: BTreeMap<GroupKey, ProgressBar>,
+    /// When each group was last spoken of.
+    spoken: BTreeMap<GroupKey, Time>,
+    /// What AWS has not permitted, in its words.
+    forbidden: BTreeMap<GroupKey, String>,
+}
+
+impl Show {
+    pub(super) fn new(terminal: bool) -> Self {
+        let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+        Self { live, bars: BTreeMap::new(), spoken: BTreeMap::new(), forbidden: BTreeMap::new() }
+    }
+
+    /// One line that stays.
+    pub(super) fn line(&self, text: &str) {
+        match &self.live {
+            Some(live) => {
+                // A terminal that cannot be written to is no reason to stop a regeneration.
+                let _ = live.println(text);
+            }
+            None => super::say(text),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Recorded(entry, regeneration) => self.recorded(entry, regeneration),
+            Event::Looked(regeneration, group, holds) => self.looked(regeneration, group, holds),
+            Event::Resumed(regeneration) => {
+                let opened = regeneration.opened_at.format("%Y-%m-%d %H:%M:%SZ");
+                self.say(
+                    Utc::now(),
+                    &regeneration.group,
+                    &format!("resuming regeneration {}, opened {opened} by {}", regeneration.id, regeneration.actor),
+                );
+            }
+            Event::Waits(key, entry) => self.say(entry.t, key, &render::sentence(entry)),
+            Event::Blind(key, error, again) => {
+                let again = again.format("%H:%M:%SZ");
+                self.say(Utc::now(), key, &format!("cannot be looked at, trying again at {again}: {error}"));
+            }
+            Event::Ended(key, ended) => {
+                if let Some(bar) = self.bars.remove(*key) {
+                    bar.finish_and_clear();
+                }
+                match ended {
+                    Ended::Skipped(skipped) => self.say(Utc::now(), key, &format!("skipped: {skipped}")),
+                    Ended::Unreachable(error) => self.say(Utc::now(), key, &format!("not opened: {error}")),
+                    Ended::NoSuchGroup => self.say(Utc::now(), key, "not opened: it no longer exists"),
+                    Ended::LostSight(error, lasts) => {
+                        let text = format!("not looked at for {lasts}, and not tried again: it stays open: {error}");
+                        self.say(Utc::now(), key, &text);
+                    }
+                    Ended::Closed(_) => {}
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, at: Time, key: &GroupKey, text: &str) {
+        self.spoken.insert(key.clone(), at);
+        self.line(&format!("{} {key}  {text}", at.format("%H:%M:%SZ")));
+    }
+
+    fn recorded(&mut self, entry: &Entry, regeneration: &Regeneration) {
+        let key = &regeneration.group;
+        // A missing permission is told when it is found. The entries after it repeat it for those who read them alone.
+        let error = entry.error.as_ref().map(|error| self.brief(key, error));
+        let repeats = error != entry.error;
+        if is_worth_a_line(entry.kind) && !(repeats && entry.kind != Kind::RegenerationClosed) {
+            self.say(entry.t, key, &render::sentence(&Entry { error, ..entry.clone() }));
+        }
+        if entry.refusal == Some(RefusalKind::Forbidden) {
+            let told = entry.error.clone().filter(|error| !error.is_empty());
+            self.forbidden.extend(told.map(|told| (key.clone(), told)));
+        }
+    }
+
+    /// The text without what it repeats.
+    pub(super) fn brief(&self, key: &GroupKey, text: &str) -> String {
+        self.forbidden.get(key).map_or_else(|| text.to_owned(), |told| text.replace(told, "see above"))
+    }
+
+    fn looked(&mut self, regeneration: &Regeneration, group: &Group, holds: &[Hold]) {
+        let key = &regeneration.group;
+        let now = group.seen;
+        let serving = decision::serving(now, group, regeneration);
+        let total = regeneration.replaced()
+            + decision::agenda(now, group, regeneration).due.len()
+            + regeneration.draining().filter(|(id, _)| regeneration.originals.contains(*id)).count();
+        let replaced = regeneration.replaced();
+        let waits: Vec<_> = holds.iter().map(ToString::to_string).collect();
+        let says = format!("{serving} of {} serve; {}", regeneration.wanted(), shortened(&waits));
+        if let Some(live) = &self.live {
+            let bar = self.bars.entry(key.clone()).or_insert_with(|| {
+                let style =
+                    ProgressStyle::with_template("{prefix:.bold} {bar:20} {pos}/{len} replaced  {elapsed}  {wide_msg}");
+                let bar = ProgressBar::new(0).with_prefix(key.name.clone());
+                let bar = live.add(style.map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style)));
+                bar.enable_steady_tick(std::time::Duration::from_millis(500));
+                bar
+            });
+            bar.set_length(total as u64);
+            bar.set_position(replaced as u64);
+            bar.set_message(says);
+        } else if self.spoken.get(key).is_none_or(|at| Span::between(*at, now) >= QUIET_MAX) {
+            self.say(now, key, &format!("{replaced} of {total} replaced; {says}"));
+        }
+    }
+
+    /// Takes the live view away.
+    pub(super) fn finish(&mut self) {
+        for bar in std::mem::take(&mut self.bars).into_values() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn shortened(waits: &[String]) -> String {
+    match waits {
+        [] => "looking".to_owned(),
+        [one] => one.clone(),
+        [one, two] => format!("{one}; {two}"),
+        [one, two, rest @ ..] => format!("{one}; {two}; and {} more", rest.len()),
+    }
+}
+
+/// What an operator follows along. The journal has the rest.
+pub(super) fn is_worth_a_line(kind: Kind) -> bool {
+    !matches!(
+        kind,
+        Kind::LeaseIntended
+            | Kind::LeaseTaken
+            | Kind::LeaseReleased
+            | Kind::MaxSizeIntended
+            | Kind::MinSizeIntended
+            | Kind::LaunchIntended
+            | Kind::SurplusIntended
+            | Kind::RetireAccepted
+            | Kind::InstanceDraining
+    )
+}

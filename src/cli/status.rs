@@ -1,0 +1,220 @@
+//! `regend status`: groups, their oldest instances, what runs, what holds it, and what comes next.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::adapters::journal::sqlite::Sqlite;
+use crate::domain::group::{Group, GroupKey};
+use crate::domain::lease::Lease;
+use crate::domain::plan;
+use crate::domain::regeneration::Regeneration;
+use crate::domain::span::{Span, Time};
+use crate::engine::clock::{Clock, Wall};
+use crate::engine::ports::{Ask, Cloud};
+use crate::engine::ports::{Journal, JournalError};
+use crate::render;
+
+use super::plan::is_new;
+use super::select::{Chosen, connect, list, select, unless_blind};
+use super::{Failure, Global, Output, exit, say};
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Names or globs; none = every group that the configuration rules
+    #[arg(value_name = "GROUP")]
+    groups: Vec<String>,
+    /// Look again every few seconds, until interrupted
+    #[arg(long)]
+    watch: bool,
+    /// `json` prints one object a line, for programs
+    #[arg(long, value_enum, default_value = "text")]
+    output: Output,
+}
+
+/// Between two looks of `--watch`.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// What is told of one group.
+#[derive(Debug, Serialize)]
+struct Line {
+    account: String,
+    region: String,
+    group: String,
+    desired: u32,
+    healthy: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_age_s: Option<i64>,
+    /// Longer than the policy's `max_age`.
+    overdue: bool,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    regeneration: Option<uuid::Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Time>,
+}
+
+pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
+    let config = global.config()?;
+    let mut aws = connect(&config).await?;
+    let state_dir = global.state_dir(&config);
+    let clock = Wall::default();
+    super::stop_on_signals(&clock, exit::HELD, "nothing was changed");
+    loop {
+        let listing = list(&mut aws).await?;
+        let chosen = select(&listing, &config, &args.groups)?;
+        let (lines, seen) = lines(&mut aws, &chosen, &state_dir).await?;
+        let text = match args.output {
+            Output::Text => table(&lines) + "\n",
+            Output::Json => {
+                let lines: Result<Vec<_>, _> =
+                    lines.iter().map(|line| Ok(serde_json::to_string(line)? + "\n")).collect();
+                lines.map_err(|error: serde_json::Error| anyhow::anyhow!(error))?.concat()
+            }
+        };
+        let mut out = std::io::stdout().lock();
+        let clear = if args.watch && out.is_terminal() { "\x1b[2J\x1b[H" } else { "" };
+        let written = write!(out, "{clear}{text}").and_then(|()| out.flush());
+        drop(out);
+        let code = unless_blind(&listing, if seen { exit::DONE } else { exit::UNREACHABLE });
+        if written.is_err() || !args.watch {
+            return Ok(code);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(WATCH) => {}
+            () = clock.stopped() => return Ok(exit::DONE),
+        }
+    }
+}
+
+/// A line for each group, and whether everything that they tell of could be seen.
+async fn lines(
+    aws: &mut crate::adapters::aws::Aws,
+    chosen: &[Chosen],
+    state_dir: &Path,
+) -> Result<(Vec<Line>, bool), Failure> {
+    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: false, scalers: false }).collect();
+    let mut sweep = aws.look(&asks).await;
+    let past = Past::read(state_dir)?;
+    let now = Wall::default().now();
+    let mut lines = Vec::new();
+    let mut seen = !past.hidden;
+    for one in chosen {
+        match sweep.remove(&one.key) {
+            Some(Ok(group)) => lines.push(past.line(now, one, &group)),
+            Some(Err(error)) => {
+                say(&format!("regend: {}: {error}", one.key));
+                seen = false;
+            }
+            None => {}
+        }
+    }
+    Ok((lines, seen))
+}
+
+/// What the journal says of each group; nothing, where there is no journal yet.
+#[derive(Default)]
+struct Past {
+    open: BTreeMap<GroupKey, Regeneration>,
+    journal: Option<Sqlite>,
+    /// There is a journal, or there may be one, and it may not be read.
+    hidden: bool,
+}
+
+impl Past {
+    fn read(state_dir: &Path) -> Result<Self, Failure> {
+        let journal = match Sqlite::read(state_dir) {
+            Ok(journal) => journal,
+            Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
+            Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
+                say(&format!("regend: {error}"));
+                return Ok(Self { hidden: true, ..Self::default() });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut open = BTreeMap::new();
+        for entries in journal.unfinished()? {
+            if let Some(regeneration) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? {
+                open.insert(regeneration.group.clone(), regeneration);
+            }
+        }
+        Ok(Self { open, journal: Some(journal), hidden: false })
+    }
+
+    fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
+        let waived = plan::waived(group, &one.policy);
+        let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
+        let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
+        let open = self.open.get(&one.key);
+        let last = self.journal.as_ref().and_then(|journal| journal.last_closed(&one.key).ok().flatten());
+        let state = match open {
+            Some(regeneration) => {
+                let total = regeneration.opened.members.len();
+                let since = regeneration.opened_at.format("%m-%d %H:%MZ");
+                let held = match regeneration.held.is_empty() {
+                    true => String::new(),
+                    false => format!(", held: {}", regeneration.held.iter().cloned().collect::<Vec<_>>().join(", ")),
+                };
+                format!("regenerating: {} of {total} replaced since {since}{held}", regeneration.replaced())
+            }
+            None => match Lease::on(group).filter(|lease| !lease.is_dead(now)) {
+                Some(lease) => {
+                    format!("regend on {} is at work; its lease ends {}", lease.daemon, lease.dies().format("%H:%MZ"))
+                }
+                None if self.hidden => "unknown".to_owned(),
+                None => "idle".to_owned(),
+            },
+        };
+        let fired = self.journal.as_ref().and_then(|journal| journal.last_opened(&one.key).ok().flatten());
+        let next = one.policy.schedule.next_after(one.policy.timezone, now, fired).map(|firing| firing.at);
+        Line {
+            account: one.key.account.clone(),
+            region: one.key.region.clone(),
+            group: one.key.name.clone(),
+            desired: group.desired,
+            healthy: u32::try_from(healthy).unwrap_or(u32::MAX),
+            oldest_age_s: oldest.map(Span::as_secs),
+            overdue: oldest.is_some_and(|age| age > one.policy.max_age),
+            state,
+            regeneration: open.map(|r| r.id),
+            last: last.map(|(at, outcome)| format!("{} {}", at.format("%m-%d %H:%MZ"), outcome)),
+            next: next.filter(|_| one.ruled),
+        }
+    }
+}
+
+fn table(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return "no group matches a [[groups]] rule of the configuration; `regend status '*'` shows every group"
+            .to_owned();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["GROUP", "ACCOUNT", "REGION", "HEALTHY", "OLDEST", "STATE", "LAST", "NEXT"]);
+    for line in lines {
+        let age = line.oldest_age_s.map(|s| render::rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))));
+        let overdue = if line.overdue { "!" } else { "" };
+        table.add_row([
+            line.group.clone(),
+            line.account.clone(),
+            line.region.clone(),
+            format!("{}/{}", line.healthy, line.desired),
+            age.map_or_else(|| "-".to_owned(), |age| format!("{age}{overdue}")),
+            line.state.clone(),
+            line.last.clone().unwrap_or_else(|| if line.state == "unknown" { "unknown" } else { "never" }.to_owned()),
+            line.next.map_or_else(|| "no rule".to_owned(), |at| at.format("%m-%d %H:%MZ").to_string()),
+        ]);
+    }
+    let mut text = table.to_string();
+    if lines.iter().any(|line| line.overdue) {
+        text.push_str("\n\n! older than max_age");
+    }
+    text
+}

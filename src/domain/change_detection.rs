@@ -1,0 +1,332 @@
+//! What a look shows that the journal does not say yet.
+
+use super::action::{Action, Refusal, RefusalKind, Retire};
+use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
+use super::group::{Group, Instance, InstanceId, Lifecycle, Waived};
+use super::health_tracker::Watch;
+use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, SKEW, Settling, THEIRS};
+use super::span::{Span, Time};
+
+/// How long a launch token is trusted to be idempotent. AWS does not document it; EC2's own tokens last longer.
+pub const TOKEN_LIFE: Span = Span::minutes(10);
+
+/// The entries that this look adds, or nothing when the journal tells it all already. To be called again after they are
+/// applied: some news only shows once other news is known.
+pub fn news(now: Time, group: &Group, regeneration: &Regeneration, watch: &mut Watch) -> Vec<Entry> {
+    let look = Look { now, group, regeneration };
+    if let Some(intent) = &regeneration.intent {
+        // Until the open intent is settled nobody can tell whose doing a difference is.
+        return look.effect(intent, watch).into_iter().collect();
+    }
+    if let Some(change) = look.change() {
+        return vec![change];
+    }
+    let mut news = look.members(watch);
+    news.extend(look.leavers(watch));
+    news
+}
+
+/// The code of a fresh instance that failed by going.
+pub const LOST: &str = "Lost";
+
+struct Look<'a> {
+    now: Time,
+    group: &'a Group,
+    regeneration: &'a Regeneration,
+}
+
+impl Look<'_> {
+    fn entry(&self, kind: Kind) -> Entry {
+        Entry::about(kind, self.regeneration, self.now)
+    }
+
+    fn of(&self, kind: Kind, instance: &Instance) -> Entry {
+        Entry {
+            instance: Some(instance.id.clone()),
+            zone: Some(instance.zone.clone()),
+            role: self.role(instance),
+            image: instance.image.clone(),
+            template: instance.template.clone(),
+            ..self.entry(kind)
+        }
+        .born_at(instance.born)
+    }
+
+    fn role(&self, instance: &Instance) -> Option<Role> {
+        self.regeneration.is_fresh(instance).map(|fresh| if fresh { Role::Fresh } else { Role::Stale })
+    }
+
+    /// What became of an effect whose answer was lost, if the look can tell.
+    fn effect(&self, intent: &Intent, watch: &mut Watch) -> Option<Entry> {
+        if self.group.seen <= intent.at {
+            return None;
+        }
+        let group = self.group;
+        // A call that was answered by silence may have taken effect just before that.
+        let (unanswered, restarted) = (self.regeneration.unanswered.map(|(_, at)| at), self.regeneration.restarted_at);
+        let silent = [unanswered, restarted].into_iter().flatten().fold(intent.at, Time::max);
+        let settled = group.seen > SETTLE.after(silent);
+        let (seen, instances) = match &intent.action {
+            Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
+            Action::ReleaseLease => (group.lease.is_none(), vec![]),
+            Action::RaiseMaxSize { .. }
+            | Action::RestoreMaxSize { .. }
+            | Action::RestoreMinSize { .. }
+            | Action::Grow { .. }
+            | Action::Shrink { .. } => {
+                let (min, desired, max) = intent.action.sets();
+                let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
+                let is_set = |desired: u32| group.desired == desired && !self.was(desired);
+                (limits && desired.is_none_or(is_set), vec![])
+            }
+            Action::Launch { count, .. } => {
+                // The token tells it better for as long as it lives. After that strangers must do, of whom some may have
+                // died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
+                let expired = group.seen > TOKEN_LIFE.after(intent.at);
+                let raised = group.desired == intent.desired.saturating_add(*count);
+                let young = |i: &&Instance| i.born.is_none_or(|born| SKEW.after(born) >= intent.at);
+                let mut strangers: Vec<_> = self.strangers().filter(young).collect();
+                strangers.sort_by_key(|i| (i.born.is_none(), i.born));
+                strangers.truncate(*count as usize);
+                let some = !strangers.is_empty();
+                (expired && raised && some, strangers.into_iter().map(|i| i.id.clone()).collect())
+            }
+            Action::Retire(Retire { instance, decrement, .. }) => {
+                let leaving = match group.instance(instance) {
+                    Some(i) => !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby,
+                    None if watch.is_gone(instance, group.seen) => true,
+                    // One look may lack it.
+                    None => return None,
+                };
+                // Gone, but desired as before: the look is behind. Or somebody else did it, or somebody changed desired
+                // too: then the surplus is taken for theirs, which costs an instance rather than lacks one.
+                let desired = if *decrement { intent.desired.saturating_sub(1) } else { intent.desired };
+                (leaving && (group.desired == desired || group.desired != intent.desired || settled), vec![])
+            }
+        };
+        let overdue = match intent.action {
+            // Repeated with its token by the decision, until the token is too old to trust.
+            Action::Launch { .. } => group.seen > TOKEN_LIFE.after(intent.at),
+            _ => settled,
+        };
+        if seen {
+            let mut entry = self.entry(Kind::concluded(&intent.action, Conclusion::Done));
+            entry.intent = Some(intent.id);
+            entry.instance = match &intent.action {
+                Action::Retire(retire) => Some(retire.instance.clone()),
+                _ => None,
+            };
+            entry.instances = instances;
+            entry.code = None;
+            entry.reason = None;
+            entry.aws = Some(super::entry::Aws { api: intent.action.api().to_owned(), ..Default::default() });
+            entry.error = Some("the answer was lost; the effect was seen".to_owned());
+            return Some(entry);
+        }
+        overdue.then(|| {
+            let refusal = Refusal {
+                code: "NoEffectSeen".to_owned(),
+                message: "the answer was lost, and no effect can be seen".to_owned(),
+                request: None,
+                kind: RefusalKind::Busy,
+            };
+            self.entry(Kind::concluded(&intent.action, Conclusion::Refused)).refused(intent.id, &intent.action, refusal)
+        })
+    }
+
+    /// Whether desired capacity was this just before, so that a look that is behind may still show it.
+    fn was(&self, desired: u32) -> bool {
+        let recent = |settling: &Settling| self.group.seen <= SETTLE.after(settling.since);
+        self.regeneration.settling.iter().any(|settling| settling.was == desired && recent(settling))
+    }
+
+    /// Somebody else's change of the group's numbers.
+    fn change(&self) -> Option<Entry> {
+        let (group, known) = (self.group, self.regeneration);
+        let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
+        let (min, max) = (differs(known.min, group.min), differs(known.max, group.max));
+        if (min.is_some() || max.is_some()) && self.may_be_stale() {
+            // How many are wanted depends on the limits, so all is believed together.
+            return None;
+        }
+        let desired = differs(known.desired, group.desired).filter(|_| !known.is_settling(group));
+        let change = Change { min, desired, max, relative: false };
+        (change != Change::default()).then(|| Entry { change: Some(change), ..self.entry(Kind::GroupChanged) })
+    }
+
+    /// Whether the look may still show the world before the latest effect.
+    fn may_be_stale(&self) -> bool {
+        self.regeneration.last_effect.is_some_and(|at| self.group.seen <= SETTLE.after(at))
+    }
+
+    /// Members that were not there at the opening and that the journal does not know.
+    fn strangers(&self) -> impl Iterator<Item = &Instance> {
+        self.group.members().filter(|i| {
+            !self.regeneration.originals.contains(&i.id) && !self.regeneration.newcomers.contains_key(&i.id)
+        })
+    }
+
+    fn members(&self, watch: &Watch) -> Vec<Entry> {
+        let known = self.regeneration;
+        let mut unclaimed = known.unclaimed;
+        let mut news: Vec<_> = self
+            .strangers()
+            .map(|instance| {
+                // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
+                // Who is old and comes from no warm pool was attached by somebody.
+                let old = instance.born.is_some_and(|born| SKEW.after(born) < known.opened.cutoff);
+                let whose = match unclaimed {
+                    0 => THEIRS,
+                    _ if self.group.warm_pool => POOL,
+                    _ if old => THEIRS,
+                    _ => OURS,
+                };
+                unclaimed = unclaimed.saturating_sub(u32::from(whose != THEIRS));
+                Entry { code: Some(whose.to_owned()), ..self.of(Kind::InstanceLaunched, instance) }
+            })
+            .collect();
+        for instance in self.group.members().filter(|i| !known.is_retired(&i.id)) {
+            if let Some(newcomer) = known.newcomers.get(&instance.id) {
+                news.extend(self.progress(instance, newcomer, watch));
+            }
+        }
+        news
+    }
+
+    /// A newcomer's next milestone, or the deadline that it missed.
+    fn progress(&self, instance: &Instance, newcomer: &Newcomer, watch: &Watch) -> Option<Entry> {
+        let policy = &self.regeneration.opened.policy;
+        let now = self.group.seen;
+        let waived = self.regeneration.waived(self.group);
+        if newcomer.failed {
+            return None;
+        }
+        let Some(in_service) = newcomer.in_service else {
+            return match instance.lifecycle {
+                Lifecycle::InService => Some(self.of(Kind::InstanceInService, instance)),
+                _ if now > policy.launch_timeout.after(newcomer.since) => {
+                    let says = format!("not InService within {} of its launch", policy.launch_timeout);
+                    Some(self.failed(instance, "LaunchTimeout", says))
+                }
+                _ => None,
+            };
+        };
+        if let Some(since) = instance.healthy_since {
+            let warmup = self.group.warmup(policy.warmup, &waived);
+            let serving = newcomer.serving.is_none() && now >= warmup.after(since);
+            return serving.then(|| Entry {
+                targets: self.verdicts(instance, &waived),
+                ..self.of(Kind::InstanceServing, instance)
+            });
+        }
+        if self.group.is_untold(instance, &waived) {
+            return None;
+        }
+        // That a target group does not use the instance is no illness. What else is wrong still counts.
+        let complaint = self.group.complaint(instance, &waived).filter(|(_, health)| !health.is_not_in_use());
+        let sick_since = watch.sick_since(&instance.id)?;
+        let since = if newcomer.serving.is_some() { sick_since } else { in_service };
+        let since = watch.untold_at(&instance.id).map_or(since, |untold| since.max(untold));
+        if now <= policy.health_timeout.after(since) {
+            return None;
+        }
+        let limit = policy.health_timeout;
+        Some(match complaint {
+            Some((target_group, health)) => {
+                let says = format!("{} in target group {} for more than {limit}", health, target_group.name);
+                let code = if health.code.is_empty() { health.state.word() } else { &health.code };
+                self.failed(instance, code, says)
+            }
+            None => {
+                self.failed(instance, "Unhealthy", format!("marked unhealthy by Auto Scaling for more than {limit}"))
+            }
+        })
+    }
+
+    fn failed(&self, instance: &Instance, code: &str, says: String) -> Entry {
+        let waived = self.regeneration.waived(self.group);
+        Entry {
+            code: Some(code.to_owned()),
+            error: Some(says),
+            targets: self.verdicts(instance, &waived),
+            ..self.of(Kind::InstanceFailed, instance)
+        }
+    }
+
+    fn verdicts(&self, instance: &Instance, waived: &Waived) -> Vec<Verdict> {
+        self.group
+            .target_groups
+            .iter()
+            .zip(&instance.targets)
+            .enumerate()
+            .map(|(n, (target_group, health))| Verdict {
+                target_group: target_group.name.clone(),
+                state: health.state,
+                code: health.code.clone(),
+                waived: waived.skips(n, health),
+            })
+            .collect()
+    }
+
+    /// Instances that drain, are gone, or went without us.
+    fn leavers(&self, watch: &mut Watch) -> Vec<Entry> {
+        let known = self.regeneration;
+        let mut scaled_in = known.scaled_in;
+        let refreshed = self.group.refresh.is_some() || known.held.contains("instance_refresh");
+        let mut news = Vec::new();
+        for (id, retirement) in known.draining() {
+            match self.group.instance(id) {
+                None if watch.is_gone(id, self.group.seen) => news.push(self.gone(Kind::InstanceTerminated, id)),
+                Some(i) if !retirement.draining && i.lifecycle == Lifecycle::Terminating => {
+                    let targets = self.verdicts(i, &known.waived(self.group));
+                    news.push(Entry { targets, ..self.of(Kind::InstanceDraining, i) });
+                }
+                _ => {}
+            }
+        }
+        // An instance that goes in a scale-in that is not believed yet has not failed: it is judged when the change is known.
+        if self.group.desired != known.desired {
+            return news;
+        }
+        // One that was just launched may not show yet: a fresh id that is not found means "not yet".
+        let may_show = |newcomer: &Newcomer| self.group.seen > SETTLE.after(newcomer.since);
+        let newcomers =
+            known.newcomers.iter().filter(|(id, n)| !n.gone && (may_show(n) || self.group.instance(id).is_some()));
+        let newcomers = newcomers.map(|(id, _)| id);
+        let originals = known.originals.iter().filter(|id| !known.lost.contains(id));
+        for id in newcomers.chain(originals).filter(|id| !known.is_retired(id)) {
+            let newcomer = known.newcomers.get(id);
+            let lost = match self.group.instance(id) {
+                None => watch.is_gone(id, self.group.seen).then(|| self.gone(Kind::InstanceLost, id)),
+                Some(i) if matches!(i.lifecycle, Lifecycle::Terminating | Lifecycle::Retained) => {
+                    Some(self.of(Kind::InstanceLost, i))
+                }
+                Some(_) => None,
+            };
+            let Some(lost) = lost else { continue };
+            let lost = Entry { error: Some("it went, and regend did not retire it".to_owned()), ..lost };
+            if scaled_in > 0 {
+                scaled_in -= 1;
+            } else if refreshed {
+                // Somebody's instance refresh replaces whatever it finds, and says nothing of its worth.
+            } else if newcomer.is_some_and(|n| !n.failed) {
+                // A fresh instance that dies, and not by a scale-in, is a failed replacement.
+                news.push(Entry { kind: Kind::InstanceFailed, code: Some(LOST.to_owned()), ..lost.clone() });
+            }
+            news.push(lost);
+        }
+        news
+    }
+
+    fn gone(&self, kind: Kind, id: &InstanceId) -> Entry {
+        let was = self.regeneration.opened.members.iter().find(|member| &member.instance == id);
+        Entry {
+            instance: Some(id.clone()),
+            zone: was.map(|member| member.zone.clone()),
+            image: was.and_then(|member| member.image.clone()),
+            role: Some(if was.is_some() { Role::Stale } else { Role::Fresh }),
+            ..self.entry(kind)
+        }
+        .born_at(was.and_then(|member| member.born))
+    }
+}

@@ -1,0 +1,6 @@
+//! The loop over many groups: it observes, decides, records and performs, through traits alone.
+
+pub mod clock;
+pub mod fleet;
+pub mod ports;
+pub mod reconcile;

@@ -1,0 +1,147 @@
+//! What the loop needs of the outside: AWS and a journal, or their simulations, and what can go wrong with each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use crate::domain::action::{Action, Answer};
+use crate::domain::activity::Activity;
+use crate::domain::entry::Entry;
+use crate::domain::group::{Group, GroupKey, Numbers};
+use crate::domain::span::Time;
+
+/// AWS as the loop needs it. Reading may be repeated; performing makes exactly one call.
+#[expect(async_fn_in_trait, reason = "both implementations live here, and neither is shared between threads")]
+pub trait Cloud {
+    /// Every group of every configured account and region that is reachable, with its tags.
+    async fn list(&mut self) -> Listing;
+
+    /// One sweep over the groups asked for: batched, each target group once.
+    async fn look(&mut self, asks: &[Ask]) -> Sweep;
+
+    /// The group's numbers alone, which is the quickest look there is; nothing, where it does not exist.
+    ///
+    /// # Errors
+    /// AWS cannot be asked.
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError>;
+
+    /// What the group did since then, by its own account.
+    ///
+    /// # Errors
+    /// AWS cannot be asked, or does not permit it.
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError>;
+
+    /// Makes one call. Never repeats it.
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer;
+}
+
+/// The call behind [`Cloud::activities`], as IAM spells it.
+pub const ACTIVITIES: &str = "autoscaling:DescribeScalingActivities";
+
+/// One `[[aws.accounts]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// What rules and records call it.
+    pub name: String,
+    /// Where its groups are.
+    pub regions: Vec<String>,
+    /// The role to assume in it.
+    pub role_arn: Option<String>,
+    /// What that role's trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// A group to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    pub key: GroupKey,
+    /// Also ask for instance refreshes, and for its target groups' settings where they are not known: a few more calls, so
+    /// only where something is unexplained, and once a minute while instances are retired.
+    pub closely: bool,
+    /// Also ask what scales the group: two more calls, and the answer counts only when a regeneration opens.
+    pub scalers: bool,
+}
+
+/// What each group looked like. A group that was asked for and is not in here does not exist.
+pub type Sweep = BTreeMap<GroupKey, Result<Group, CloudError>>;
+
+/// All groups that could be listed, and the places that could not be.
+#[derive(Debug, Default)]
+pub struct Listing {
+    pub groups: BTreeMap<GroupKey, BTreeMap<String, String>>,
+    /// Account and region.
+    pub failed: BTreeMap<(String, String), CloudError>,
+    /// Places that answered: a group that is missing there does not exist.
+    pub reached: BTreeSet<(String, String)>,
+}
+
+/// Why AWS could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloudError {
+    #[error("no AWS credentials: {0}")]
+    NoCredentials(String),
+    #[error("no permission for {action}: {message}")]
+    Forbidden {
+        /// As IAM spells it: `autoscaling:DescribeAutoScalingGroups`.
+        action: String,
+        message: String,
+    },
+    #[error("{action} was throttled")]
+    Throttled { action: String },
+    #[error("could not reach AWS for {action}: {message}")]
+    Unreachable { action: String, message: String },
+    /// What was configured cannot work, and says why: no region, or a group that regend must not touch.
+    #[error("{0}")]
+    Unusable(String),
+    #[error("{action} answered {code}: {message}")]
+    Other { action: String, code: String, message: String },
+}
+
+/// Where entries go. Append-only.
+pub trait Journal {
+    /// Stamps the entry (id, time of recording, writer, boot, sequence, software) and writes it. When this returns, the
+    /// entry is durable.
+    ///
+    /// # Errors
+    /// It could not be made durable: nothing more may be done to AWS.
+    fn append(&mut self, entry: Entry) -> Result<Entry, JournalError>;
+
+    /// The entries of each regeneration that was opened and not closed, oldest first.
+    ///
+    /// # Errors
+    /// The journal cannot be read, or holds what is not an entry.
+    fn unfinished(&self) -> Result<Vec<Vec<Entry>>, JournalError>;
+
+    /// The entry that closed the group's latest regeneration, if one was ever closed.
+    ///
+    /// # Errors
+    /// As for [`Journal::unfinished`].
+    fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError>;
+
+    /// The name under which this journal writes.
+    fn writer(&self) -> &str;
+
+    /// A new UUIDv7, for a regeneration.
+    fn new_id(&mut self, now: Time) -> Uuid;
+}
+
+/// Why the journal cannot be used. Every message says which file, what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("cannot write the journal {path}: {message}. Nothing more is done to AWS until it can be written")]
+    Write { path: String, message: String },
+    #[error("cannot read the journal {path}: {message}")]
+    Read { path: String, message: String },
+    #[error(
+        "the journal {path} is damaged: {message}. Nothing was changed; restore it, or move it away to start a new one"
+    )]
+    Damaged { path: String, message: String },
+    #[error(
+        "the journal {path} was written by a newer regend (schema {found}, this one knows {known}): use that version"
+    )]
+    TooNew { path: String, found: u32, known: u32 },
+    #[error("{holder} holds the state directory {path}: wait until it ends, or use another --state-dir")]
+    Locked { path: String, holder: String },
+    #[error("cannot use the state directory {path}: {message}")]
+    StateDir { path: String, message: String },
+}

@@ -1,0 +1,115 @@
+//! What Auto Scaling is asked for an explanation of: who changed desired capacity, why an instance went, why none comes.
+
+use super::{Active, Turning};
+use crate::domain::action::Hold;
+use crate::domain::activity::{self, Activity};
+use crate::domain::change_detection::LOST;
+use crate::domain::entry::{Aws, Entry, Kind};
+use crate::domain::group::{Group, is_autoscaled};
+use crate::domain::regeneration::{SETTLE, SKEW};
+use crate::domain::span::{Span, Time};
+use crate::engine::clock::{Clock, unless_stopped};
+use crate::engine::ports::Journal;
+use crate::engine::ports::{ACTIVITIES, Cloud};
+
+/// How often a group that lacks members is asked why.
+const ASK_AGAIN: Span = Span::minutes(1);
+
+impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
+    /// What Auto Scaling says of this news, if any of it needs an explanation: asked once for all of it.
+    pub(super) async fn explanations(&mut self, active: &Active, news: &[Entry]) -> Vec<Activity> {
+        match news.iter().any(|entry| is_loss(entry) || is_resize(entry)) {
+            true => self.activities(active, SKEW.before(active.regeneration.opened_at)).await,
+            false => Vec::new(),
+        }
+    }
+
+    /// Why the group does not launch what it lacks, as it says itself.
+    pub(super) async fn why_short(&mut self, active: &mut Active, group: &Group, holds: &[Hold]) -> Option<Hold> {
+        let since = group.short_since.filter(|since| SETTLE.after(*since) <= group.seen);
+        let waits = holds.iter().any(|hold| matches!(hold, Hold::Replacing { .. }));
+        let Some(since) = since.filter(|_| waits) else {
+            active.asked = None;
+            return None;
+        };
+        let now = self.clock.now();
+        if active.asked.as_ref().is_none_or(|(asked, _)| ASK_AGAIN.after(*asked) <= now) {
+            let activities = self.activities(active, since).await;
+            let says = activity::why_short(&activities, since).map(str::to_owned);
+            active.asked = Some((now, says.map(|says| Hold::LaunchFails { says })));
+        }
+        active.asked.as_ref().and_then(|(_, hold)| hold.clone())
+    }
+
+    /// What the group says that it did since then; nothing, where AWS does not say. No decision hangs on it.
+    async fn activities(&mut self, active: &Active, since: Time) -> Vec<Activity> {
+        let ask = self.cloud.activities(&active.regeneration.group, since);
+        unless_stopped(self.clock, Span::ZERO, ask).await.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// Who changed desired capacity: a scaling policy reckons from what it saw, surplus included; a person or a schedule says
+/// what shall be. Nothing is known while Auto Scaling has done nothing about the change: then the answer is waited for, but
+/// not for long, where it makes a difference.
+pub(super) fn attribute(
+    active: &mut Active,
+    group: &Group,
+    news: &mut [Entry],
+    activities: &[Activity],
+) -> Option<Hold> {
+    let change = news.iter_mut().find_map(|entry| {
+        let [before, after] = entry.change.as_ref()?.desired?;
+        Some((entry, before, after))
+    });
+    let Some((entry, before, after)) = change else {
+        active.unattributed = None;
+        return None;
+    };
+    if let Some((relative, says)) = activity::who_resized(activities, before, after, is_autoscaled(&group.tags)) {
+        active.unattributed = None;
+        entry.error = Some(format!("AWS says: {says}"));
+        if let Some(change) = &mut entry.change {
+            change.relative = relative;
+        }
+        return None;
+    }
+    let since = *active.unattributed.get_or_insert(group.seen);
+    let known = &active.regeneration;
+    let is_as_before = known.is_as_before_launch(after, group.seen);
+    let is_patient = known.raised > 0 && !group.deleting && !is_as_before && group.seen < SETTLE.after(since);
+    if is_patient {
+        return Some(Hold::CauseUnknown { before, after });
+    }
+    active.unattributed = None;
+    None
+}
+
+/// The record says in AWS's words why an instance went that regend did not retire, where AWS tells. One that others ended
+/// has not failed.
+pub(super) fn explained(mut news: Vec<Entry>, activities: &[Activity]) -> Vec<Entry> {
+    news.retain_mut(|entry| {
+        if !is_loss(entry) {
+            return true;
+        }
+        let why = entry.instance.as_ref().and_then(|instance| activity::why_gone(activities, instance));
+        let Some((activity, why)) = why else { return true };
+        if let Some(error) = &mut entry.error {
+            error.push_str("; AWS says: ");
+            error.push_str(why);
+            let (api, activity_id) = (ACTIVITIES.to_owned(), Some(activity.id.clone()));
+            entry.aws = Some(Aws { api, request_id: None, activity_id });
+        }
+        entry.kind != Kind::InstanceFailed || !activity::was_ended_by_others(why)
+    });
+    news
+}
+
+/// Desired capacity changed, and regend did not change it.
+fn is_resize(entry: &Entry) -> bool {
+    entry.change.as_ref().is_some_and(|change| change.desired.is_some())
+}
+
+/// An instance went that regend did not retire.
+fn is_loss(entry: &Entry) -> bool {
+    entry.kind == Kind::InstanceLost || (entry.kind == Kind::InstanceFailed && entry.code.as_deref() == Some(LOST))
+}

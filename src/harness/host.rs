@@ -1,0 +1,153 @@
+//! The host that a rehearsed process runs on: its clock may be wrong and be set, its disk may be full or fail.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use chrono::TimeDelta;
+
+use super::{Event, MemoryJournal, Rehearsal, Step};
+use crate::domain::group::Group;
+use crate::domain::span::Time;
+use crate::engine::reconcile::Stop;
+
+/// What the next write meets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Disk {
+    #[default]
+    Well,
+    /// No write succeeds until somebody makes room.
+    Full,
+    /// The next write fails, and nothing of it is there: a torn write is none at all.
+    Torn,
+    /// The next write is said to have failed, and it is there.
+    Kept,
+}
+
+/// One host; whoever shares it has a clone.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// Which of several regends runs on it.
+    pub(super) number: u32,
+    ahead: Rc<Cell<TimeDelta>>,
+    disk: Rc<Cell<Disk>>,
+    /// After so many more touches of AWS somebody else has a turn, and whether that has come.
+    pause: Rc<Cell<Option<u64>>>,
+    paused: Rc<Cell<bool>>,
+}
+
+impl Host {
+    pub(super) fn new(number: u32) -> Self {
+        Self { number, ..Self::default() }
+    }
+
+    /// Its clock is this far ahead from now on; behind, where that is negative.
+    pub fn set_clock(&self, ahead: TimeDelta) {
+        self.ahead.set(ahead);
+    }
+
+    pub fn ahead(&self) -> TimeDelta {
+        self.ahead.get()
+    }
+
+    pub fn set_disk(&self, disk: Disk) {
+        self.disk.set(disk);
+    }
+
+    /// What it takes this moment for.
+    pub(super) fn reads(&self, truly: Time) -> Time {
+        truly.checked_add_signed(self.ahead.get()).unwrap_or(truly)
+    }
+
+    /// The moment when its clock reads this.
+    pub(super) fn truly(&self, reads: Time) -> Time {
+        reads.checked_sub_signed(self.ahead.get()).unwrap_or(reads)
+    }
+
+    /// A look that begins now, by its clock.
+    pub(super) fn looked(&self, group: Group) -> Group {
+        Group { seen: self.reads(group.seen), ..group }
+    }
+
+    /// What a write meets.
+    pub(super) fn write(&self) -> Disk {
+        let disk = self.disk.get();
+        if disk != Disk::Full {
+            self.disk.set(Disk::Well);
+        }
+        disk
+    }
+
+    /// Somebody else's turn, when it has come.
+    pub(super) fn give_way(&self) -> Pause<'_> {
+        Pause { host: self }
+    }
+}
+
+/// Returns at once, but for the one time that somebody else has a turn.
+pub(super) struct Pause<'a> {
+    host: &'a Host,
+}
+
+impl Future for Pause<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        match self.host.pause.get() {
+            Some(0) => {
+                self.host.pause.set(None);
+                self.host.paused.set(true);
+                Poll::Pending
+            }
+            left => {
+                self.host.pause.set(left.map(|left| left - 1));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Rehearsal {
+    /// Another regend on another host, with a journal of its own, in the same world.
+    pub fn beside(&self, writer: &str, number: u32) -> Self {
+        let host = Host::new(number);
+        let journal = MemoryJournal { host: host.clone(), ..MemoryJournal::new(writer, Rc::clone(&self.world)) };
+        let fuse = super::Fuse::default();
+        let fleet = Self::assemble(&self.world, &journal, &fuse, &host, self.fleet.limits);
+        Self { world: Rc::clone(&self.world), journal, fleet, host, fuse }
+    }
+
+    /// One step, in the middle of which somebody else has a turn: before its touch of AWS of this number.
+    ///
+    /// # Errors
+    /// The loop says that it cannot go on.
+    pub fn step_around(
+        &mut self,
+        touches: u64,
+        meanwhile: &mut dyn FnMut(),
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Step, Stop> {
+        if self.fleet.is_idle() {
+            return Ok(Step::Idle);
+        }
+        let host = self.host.clone();
+        host.pause.set(Some(touches));
+        let stepped = {
+            let mut step = pin!(self.fleet.step(None, tell));
+            let mut context = Context::from_waker(Waker::noop());
+            let mut polled = step.as_mut().poll(&mut context);
+            if host.paused.take() {
+                meanwhile();
+                polled = step.as_mut().poll(&mut context);
+            }
+            match polled {
+                Poll::Ready(output) => Some(output),
+                Poll::Pending => None,
+            }
+        };
+        host.pause.set(None);
+        self.outcome(stepped)
+    }
+}

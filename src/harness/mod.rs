@@ -1,0 +1,324 @@
+//! The production fleet on a simulated world: the engine's `Cloud`, `Journal` and `Clock` over virtual time.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use chrono::TimeDelta;
+
+use crate::domain::action::{Action, Answer};
+use crate::domain::activity::Activity;
+use crate::domain::group::{Group, GroupKey, InstanceId, Numbers};
+use crate::domain::span::Time;
+use crate::engine::clock::Clock;
+use crate::engine::fleet::{Event, Fleet, Limits};
+use crate::engine::ports::Journal;
+use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Sweep};
+use crate::engine::reconcile::Stop;
+use crate::sim::world::World;
+
+pub use host::{Disk, Host};
+pub use journal::MemoryJournal;
+use kill_switch::Fuse;
+pub use kill_switch::{Touch, When};
+
+mod host;
+mod journal;
+mod kill_switch;
+pub mod play;
+
+/// A world that its cloud, its clock and whoever watches share.
+pub type Shared = Rc<RefCell<World>>;
+
+/// A whole regend in virtual time, that can be killed between any two steps and started again.
+pub struct Rehearsal {
+    pub world: Shared,
+    pub journal: MemoryJournal,
+    pub fleet: Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock>,
+    pub host: Host,
+    fuse: Fuse,
+}
+
+/// What came of one step.
+#[derive(Debug)]
+pub enum Step {
+    Done,
+    /// Nothing is open or waiting.
+    Idle,
+    /// The process was killed.
+    Killed,
+}
+
+impl Rehearsal {
+    pub fn new(world: World, limits: Limits) -> Self {
+        let world = Rc::new(RefCell::new(world));
+        let (fuse, journal) = (Fuse::default(), MemoryJournal::new("rehearsal", Rc::clone(&world)));
+        let host = journal.host.clone();
+        let fleet = Self::assemble(&world, &journal, &fuse, &host, limits);
+        Self { world, journal, fleet, host, fuse }
+    }
+
+    fn assemble(
+        world: &Shared,
+        journal: &MemoryJournal,
+        fuse: &Fuse,
+        host: &Host,
+        limits: Limits,
+    ) -> Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock> {
+        let clock = VirtualClock { world: Rc::clone(world), fuse: fuse.clone(), host: host.clone() };
+        let sim = SimCloud::new(Rc::clone(world), clock.clone());
+        let cloud = SimCloud { fuse: fuse.clone(), host: host.clone(), ..sim };
+        Fleet::new(cloud, MemoryJournal { fuse: fuse.clone(), ..journal.clone() }, clock, limits)
+    }
+
+    /// One step of the fleet.
+    ///
+    /// # Errors
+    /// The loop says that it cannot go on.
+    pub fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        if self.fleet.is_idle() {
+            return Ok(Step::Idle);
+        }
+        let stepped = block_on(self.fleet.step(deadline, tell));
+        self.outcome(stepped)
+    }
+
+    /// Only a killed process never answers.
+    fn outcome(&self, answered: Option<Result<(), Stop>>) -> Result<Step, Stop> {
+        match answered {
+            _ if self.fuse.is_burnt() => Ok(Step::Killed),
+            Some(Err(stop)) => Err(stop),
+            Some(Ok(())) => Ok(Step::Done),
+            None => Ok(Step::Killed),
+        }
+    }
+
+    /// The name under which this process writes.
+    pub fn writer(&self) -> &str {
+        self.journal.writer()
+    }
+
+    /// Kills the process before it touches its journal or AWS for the so-manieth time from now.
+    pub fn kill_after(&mut self, touches: u64) {
+        self.kill(touches, When::Before);
+    }
+
+    /// Kills the process at one of its next touches.
+    pub fn kill(&mut self, touches: u64, when: When) {
+        self.fuse.kill.set(Some((touches, when)));
+    }
+
+    /// Kills the process when AWS has done what its next call asks for, and nobody has heard of it.
+    pub fn kill_in_call(&mut self) {
+        self.fuse.in_call.set(true);
+    }
+
+    /// All that this process has touched.
+    pub fn touches(&self) -> Vec<Touch> {
+        self.fuse.touches.borrow().clone()
+    }
+
+    /// Lets time pass without any process.
+    pub fn pass(&mut self, until: Time) {
+        self.fuse.pass(&self.world, until);
+    }
+
+    /// Starts another process on the same journal, and takes up what was left unfinished.
+    ///
+    /// # Errors
+    /// The journal cannot be folded.
+    pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        self.reopen()?;
+        self.resume(tell)
+    }
+
+    /// Another process on the same journal, that has done nothing yet.
+    ///
+    /// # Errors
+    /// The journal does not say what was written into it.
+    pub fn reopen(&mut self) -> Result<(), Stop> {
+        let noted = self.journal.entries().last().map(|entry| entry.rt);
+        if let Some(noted) = noted {
+            self.world.borrow_mut().forget_looks_since(noted);
+        }
+        let journal = self.journal.reopened()?;
+        self.succeed(journal);
+        Ok(())
+    }
+
+    /// Takes up what was left unfinished.
+    ///
+    /// # Errors
+    /// The journal cannot be folded.
+    pub fn resume(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        let resumed = self.fleet.resume(|_| true, tell);
+        self.outcome(Some(resumed))
+    }
+
+    /// Starts another process whose journal is empty, under another name or the same.
+    pub fn restart_elsewhere(&mut self, writer: &str) {
+        self.host = Host::new(self.host.number);
+        self.succeed(MemoryJournal { host: self.host.clone(), ..MemoryJournal::new(writer, Rc::clone(&self.world)) });
+    }
+
+    fn succeed(&mut self, journal: MemoryJournal) {
+        self.fuse = self.fuse.renewed();
+        self.journal = journal;
+        self.fleet = Self::assemble(&self.world, &self.journal, &self.fuse, &self.host, self.fleet.limits);
+    }
+}
+
+/// Simulated AWS behind the engine's port, for any clock: each request first lets the world catch up with it.
+pub struct SimCloud<K> {
+    world: Shared,
+    clock: K,
+    /// EC2 was asked about these already.
+    known: BTreeSet<InstanceId>,
+    fuse: Fuse,
+    host: Host,
+}
+
+impl<K: Clock> SimCloud<K> {
+    pub fn new(world: Shared, clock: K) -> Self {
+        Self { world, clock, known: BTreeSet::new(), fuse: Fuse::default(), host: Host::default() }
+    }
+
+    /// Lets the world catch up, and says whether the process dies of this.
+    async fn touch(&self, touch: Touch) -> Option<When> {
+        let dies = self.fuse.burn(touch);
+        if dies == Some(When::Before) {
+            // A killed process never comes back from this.
+            pending::<()>().await;
+        }
+        self.host.give_way().await;
+        self.fuse.pass(&self.world, self.host.truly(self.clock.now()));
+        self.world.borrow_mut().caller = self.host.number;
+        dies
+    }
+
+    /// Counts the calls of a sweep as the real adapter makes them.
+    fn count(&mut self, asks: &[Ask], sweep: &Sweep) {
+        let mut world = self.world.borrow_mut();
+        let mut places: BTreeMap<_, u64> = BTreeMap::new();
+        for ask in asks {
+            *places.entry((&ask.key.account, &ask.key.region)).or_default() += 1;
+        }
+        world.count("DescribeAutoScalingGroups", places.values().map(|groups| groups.div_ceil(100)).sum());
+        let groups: Vec<_> = sweep.values().filter_map(|found| found.as_ref().ok()).collect();
+        world.count("DescribeTargetHealth", groups.iter().map(|group| group.target_groups.len() as u64).sum());
+        let unseen = groups.iter().flat_map(|g| &g.instances).filter(|i| !self.known.contains(&i.id));
+        let unseen: Vec<_> = unseen.map(|i| (i.id.clone(), i.born.is_some())).collect();
+        world.count("DescribeInstances", u64::from(!unseen.is_empty()));
+        world.count("DescribeInstanceRefreshes", asks.iter().filter(|ask| ask.closely).count() as u64);
+        self.known.extend(unseen.into_iter().filter(|(_, known)| *known).map(|(id, _)| id));
+    }
+}
+
+impl<K: Clock> Cloud for SimCloud<K> {
+    async fn list(&mut self) -> Listing {
+        self.touch(Touch::Look).await;
+        let world = self.world.borrow();
+        let tags = |key: &GroupKey| world.group(key).map(|group| group.tags.clone()).unwrap_or_default();
+        Listing {
+            groups: world.keys().map(|key| (key.clone(), tags(key))).collect(),
+            reached: world.keys().map(|key| (key.account.clone(), key.region.clone())).collect(),
+            ..Listing::default()
+        }
+    }
+
+    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+        self.touch(Touch::Look).await;
+        let mut sweep = Sweep::new();
+        for Ask { key, closely, scalers } in asks {
+            let mut world = self.world.borrow_mut();
+            let found = if world.is_blind() {
+                let exists = world.group(key).is_some();
+                let action = "autoscaling:DescribeAutoScalingGroups".to_owned();
+                exists.then_some(Err(CloudError::Throttled { action }))
+            } else {
+                // Each costs calls of its own, so it is only known where it was asked for.
+                let seen = world.look(key).map(|group| self.host.looked(group));
+                seen.map(|group| {
+                    let scaled_by = if *scalers { group.scaled_by } else { Vec::new() };
+                    Ok(Group { refresh: group.refresh.filter(|_| *closely), scaled_by, ..group })
+                })
+            };
+            sweep.extend(found.map(|found| (key.clone(), found)));
+        }
+        self.count(asks, &sweep);
+        self.world.borrow_mut().travel();
+        sweep
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        self.touch(Touch::Look).await;
+        let mut world = self.world.borrow_mut();
+        world.count("DescribeAutoScalingGroups", 1);
+        if world.is_blind() {
+            return Err(CloudError::Throttled { action: "autoscaling:DescribeAutoScalingGroups".to_owned() });
+        }
+        Ok(world.numbers(group))
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        self.touch(Touch::Look).await;
+        let mut world = self.world.borrow_mut();
+        world.count("DescribeScalingActivities", 1);
+        if world.is_blind() {
+            return Err(CloudError::Throttled { action: ACTIVITIES.to_owned() });
+        }
+        Ok(world.group(group).map(|group| group.activities(since)).unwrap_or_default())
+    }
+
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+        let dies = self.touch(Touch::Call(action.api())).await;
+        if let Some(When::Late(later)) = dies {
+            let at = later.after(self.host.truly(self.clock.now()));
+            self.fuse.late.replace(Some((at, group.clone(), action.clone())));
+            pending::<()>().await;
+        }
+        let answer = self.world.borrow_mut().perform(group, action);
+        if dies.is_some() {
+            pending::<()>().await;
+        }
+        answer
+    }
+}
+
+/// Time that passes only when somebody sleeps, or a call travels.
+#[derive(Clone)]
+pub struct VirtualClock {
+    world: Shared,
+    fuse: Fuse,
+    host: Host,
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Time {
+        self.host.reads(self.world.borrow().now())
+    }
+
+    fn ticks(&self) -> TimeDelta {
+        self.world.borrow().now() - Time::UNIX_EPOCH
+    }
+
+    async fn sleep_until(&mut self, at: Time) {
+        self.fuse.pass(&self.world, self.host.truly(at));
+    }
+
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+/// Runs what never waits for anything real. Nothing comes of what waits all the same: it was killed.
+pub fn block_on<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}

@@ -1,0 +1,316 @@
+//! One play of a script from its beginning to its end: the production fleet at work, the checkers watching, and what it
+//! came to.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use super::{Rehearsal, Step};
+use crate::domain::action::Outcome;
+use crate::domain::entry::{Entry, Kind, Trigger};
+use crate::domain::plan::Opener;
+use crate::domain::span::{Span, Time};
+use crate::engine::fleet::{Ended, Event, Limits, Wish};
+use crate::sim::checkers::{Broken, Checker};
+use crate::sim::fault::Faults;
+use crate::sim::script::{Hand, Script, Trouble, What};
+
+/// What whoever watches is told.
+#[expect(missing_debug_implementations, reason = "it borrows the whole state and lives for one call")]
+pub enum Told<'a> {
+    Regend(Time, Event<'a>),
+    /// What becomes of regend's process, and of what it asks of AWS.
+    Fate(Time, String),
+    /// What happened to the group; told when the step in which it happened is over.
+    Happened(Time, String),
+}
+
+/// What a play came to.
+#[derive(Debug, Clone)]
+pub struct Run {
+    pub seed: u64,
+    pub end: End,
+    /// From the beginning until nothing was open any more.
+    pub took: Span,
+    pub in_window: bool,
+    /// What was wanted at the end, and the fewest that served at any time.
+    pub wanted: u32,
+    pub serving_min: u32,
+    /// The most members at any time.
+    pub members_max: u32,
+    /// How long instances were there that nobody but regend wanted, all of them together.
+    pub extra: Span,
+    /// Replacements that failed.
+    pub failures: u32,
+    /// Instances born before the cutoff, and how many of them are gone.
+    pub stale: u32,
+    pub replaced: u32,
+    /// Calls that change something, and calls that read.
+    pub calls: u64,
+    pub reads: u64,
+    /// Promises that were not kept.
+    pub broken: Vec<Broken>,
+}
+
+/// How a play ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    Closed {
+        outcome: Outcome,
+        code: String,
+        why: String,
+    },
+    /// It did not open, or nobody could look.
+    NotOpened(String),
+    /// Killed, and nobody took it up again.
+    Dead,
+    /// It was still open when nobody wanted to watch any longer.
+    Open,
+}
+
+impl Run {
+    /// It would have been all right, with more time.
+    pub fn lacked_time(&self) -> bool {
+        match &self.end {
+            End::Closed { outcome: Outcome::Completed, .. } => !self.in_window,
+            End::Closed { code, .. } => code == "WindowEnded",
+            End::NotOpened(_) | End::Dead | End::Open => false,
+        }
+    }
+}
+
+impl End {
+    pub fn is_completed(&self) -> bool {
+        matches!(self, Self::Closed { outcome: Outcome::Completed, .. })
+    }
+}
+
+/// Longer than a window and what is tidied up after it.
+const PATIENCE: Span = Span::hours(24);
+
+/// Where nothing holds, a play is over after a few hundred.
+const STEPS_MAX: u32 = 50_000;
+
+/// Plays it once.
+pub fn play(script: &Script, seed: u64, tell: &mut dyn FnMut(Told<'_>)) -> Run {
+    let mut play = Play::new(script, seed);
+    play.wish("rehearsal");
+    let ended = play.run(tell);
+    play.measure(seed, ended)
+}
+
+struct Play<'a> {
+    script: &'a Script,
+    rehearsal: Rehearsal,
+    checker: Checker,
+    /// What happens to regend or on its way to AWS, and when.
+    cues: VecDeque<(Time, What)>,
+    /// Events of the world that were told.
+    told: usize,
+    alive: bool,
+    /// Of journals that are lost.
+    entries: Vec<Entry>,
+    broken: Vec<Broken>,
+}
+
+impl<'a> Play<'a> {
+    fn new(script: &'a Script, seed: u64) -> Self {
+        let limits = Limits { poll: script.poll, max_concurrent: 1, max_failed: 1 };
+        let begins = script.begins();
+        let cues = script.happenings.iter().filter(|h| !matches!(h.what, What::Group(_)));
+        Self {
+            script,
+            rehearsal: Rehearsal::new(script.world(seed), limits),
+            checker: Checker::new(script.key.clone()),
+            cues: cues.map(|h| (h.at.after(begins), h.what.clone())).collect(),
+            told: 0,
+            alive: true,
+            entries: Vec::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.rehearsal.world.borrow().now()
+    }
+
+    fn wish(&mut self, who: &str) {
+        let Script { key, policy, trigger, .. } = self.script;
+        let opener = Opener {
+            actor: match trigger {
+                Trigger::Schedule | Trigger::Recovery => "schedule".to_owned(),
+                Trigger::Manual => format!("user:{who}"),
+            },
+            trigger: *trigger,
+            reason: None,
+            daemon: self.rehearsal.writer().to_owned(),
+            window_ends: policy.window.after(self.now()),
+            firing: None,
+        };
+        self.rehearsal.fleet.wish(Wish { key: key.clone(), policy: policy.clone(), opener, obstacle: None });
+    }
+
+    /// Until nothing is open and nobody will start regend again.
+    fn run(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> bool {
+        let patience = (self.script.policy.window + PATIENCE).after(self.script.begins());
+        for _ in 0..STEPS_MAX {
+            self.take_cues(tell);
+            let next = self.cues.front().map(|(at, _)| *at);
+            if !self.alive {
+                let Some(at) = next else { return true };
+                self.rehearsal.pass(at);
+                self.watch(tell);
+                continue;
+            }
+            let world = Rc::clone(&self.rehearsal.world);
+            let mut told = |event: Event<'_>| tell(Told::Regend(world.borrow().now(), event));
+            match self.rehearsal.step(next, &mut told) {
+                Ok(Step::Done) => {}
+                Ok(Step::Idle) => return true,
+                Ok(Step::Killed) => {
+                    self.alive = false;
+                    tell(Told::Fate(self.now(), Hand::Killed.to_string()));
+                }
+                Err(stop) => {
+                    self.complain(format!("it stopped: {stop}"));
+                    return true;
+                }
+            }
+            self.watch(tell);
+            if self.now() > patience {
+                break;
+            }
+        }
+        false
+    }
+
+    fn complain(&mut self, says: String) {
+        let at = self.now();
+        self.broken.push(Broken { promise: 0, at, says, excuse: None });
+    }
+
+    /// Tells what happened to the group, and checks what was done to it.
+    fn watch(&mut self, tell: &mut dyn FnMut(Told<'_>)) {
+        let world = self.rehearsal.world.borrow();
+        for (at, _, event) in world.history.events.iter().skip(self.told) {
+            tell(Told::Happened(*at, event.to_string()));
+        }
+        self.told = world.history.events.len();
+        let broken = self.checker.after_step(&world, &self.rehearsal.journal.entries());
+        self.broken.extend(broken);
+    }
+
+    /// Lets happen what is due.
+    fn take_cues(&mut self, tell: &mut dyn FnMut(Told<'_>)) {
+        while let Some((at, what)) = self.cues.pop_front() {
+            let now = self.now();
+            if at > now {
+                self.cues.push_front((at, what));
+                return;
+            }
+            tell(Told::Fate(now, what.to_string()));
+            match what {
+                What::Group(_) => {}
+                What::Trouble(trouble, rate) => {
+                    *rate_of(&mut self.rehearsal.world.borrow_mut().faults, trouble) = rate;
+                }
+                What::Next(api, fault) => self.rehearsal.world.borrow_mut().faults.script.push_back((api, fault)),
+                What::Regend(hand) => self.hand(hand, tell),
+            }
+        }
+    }
+
+    fn hand(&mut self, hand: Hand, tell: &mut dyn FnMut(Told<'_>)) {
+        match hand {
+            Hand::Killed => self.alive = false,
+            Hand::KilledInCall => self.rehearsal.kill_in_call(),
+            Hand::Restarted => {
+                self.alive = true;
+                let now = self.now();
+                if let Err(stop) = self.rehearsal.restart(&mut |event| tell(Told::Regend(now, event))) {
+                    self.complain(format!("it cannot resume: {stop}"));
+                }
+                if self.rehearsal.fleet.is_idle() {
+                    self.wish("rehearsal");
+                }
+            }
+            Hand::Elsewhere => {
+                self.alive = true;
+                self.entries.extend(self.rehearsal.journal.entries().iter().cloned());
+                self.rehearsal.restart_elsewhere("another-host");
+                self.checker.forget(&self.rehearsal.world.borrow());
+                self.wish("rehearsal");
+            }
+        }
+    }
+
+    fn measure(mut self, seed: u64, ended: bool) -> Run {
+        let fate = self.rehearsal.fleet.ended.get(&self.script.key).cloned();
+        let closes = |e: &&Entry| e.kind == Kind::RegenerationClosed;
+        let entries = self.rehearsal.journal.entries();
+        let end = match fate {
+            _ if !ended => End::Open,
+            _ if !self.alive => End::Dead,
+            Some(Ended::Closed(outcome)) => {
+                let closing = entries.iter().rev().find(closes).cloned().unwrap_or_default();
+                let (code, why) = (closing.code.unwrap_or_default(), closing.error.unwrap_or_default());
+                End::Closed { outcome, code, why }
+            }
+            Some(Ended::Skipped(skipped)) => End::NotOpened(skipped.why),
+            Some(Ended::Unreachable(error) | Ended::LostSight(error, _)) => End::NotOpened(error.to_string()),
+            Some(Ended::NoSuchGroup) => End::NotOpened("the group does not exist".to_owned()),
+            None => End::Open,
+        };
+        let world = self.rehearsal.world.borrow();
+        // Nobody can put anything back in a group that is going away.
+        let going = world.group(&self.script.key).is_none_or(|group| group.deleting);
+        if matches!(end, End::Closed { .. }) && !going {
+            self.broken.extend(self.checker.at_end(&world, &entries));
+        }
+        let took = Span::between(self.script.begins(), world.now());
+        let all = || self.entries.iter().chain(entries.iter());
+        let truth = world.truth(&self.script.key);
+        let opened = all().find_map(|e| e.opened.as_deref());
+        let stale: Vec<_> = opened.iter().flat_map(|o| o.members.iter().filter(|m| m.born < Some(o.cutoff))).collect();
+        let replaced = stale.iter().filter(|m| !truth.born.contains_key(&m.instance)).count();
+        let changes = world.history.calls.len() as u64;
+        let moments = world.history.moments.get(&self.script.key).map_or(&[][..], Vec::as_slice);
+        // A state that lasted no time was never there; the last one still lasts.
+        let lasting = || {
+            let ends = moments.iter().skip(1).map(|m| m.at).chain([world.now()]);
+            let spans = moments.iter().zip(ends).map(|(m, end)| (m, (end - m.at).num_milliseconds()));
+            spans.filter(|(m, ms)| *ms > 0 || moments.last() == Some(m))
+        };
+        let extra = lasting().map(|(m, ms)| i64::from(m.running.saturating_sub(m.wished)) * ms).sum::<i64>() / 1000;
+        Run {
+            seed,
+            in_window: end.is_completed() && took <= self.script.policy.window,
+            took,
+            wanted: truth.wished,
+            serving_min: lasting().map(|(m, _)| m.serving).min().unwrap_or_default(),
+            members_max: lasting().map(|(m, _)| m.members).max().unwrap_or_default(),
+            extra: Span::seconds(u32::try_from(extra).unwrap_or(u32::MAX)),
+            failures: all().filter(|e| e.kind == Kind::InstanceFailed).count() as u32,
+            stale: stale.len() as u32,
+            replaced: replaced as u32,
+            calls: changes,
+            reads: world.history.counts.values().sum::<u64>().saturating_sub(changes),
+            broken: std::mem::take(&mut self.broken),
+            end,
+        }
+    }
+}
+
+fn rate_of(faults: &mut Faults, trouble: Trouble) -> &mut u32 {
+    match trouble {
+        Trouble::LostRequest => &mut faults.lost_request,
+        Trouble::LostAnswer => &mut faults.lost_answer,
+        Trouble::Throttled => &mut faults.throttled,
+        Trouble::Busy => &mut faults.busy,
+        Trouble::Contention => &mut faults.contention,
+        Trouble::ServerError => &mut faults.server_error,
+        Trouble::Timeout => &mut faults.timeout,
+        Trouble::Late => &mut faults.late,
+        Trouble::Blind => &mut faults.blind,
+        Trouble::Partial => &mut faults.partial,
+    }
+}

@@ -1,0 +1,149 @@
+//! Where traffic comes from: target groups that start slowly, that stop using the group, and sources that cannot be verified.
+
+use expect_test::expect;
+use regend::domain::change_detection;
+use regend::domain::entry::Kind;
+use regend::domain::group::{TargetHealth, TargetState, Waived};
+use regend::domain::span::Span;
+
+use super::check;
+use super::table::{Scene, now};
+
+#[test]
+fn a_slow_start_longer_than_warmup_is_the_warmup() {
+    check(
+        "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s 5m ours",
+        expect![[r#"
+            wait
+            hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
+            again in 1s
+        "#]],
+    );
+    check(
+        "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 2m 5m ours",
+        expect![[r#"
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
+    );
+    check(
+        "slow-start 20s, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 5m ours",
+        expect![[r#"
+        wait
+        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
+        again in 1s
+    "#]],
+    );
+}
+
+#[test]
+fn serving_is_recorded_when_the_slow_start_is_over() {
+    check(
+        "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s noted 5m ours",
+        expect![[r#"
+        news: instance.in_service i-4
+        wait
+        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
+        again in 1s
+    "#]],
+    );
+    check(
+        "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 2m noted 5m ours",
+        expect![[r#"
+        news: instance.in_service i-4
+        news: instance.serving i-4
+        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+    "#]],
+    );
+}
+
+#[test]
+fn when_the_listener_comes_back_a_newcomer_has_its_whole_time_to_become_healthy() {
+    let mut scene =
+        Scene::read("raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse in-service 50m 55m ours");
+    assert!(change_detection::news(now(), &scene.group, &scene.known, &mut scene.watch).is_empty());
+    let unhealthy = TargetHealth { state: TargetState::Unhealthy, code: String::new(), shifted: false };
+    let health_timeout = scene.known.opened.policy.health_timeout;
+    for (after, failed) in
+        [(Span::minutes(1), false), (health_timeout, false), (health_timeout + Span::seconds(1), true)]
+    {
+        let mut group = scene.group.clone();
+        group.seen = after.after(now());
+        group.instances.iter_mut().filter(|i| i.id.as_str() == "i-4").for_each(|i| i.targets = vec![unhealthy.clone()]);
+        scene.watch.take(&mut group, &Waived::default());
+        let news = change_detection::news(group.seen, &group, &scene.known, &mut scene.watch);
+        assert_eq!(news.iter().any(|entry| entry.kind == Kind::InstanceFailed), failed, "{after}: {news:?}");
+    }
+}
+
+#[test]
+fn the_slow_start_of_a_target_group_without_listener_does_not_count() {
+    check(
+        "targets old, waived old, slow-start 5m, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 unused:old:Target.NotInUse healthy-for 2m 5m ours",
+        expect![[r#"
+            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+        "#]],
+    );
+}
+
+#[test]
+fn an_instance_that_a_target_group_does_not_use_has_not_failed() {
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse in-service 1h 1h1m ours",
+        expect![[r#"
+        wait
+        hold: target group tg does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+        again in 3h1s
+    "#]],
+    );
+    // All of them, as when the listener moves away.
+    check(
+        "raised 1\ni-1..i-3 unused:tg:Target.NotInUse 25h\ni-4 unused:tg:Target.NotInUse in-service 50m 55m ours",
+        expect![[r#"
+            wait
+            hold: target group tg does not use 4 instances (Target.NotInUse): a listener moved away from it, or their zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+            again in 3h1s
+        "#]],
+    );
+}
+
+#[test]
+fn what_another_target_group_finds_wrong_still_counts() {
+    check(
+        "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 unused:web:Target.NotInUse unhealthy:api in-service 11m 20m ours",
+        expect![[r#"
+            news: instance.failed i-4 (unhealthy): unhealthy in target group api for more than 10m
+            retire i-4 (failed): 3 serve without it, 3 must; decrement
+            hold: i-4 is unhealthy in target group api
+        "#]],
+    );
+}
+
+#[test]
+fn what_auto_scaling_finds_wrong_still_counts() {
+    check(
+        "raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy unused:tg:Target.NotInUse in-service 11m 20m ours",
+        expect![[r#"
+            news: instance.failed i-4 (Unhealthy): marked unhealthy by Auto Scaling for more than 10m
+            retire i-4 (failed): 3 serve without it, 3 must; decrement
+            hold: target group tg does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+        "#]],
+    );
+}
+
+#[test]
+fn a_source_of_traffic_that_cannot_be_verified_holds_the_group() {
+    check(
+        "unverified tg-lattice, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
+        expect![[r#"
+            wait
+            hold: nothing verifies that a new instance serves behind tg-lattice, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+            again in 3h1s
+        "#]],
+    );
+    check(
+        "unverified tg-lattice, window over\ni-1..i-3 serving 25h",
+        expect![[r#"
+            end incomplete: unverified: nothing verifies that a new instance serves behind tg-lattice, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+        "#]],
+    );
+}

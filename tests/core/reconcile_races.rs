@@ -1,0 +1,260 @@
+//! The loop where the decision alone would not do: a look that is not what it seems.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use regend::domain::action::{Action, Answer, Noun, Outcome};
+use regend::domain::activity::Activity;
+use regend::domain::entry::{Kind, Trigger};
+use regend::domain::group::{GroupKey, Numbers};
+use regend::domain::plan::{self, Opener};
+use regend::domain::policy::{Policy, Share};
+use regend::domain::regeneration::Regeneration;
+use regend::domain::span::{Span, Time};
+use regend::engine::clock::Clock;
+use regend::engine::fleet::{Ended, Event, Fleet, Limits, Wish};
+use regend::engine::ports::Journal;
+use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Sweep};
+use regend::engine::reconcile::{Active, Turn, Turning};
+use regend::harness::{MemoryJournal, Shared, SimCloud, Step, block_on};
+use regend::sim::event::Event as Happening;
+use regend::sim::group_behavior::{Direct, Nature};
+use regend::sim::world::World;
+
+use crate::scene::{Scene, shape};
+
+/// The world's own time.
+#[derive(Clone)]
+struct Timeless(Shared);
+
+impl Clock for Timeless {
+    fn now(&self) -> Time {
+        self.0.borrow().now()
+    }
+
+    async fn sleep_until(&mut self, at: Time) {
+        self.0.borrow_mut().advance_to(at);
+    }
+
+    fn stopping(&self) -> bool {
+        false
+    }
+}
+
+/// AWS, to whose look of this number something happens.
+struct Meddled<F> {
+    cloud: SimCloud<Timeless>,
+    looks: u32,
+    happens: F,
+}
+
+impl<F: FnMut(&mut Sweep)> Cloud for Meddled<F> {
+    async fn list(&mut self) -> Listing {
+        self.cloud.list().await
+    }
+
+    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+        let mut sweep = self.cloud.look(asks).await;
+        self.looks = self.looks.wrapping_sub(1);
+        if self.looks == 0 {
+            (self.happens)(&mut sweep);
+        }
+        sweep
+    }
+
+    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+        self.cloud.numbers(group).await
+    }
+
+    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+        self.cloud.activities(group, since).await
+    }
+
+    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+        self.cloud.perform(group, action).await
+    }
+}
+
+/// A regend that is asked for the group's regeneration.
+fn fleet<C: Cloud>(cloud: C, world: &Shared, key: &GroupKey, policy: Policy) -> Fleet<C, MemoryJournal, Timeless> {
+    let clock = Timeless(Rc::clone(world));
+    let journal = MemoryJournal::new("host", Rc::clone(world));
+    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
+    let opener = opener(clock.now(), "host");
+    let mut fleet = Fleet::new(cloud, journal, clock, limits);
+    fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
+    fleet
+}
+
+/// Until nothing is open any more.
+fn play<C: Cloud>(fleet: &mut Fleet<C, MemoryJournal, Timeless>, tell: &mut dyn FnMut(Event<'_>)) {
+    for _ in 0..1000 {
+        if fleet.is_idle() {
+            return;
+        }
+        block_on(fleet.step(None, tell)).expect("nobody is killed").expect("it goes on");
+    }
+    panic!("it does not come to an end");
+}
+
+fn world() -> (Shared, GroupKey) {
+    let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
+    let mut world = World::new(1);
+    world.faults.latency_ms = (100, 100);
+    world.add(key.clone(), &shape(0, 4, 10), Nature::default());
+    (Rc::new(RefCell::new(world)), key)
+}
+
+fn opener(now: Time, daemon: &str) -> Opener {
+    Opener {
+        actor: "user:test".into(),
+        trigger: Trigger::Manual,
+        reason: None,
+        daemon: daemon.to_owned(),
+        window_ends: Span::hours(4).after(now),
+        firing: None,
+    }
+}
+
+/// Two at once may be missing, and nothing is launched before.
+fn policy() -> Policy {
+    Policy { max_surge: Share::Count(0), max_unavailable: Share::Count(2), ..Policy::default() }
+}
+
+#[test]
+fn a_group_that_one_look_does_not_show_is_not_gone() {
+    for missing in 2..40 {
+        let (world, key) = world();
+        let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
+        let cloud = Meddled { cloud, looks: missing, happens: |sweep: &mut Sweep| sweep.clear() };
+        let mut fleet = fleet(cloud, &world, &key, policy());
+        play(&mut fleet, &mut |_| {});
+        let ended = fleet.ended.get(&key);
+        assert!(matches!(ended, Some(Ended::Closed(Outcome::Completed))), "look {missing}: {ended:?}");
+    }
+}
+
+#[test]
+fn what_somebody_sets_during_a_look_is_not_written_over() {
+    // With the second, max size has to be raised as well.
+    for (max, event) in [(10, Happening::SetDesired(7)), (4, Happening::SetMax(9)), (10, Happening::Scale(-2))] {
+        for looks in 1..40 {
+            let (world, key) = world();
+            world.borrow_mut().alter(&key, |group| {
+                group.nature.direct = Direct::Unavailable;
+                (group.max, group.wished_max) = (max, max);
+            });
+            let happens = |_: &mut Sweep| {
+                let mut world = world.borrow_mut();
+                let now = world.now();
+                world.schedule(now, &key, event.clone());
+                // A look at many target groups takes long.
+                world.advance_to(Span::seconds(2).after(now));
+            };
+            let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
+            let mut fleet = fleet(Meddled { cloud, looks, happens }, &world, &key, Policy::default());
+            play(&mut fleet, &mut |_| {});
+            let truth = world.borrow().truth(&key);
+            assert_eq!((truth.desired, truth.max), (truth.wished, truth.wished_max), "{event:?} during look {looks}");
+        }
+    }
+}
+
+#[test]
+fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
+    let (world, key) = world();
+    world.borrow_mut().faults.latency_ms = (1100, 1100);
+    let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
+    let mut fleet = fleet(cloud, &world, &key, Policy::default());
+    let mut looks = 0;
+    play(&mut fleet, &mut |event| looks += u64::from(matches!(event, Event::Looked(..))));
+    let world = world.borrow();
+    let calls = world.history.calls.iter().filter(|call| call.action.may_undo()).count() as u64;
+    // And one look to open it.
+    assert_eq!(world.history.counts["DescribeAutoScalingGroups"], looks + 1 + calls);
+    let names: Vec<_> = world.history.calls.iter().map(|call| (call.action.noun(), call.action.may_undo())).collect();
+    assert!(names.contains(&(Noun::Launch, false)) && names.contains(&(Noun::Retire, true)), "{names:?}");
+    assert!(!names.contains(&(Noun::Lease, true)));
+}
+
+/// Plays a group of eight of which an instance refresh takes hold at that second, with the lease tag removed or not.
+/// Returns how old the refresh was at the latest look that a retirement rested on.
+fn retired_beside_a_refresh(second: u32, lease_is_removed: bool) -> Option<Span> {
+    let policy = Policy { max_surge: Share::Count(2), ..Policy::default() };
+    let mut scene = Scene::new(shape(0, 8, 12), Nature::default(), policy);
+    if lease_is_removed {
+        scene = scene.at(second, Happening::Untag);
+    }
+    scene = scene.at(second, Happening::StartRefresh);
+    scene.wish();
+    let (mut oldest, mut known) = (None, 0);
+    for _ in 0..2000 {
+        if !matches!(scene.step(), Step::Done) {
+            break;
+        }
+        let world = scene.rehearsal.world.borrow();
+        let refresh = world.group(&scene.key).and_then(|group| group.refresh.clone());
+        for call in world.history.calls.iter().skip(known) {
+            if let (Some(refresh), Action::Retire(_)) = (&refresh, &call.action)
+                && call.looked_at > refresh.since
+            {
+                oldest = oldest.max(Some(Span::between(refresh.since, call.looked_at)));
+            }
+        }
+        known = world.history.calls.len();
+    }
+    oldest
+}
+
+#[test]
+fn once_the_lease_tag_has_vanished_nothing_is_retired_beside_an_instance_refresh() {
+    for second in (20..400).step_by(7) {
+        assert_eq!(retired_beside_a_refresh(second, true), None, "at second {second}");
+    }
+}
+
+#[test]
+fn an_instance_refresh_that_nothing_else_shows_is_seen_within_a_minute() {
+    for second in (20..400).step_by(7) {
+        let oldest = retired_beside_a_refresh(second, false);
+        assert!(oldest <= Some(Span::minutes(1)), "at second {second}: {oldest:?}");
+    }
+}
+
+#[test]
+fn what_the_veto_refuses_is_not_done_and_is_recorded() {
+    let (world, key) = world();
+    let clock = Timeless(Rc::clone(&world));
+    let mut cloud = SimCloud::new(Rc::clone(&world), clock.clone());
+    let mut journal = MemoryJournal::new("host", Rc::clone(&world));
+    let look = || world.borrow_mut().look(&key).expect("it is there");
+    let id = journal.new_id(clock.now());
+    let opened = plan::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
+        .expect("it opens");
+    let opened = journal.append(opened).expect("it is written");
+    let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
+    let mut turn = |active: &mut Active, group| {
+        let (cloud, journal, clock) = (&mut cloud, &mut journal, &clock);
+        block_on(Turning { cloud, journal, clock, tell: &mut |_, _| {} }.turn(active, group))
+            .expect("nobody is killed")
+            .expect("it goes on")
+    };
+    let retired = || world.borrow().history.calls.iter().filter(|c| matches!(c.action, Action::Retire(_))).count();
+    let mut last = look();
+    while retired() == 0 {
+        let later = Span::seconds(15).after(clock.now());
+        world.borrow_mut().advance_to(later);
+        last = look();
+        turn(&mut active, last.clone());
+    }
+    // Another may go, but not on the strength of a look from before the first went.
+    assert!(matches!(turn(&mut active, last.clone()), Turn::Wait(_)));
+    turn(&mut active, last);
+    assert_eq!(retired(), 1);
+    assert!(matches!(turn(&mut active, look()), Turn::Acted));
+    assert_eq!(retired(), 2);
+    let entries = journal.entries();
+    let vetoed: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::ActionVetoed).collect();
+    assert_eq!(vetoed.len(), 1, "once is enough");
+    assert!(vetoed.iter().all(|entry| entry.error.as_deref().is_some_and(|says| says.contains("promise 1"))));
+}

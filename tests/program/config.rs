@@ -1,0 +1,616 @@
+//! What the configuration file may say, and every way in which it is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+use regend::adapters::config::{Config, ConfigError};
+use regend::domain::policy::Policy;
+use regend::domain::span::Span;
+
+/// What loading each of some files says: its problems, or its warnings.
+#[track_caller]
+fn check(tomls: &[&str], expect: Expect) {
+    let say = |toml: &&str| match parse(toml) {
+        Ok(config) => config.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect(),
+        Err(error) => format!("{error}\n"),
+    };
+    expect.assert_eq(&tomls.iter().map(say).collect::<Vec<_>>().join("\n"));
+}
+
+fn parse(toml: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("regend.toml"), toml)
+}
+
+/// Account, name and tags.
+type Group<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+/// Which policy (told apart by its stage) a group gets.
+#[track_caller]
+fn check_match(toml: &str, groups: &[Group<'_>], expect: Expect) {
+    let config = parse(toml).unwrap();
+    let mut out = String::new();
+    for (account, name, tags) in groups {
+        let tags: BTreeMap<_, _> = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let stage = config.policy_for(account, name, &tags).map(|policy| policy.stage);
+        out += &format!("{account} {name} {tags:?}: {stage:?}\n");
+    }
+    expect.assert_eq(&out);
+}
+
+#[test]
+fn the_contract_of_the_design_is_understood() {
+    let config = parse(
+        r#"
+        [daemon]
+        state_dir = "/tmp/state"
+        control_socket = "/tmp/socket"
+        listen = ""
+        max_concurrent_groups = 2
+        max_failed_groups = 3
+        [aws]
+        poll_interval = "5s"
+        [[aws.accounts]]
+        name = "prod"
+        regions = ["eu-west-1", "eu-central-1"]
+        role_arn = "arn:aws:iam::123456789012:role/regend"
+        external_id = "x"
+        [policy]
+        max_unavailable = "25%"
+        warmup = "1m"
+        max_age = "30h"
+        [[blackouts]]
+        from = 2026-12-24
+        to = 2026-12-27
+        reason = "retail freeze"
+        [[groups]]
+        name = "web-*"
+        tags = { Environment = "Production" }
+        account = "prod"
+        max_surge = 2
+        protected = "replace"
+        "#,
+    )
+    .unwrap();
+    expect![[r#"
+        (
+            Daemon {
+                state_dir: "/tmp/state",
+                control_socket: "/tmp/socket",
+                listen: None,
+                max_concurrent_groups: 2,
+                max_failed_groups: 3,
+            },
+            Aws {
+                poll_interval: Span(
+                    5,
+                ),
+                accounts: [
+                    Account {
+                        name: "prod",
+                        regions: [
+                            "eu-west-1",
+                            "eu-central-1",
+                        ],
+                        role_arn: Some(
+                            "arn:aws:iam::123456789012:role/regend",
+                        ),
+                        external_id: Some(
+                            "x",
+                        ),
+                    },
+                ],
+            },
+            [
+                Blackout {
+                    extent: Days(
+                        2026-12-24,
+                        2026-12-27,
+                    ),
+                    reason: "retail freeze",
+                },
+            ],
+            [],
+        )
+    "#]]
+    .assert_debug_eq(&(&config.daemon, &config.aws, &config.blackouts, &config.warnings));
+    assert_eq!(config.groups.len(), 1);
+    let mut inherited = config.groups[0].policy.clone();
+    assert_eq!(inherited.max_surge.to_string(), "2");
+    assert_eq!(inherited.warmup, Span::minutes(1), "taken from [policy]");
+    inherited.max_surge = config.policy.max_surge;
+    inherited.protected = config.policy.protected;
+    assert_eq!(inherited, config.policy, "and nothing else differs");
+}
+
+#[test]
+fn an_empty_file_is_the_defaults_and_touches_nothing() {
+    check(
+        &[""],
+        expect![[r#"
+        warning: regend.toml:1:1: policy.max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
+        warning: regend.toml:1:1: groups: without a rule every group is left alone; write [[groups]] and below it for example name = "*"
+    "#]],
+    );
+    assert_eq!(parse("").unwrap().policy, Policy::default());
+}
+
+#[test]
+fn every_key_of_the_policy_is_read() {
+    let values = [
+        ("schedule", r#""@every 20h""#),
+        ("timezone", r#""UTC""#),
+        ("window", r#""5h""#),
+        ("max_surge", "3"),
+        ("max_unavailable", "1"),
+        ("warmup", r#""1m""#),
+        ("launch_timeout", r#""1m""#),
+        ("health_timeout", r#""2m""#),
+        ("drain_timeout", r#""3m""#),
+        ("max_failures", "0"),
+        ("canary", "2"),
+        ("canary_bake", r#""6m""#),
+        ("bake", r#""7m""#),
+        ("protected", r#""replace""#),
+        ("standby", r#""replace""#),
+        ("target_not_in_use", r#""accept""#),
+        ("vpc_lattice", r#""accept""#),
+        ("zone_without_capacity", r#""replace""#),
+        ("min_age", r#""1h""#),
+        ("max_age", r#""40h""#),
+        ("raise_max_size", "false"),
+        ("stage", "2"),
+    ];
+    let defaults = serde_json::to_value(Policy::default()).unwrap();
+    for (key, value) in values {
+        let policy = serde_json::to_value(parse(&format!("[policy]\n{key} = {value}")).unwrap().policy).unwrap();
+        let changed: Vec<_> =
+            policy.as_object().unwrap().iter().filter(|(key, value)| defaults[key] != **value).collect();
+        assert_eq!(changed.len(), 1, "{key}");
+        assert_eq!(changed[0].0, key);
+        assert_eq!(changed[0].1.to_string(), value);
+    }
+    assert_eq!(values.len(), defaults.as_object().unwrap().len());
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    check_match(
+        r#"
+        [[aws.accounts]]
+        name = "prod"
+        regions = ["eu-west-1"]
+        [[groups]]
+        name = "web-*"
+        tags = { Environment = "Production" }
+        account = "prod"
+        stage = 2
+        [[groups]]
+        name = "web-{blue,green}"
+        stage = 3
+        [[groups]]
+        tags = { regenerate = "yes" }
+        stage = 4
+        "#,
+        &[
+            ("prod", "web-1", &[("Environment", "Production"), ("more", "tags")]),
+            ("prod", "web-1", &[("Environment", "Test")]),
+            ("test", "web-1", &[("Environment", "Production")]),
+            ("test", "web-green", &[]),
+            ("prod", "api", &[("regenerate", "yes")]),
+            ("prod", "my-web-1", &[("Environment", "Production")]),
+            ("prod", "web-a/b", &[("Environment", "Production")]),
+        ],
+        expect![[r#"
+            prod web-1 {"Environment": "Production", "more": "tags"}: Some(2)
+            prod web-1 {"Environment": "Test"}: None
+            test web-1 {"Environment": "Production"}: None
+            test web-green {}: Some(3)
+            prod api {"regenerate": "yes"}: Some(4)
+            prod my-web-1 {"Environment": "Production"}: None
+            prod web-a/b {"Environment": "Production"}: Some(2)
+        "#]],
+    );
+}
+
+#[test]
+fn no_file_is_told_from_an_unreadable_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let tell = |name: &str| {
+        let error = Config::load(&directory.path().join(name)).unwrap_err().to_string();
+        error.replace(&directory.path().display().to_string(), "/etc/regend") + "\n"
+    };
+    std::fs::write(directory.path().join("binary.toml"), [0xff, 0xfe]).unwrap();
+    let mut out = tell("regend.toml") + &tell("binary.toml") + &tell("");
+    // Root, as which tests may run, is denied nothing.
+    let denied = std::io::Error::from_raw_os_error(13);
+    let denied = ConfigError::unread(Path::new("/etc/regend/regend.toml"), denied);
+    out += &format!("{denied}\n");
+    expect![[r#"
+        there is no configuration at /etc/regend/regend.toml; write one (the regend.toml of the package explains every key), or name another with --config or $REGEND_CONFIG
+        cannot read /etc/regend/binary.toml: stream did not contain valid UTF-8; write it in UTF-8
+        cannot read /etc/regend/: Is a directory (os error 21); name a file that can be read
+        cannot read /etc/regend/regend.toml: Permission denied (os error 13); let the user that runs regend read the file and enter its directory
+    "#]].assert_eq(&out);
+}
+
+#[test]
+fn every_problem_is_reported_at_once_and_in_order() {
+    check(
+        &[r#"
+[policy]
+timezone = "Europe/Berln"
+schedule = "0 0 31 2 *"
+window = "8d"
+warmup = "30"
+max_surge = "5000%"
+
+[daemon]
+listen = "9464"
+max_concurent_groups = 3
+
+[[groups]]
+name = "web"
+acount = "prod"
+"#],
+        expect![[r#"
+            regend.toml:3:12: policy.timezone: "Europe/Berln" is no time zone; did you mean "Europe/Berlin"?
+            regend.toml:4:12: policy.schedule: "0 0 31 2 *" never fires; choose a day that its month has
+            regend.toml:5:10: policy.window: a window of 8d is impossible; write more than "0s" and at most "7d"
+            regend.toml:6:10: policy.warmup: "30" has no unit; write for example "30s"
+            regend.toml:7:13: policy.max_surge: "5000%" is more than 1000%; write for example "10%"
+            regend.toml:10:10: daemon.listen: "9464" is no address and port; write for example "127.0.0.1:9464", or "" to turn it off
+            regend.toml:11:1: daemon.max_concurent_groups: unknown key; did you mean "max_concurrent_groups"?
+            regend.toml:15:1: groups.acount: unknown key; did you mean "account"?
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_not_toml_is_reported_with_its_place_and_the_rest_still_read() {
+    check(
+        &[
+            "[policy]\nwarmup = \"30s\nbake = \"1\"\n",
+            "[policy\nbake = \"1s\"\n",
+            "[policy]\nwarmup = \nbake = 5\n",
+            "[policy]\nbake = \"1s\"\nbake = \"2s\"\n",
+            "[policy]\nbake = 1\n[daemon\nlisten = \"\"\nbake = 2",
+            "[policy]\n[policy]\n",
+        ],
+        expect![[r#"
+            regend.toml:2:14: invalid basic string, expected `"`; this is no TOML
+            regend.toml:3:8: policy.bake: "1" has no unit; write for example "1s"
+
+            regend.toml:1:8: unclosed table, expected `]`; this is no TOML
+
+            regend.toml:2:10: string values must be quoted, expected literal string; this is no TOML
+            regend.toml:3:8: policy.bake: 5 has no unit; write for example "5s"
+
+            regend.toml:3:1: duplicate key; this is no TOML
+
+            regend.toml:2:8: policy.bake: 1 has no unit; write for example "1s"
+            regend.toml:3:8: unclosed table, expected `]`; this is no TOML
+
+            regend.toml:2:2: duplicate key; this is no TOML
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_keys_are_refused_with_what_may_have_been_meant() {
+    check(
+        &[
+            "polcy = 1",
+            "[policy]\nwarmpu = \"30s\"",
+            "[policy]\nmaxsurge = 1\nfrobnicate = 1",
+            "[daemon]\nstate-dir = \"/tmp\"",
+            "[aws]\nregion = \"eu-west-1\"",
+            "[[aws.accounts]]\nname = \"a\"\nregions = [\"r\"]\nrole = \"arn\"",
+            "[[blackouts]]\nform = \"2026-12-24\"\nto = \"2026-12-25\"\nreason = \"x\"",
+            "[[groups]]\nname = \"a\"\ntag = { a = \"b\" }",
+        ],
+        expect![[r#"
+            regend.toml:1:1: polcy: unknown key; did you mean "policy"?
+
+            regend.toml:2:1: policy.warmpu: unknown key; did you mean "warmup"?
+
+            regend.toml:2:1: policy.maxsurge: unknown key; did you mean "max_surge"?
+            regend.toml:3:1: policy.frobnicate: unknown key; known here: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window, zone_without_capacity
+
+            regend.toml:2:1: daemon.state-dir: unknown key; did you mean "state_dir"?
+
+            regend.toml:2:1: aws.region: unknown key; known here: accounts, poll_interval
+
+            regend.toml:4:1: aws.accounts.role: unknown key; known here: external_id, name, regions, role_arn
+
+            regend.toml:1:1: blackouts.from: is missing; write for example from = "2026-12-24"
+            regend.toml:2:1: blackouts.form: unknown key; did you mean "from"?
+
+            regend.toml:3:1: groups.tag: unknown key; did you mean "tags"?
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_done_without_a_verdict_is_hold_or_accept() {
+    check(
+        &["[policy]\ntarget_not_in_use = \"wait\"\nvpc_lattice = true"],
+        expect![[r#"
+            regend.toml:2:21: policy.target_not_in_use: "wait" is unknown; write "hold" or "accept"
+            regend.toml:3:15: policy.vpc_lattice: true is no text; write it in quotes
+        "#]],
+    );
+}
+
+#[test]
+fn durations_have_units() {
+    check(
+        &[
+            "[policy]\nwarmup = \"30\"",
+            "[policy]\nwarmup = 30",
+            "[policy]\n  bake = \"-5m\"\n  min_age = \"1 day\"\n  max_age = 1.5",
+            "[aws]\npoll_interval = \"0s\"",
+        ],
+        expect![[r#"
+            regend.toml:2:10: policy.warmup: "30" has no unit; write for example "30s"
+
+            regend.toml:2:10: policy.warmup: 30 has no unit; write for example "30s"
+
+            regend.toml:2:10: policy.bake: "-5m" is negative; a duration is "0s" or more
+            regend.toml:3:13: policy.min_age: "1 day" has an unknown unit; units are d, h, m and s, for example "1h30m"
+            regend.toml:4:13: policy.max_age: 1.5 is no duration; write for example "15m"
+
+            regend.toml:2:17: aws.poll_interval: 0s would never pause; write for example "15s"
+        "#]],
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind_are_refused() {
+    check(
+        &[
+            "[policy]\nschedule = 3\ntimezone = true\nmax_surge = 1.5\nmax_unavailable = -1\nmax_failures = \"1\"\n\
+         canary = 99999999999\nprotected = \"maybe\"\nraise_max_size = \"yes\"\nstage = []\n",
+            "policy = 1\ndaemon = []\nblackouts = {}\naws = { accounts = 3 }\ngroups = [1]\n",
+            "[[policy]]\nstage = 1\n[groups]\nname = \"a\"",
+            "[[groups]]\nname = \"a\"\ntags = { a = 1, b = \"x\" }",
+            "[[groups]]\nname = \"a\"\ntags = \"x\"",
+            "[daemon]\nmax_concurrent_groups = 0\nmax_failed_groups = 0\nstate_dir = 1\n",
+        ],
+        expect![[r#"
+            regend.toml:2:12: policy.schedule: 3 is no text; write it in quotes
+            regend.toml:3:12: policy.timezone: true is no text; write it in quotes
+            regend.toml:4:13: policy.max_surge: 1.5 is neither a count nor a percentage; write for example 2 or "10%"
+            regend.toml:5:19: policy.max_unavailable: -1 is no count; write a whole number, for example 2
+            regend.toml:6:16: policy.max_failures: "1" is no count; write a whole number, for example 2
+            regend.toml:7:10: policy.canary: 99999999999 is no count; write a whole number, for example 2
+            regend.toml:8:13: policy.protected: "maybe" is unknown; write "skip" or "replace"
+            regend.toml:9:18: policy.raise_max_size: "yes" is neither yes nor no; write true or false
+            regend.toml:10:9: policy.stage: a list is no count; write a whole number, for example 2
+
+            regend.toml:1:10: policy: 1 is no table; write [policy]
+            regend.toml:2:10: daemon: a list is no table; write [daemon]
+            regend.toml:3:13: blackouts: a table is no list of tables; write [[blackouts]]
+            regend.toml:4:20: aws.accounts: 3 is no list of tables; write [[aws.accounts]]
+            regend.toml:5:10: groups: 1 is no list of tables; write [[groups]]
+
+            regend.toml:1:1: policy: a list is no table; write [policy]
+            regend.toml:3:1: groups: a table is no list of tables; write [[groups]]
+
+            regend.toml:3:14: groups.tags.a: 1 is no text; write it in quotes
+
+            regend.toml:3:8: groups.tags: "x" is no table; write [groups.tags]
+
+            regend.toml:2:25: daemon.max_concurrent_groups: with 0 no group would ever open; write at least 1
+            regend.toml:3:21: daemon.max_failed_groups: with 0 no group would ever open; write at least 1
+            regend.toml:4:13: daemon.state_dir: 1 is no text; write it in quotes
+        "#]],
+    );
+}
+
+#[test]
+fn a_zone_is_found_by_similar_names_or_by_its_city() {
+    check(
+        &[
+            "[policy]\ntimezone = \"Europe/Berln\"",
+            "[policy]\ntimezone = \"berlin\"",
+            "[policy]\ntimezone = \"Middle Earth\"",
+        ],
+        expect![[r#"
+            regend.toml:2:12: policy.timezone: "Europe/Berln" is no time zone; did you mean "Europe/Berlin"?
+
+            regend.toml:2:12: policy.timezone: "berlin" is no time zone; did you mean "Europe/Berlin"?
+
+            regend.toml:2:12: policy.timezone: "Middle Earth" is no time zone; write for example "Europe/Berlin" or "UTC"
+        "#]],
+    );
+}
+
+#[test]
+fn impossible_windows_and_schedules_are_refused() {
+    check(
+        &[
+            "[policy]\nwindow = \"0s\"",
+            "[policy]\nwindow = \"169h\"",
+            "[policy]\nschedule = \"0 0 31 2 *\"",
+            "[policy]\nschedule = \"61 3 * * *\"",
+        ],
+        expect![[r#"
+            regend.toml:2:10: policy.window: a window of 0s is impossible; write more than "0s" and at most "7d"
+
+            regend.toml:2:10: policy.window: a window of 7d1h is impossible; write more than "0s" and at most "7d"
+
+            regend.toml:2:12: policy.schedule: "0 0 31 2 *" never fires; choose a day that its month has
+
+            regend.toml:2:12: policy.schedule: "61" is no minute; write 0-59, or lists, ranges and steps of them
+        "#]],
+    );
+}
+
+#[test]
+fn impossible_combinations_are_blamed_on_whoever_makes_them() {
+    check(
+        &[
+            "[policy]\nmax_surge = 0\n[[groups]]\nname = \"a\"",
+            "[[groups]]\nname = \"a\"\nmax_surge = 0",
+            "[policy]\nmax_surge = 0\nmax_unavailable = 1\n[[groups]]\nname = \"a\"\nmax_unavailable = 0",
+            "[[groups]]\nname = \"a\"\nmax_unavailable = \"101%\"\nlaunch_timeout = \"0s\"",
+        ],
+        expect![[r#"
+            regend.toml:2:13: policy.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+
+            regend.toml:3:13: groups.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+
+            regend.toml:4:1: groups.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+
+            regend.toml:3:19: groups.max_unavailable: 101% is more than the whole group; write at most "100%"
+            regend.toml:4:18: groups.launch_timeout: 0s fails every replacement at once; write for example "15m"
+        "#]],
+    );
+}
+
+#[test]
+fn warnings_have_their_place_too() {
+    check(
+        &[
+            "[policy]\nmax_age = \"24h\"\n[[groups]]\nname = \"a\"\ncanary_bake = \"5m\"\n[[groups]]\nname = \"b\"\nwarmup = \"1h\"",
+        ],
+        expect![[r#"
+            warning: regend.toml:2:11: policy.max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
+            warning: regend.toml:5:15: groups.canary_bake: 5m has no effect without a canary; set canary to at least 1
+            warning: regend.toml:6:1: groups.health_timeout: 10m is shorter than warmup, 1h; an instance needs longer than its warmup to become healthy and stay so
+        "#]],
+    );
+}
+
+#[test]
+fn accounts_have_names_and_regions_of_their_own() {
+    check(
+        &[
+            "[[aws.accounts]]\n",
+            "[[aws.accounts]]\nname = \"prod\"\nregions = []",
+            "[[aws.accounts]]\nname = \"prod\"\nregions = \"eu-west-1\"",
+            "[[aws.accounts]]\nname = \"prod\"\nregions = [\"a\"]\n[[aws.accounts]]\nname = \"prod\"\nregions = [\"b\"]",
+        ],
+        expect![[r#"
+            regend.toml:1:1: aws.accounts.name: is missing; write for example name = "prod"
+            regend.toml:1:1: aws.accounts.regions: is missing; write for example regions = ["eu-west-1"]
+
+            regend.toml:3:11: aws.accounts.regions: the list is empty; write for example ["eu-west-1"]
+
+            regend.toml:3:11: aws.accounts.regions: "eu-west-1" is no list; write for example ["eu-west-1"]
+
+            regend.toml:5:8: aws.accounts.name: "prod" is already the account of line 1; give each account its own name
+        "#]],
+    );
+}
+
+#[test]
+fn rules_select_groups_that_can_exist() {
+    let account = "[[aws.accounts]]\nname = \"prod\"\nregions = [\"eu-west-1\"]\n";
+    check(
+        &[
+            &format!("{account}[[groups]]\naccount = \"prd\""),
+            "[[groups]]\naccount = \"prod\"",
+            "[[groups]]\nstage = 2",
+            "[[groups]]\nname = \"web\"\n[[groups]]\nname = \"api\"\n[[groups]]\nname = \"web\"\nstage = 2",
+            "[[groups]]\nname = \"web\"\ntags = { a = \"b\" }\n[[groups]]\nname = \"web\"",
+        ],
+        expect![[r#"
+            regend.toml:5:11: groups.account: "prd" is no account; did you mean "prod"?
+
+            regend.toml:2:11: groups.account: "prod" is no account; write [[aws.accounts]] with name = "prod"
+
+            regend.toml:1:1: groups.name: is missing; say which groups; name = "*" means all
+
+            regend.toml:6:8: groups.name: line 5 selects the same groups as line 1; the first one decides: remove the other
+
+            warning: regend.toml:1:1: policy.max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
+        "#]],
+    );
+}
+
+#[test]
+fn blackouts_begin_before_they_end() {
+    check(
+        &[
+            "[[blackouts]]\n",
+            "[[blackouts]]\nfrom = \"2026-12-27\"\nto = \"2026-12-24\"\nreason = \"x\"",
+            "[[blackouts]]\nfrom = \"yesterday\"\nto = 2026-12-24T00:00:00Z\nreason = \"x\"",
+        ],
+        expect![[r#"
+            regend.toml:1:1: blackouts.from: is missing; write for example from = "2026-12-24"
+            regend.toml:1:1: blackouts.to: is missing; write for example to = "2026-12-27"
+            regend.toml:1:1: blackouts.reason: is missing; it is what an operator reads when nothing starts
+
+            regend.toml:2:8: blackouts.from: "2026-12-27" to "2026-12-24" ends before it begins; swap them
+
+            regend.toml:2:8: blackouts.from: "yesterday" to "2026-12-24T00:00:00Z" is no span of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
+        "#]],
+    );
+}
+
+#[test]
+fn the_hash_tells_files_apart() {
+    let hash = |text: &str| parse(text).unwrap().hash();
+    assert_eq!(hash(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_eq!(hash(""), Config::default().hash());
+    assert_ne!(hash("# a"), hash("# b"));
+}
+
+const REFERENCE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config/regend.toml"));
+
+/// The reference with its keys live: those of live sections, or those of the examples too.
+fn uncommented(examples: bool) -> String {
+    let mut live = true;
+    let mut out = String::new();
+    for line in REFERENCE.lines() {
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        let header = bare.starts_with('[') && bare.ends_with(']');
+        let key = bare
+            .split_once(" = ")
+            .is_some_and(|(key, _)| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+        if header {
+            live = examples || bare == line;
+        }
+        out += if live && (header || key) { bare } else { line };
+        out += "\n";
+    }
+    out
+}
+
+#[test]
+fn the_reference_is_the_defaults_shipped_and_uncommented() {
+    for toml in [REFERENCE, &uncommented(false)] {
+        let (config, defaults) = (parse(toml).unwrap(), Config::default());
+        assert_eq!(config.daemon, defaults.daemon);
+        assert_eq!(config.aws, defaults.aws);
+        assert_eq!(config.policy, defaults.policy);
+        assert_eq!(config.blackouts, defaults.blackouts);
+        assert_eq!(config.groups, defaults.groups);
+    }
+}
+
+/// An unknown key makes the reader tell all that it knows.
+fn known_keys(section: &str) -> BTreeSet<String> {
+    let error = parse(&format!("{section}\nxxxxxxxxxxxxxxxxx = 1")).unwrap_err().to_string();
+    let known = error.split_once("known here: ").unwrap().1.lines().next().unwrap();
+    known.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reference_has_every_key_and_its_examples_work() {
+    let toml = uncommented(true);
+    parse(&toml).unwrap();
+    let table: toml::Table = toml.parse().unwrap();
+    let keys = |table: &toml::Table| -> BTreeSet<String> { table.keys().cloned().collect() };
+    let first = |value: &toml::Value| keys(value.as_array().unwrap()[0].as_table().unwrap());
+    assert_eq!(keys(&table), known_keys(""));
+    for section in ["daemon", "aws", "policy"] {
+        assert_eq!(keys(table[section].as_table().unwrap()), known_keys(&format!("[{section}]")));
+    }
+    assert_eq!(first(&table["aws"]["accounts"]), known_keys("[[aws.accounts]]"));
+    assert_eq!(first(&table["blackouts"]), known_keys("[[blackouts]]"));
+    let selectors: BTreeSet<_> = known_keys("[[groups]]").difference(&known_keys("[policy]")).cloned().collect();
+    assert!(first(&table["groups"]).is_superset(&selectors));
+}
