@@ -8,10 +8,10 @@ use regend::domain::group::GroupKey;
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::engine::fleet::{Limits, Wish};
-use regend::harness::{Rehearsal, Step};
+use regend::engine::fleet::{Limits, RunRequest};
+use regend::harness::{Harness, Progress};
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::Nature;
+use regend::sim::group_behavior::GroupBehavior;
 use regend::sim::world::World;
 
 const MUTATING: [&str; 6] = [
@@ -51,35 +51,35 @@ fn main() {
 }
 
 fn row(size: u32, surge: Share, boot: (u32, u32)) {
-    let nature = Nature { boot, health: (15, 30), drain: 120, ..Nature::default() };
+    let behavior = GroupBehavior { boot, health: (15, 30), drain: 120, ..GroupBehavior::default() };
     let shape =
         Shape { min: size, max: size, desired: size, zones: 3, target_groups: vec![true], age: Span::hours(24) };
     let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
     let mut world = World::new(u64::from(size) * 7 + u64::from(boot.1));
-    world.add(key.clone(), &shape, nature);
+    world.add(key.clone(), &shape, behavior);
     let start = world.now();
     let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
-    let mut rehearsal = Rehearsal::new(world, limits);
+    let mut harness = Harness::new(world, limits);
     let policy = Policy { max_surge: surge, window: Span::hours(48), ..Policy::default() };
     let opener = Opener {
         actor: "user:bench".into(),
         trigger: Trigger::Manual,
         reason: None,
-        daemon: rehearsal.writer().to_owned(),
+        daemon: harness.writer().to_owned(),
         window_ends: policy.window.after(start),
         firing: None,
     };
-    let (abreast, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
-    rehearsal.fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
-    while matches!(rehearsal.step(None, &mut |_| {}), Ok(Step::Done)) {}
-    let world = rehearsal.world.borrow();
+    let (concurrency, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
+    harness.fleet.wish(RunRequest { key: key.clone(), policy, opener, obstacle: None });
+    while matches!(harness.step(None, &mut |_| {}), Ok(Progress::Done)) {}
+    let world = harness.world.borrow();
     let wall = (world.now() - start).num_seconds();
     let Some(group) = world.group(&key) else { return println!("the group is gone") };
     let members = &group.members;
     assert_eq!(members.len(), size as usize, "the group has its size again");
     assert!(members.iter().all(|i| i.born >= start), "everything is replaced");
     let launches = members.iter().filter_map(|i| Some((i.first_served? - i.born).num_seconds() + warmup));
-    let bound = makespan(launches, abreast) + 120 + 10;
+    let bound = makespan(launches, concurrency) + 120 + 10;
     let counts: &BTreeMap<&str, u64> = &world.history.counts;
     let of = |api: &str| counts.get(api).copied().unwrap_or(0);
     let [launch, retire, desired, max, tag, untag] = MUTATING.map(of);

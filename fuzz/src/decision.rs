@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use regend::domain::change_detection;
-use regend::domain::decision::{self, Decision, Me, Next, decide};
+use regend::domain::decision::{self, DaemonId, Decision, Next, decide};
 use regend::domain::entry::{Capacity, Change, Conclusion, Entry, Inherited, Kind, Member, Opened, Trigger, VERSION};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
-use regend::domain::health_tracker::Watch;
+use regend::domain::health_tracker::HealthTracker;
 use regend::domain::lease::Lease;
 use regend::domain::plan::{self, Opener, Pace};
 use regend::domain::policy::{Policy, Share, Treatment, Unverified};
@@ -26,7 +26,7 @@ use super::entries::{entry as reread, recovered};
 const ENTRIES_MAX: u8 = 40;
 
 /// The loop gives up after so many.
-const NEWS_ROUNDS_MAX: usize = 16;
+const DETECTION_ROUNDS_MAX: usize = 16;
 
 pub fn decision(data: &[u8]) {
     let draw = &mut Draw::new(data);
@@ -35,7 +35,7 @@ pub fn decision(data: &[u8]) {
     let stored: Vec<_> = history.iter().filter_map(|entry| reread(&entry.to_bytes().ok()?)).collect();
     assert_eq!(stored, history);
     let Some(mut known) = recovered(&history) else { return };
-    let mut watch = Watch::default();
+    let mut watch = HealthTracker::default();
     for _ in 0..3 {
         let mut group = group(draw);
         let now = draw.span().after(group.seen);
@@ -49,13 +49,13 @@ pub fn decision(data: &[u8]) {
     }
 }
 
-fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut Watch) {
-    for _ in 0..NEWS_ROUNDS_MAX {
-        let news = change_detection::news(now, group, known, watch);
-        if news.is_empty() {
+fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut HealthTracker) {
+    for _ in 0..DETECTION_ROUNDS_MAX {
+        let changes = change_detection::detect_changes(now, group, known, watch);
+        if changes.is_empty() {
             return;
         }
-        for entry in news {
+        for entry in changes {
             let told = render::sentence(&entry);
             if let Err(illegal) = known.apply(&entry) {
                 panic!("a look's own news is illegal: {illegal}: {told}");
@@ -66,7 +66,7 @@ fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut Wat
 }
 
 fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
-    let Decision { next, holds, look_again_at } = decide(now, Me { daemon: "here" }, group, known);
+    let Decision { next, holds, look_again_at } = decide(now, DaemonId { daemon: "here" }, group, known);
     assert!(look_again_at.is_none_or(|at| at > now), "to look again in the past");
     for hold in &holds {
         assert!(!hold.to_string().is_empty() && !hold.code().is_empty());
@@ -74,7 +74,7 @@ fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
     match next {
         Next::Act(action) => {
             let _ = veto(now, group, known, &action);
-            let intent = Kind::intended(action.noun());
+            let intent = Kind::intended(action.resource());
             let entry = Entry { action: Some(action), ..Entry::about(intent, known, now) };
             assert_readable(&render::sentence(&entry));
         }
@@ -175,7 +175,7 @@ fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
         }
         (None, 0..=127) => {
             let action = action(draw);
-            let kind = Kind::intended(action.noun());
+            let kind = Kind::intended(action.resource());
             let capacity = draw.maybe(|draw| Capacity {
                 min: draw.number(),
                 desired: draw.number(),

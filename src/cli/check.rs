@@ -111,7 +111,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     let known = Known::read(&state_dir, &chosen)?;
     for (group, plan, ruled) in plan::look(&mut aws, &chosen, &known).await? {
         let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
-        match plan.obstacles.first() {
+        match plan.holds.first() {
             None => good(&format!("group {name}: {} to replace", plan.replace.len())),
             Some(obstacle) => {
                 bad(&format!("group {name}: {obstacle}"));

@@ -13,7 +13,7 @@ use crate::domain::plan::Opener;
 use crate::domain::schedule::{Closed, Firing};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Ended, Event, Fleet, Limits, Wish};
+use crate::engine::fleet::{Ended, Event, Fleet, Limits, RunRequest};
 use crate::engine::ports::Cloud;
 use crate::engine::ports::Journal;
 use crate::render;
@@ -199,7 +199,7 @@ impl Scheduler<'_> {
             None => None,
         };
         let obstacle = closed.map(Hold::from);
-        fleet.wish(Wish { key: one.key.clone(), policy: one.policy.clone(), opener, obstacle });
+        fleet.wish(RunRequest { key: one.key.clone(), policy: one.policy.clone(), opener, obstacle });
         Ok(until)
     }
 }

@@ -16,12 +16,12 @@ use crate::domain::plan::Opener;
 use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Ended, Fleet, Limits, Wish};
+use crate::engine::fleet::{Ended, Fleet, Limits, RunRequest};
 use crate::engine::ports::Journal;
 use crate::harness::SimCloud;
 use crate::sim::event::{Event, Which};
 use crate::sim::group::Shape;
-use crate::sim::group_behavior::Nature;
+use crate::sim::group_behavior::GroupBehavior;
 use crate::sim::world::World;
 
 use super::show::Show;
@@ -67,7 +67,7 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         firing: None,
     };
     say(WHAT);
-    fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
+    fleet.wish(RunRequest { key: key.clone(), policy, opener, obstacle: None });
     let mut show = Show::new(std::io::stderr().is_terminal());
     while !fleet.is_idle() && !clock.stopping() {
         fleet.step(None, &mut |event| show.event(&event)).await?;
@@ -96,8 +96,8 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
 fn world(key: &GroupKey, now: Time) -> World {
     let mut world = World::new(8).starting_at(now);
     let shape = Shape { min: 4, max: 16, desired: 8, zones: 3, target_groups: vec![true, true], age: Span::hours(24) };
-    let nature = Nature { boot: (35, 55), health: (15, 25), drain: 60, ..Nature::default() };
-    world.add(key.clone(), &shape, nature);
+    let behavior = GroupBehavior { boot: (35, 55), health: (15, 25), drain: 60, ..GroupBehavior::default() };
+    world.add(key.clone(), &shape, behavior);
     // The first replacements are in service by then, and no target group calls them healthy yet.
     let story = [(58, Event::Sicken(Which::Newest)), (95, Event::Kill(Which::Oldest)), (260, Event::SetDesired(10))];
     for (seconds, event) in story {

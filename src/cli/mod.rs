@@ -279,7 +279,7 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Journal(error) => error.into(),
-            Stop::Illegal(_) | Stop::EndlessNews(_) => Self { code: exit::FAILED, message: stop.to_string() },
+            Stop::Illegal(_) | Stop::DetectionDiverged(_) => Self { code: exit::FAILED, message: stop.to_string() },
         }
     }
 }

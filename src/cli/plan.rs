@@ -56,12 +56,13 @@ pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result
             Output::Json => serde_json::to_string(plan).map_err(|error| anyhow::anyhow!(error))? + "\n",
         })?;
     }
-    Ok(if plans.iter().any(|(_, plan, _)| !plan.obstacles.is_empty()) { exit::HELD } else { exit::DONE })
+    Ok(if plans.iter().any(|(_, plan, _)| !plan.holds.is_empty()) { exit::HELD } else { exit::DONE })
 }
 
 /// A plan for each group, as it is now.
 pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
-    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: true, scalers: true }).collect();
+    let asks: Vec<_> =
+        chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: true, scalers: true }).collect();
     let mut sweep = aws.look(&asks).await;
     let now = Wall::default().now();
     let mut plans = Vec::new();
@@ -71,7 +72,7 @@ pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Res
                 let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
                 let mut plan = plan::plan(now, &group, &one.policy, pace);
                 // A lease that could not be released is in nobody's way on the host whose it is.
-                plan.obstacles
+                plan.holds
                     .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));
                 if let Some(open) = known.open.get(&one.key) {
                     go_on(&mut plan, &group, open);
@@ -102,7 +103,7 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
     };
     match plan.replace.len() {
         0 => line("  ", "nothing to replace".to_owned()),
-        n => line("  ", format!("replace {n}, {} at a time, in about {} ({based})", plan.abreast, plan.estimate)),
+        n => line("  ", format!("replace {n}, {} at a time, in about {} ({based})", plan.concurrency, plan.estimate)),
     }
     for (n, planned) in plan.replace.iter().enumerate().take(LISTED_MAX) {
         let age = planned.age_s.map_or_else(
@@ -128,7 +129,7 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
     for note in &plan.notes {
         line("  ", format!("note: {note}"));
     }
-    for obstacle in &plan.obstacles {
+    for obstacle in &plan.holds {
         line("  ", format!("would not start now: {obstacle}"));
     }
     text
@@ -138,11 +139,11 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
 /// not to be replaced.
 fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
     let own = open.id.to_string();
-    plan.obstacles.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
+    plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
     plan.replace.retain(|planned| {
         group.instance(&planned.instance).is_none_or(|instance| open.is_fresh(instance) != Some(true))
     });
-    plan.abreast = plan.abreast.min(u32::try_from(plan.replace.len()).unwrap_or(u32::MAX).max(1));
+    plan.concurrency = plan.concurrency.min(u32::try_from(plan.replace.len()).unwrap_or(u32::MAX).max(1));
     let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
     plan.notes.push(format!(
         "regeneration {own}, opened {since} by {}, is unfinished: a run goes on with it, under the policy that it began with",

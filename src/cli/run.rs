@@ -12,7 +12,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::plan::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Event, Fleet, Limits, Wish};
+use crate::engine::fleet::{Event, Fleet, Limits, RunRequest};
 use crate::engine::ports::Journal;
 
 use super::results::Records;
@@ -130,7 +130,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             firing: None,
         };
         records.asked.insert(one.key.clone());
-        fleet.wish(Wish { key: one.key, policy: one.policy, opener, obstacle });
+        fleet.wish(RunRequest { key: one.key, policy: one.policy, opener, obstacle });
     }
     {
         let mut tell = |event: Event<'_>| {

@@ -15,7 +15,7 @@ use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Invalid, Span};
 use crate::harness::play::{Run, play};
 use crate::sim::group::Shape;
-use crate::sim::group_behavior::Nature;
+use crate::sim::group_behavior::GroupBehavior;
 use crate::sim::script::{Range, Rate, Script};
 
 use super::{Failure, Global, Output, print, say};
@@ -27,7 +27,7 @@ mod summary;
 
 use summary::rounded;
 
-pub use story::Story;
+pub use story::Timeline;
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
@@ -111,7 +111,7 @@ pub(super) async fn simulate(global: &Global, args: &SimulateArgs) -> Result<u8,
     let script = &rehearsed.script;
     let told = args.seed.or_else(|| (args.script.is_some() && args.runs.is_none()).then_some(script.seed));
     if let Some(seed) = told {
-        let story = Story::of(script, seed);
+        let story = Timeline::of(script, seed);
         print(match args.output {
             Output::Text => format!("{}\n{}", summary::header(&rehearsed), story.text()),
             Output::Json => format!("{}\n", story.json(script)),
@@ -133,9 +133,9 @@ pub(super) async fn simulate(global: &Global, args: &SimulateArgs) -> Result<u8,
 ///
 /// # Errors
 /// With everything that is wrong in it.
-pub fn tell(path: &Path, source: &str) -> Result<(String, Story), ConfigError> {
+pub fn tell(path: &Path, source: &str) -> Result<(String, Timeline), ConfigError> {
     let script = script::parse(path, source)?;
-    let story = Story::of(&script, script.seed);
+    let story = Timeline::of(&script, script.seed);
     let rehearsed = Rehearsed::told(script);
     Ok((format!("{}\n{}", summary::header(&rehearsed), story.text()), story))
 }
@@ -276,22 +276,28 @@ fn shape(described: &Described, memory: Option<&Memory>) -> Result<Shape, Failur
 fn set_pace(script: &mut Script, memory: Option<&Memory>, described: &Described) -> &'static str {
     let measured = memory.and_then(|memory| memory.pace.map(|pace| (pace, memory.opened.policy.warmup)));
     let seconds = |span: Span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
-    let nature = &mut script.nature;
-    *nature =
-        Nature { boot: (45, 90), health: (15, 45), drain: 300, vanish: (5, 20), react: (2, 10), ..nature.clone() };
+    let behavior = &mut script.behavior;
+    *behavior = GroupBehavior {
+        boot: (45, 90),
+        health: (15, 45),
+        drain: 300,
+        vanish: (5, 20),
+        react: (2, 10),
+        ..behavior.clone()
+    };
     if let Some((pace, warmup)) = measured {
         // The third quartile was measured, with the warmup of then, whatever is tried now. Two thirds of the rest is taken
         // for the boot.
         let launch = seconds(pace.launch).saturating_sub(seconds(warmup)).max(3);
         let around = |typical: u32| (typical * 3 / 4, typical * 11 / 10);
-        (nature.boot, nature.health) = (around(launch * 2 / 3), around(launch / 3));
-        nature.drain = seconds(pace.drain).saturating_sub(nature.vanish.1);
+        (behavior.boot, behavior.health) = (around(launch * 2 / 3), around(launch / 3));
+        behavior.drain = seconds(pace.drain).saturating_sub(behavior.vanish.1);
     }
     let Described { boot, health, drain, flawed, .. } = described;
-    nature.boot = boot.map_or(nature.boot, |Range(seconds)| seconds);
-    nature.health = health.map_or(nature.health, |Range(seconds)| seconds);
-    nature.drain = drain.map_or(nature.drain, seconds);
-    nature.flawed = flawed.map_or(nature.flawed, |Rate(rate)| rate);
+    behavior.boot = boot.map_or(behavior.boot, |Range(seconds)| seconds);
+    behavior.health = health.map_or(behavior.health, |Range(seconds)| seconds);
+    behavior.drain = drain.map_or(behavior.drain, seconds);
+    behavior.flawed = flawed.map_or(behavior.flawed, |Rate(rate)| rate);
     match (measured, boot.is_some() || health.is_some() || drain.is_some()) {
         (_, true) => "as described",
         (Some(_), false) => "as measured in this group before",

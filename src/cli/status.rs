@@ -100,7 +100,8 @@ async fn lines(
     chosen: &[Chosen],
     state_dir: &Path,
 ) -> Result<(Vec<Line>, bool), Failure> {
-    let asks: Vec<_> = chosen.iter().map(|c| Ask { key: c.key.clone(), closely: false, scalers: false }).collect();
+    let asks: Vec<_> =
+        chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: false, scalers: false }).collect();
     let mut sweep = aws.look(&asks).await;
     let past = Past::read(state_dir)?;
     let now = Wall::default().now();

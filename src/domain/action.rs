@@ -85,7 +85,7 @@ pub enum Reason {
 
 /// The noun of an action's journal entries: `launch.intended`, `max_size.raised`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noun {
+pub enum Resource {
     Lease,
     MaxSize,
     MinSize,
@@ -95,20 +95,20 @@ pub enum Noun {
 }
 
 impl Action {
-    pub fn noun(&self) -> Noun {
+    pub fn resource(&self) -> Resource {
         match self {
-            Self::TakeLease { .. } | Self::ReleaseLease => Noun::Lease,
-            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } => Noun::MaxSize,
-            Self::RestoreMinSize { .. } => Noun::MinSize,
-            Self::Launch { .. } | Self::Grow { .. } => Noun::Launch,
-            Self::Shrink { .. } => Noun::Surplus,
-            Self::Retire(_) => Noun::Retire,
+            Self::TakeLease { .. } | Self::ReleaseLease => Resource::Lease,
+            Self::RaiseMaxSize { .. } | Self::RestoreMaxSize { .. } => Resource::MaxSize,
+            Self::RestoreMinSize { .. } => Resource::MinSize,
+            Self::Launch { .. } | Self::Grow { .. } => Resource::Launch,
+            Self::Shrink { .. } => Resource::Surplus,
+            Self::Retire(_) => Resource::Retire,
         }
     }
 
     /// Whether it may undo what somebody has just set: it puts a number in the place of whatever is there by then, or
     /// takes one from it. AWS has no compare-and-set.
-    pub fn may_undo(&self) -> bool {
+    pub fn overwrites_capacity(&self) -> bool {
         match self {
             Self::RaiseMaxSize { .. }
             | Self::RestoreMaxSize { .. }

@@ -3,7 +3,7 @@
 use super::action::{Action, Refusal, RefusalKind, Retire};
 use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
 use super::group::{Group, Instance, InstanceId, Lifecycle, Waived};
-use super::health_tracker::Watch;
+use super::health_tracker::HealthTracker;
 use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, SKEW, Settling, THEIRS};
 use super::span::{Span, Time};
 
@@ -12,18 +12,18 @@ pub const TOKEN_LIFE: Span = Span::minutes(10);
 
 /// The entries that this look adds, or nothing when the journal tells it all already. To be called again after they are
 /// applied: some news only shows once other news is known.
-pub fn news(now: Time, group: &Group, regeneration: &Regeneration, watch: &mut Watch) -> Vec<Entry> {
+pub fn detect_changes(now: Time, group: &Group, regeneration: &Regeneration, health: &mut HealthTracker) -> Vec<Entry> {
     let look = Look { now, group, regeneration };
     if let Some(intent) = &regeneration.intent {
         // Until the open intent is settled nobody can tell whose doing a difference is.
-        return look.effect(intent, watch).into_iter().collect();
+        return look.effect(intent, health).into_iter().collect();
     }
     if let Some(change) = look.change() {
         return vec![change];
     }
-    let mut news = look.members(watch);
-    news.extend(look.leavers(watch));
-    news
+    let mut changes = look.members(health);
+    changes.extend(look.leavers(health));
+    changes
 }
 
 /// The code of a fresh instance that failed by going.
@@ -57,7 +57,7 @@ impl Look<'_> {
     }
 
     /// What became of an effect whose answer was lost, if the look can tell.
-    fn effect(&self, intent: &Intent, watch: &mut Watch) -> Option<Entry> {
+    fn effect(&self, intent: &Intent, health: &mut HealthTracker) -> Option<Entry> {
         if self.group.seen <= intent.at {
             return None;
         }
@@ -94,7 +94,7 @@ impl Look<'_> {
             Action::Retire(Retire { instance, decrement, .. }) => {
                 let leaving = match group.instance(instance) {
                     Some(i) => !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby,
-                    None if watch.is_gone(instance, group.seen) => true,
+                    None if health.is_gone(instance, group.seen) => true,
                     // One look may lack it.
                     None => return None,
                 };
@@ -166,10 +166,10 @@ impl Look<'_> {
         })
     }
 
-    fn members(&self, watch: &Watch) -> Vec<Entry> {
+    fn members(&self, health: &HealthTracker) -> Vec<Entry> {
         let known = self.regeneration;
         let mut unclaimed = known.unclaimed;
-        let mut news: Vec<_> = self
+        let mut changes: Vec<_> = self
             .strangers()
             .map(|instance| {
                 // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
@@ -187,14 +187,14 @@ impl Look<'_> {
             .collect();
         for instance in self.group.members().filter(|i| !known.is_retired(&i.id)) {
             if let Some(newcomer) = known.newcomers.get(&instance.id) {
-                news.extend(self.progress(instance, newcomer, watch));
+                changes.extend(self.progress(instance, newcomer, health));
             }
         }
-        news
+        changes
     }
 
     /// A newcomer's next milestone, or the deadline that it missed.
-    fn progress(&self, instance: &Instance, newcomer: &Newcomer, watch: &Watch) -> Option<Entry> {
+    fn progress(&self, instance: &Instance, newcomer: &Newcomer, health: &HealthTracker) -> Option<Entry> {
         let policy = &self.regeneration.opened.policy;
         let now = self.group.seen;
         let waived = self.regeneration.waived(self.group);
@@ -224,9 +224,9 @@ impl Look<'_> {
         }
         // That a target group does not use the instance is no illness. What else is wrong still counts.
         let complaint = self.group.complaint(instance, &waived).filter(|(_, health)| !health.is_not_in_use());
-        let sick_since = watch.sick_since(&instance.id)?;
+        let sick_since = health.sick_since(&instance.id)?;
         let since = if newcomer.serving.is_some() { sick_since } else { in_service };
-        let since = watch.untold_at(&instance.id).map_or(since, |untold| since.max(untold));
+        let since = health.untold_at(&instance.id).map_or(since, |untold| since.max(untold));
         if now <= policy.health_timeout.after(since) {
             return None;
         }
@@ -269,24 +269,24 @@ impl Look<'_> {
     }
 
     /// Instances that drain, are gone, or went without us.
-    fn leavers(&self, watch: &mut Watch) -> Vec<Entry> {
+    fn leavers(&self, health: &mut HealthTracker) -> Vec<Entry> {
         let known = self.regeneration;
         let mut scaled_in = known.scaled_in;
         let refreshed = self.group.refresh.is_some() || known.held.contains("instance_refresh");
-        let mut news = Vec::new();
+        let mut changes = Vec::new();
         for (id, retirement) in known.draining() {
             match self.group.instance(id) {
-                None if watch.is_gone(id, self.group.seen) => news.push(self.gone(Kind::InstanceTerminated, id)),
+                None if health.is_gone(id, self.group.seen) => changes.push(self.gone(Kind::InstanceTerminated, id)),
                 Some(i) if !retirement.draining && i.lifecycle == Lifecycle::Terminating => {
                     let targets = self.verdicts(i, &known.waived(self.group));
-                    news.push(Entry { targets, ..self.of(Kind::InstanceDraining, i) });
+                    changes.push(Entry { targets, ..self.of(Kind::InstanceDraining, i) });
                 }
                 _ => {}
             }
         }
         // An instance that goes in a scale-in that is not believed yet has not failed: it is judged when the change is known.
         if self.group.desired != known.desired {
-            return news;
+            return changes;
         }
         // One that was just launched may not show yet: a fresh id that is not found means "not yet".
         let may_show = |newcomer: &Newcomer| self.group.seen > SETTLE.after(newcomer.since);
@@ -297,7 +297,7 @@ impl Look<'_> {
         for id in newcomers.chain(originals).filter(|id| !known.is_retired(id)) {
             let newcomer = known.newcomers.get(id);
             let lost = match self.group.instance(id) {
-                None => watch.is_gone(id, self.group.seen).then(|| self.gone(Kind::InstanceLost, id)),
+                None => health.is_gone(id, self.group.seen).then(|| self.gone(Kind::InstanceLost, id)),
                 Some(i) if matches!(i.lifecycle, Lifecycle::Terminating | Lifecycle::Retained) => {
                     Some(self.of(Kind::InstanceLost, i))
                 }
@@ -311,11 +311,11 @@ impl Look<'_> {
                 // Somebody's instance refresh replaces whatever it finds, and says nothing of its worth.
             } else if newcomer.is_some_and(|n| !n.failed) {
                 // A fresh instance that dies, and not by a scale-in, is a failed replacement.
-                news.push(Entry { kind: Kind::InstanceFailed, code: Some(LOST.to_owned()), ..lost.clone() });
+                changes.push(Entry { kind: Kind::InstanceFailed, code: Some(LOST.to_owned()), ..lost.clone() });
             }
-            news.push(lost);
+            changes.push(lost);
         }
-        news
+        changes
     }
 
     fn gone(&self, kind: Kind, id: &InstanceId) -> Entry {

@@ -46,13 +46,13 @@ pub struct Close {
 
 /// Who decides which daemon this is, for its lease.
 #[derive(Debug, Clone, Copy)]
-pub struct Me<'a> {
+pub struct DaemonId<'a> {
     /// The journal's writer.
     pub daemon: &'a str,
 }
 
 /// Decides. Total: every group and every regeneration gets an answer, and nothing is assumed that the look does not show.
-pub fn decide(now: Time, me: Me<'_>, group: &Group, regeneration: &Regeneration) -> Decision {
+pub fn decide(now: Time, me: DaemonId<'_>, group: &Group, regeneration: &Regeneration) -> Decision {
     let mut view = View::new(now, me, group, regeneration);
     let next = view.next();
     Decision { next, holds: view.holds, look_again_at: view.wake }
@@ -64,24 +64,24 @@ pub struct Agenda<'a> {
     pub due: Vec<(&'a Instance, bool)>,
     pub left: Vec<Left>,
     /// How many are replaced at once.
-    pub abreast: u32,
+    pub concurrency: u32,
 }
 
 /// What is left to do, without deciding anything.
 pub fn agenda<'a>(now: Time, group: &'a Group, regeneration: &'a Regeneration) -> Agenda<'a> {
-    let view = View::new(now, Me { daemon: "" }, group, regeneration);
+    let view = View::new(now, DaemonId { daemon: "" }, group, regeneration);
     let due = view.due.iter().map(|i| (*i, view.serves(i))).collect();
     // Where max size may not be raised, no more come at once than fit under it.
     let room = if view.policy.raise_max_size { u32::MAX } else { group.max.saturating_sub(view.wanted) };
     let surge = view.surge.min(room);
-    let abreast = if surge > 0 { surge } else { view.wanted - view.floor };
-    Agenda { due, left: view.left, abreast }
+    let concurrency = if surge > 0 { surge } else { view.wanted - view.floor };
+    Agenda { due, left: view.left, concurrency }
 }
 
 /// The arithmetic of one look.
 struct View<'a> {
     now: Time,
-    me: Me<'a>,
+    me: DaemonId<'a>,
     group: &'a Group,
     known: &'a Regeneration,
     policy: &'a Policy,
@@ -108,7 +108,7 @@ fn count<T>(items: &[T]) -> u32 {
 }
 
 impl<'a> View<'a> {
-    fn new(now: Time, me: Me<'a>, group: &'a Group, known: &'a Regeneration) -> Self {
+    fn new(now: Time, me: DaemonId<'a>, group: &'a Group, known: &'a Regeneration) -> Self {
         let policy = &known.opened.policy;
         let waived = known.waived(group);
         let warmup = group.warmup(policy.warmup, &waived);
@@ -210,7 +210,7 @@ impl<'a> View<'a> {
     fn next(&mut self) -> Next {
         self.explain();
         None.or_else(|| self.intent())
-            .or_else(|| self.taken_away())
+            .or_else(|| self.check_ownership())
             .or_else(|| self.too_many_failures())
             .or_else(|| self.renew())
             .or_else(|| self.interference())
@@ -223,7 +223,7 @@ impl<'a> View<'a> {
             .or_else(|| self.cannot_come())
             .or_else(|| self.launch())
             .or_else(|| self.return_surplus())
-            .or_else(|| self.tidy())
+            .or_else(|| self.finish())
             .unwrap_or(Next::Wait)
     }
 
@@ -291,5 +291,5 @@ impl<'a> View<'a> {
 
 /// How many instances serve, by the rules of the decision.
 pub fn serving(now: Time, group: &Group, regeneration: &Regeneration) -> u32 {
-    count(&View::new(now, Me { daemon: "" }, group, regeneration).serving)
+    count(&View::new(now, DaemonId { daemon: "" }, group, regeneration).serving)
 }

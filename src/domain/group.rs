@@ -16,7 +16,7 @@ pub struct Group {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
-    /// Since when each look has shown fewer members than desired and nobody on the way; kept by [`super::health_tracker::Watch`].
+    /// Since when each look has shown fewer members than desired and nobody on the way; kept by [`super::health_tracker::HealthTracker`].
     pub short_since: Option<Time>,
     /// The zones the group is configured for, in AWS's order.
     pub zones: Vec<Zone>,
@@ -76,9 +76,9 @@ pub struct Instance {
     pub template: Option<Template>,
     /// One verdict for each of the group's target groups, in their order. Absent = never registered there.
     pub targets: Vec<TargetHealth>,
-    /// Since when each look has found it InService and healthy everywhere; kept by [`super::health_tracker::Watch`].
+    /// Since when each look has found it InService and healthy everywhere; kept by [`super::health_tracker::HealthTracker`].
     pub healthy_since: Option<Time>,
-    /// Since when each look has lacked its birth; kept by [`super::health_tracker::Watch`].
+    /// Since when each look has lacked its birth; kept by [`super::health_tracker::HealthTracker`].
     pub unknown_since: Option<Time>,
 }
 

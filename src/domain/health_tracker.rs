@@ -12,7 +12,7 @@ const GAP: Span = Span::minutes(2);
 
 /// The memory of one group's looks. Not durable: after a restart every clock in it starts again, which only costs time.
 #[derive(Debug, Clone, Default)]
-pub struct Watch {
+pub struct HealthTracker {
     last: Option<Time>,
     short: Option<Time>,
     healthy: BTreeMap<InstanceId, Time>,
@@ -26,7 +26,7 @@ pub struct Watch {
     unknown: BTreeMap<InstanceId, Time>,
 }
 
-impl Watch {
+impl HealthTracker {
     /// Takes a look in, and writes into it since when each instance has been healthy, and the group short of members.
     pub fn take(&mut self, group: &mut Group, waived: &Waived) {
         let blind = self.last.is_some_and(|last| Span::between(last, group.seen) > GAP);

@@ -9,7 +9,7 @@ use super::action::Hold;
 use super::decision;
 use super::entry::{Change, Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
 use super::group::{Group, GroupKey, InstanceId, Lifecycle, Waived, Zone};
-use super::health_tracker::Watch;
+use super::health_tracker::HealthTracker;
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
 use super::regeneration::Regeneration;
@@ -27,13 +27,13 @@ pub struct Plan {
     pub replace: Vec<Planned>,
     pub left: Vec<Left>,
     /// How many are replaced at once.
-    pub abreast: u32,
+    pub concurrency: u32,
     /// Whether max size must be raised for the surge.
     pub raises_max_size_to: Option<u32>,
     pub estimate: Span,
     pub pace: Pace,
     /// Why it would not start now.
-    pub obstacles: Vec<Hold>,
+    pub holds: Vec<Hold>,
     /// What an operator should know before it starts.
     pub notes: Vec<String>,
 }
@@ -111,11 +111,11 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         firing: None,
     };
     let entry = opening(now, now, group, policy, &opener, Uuid::nil(), None);
-    let (replace, left, abreast) = match Regeneration::open(&entry) {
+    let (replace, left, concurrency) = match Regeneration::open(&entry) {
         Ok(regeneration) => {
             let mut group = group.clone();
             let waived = regeneration.waived(&group);
-            Watch::default().take(&mut group, &waived);
+            HealthTracker::default().take(&mut group, &waived);
             let agenda = decision::agenda(now, &group, &regeneration);
             let planned = agenda.due.iter().map(|(instance, serving)| Planned {
                 instance: instance.id.clone(),
@@ -124,7 +124,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
                 image: instance.image.clone(),
                 serving: *serving,
             });
-            (planned.collect::<Vec<_>>(), agenda.left, agenda.abreast)
+            (planned.collect::<Vec<_>>(), agenda.left, agenda.concurrency)
         }
         // An opening entry made above opens: there is no other case.
         Err(_) => (Vec::new(), Vec::new(), 0),
@@ -134,10 +134,10 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let slow_start = Span::seconds((group.warmup(policy.warmup, &waived).as_secs() - policy.warmup.as_secs()) as u32);
     let pace = if pace.measured { pace } else { Pace { launch: pace.launch + slow_start, ..pace } };
     let count = replace.len() as u32;
-    let abreast = abreast.min(count.max(1));
+    let concurrency = concurrency.min(count.max(1));
     let surge = policy.max_surge.rounded_up(group.desired).min(count);
     let peak = group.desired.saturating_add(surge);
-    let batches = count.div_ceil(abreast.max(1));
+    let batches = count.div_ceil(concurrency.max(1));
     let estimate = match count {
         0 => Span::ZERO,
         _ => {
@@ -148,7 +148,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         }
     };
     let mut notes = Vec::new();
-    let mut obstacles = obstacles(now, group, policy, "");
+    let mut holds = holds(now, group, policy, "");
     let shifts = !group.scaled_by.is_empty() && policy.raise_max_size;
     let raises = peak > group.max && policy.raise_max_size && !shifts;
     if !group.scaled_by.is_empty() {
@@ -161,7 +161,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     }
     if peak > group.max && !policy.raise_max_size && group.desired == group.max {
         if policy.max_unavailable.rounded_down(group.desired) == 0 {
-            obstacles.push(Hold::MaxSize { desired: group.desired, max: group.max });
+            holds.push(Hold::MaxSize { desired: group.desired, max: group.max });
         } else {
             notes.push(format!(
                 "no room above max size {}: old instances are terminated before their replacements launch",
@@ -188,22 +188,22 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         max: group.max,
         replace,
         left,
-        abreast,
+        concurrency,
         raises_max_size_to: raises.then_some(peak),
         estimate,
         pace,
-        obstacles,
+        holds,
         notes,
     }
 }
 
 /// Why nothing may be started in this group now.
-pub fn obstacles(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hold> {
-    let mut obstacles = Hold::by_others(group);
-    obstacles.extend(Hold::unverified(group, policy));
-    obstacles.extend(Hold::tags_full(group));
-    obstacles.extend(leased(now, group, daemon));
-    obstacles
+pub fn holds(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hold> {
+    let mut holds = Hold::by_others(group);
+    holds.extend(Hold::unverified(group, policy));
+    holds.extend(Hold::tags_full(group));
+    holds.extend(leased(now, group, daemon));
+    holds
 }
 
 /// Another daemon has the group.
@@ -237,7 +237,7 @@ pub fn open(
     }
     // A person wants to know now. A schedule has a window in which to wait until the obstacle is gone.
     let obstacle = match opener.trigger {
-        Trigger::Manual => obstacles(now, group, policy, &opener.daemon).into_iter().next(),
+        Trigger::Manual => holds(now, group, policy, &opener.daemon).into_iter().next(),
         // Without room for its lease nothing could be changed at all.
         Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon).or_else(|| Hold::tags_full(group)),
     };

@@ -257,9 +257,9 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
             waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
         });
         // A newcomer that looks a little older than the cutoff may be younger: clocks differ.
-        let doubt = if regeneration.originals.contains(&instance.id) { Span::ZERO } else { CLOCKS };
+        let staleness = if regeneration.originals.contains(&instance.id) { Span::ZERO } else { CLOCKS };
         let ours = regeneration.newcomers.get(&instance.id).is_some_and(|newcomer| newcomer.ours);
-        let born_before = !ours && instance.born.is_some_and(|born| doubt.after(born) < regeneration.opened.cutoff);
+        let born_before = !ours && instance.born.is_some_and(|born| staleness.after(born) < regeneration.opened.cutoff);
         let warm = instance.healthy_since.is_some_and(|since| warmup.after(since) <= group.seen);
         if everywhere && (born_before || warm) {
             if instance.id == victim.id {
@@ -267,7 +267,7 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
             } else {
                 serving += 1;
             }
-            let fresh = ours || instance.born.is_some_and(|born| doubt.after(born) >= regeneration.opened.cutoff);
+            let fresh = ours || instance.born.is_some_and(|born| staleness.after(born) >= regeneration.opened.cutoff);
             let is_named = retire.successor.as_ref() == Some(&instance.id);
             stands_in |= is_named && fresh && warm && !regeneration.successors.contains(&instance.id);
         }

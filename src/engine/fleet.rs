@@ -12,15 +12,15 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Steady, unless_stopped};
 use crate::engine::ports::Journal;
 use crate::engine::ports::{Ask, Cloud, CloudError};
-use crate::engine::reconcile::{Active, Stop, Turn, Turning};
+use crate::engine::reconcile::{Active, Reconciler, Step, Stop};
 
-use queue::Queued;
+use queue::PendingRequest;
 
 mod queue;
 
 /// A group whose regeneration is to be opened.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct RunRequest {
     pub key: GroupKey,
     pub policy: Policy,
     pub opener: Opener,
@@ -86,7 +86,7 @@ pub struct Fleet<C, J, K> {
     pub config: Option<String>,
     /// Tries for ever to look at a group, as a daemon must. Otherwise patience ends, and the regeneration stays open.
     pub tireless: bool,
-    queue: Vec<Queued>,
+    queue: Vec<PendingRequest>,
     active: Vec<Slot>,
     failed: u32,
     pub ended: BTreeMap<GroupKey, Ended>,
@@ -119,10 +119,10 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     }
 
     /// Asks for a regeneration. One that is already open or waiting is not asked for twice.
-    pub fn wish(&mut self, wish: Wish) {
+    pub fn wish(&mut self, wish: RunRequest) {
         if !self.is_busy_with(&wish.key) {
             let asked = self.clock.now();
-            self.queue.push(Queued { wish, asked, held: None });
+            self.queue.push(PendingRequest { wish, asked, held: None });
             self.queue.sort_by_key(|queued| queued.wish.policy.stage);
         }
     }
@@ -214,7 +214,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             .filter(|slot| slot.active.look_at <= soon)
             .map(|slot| Ask {
                 key: slot.active.regeneration.group.clone(),
-                closely: slot.active.closely,
+                include_refresh: slot.active.include_refresh,
                 scalers: false,
             })
             .collect();
@@ -249,22 +249,22 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         let Some(slot) = self.active.get_mut(n) else { return Ok(()) };
         let now = self.clock.now();
         let poll = self.limits.poll;
-        let turn = match found {
+        let reconcile = match found {
             Some(Ok(group)) => {
                 (slot.absent, slot.blind, slot.blind_since) = (0, 0, None);
                 let mut recorded =
                     |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
-                let mut turning = Turning {
+                let mut turning = Reconciler {
                     cloud: &mut self.cloud,
                     journal: &mut self.journal,
                     clock: &self.clock,
                     tell: &mut recorded,
                 };
-                let turn = turning.turn(&mut slot.active, group).await?;
+                let reconcile = turning.reconcile(&mut slot.active, group).await?;
                 if let Some((group, holds)) = &slot.active.shown {
                     tell(Event::Looked(&slot.active.regeneration, group, holds));
                 }
-                turn
+                reconcile
             }
             Some(Err(error)) => {
                 slot.blind += 1;
@@ -288,7 +288,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             None => {
                 slot.absent += 1;
                 if slot.absent < 2 {
-                    Turn::Wait(None)
+                    Step::Wait(None)
                 } else {
                     let regeneration = &mut slot.active.regeneration;
                     // No call stays without an outcome.
@@ -314,17 +314,17 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                         regeneration.apply(&entry)?;
                         tell(Event::Recorded(&entry, regeneration));
                     }
-                    Turn::Closed(Outcome::Aborted)
+                    Step::Closed(Outcome::Aborted)
                 }
             }
         };
-        match turn {
-            Turn::Acted => slot.active.look_at = now,
-            Turn::Wait(wake) => {
+        match reconcile {
+            Step::Acted => slot.active.look_at = now,
+            Step::Wait(wake) => {
                 let regular = poll.after(now);
                 slot.active.look_at = wake.map_or(regular, |wake| wake.min(regular)).max(now);
             }
-            Turn::Closed(outcome) => {
+            Step::Closed(outcome) => {
                 self.active.remove(n);
                 if self.active.is_empty() {
                     self.clock.let_go();

@@ -17,7 +17,7 @@ pub trait Cloud {
     async fn list(&mut self) -> Listing;
 
     /// One sweep over the groups asked for: batched, each target group once.
-    async fn look(&mut self, asks: &[Ask]) -> Sweep;
+    async fn look(&mut self, asks: &[Ask]) -> Observations;
 
     /// The group's numbers alone, which is the quickest look there is; nothing, where it does not exist.
     ///
@@ -57,13 +57,13 @@ pub struct Ask {
     pub key: GroupKey,
     /// Also ask for instance refreshes, and for its target groups' settings where they are not known: a few more calls, so
     /// only where something is unexplained, and once a minute while instances are retired.
-    pub closely: bool,
+    pub include_refresh: bool,
     /// Also ask what scales the group: two more calls, and the answer counts only when a regeneration opens.
     pub scalers: bool,
 }
 
 /// What each group looked like. A group that was asked for and is not in here does not exist.
-pub type Sweep = BTreeMap<GroupKey, Result<Group, CloudError>>;
+pub type Observations = BTreeMap<GroupKey, Result<Group, CloudError>>;
 
 /// All groups that could be listed, and the places that could not be.
 #[derive(Debug, Default)]

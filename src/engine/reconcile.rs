@@ -2,10 +2,10 @@
 
 use crate::domain::action::{Action, Answer, Hold, Outcome, Refusal};
 use crate::domain::change_detection;
-use crate::domain::decision::{self, Close, Decision, Me, Next};
+use crate::domain::decision::{self, Close, DaemonId, Decision, Next};
 use crate::domain::entry::{Aws, Capacity, Conclusion, Entry, Kind, Role};
 use crate::domain::group::{Group, Instance, Lifecycle};
-use crate::domain::health_tracker::Watch;
+use crate::domain::health_tracker::HealthTracker;
 use crate::domain::regeneration::{Ending, Illegal, Regeneration, THEIRS};
 use crate::domain::span::{Span, Time};
 use crate::domain::veto::veto;
@@ -14,10 +14,10 @@ use crate::engine::ports::Cloud;
 use crate::engine::ports::{Journal, JournalError};
 
 mod causes;
-mod closely;
+mod refresh_checks;
 
 /// More news than this from one look means that an entry does not change what made it news.
-const NEWS_ROUNDS_MAX: usize = 16;
+const DETECTION_ROUNDS_MAX: usize = 16;
 
 /// How long a call in flight may still take when the program is asked to stop. Most are answered by then; and whoever
 /// stops it is to wait no longer than five seconds, with what there is to write down and to say.
@@ -35,9 +35,9 @@ const LOOK_AGAIN: Span = Span::seconds(5);
 /// A regeneration under way, with what only its own process remembers.
 pub struct Active {
     pub regeneration: Regeneration,
-    pub watch: Watch,
+    pub health: HealthTracker,
     /// Look closely the next time: see [`crate::engine::ports::Ask`].
-    pub closely: bool,
+    pub include_refresh: bool,
     pub look_at: Time,
     /// The latest look and why nothing more happens now, for whoever watches.
     pub shown: Option<(Group, Vec<Hold>)>,
@@ -54,8 +54,8 @@ impl Active {
     pub fn new(regeneration: Regeneration, look_at: Time) -> Self {
         Self {
             regeneration,
-            watch: Watch::default(),
-            closely: true,
+            health: HealthTracker::default(),
+            include_refresh: true,
             look_at,
             shown: None,
             asked: None,
@@ -67,7 +67,7 @@ impl Active {
 
 /// What came of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Turn {
+pub enum Step {
     /// Something was done: look again at once.
     Acted,
     /// Look again at this time, or earlier.
@@ -83,53 +83,53 @@ pub enum Stop {
     #[error("the journal contradicts itself: {0}. This is a bug or a damaged journal; nothing more is done")]
     Illegal(#[from] Illegal),
     #[error("the same look at {0} kept bringing news. This is a bug; nothing more is done")]
-    EndlessNews(String),
+    DetectionDiverged(String),
 }
 
 /// Everything a turn works with, and who watches.
-pub struct Turning<'a, C, J, K> {
+pub struct Reconciler<'a, C, J, K> {
     pub cloud: &'a mut C,
     pub journal: &'a mut J,
     pub clock: &'a K,
     pub tell: &'a mut dyn FnMut(&Entry, &Regeneration),
 }
 
-impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
+impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// One turn on one look.
     ///
     /// # Errors
     /// The journal cannot be written, or the program contradicts itself: nothing more may be done.
-    pub async fn turn(&mut self, active: &mut Active, mut group: Group) -> Result<Turn, Stop> {
+    pub async fn reconcile(&mut self, active: &mut Active, mut group: Group) -> Result<Step, Stop> {
         let waived = active.regeneration.waived(&group);
-        active.watch.take(&mut group, &waived);
+        active.health.take(&mut group, &waived);
         active.note_look(&group);
         let effect = active.regeneration.last_effect;
-        if let Some(hold) = self.take_note(active, &group).await? {
+        if let Some(hold) = self.record_changes(active, &group).await? {
             // Whose doing a difference is decides what is wanted, so nothing is decided before that is known.
             let again = LOOK_AGAIN.after(self.clock.now());
             active.shown = Some((group, vec![hold]));
-            return Ok(Turn::Wait(Some(again)));
+            return Ok(Step::Wait(Some(again)));
         }
         if active.regeneration.last_effect > effect.max(Some(group.seen)) {
             // The look has shown what became of a call. What comes next rests on one that began after that was known.
-            return Ok(Turn::Acted);
+            return Ok(Step::Acted);
         }
         let daemon = self.journal.writer().to_owned();
         let now = self.clock.now();
-        let decision = decision::decide(now, Me { daemon: &daemon }, &group, &active.regeneration);
+        let decision = decision::decide(now, DaemonId { daemon: &daemon }, &group, &active.regeneration);
         let Decision { next, mut holds, look_again_at } = decision;
-        let turn = match next {
+        let reconcile = match next {
             Next::Act(action) => match veto(now, &group, &active.regeneration, &action) {
                 Ok(()) if active.lacks_close_look(&group, &action) => {
-                    active.closely = true;
-                    Turn::Acted
+                    active.include_refresh = true;
+                    Step::Acted
                 }
-                Ok(()) if action.may_undo() && self.has_changed(active, &group).await => {
-                    Turn::Wait(Some(CHANGED_AGAIN.after(now)))
+                Ok(()) if action.overwrites_capacity() && self.has_changed(active, &group).await => {
+                    Step::Wait(Some(CHANGED_AGAIN.after(now)))
                 }
                 Ok(()) => {
                     self.effect(active, &group, action).await?;
-                    Turn::Acted
+                    Step::Acted
                 }
                 Err(veto) => {
                     let hold = Hold::Vetoed { says: format!("{action}: {veto}") };
@@ -138,29 +138,29 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
                         self.record(active, Entry { action: Some(action), error: Some(veto.to_string()), ..entry })?;
                     }
                     holds.push(hold);
-                    Turn::Wait(look_again_at)
+                    Step::Wait(look_again_at)
                 }
             },
             Next::End(Ending { outcome, code, why }) => {
                 let entry = self.about(Kind::RegenerationAborted, active);
                 self.record(active, Entry { outcome: Some(outcome), code: Some(code), error: Some(why), ..entry })?;
-                Turn::Acted
+                Step::Acted
             }
             Next::Close(close) => {
                 let outcome = close.outcome;
                 self.close(active, &group, close)?;
-                Turn::Closed(outcome)
+                Step::Closed(outcome)
             }
-            Next::Wait => Turn::Wait(look_again_at),
+            Next::Wait => Step::Wait(look_again_at),
         };
         // After an effect the next look says what holds it now, if anything still does.
-        if matches!(turn, Turn::Wait(_)) {
+        if matches!(reconcile, Step::Wait(_)) {
             holds.extend(self.why_short(active, &group, &holds).await);
             self.note_holds(active, &holds)?;
         }
         active.ask_in_passing(group.seen);
         active.shown = Some((group, holds));
-        Ok(turn)
+        Ok(reconcile)
     }
 
     /// Whether the group's numbers are not any more what the look showed, which can have taken long; or nobody can tell.
@@ -176,24 +176,25 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
     }
 
     /// Records what the look shows and the journal does not say yet; or says what must be known before that.
-    async fn take_note(&mut self, active: &mut Active, group: &Group) -> Result<Option<Hold>, Stop> {
-        for _ in 0..NEWS_ROUNDS_MAX {
-            let mut news = change_detection::news(self.clock.now(), group, &active.regeneration, &mut active.watch);
-            if news.is_empty() {
+    async fn record_changes(&mut self, active: &mut Active, group: &Group) -> Result<Option<Hold>, Stop> {
+        for _ in 0..DETECTION_ROUNDS_MAX {
+            let mut changes =
+                change_detection::detect_changes(self.clock.now(), group, &active.regeneration, &mut active.health);
+            if changes.is_empty() {
                 return Ok(None);
             }
-            let activities = self.explanations(active, &news).await;
-            if let Some(hold) = causes::attribute(active, group, &mut news, &activities) {
+            let activities = self.explanations(active, &changes).await;
+            if let Some(hold) = causes::attribute(active, group, &mut changes, &activities) {
                 return Ok(Some(hold));
             }
-            for entry in causes::explained(news, &activities) {
+            for entry in causes::explained(changes, &activities) {
                 // An instance refresh shows itself by what it terminates or launches.
                 let strange = entry.code.as_deref() == Some(THEIRS);
-                active.closely |= strange || matches!(entry.kind, Kind::InstanceLost | Kind::GroupChanged);
+                active.include_refresh |= strange || matches!(entry.kind, Kind::InstanceLost | Kind::GroupChanged);
                 self.record(active, entry)?;
             }
         }
-        Err(Stop::EndlessNews(group.key.name.clone()))
+        Err(Stop::DetectionDiverged(group.key.name.clone()))
     }
 
     /// The intent is durable, then exactly one call is made, then its outcome is recorded.
@@ -250,7 +251,7 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
             action: Some(action.clone()),
             zone,
             capacity: Some(capacity(self.clock.now(), group, regeneration)),
-            ..self.about(Kind::intended(action.noun()), active)
+            ..self.about(Kind::intended(action.resource()), active)
         };
         let Action::Retire(retire) = action else { return entry };
         let find = |id| group.instance(id);

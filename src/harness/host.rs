@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use chrono::TimeDelta;
 
-use super::{Event, MemoryJournal, Rehearsal, Step};
+use super::{Event, Harness, MemoryJournal, Progress};
 use crate::domain::group::Group;
 use crate::domain::span::Time;
 use crate::engine::reconcile::Stop;
@@ -109,14 +109,14 @@ impl Future for Pause<'_> {
     }
 }
 
-impl Rehearsal {
+impl Harness {
     /// Another regend on another host, with a journal of its own, in the same world.
     pub fn beside(&self, writer: &str, number: u32) -> Self {
         let host = Host::new(number);
         let journal = MemoryJournal { host: host.clone(), ..MemoryJournal::new(writer, Rc::clone(&self.world)) };
-        let fuse = super::Fuse::default();
-        let fleet = Self::assemble(&self.world, &journal, &fuse, &host, self.fleet.limits);
-        Self { world: Rc::clone(&self.world), journal, fleet, host, fuse }
+        let kill_switch = super::KillSwitch::default();
+        let fleet = Self::assemble(&self.world, &journal, &kill_switch, &host, self.fleet.limits);
+        Self { world: Rc::clone(&self.world), journal, fleet, host, kill_switch }
     }
 
     /// One step, in the middle of which somebody else has a turn: before its touch of AWS of this number.
@@ -125,15 +125,15 @@ impl Rehearsal {
     /// The loop says that it cannot go on.
     pub fn step_around(
         &mut self,
-        touches: u64,
+        external_changes: u64,
         meanwhile: &mut dyn FnMut(),
         tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Step, Stop> {
+    ) -> Result<Progress, Stop> {
         if self.fleet.is_idle() {
-            return Ok(Step::Idle);
+            return Ok(Progress::Idle);
         }
         let host = self.host.clone();
-        host.pause.set(Some(touches));
+        host.pause.set(Some(external_changes));
         let stepped = {
             let mut step = pin!(self.fleet.step(None, tell));
             let mut context = Context::from_waker(Waker::noop());

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::host::{Disk, Host};
-use super::kill_switch::{Fuse, Touch, When};
+use super::kill_switch::{IoPoint, KillSwitch, When};
 use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::GroupKey;
 use crate::domain::span::Time;
@@ -23,7 +23,7 @@ pub struct MemoryJournal {
     pub(super) boot: u64,
     pub(super) written: u64,
     pub(super) ids: Random,
-    pub(super) fuse: Fuse,
+    pub(super) kill_switch: KillSwitch,
     pub(super) host: Host,
 }
 
@@ -37,7 +37,7 @@ impl MemoryJournal {
             boot: 1,
             written: 0,
             ids,
-            fuse: Fuse::default(),
+            kill_switch: KillSwitch::default(),
             host: Host::default(),
         }
     }
@@ -67,7 +67,7 @@ impl MemoryJournal {
 impl Journal for MemoryJournal {
     fn append(&mut self, entry: Entry) -> Result<Entry, JournalError> {
         let killed = || JournalError::Write { path: "memory".to_owned(), message: "the process was killed".to_owned() };
-        let dies = self.fuse.burn(Touch::Write(entry.kind.as_str()));
+        let dies = self.kill_switch.burn(IoPoint::Write(entry.kind.as_str()));
         if dies == Some(When::Before) {
             return Err(killed());
         }

@@ -11,7 +11,7 @@ use crate::sim::world::Call;
 
 /// What a process does that something outside of it can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Touch {
+pub enum IoPoint {
     Look,
     /// A call that changes something.
     Call(&'static str),
@@ -32,25 +32,25 @@ pub enum When {
 
 /// Counts what a process touches, and burns out when it is to be killed.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Fuse {
+pub(super) struct KillSwitch {
     /// After so many more touches, and when of that one.
     pub(super) kill: Rc<Cell<Option<(u64, When)>>>,
     /// After the next call.
     pub(super) in_call: Rc<Cell<bool>>,
     burnt: Rc<Cell<bool>>,
-    pub(super) touches: Rc<RefCell<Vec<Touch>>>,
+    pub(super) external_changes: Rc<RefCell<Vec<IoPoint>>>,
     /// The call that an earlier process had sent when it was killed, and when it arrives.
     pub(super) late: Rc<RefCell<Option<(Time, GroupKey, Action)>>>,
 }
 
-impl Fuse {
+impl KillSwitch {
     /// Says when of this touch the process dies, if it does.
-    pub(super) fn burn(&self, touch: Touch) -> Option<When> {
+    pub(super) fn burn(&self, touch: IoPoint) -> Option<When> {
         if self.burnt.get() {
             return Some(When::Before);
         }
-        self.touches.borrow_mut().push(touch);
-        if self.in_call.get() && matches!(touch, Touch::Call(_)) {
+        self.external_changes.borrow_mut().push(touch);
+        if self.in_call.get() && matches!(touch, IoPoint::Call(_)) {
             self.burnt.set(true);
             return Some(When::After);
         }

@@ -16,14 +16,14 @@ use crate::domain::span::Time;
 use crate::engine::clock::Clock;
 use crate::engine::fleet::{Event, Fleet, Limits};
 use crate::engine::ports::Journal;
-use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Sweep};
+use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Observations};
 use crate::engine::reconcile::Stop;
 use crate::sim::world::World;
 
 pub use host::{Disk, Host};
 pub use journal::MemoryJournal;
-use kill_switch::Fuse;
-pub use kill_switch::{Touch, When};
+use kill_switch::KillSwitch;
+pub use kill_switch::{IoPoint, When};
 
 mod host;
 mod journal;
@@ -34,17 +34,17 @@ pub mod play;
 pub type Shared = Rc<RefCell<World>>;
 
 /// A whole regend in virtual time, that can be killed between any two steps and started again.
-pub struct Rehearsal {
+pub struct Harness {
     pub world: Shared,
     pub journal: MemoryJournal,
     pub fleet: Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock>,
     pub host: Host,
-    fuse: Fuse,
+    kill_switch: KillSwitch,
 }
 
 /// What came of one step.
 #[derive(Debug)]
-pub enum Step {
+pub enum Progress {
     Done,
     /// Nothing is open or waiting.
     Idle,
@@ -52,47 +52,47 @@ pub enum Step {
     Killed,
 }
 
-impl Rehearsal {
+impl Harness {
     pub fn new(world: World, limits: Limits) -> Self {
         let world = Rc::new(RefCell::new(world));
-        let (fuse, journal) = (Fuse::default(), MemoryJournal::new("rehearsal", Rc::clone(&world)));
+        let (kill_switch, journal) = (KillSwitch::default(), MemoryJournal::new("rehearsal", Rc::clone(&world)));
         let host = journal.host.clone();
-        let fleet = Self::assemble(&world, &journal, &fuse, &host, limits);
-        Self { world, journal, fleet, host, fuse }
+        let fleet = Self::assemble(&world, &journal, &kill_switch, &host, limits);
+        Self { world, journal, fleet, host, kill_switch }
     }
 
     fn assemble(
         world: &Shared,
         journal: &MemoryJournal,
-        fuse: &Fuse,
+        kill_switch: &KillSwitch,
         host: &Host,
         limits: Limits,
     ) -> Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock> {
-        let clock = VirtualClock { world: Rc::clone(world), fuse: fuse.clone(), host: host.clone() };
+        let clock = VirtualClock { world: Rc::clone(world), kill_switch: kill_switch.clone(), host: host.clone() };
         let sim = SimCloud::new(Rc::clone(world), clock.clone());
-        let cloud = SimCloud { fuse: fuse.clone(), host: host.clone(), ..sim };
-        Fleet::new(cloud, MemoryJournal { fuse: fuse.clone(), ..journal.clone() }, clock, limits)
+        let cloud = SimCloud { kill_switch: kill_switch.clone(), host: host.clone(), ..sim };
+        Fleet::new(cloud, MemoryJournal { kill_switch: kill_switch.clone(), ..journal.clone() }, clock, limits)
     }
 
     /// One step of the fleet.
     ///
     /// # Errors
     /// The loop says that it cannot go on.
-    pub fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+    pub fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
         if self.fleet.is_idle() {
-            return Ok(Step::Idle);
+            return Ok(Progress::Idle);
         }
         let stepped = block_on(self.fleet.step(deadline, tell));
         self.outcome(stepped)
     }
 
     /// Only a killed process never answers.
-    fn outcome(&self, answered: Option<Result<(), Stop>>) -> Result<Step, Stop> {
+    fn outcome(&self, answered: Option<Result<(), Stop>>) -> Result<Progress, Stop> {
         match answered {
-            _ if self.fuse.is_burnt() => Ok(Step::Killed),
+            _ if self.kill_switch.is_burnt() => Ok(Progress::Killed),
             Some(Err(stop)) => Err(stop),
-            Some(Ok(())) => Ok(Step::Done),
-            None => Ok(Step::Killed),
+            Some(Ok(())) => Ok(Progress::Done),
+            None => Ok(Progress::Killed),
         }
     }
 
@@ -102,35 +102,35 @@ impl Rehearsal {
     }
 
     /// Kills the process before it touches its journal or AWS for the so-manieth time from now.
-    pub fn kill_after(&mut self, touches: u64) {
-        self.kill(touches, When::Before);
+    pub fn kill_after(&mut self, external_changes: u64) {
+        self.kill(external_changes, When::Before);
     }
 
     /// Kills the process at one of its next touches.
-    pub fn kill(&mut self, touches: u64, when: When) {
-        self.fuse.kill.set(Some((touches, when)));
+    pub fn kill(&mut self, external_changes: u64, when: When) {
+        self.kill_switch.kill.set(Some((external_changes, when)));
     }
 
     /// Kills the process when AWS has done what its next call asks for, and nobody has heard of it.
     pub fn kill_in_call(&mut self) {
-        self.fuse.in_call.set(true);
+        self.kill_switch.in_call.set(true);
     }
 
     /// All that this process has touched.
-    pub fn touches(&self) -> Vec<Touch> {
-        self.fuse.touches.borrow().clone()
+    pub fn external_changes(&self) -> Vec<IoPoint> {
+        self.kill_switch.external_changes.borrow().clone()
     }
 
     /// Lets time pass without any process.
     pub fn pass(&mut self, until: Time) {
-        self.fuse.pass(&self.world, until);
+        self.kill_switch.pass(&self.world, until);
     }
 
     /// Starts another process on the same journal, and takes up what was left unfinished.
     ///
     /// # Errors
     /// The journal cannot be folded.
-    pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+    pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
         self.reopen()?;
         self.resume(tell)
     }
@@ -153,7 +153,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// The journal cannot be folded.
-    pub fn resume(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+    pub fn resume(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
         let resumed = self.fleet.resume(|_| true, tell);
         self.outcome(Some(resumed))
     }
@@ -165,9 +165,9 @@ impl Rehearsal {
     }
 
     fn succeed(&mut self, journal: MemoryJournal) {
-        self.fuse = self.fuse.renewed();
+        self.kill_switch = self.kill_switch.renewed();
         self.journal = journal;
-        self.fleet = Self::assemble(&self.world, &self.journal, &self.fuse, &self.host, self.fleet.limits);
+        self.fleet = Self::assemble(&self.world, &self.journal, &self.kill_switch, &self.host, self.fleet.limits);
     }
 }
 
@@ -177,30 +177,30 @@ pub struct SimCloud<K> {
     clock: K,
     /// EC2 was asked about these already.
     known: BTreeSet<InstanceId>,
-    fuse: Fuse,
+    kill_switch: KillSwitch,
     host: Host,
 }
 
 impl<K: Clock> SimCloud<K> {
     pub fn new(world: Shared, clock: K) -> Self {
-        Self { world, clock, known: BTreeSet::new(), fuse: Fuse::default(), host: Host::default() }
+        Self { world, clock, known: BTreeSet::new(), kill_switch: KillSwitch::default(), host: Host::default() }
     }
 
     /// Lets the world catch up, and says whether the process dies of this.
-    async fn touch(&self, touch: Touch) -> Option<When> {
-        let dies = self.fuse.burn(touch);
+    async fn touch(&self, touch: IoPoint) -> Option<When> {
+        let dies = self.kill_switch.burn(touch);
         if dies == Some(When::Before) {
             // A killed process never comes back from this.
             pending::<()>().await;
         }
         self.host.give_way().await;
-        self.fuse.pass(&self.world, self.host.truly(self.clock.now()));
+        self.kill_switch.pass(&self.world, self.host.truly(self.clock.now()));
         self.world.borrow_mut().caller = self.host.number;
         dies
     }
 
     /// Counts the calls of a sweep as the real adapter makes them.
-    fn count(&mut self, asks: &[Ask], sweep: &Sweep) {
+    fn count(&mut self, asks: &[Ask], sweep: &Observations) {
         let mut world = self.world.borrow_mut();
         let mut places: BTreeMap<_, u64> = BTreeMap::new();
         for ask in asks {
@@ -212,14 +212,14 @@ impl<K: Clock> SimCloud<K> {
         let unseen = groups.iter().flat_map(|g| &g.instances).filter(|i| !self.known.contains(&i.id));
         let unseen: Vec<_> = unseen.map(|i| (i.id.clone(), i.born.is_some())).collect();
         world.count("DescribeInstances", u64::from(!unseen.is_empty()));
-        world.count("DescribeInstanceRefreshes", asks.iter().filter(|ask| ask.closely).count() as u64);
+        world.count("DescribeInstanceRefreshes", asks.iter().filter(|ask| ask.include_refresh).count() as u64);
         self.known.extend(unseen.into_iter().filter(|(_, known)| *known).map(|(id, _)| id));
     }
 }
 
 impl<K: Clock> Cloud for SimCloud<K> {
     async fn list(&mut self) -> Listing {
-        self.touch(Touch::Look).await;
+        self.touch(IoPoint::Look).await;
         let world = self.world.borrow();
         let tags = |key: &GroupKey| world.group(key).map(|group| group.tags.clone()).unwrap_or_default();
         Listing {
@@ -229,10 +229,10 @@ impl<K: Clock> Cloud for SimCloud<K> {
         }
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Sweep {
-        self.touch(Touch::Look).await;
-        let mut sweep = Sweep::new();
-        for Ask { key, closely, scalers } in asks {
+    async fn look(&mut self, asks: &[Ask]) -> Observations {
+        self.touch(IoPoint::Look).await;
+        let mut sweep = Observations::new();
+        for Ask { key, include_refresh, scalers } in asks {
             let mut world = self.world.borrow_mut();
             let found = if world.is_blind() {
                 let exists = world.group(key).is_some();
@@ -243,7 +243,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
                 let seen = world.look(key).map(|group| self.host.looked(group));
                 seen.map(|group| {
                     let scaled_by = if *scalers { group.scaled_by } else { Vec::new() };
-                    Ok(Group { refresh: group.refresh.filter(|_| *closely), scaled_by, ..group })
+                    Ok(Group { refresh: group.refresh.filter(|_| *include_refresh), scaled_by, ..group })
                 })
             };
             sweep.extend(found.map(|found| (key.clone(), found)));
@@ -254,7 +254,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
     }
 
     async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
-        self.touch(Touch::Look).await;
+        self.touch(IoPoint::Look).await;
         let mut world = self.world.borrow_mut();
         world.count("DescribeAutoScalingGroups", 1);
         if world.is_blind() {
@@ -264,7 +264,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
     }
 
     async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
-        self.touch(Touch::Look).await;
+        self.touch(IoPoint::Look).await;
         let mut world = self.world.borrow_mut();
         world.count("DescribeScalingActivities", 1);
         if world.is_blind() {
@@ -274,10 +274,10 @@ impl<K: Clock> Cloud for SimCloud<K> {
     }
 
     async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
-        let dies = self.touch(Touch::Call(action.api())).await;
+        let dies = self.touch(IoPoint::Call(action.api())).await;
         if let Some(When::Late(later)) = dies {
             let at = later.after(self.host.truly(self.clock.now()));
-            self.fuse.late.replace(Some((at, group.clone(), action.clone())));
+            self.kill_switch.late.replace(Some((at, group.clone(), action.clone())));
             pending::<()>().await;
         }
         let answer = self.world.borrow_mut().perform(group, action);
@@ -292,7 +292,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
 #[derive(Clone)]
 pub struct VirtualClock {
     world: Shared,
-    fuse: Fuse,
+    kill_switch: KillSwitch,
     host: Host,
 }
 
@@ -306,7 +306,7 @@ impl Clock for VirtualClock {
     }
 
     async fn sleep_until(&mut self, at: Time) {
-        self.fuse.pass(&self.world, self.host.truly(at));
+        self.kill_switch.pass(&self.world, self.host.truly(at));
     }
 
     fn stopping(&self) -> bool {

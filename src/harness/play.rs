@@ -4,15 +4,15 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::{Rehearsal, Step};
+use super::{Harness, Progress};
 use crate::domain::action::Outcome;
 use crate::domain::entry::{Entry, Kind, Trigger};
 use crate::domain::plan::Opener;
 use crate::domain::span::{Span, Time};
-use crate::engine::fleet::{Ended, Event, Limits, Wish};
+use crate::engine::fleet::{Ended, Event, Limits, RunRequest};
 use crate::sim::checkers::{Broken, Checker};
 use crate::sim::fault::Faults;
-use crate::sim::script::{Hand, Script, Trouble, What};
+use crate::sim::script::{ProcessEvent, Script, Trouble, What};
 
 /// What whoever watches is told.
 #[expect(missing_debug_implementations, reason = "it borrows the whole state and lives for one call")]
@@ -100,7 +100,7 @@ pub fn play(script: &Script, seed: u64, tell: &mut dyn FnMut(Told<'_>)) -> Run {
 
 struct Play<'a> {
     script: &'a Script,
-    rehearsal: Rehearsal,
+    harness: Harness,
     checker: Checker,
     /// What happens to regend or on its way to AWS, and when.
     cues: VecDeque<(Time, What)>,
@@ -119,7 +119,7 @@ impl<'a> Play<'a> {
         let cues = script.happenings.iter().filter(|h| !matches!(h.what, What::Group(_)));
         Self {
             script,
-            rehearsal: Rehearsal::new(script.world(seed), limits),
+            harness: Harness::new(script.world(seed), limits),
             checker: Checker::new(script.key.clone()),
             cues: cues.map(|h| (h.at.after(begins), h.what.clone())).collect(),
             told: 0,
@@ -130,7 +130,7 @@ impl<'a> Play<'a> {
     }
 
     fn now(&self) -> Time {
-        self.rehearsal.world.borrow().now()
+        self.harness.world.borrow().now()
     }
 
     fn wish(&mut self, who: &str) {
@@ -142,11 +142,11 @@ impl<'a> Play<'a> {
             },
             trigger: *trigger,
             reason: None,
-            daemon: self.rehearsal.writer().to_owned(),
+            daemon: self.harness.writer().to_owned(),
             window_ends: policy.window.after(self.now()),
             firing: None,
         };
-        self.rehearsal.fleet.wish(Wish { key: key.clone(), policy: policy.clone(), opener, obstacle: None });
+        self.harness.fleet.wish(RunRequest { key: key.clone(), policy: policy.clone(), opener, obstacle: None });
     }
 
     /// Until nothing is open and nobody will start regend again.
@@ -157,18 +157,18 @@ impl<'a> Play<'a> {
             let next = self.cues.front().map(|(at, _)| *at);
             if !self.alive {
                 let Some(at) = next else { return true };
-                self.rehearsal.pass(at);
+                self.harness.pass(at);
                 self.watch(tell);
                 continue;
             }
-            let world = Rc::clone(&self.rehearsal.world);
+            let world = Rc::clone(&self.harness.world);
             let mut told = |event: Event<'_>| tell(Told::Regend(world.borrow().now(), event));
-            match self.rehearsal.step(next, &mut told) {
-                Ok(Step::Done) => {}
-                Ok(Step::Idle) => return true,
-                Ok(Step::Killed) => {
+            match self.harness.step(next, &mut told) {
+                Ok(Progress::Done) => {}
+                Ok(Progress::Idle) => return true,
+                Ok(Progress::Killed) => {
                     self.alive = false;
-                    tell(Told::Fate(self.now(), Hand::Killed.to_string()));
+                    tell(Told::Fate(self.now(), ProcessEvent::Killed.to_string()));
                 }
                 Err(stop) => {
                     self.complain(format!("it stopped: {stop}"));
@@ -190,12 +190,12 @@ impl<'a> Play<'a> {
 
     /// Tells what happened to the group, and checks what was done to it.
     fn watch(&mut self, tell: &mut dyn FnMut(Told<'_>)) {
-        let world = self.rehearsal.world.borrow();
+        let world = self.harness.world.borrow();
         for (at, _, event) in world.history.events.iter().skip(self.told) {
             tell(Told::Happened(*at, event.to_string()));
         }
         self.told = world.history.events.len();
-        let broken = self.checker.after_step(&world, &self.rehearsal.journal.entries());
+        let broken = self.checker.after_step(&world, &self.harness.journal.entries());
         self.broken.extend(broken);
     }
 
@@ -211,43 +211,43 @@ impl<'a> Play<'a> {
             match what {
                 What::Group(_) => {}
                 What::Trouble(trouble, rate) => {
-                    *rate_of(&mut self.rehearsal.world.borrow_mut().faults, trouble) = rate;
+                    *rate_of(&mut self.harness.world.borrow_mut().faults, trouble) = rate;
                 }
-                What::Next(api, fault) => self.rehearsal.world.borrow_mut().faults.script.push_back((api, fault)),
+                What::Next(api, fault) => self.harness.world.borrow_mut().faults.script.push_back((api, fault)),
                 What::Regend(hand) => self.hand(hand, tell),
             }
         }
     }
 
-    fn hand(&mut self, hand: Hand, tell: &mut dyn FnMut(Told<'_>)) {
+    fn hand(&mut self, hand: ProcessEvent, tell: &mut dyn FnMut(Told<'_>)) {
         match hand {
-            Hand::Killed => self.alive = false,
-            Hand::KilledInCall => self.rehearsal.kill_in_call(),
-            Hand::Restarted => {
+            ProcessEvent::Killed => self.alive = false,
+            ProcessEvent::KilledInCall => self.harness.kill_in_call(),
+            ProcessEvent::Restarted => {
                 self.alive = true;
                 let now = self.now();
-                if let Err(stop) = self.rehearsal.restart(&mut |event| tell(Told::Regend(now, event))) {
+                if let Err(stop) = self.harness.restart(&mut |event| tell(Told::Regend(now, event))) {
                     self.complain(format!("it cannot resume: {stop}"));
                 }
-                if self.rehearsal.fleet.is_idle() {
+                if self.harness.fleet.is_idle() {
                     self.wish("rehearsal");
                 }
             }
-            Hand::Elsewhere => {
+            ProcessEvent::Elsewhere => {
                 self.alive = true;
-                self.entries.extend(self.rehearsal.journal.entries().iter().cloned());
-                self.rehearsal.restart_elsewhere("another-host");
-                self.checker.forget(&self.rehearsal.world.borrow());
+                self.entries.extend(self.harness.journal.entries().iter().cloned());
+                self.harness.restart_elsewhere("another-host");
+                self.checker.forget(&self.harness.world.borrow());
                 self.wish("rehearsal");
             }
         }
     }
 
     fn measure(mut self, seed: u64, ended: bool) -> Run {
-        let fate = self.rehearsal.fleet.ended.get(&self.script.key).cloned();
+        let ending = self.harness.fleet.ended.get(&self.script.key).cloned();
         let closes = |e: &&Entry| e.kind == Kind::RegenerationClosed;
-        let entries = self.rehearsal.journal.entries();
-        let end = match fate {
+        let entries = self.harness.journal.entries();
+        let end = match ending {
             _ if !ended => End::Open,
             _ if !self.alive => End::Dead,
             Some(Ended::Closed(outcome)) => {
@@ -260,7 +260,7 @@ impl<'a> Play<'a> {
             Some(Ended::NoSuchGroup) => End::NotOpened("the group does not exist".to_owned()),
             None => End::Open,
         };
-        let world = self.rehearsal.world.borrow();
+        let world = self.harness.world.borrow();
         // Nobody can put anything back in a group that is going away.
         let going = world.group(&self.script.key).is_none_or(|group| group.deleting);
         if matches!(end, End::Closed { .. }) && !going {
@@ -280,12 +280,13 @@ impl<'a> Play<'a> {
             let spans = moments.iter().zip(ends).map(|(m, end)| (m, (end - m.at).num_milliseconds()));
             spans.filter(|(m, ms)| *ms > 0 || moments.last() == Some(m))
         };
-        let extra = lasting().map(|(m, ms)| i64::from(m.running.saturating_sub(m.wished)) * ms).sum::<i64>() / 1000;
+        let extra =
+            lasting().map(|(m, ms)| i64::from(m.running.saturating_sub(m.external_desired)) * ms).sum::<i64>() / 1000;
         Run {
             seed,
             in_window: end.is_completed() && took <= self.script.policy.window,
             took,
-            wanted: truth.wished,
+            wanted: truth.external_desired,
             serving_min: lasting().map(|(m, _)| m.serving).min().unwrap_or_default(),
             members_max: lasting().map(|(m, _)| m.members).max().unwrap_or_default(),
             extra: Span::seconds(u32::try_from(extra).unwrap_or(u32::MAX)),

@@ -13,7 +13,7 @@ use crate::domain::span::{Span, Time};
 
 /// What is known of an instance, and what happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Story {
+pub struct Timeline {
     /// Label and text.
     pub facts: Vec<(&'static str, String)>,
     pub lines: Vec<Line>,
@@ -30,7 +30,7 @@ pub struct Line {
 }
 
 /// Tells the life of an instance from all entries of the regenerations that name it, oldest first.
-pub fn story(instance: &InstanceId, entries: &[(u64, Entry)], now: Time) -> Story {
+pub fn story(instance: &InstanceId, entries: &[(u64, Entry)], now: Time) -> Timeline {
     let mut life = Life::of(instance);
     let mut lines = Vec::new();
     for (seq, entry) in entries {
@@ -41,7 +41,7 @@ pub fn story(instance: &InstanceId, entries: &[(u64, Entry)], now: Time) -> Stor
             lines.push(Line { seq: *seq, t: entry.t, texts });
         }
     }
-    Story { facts: life.facts(now).into_iter().map(|(label, text)| (label, clean(&text))).collect(), lines }
+    Timeline { facts: life.facts(now).into_iter().map(|(label, text)| (label, clean(&text))).collect(), lines }
 }
 
 struct Life<'a> {
@@ -231,13 +231,13 @@ impl<'a> Life<'a> {
         self.zone = self.zone.take().or_else(|| Some(member.zone.to_string()));
         self.image = self.image.take().or_else(|| member.image.clone());
         self.born = self.born.or(member.born);
-        let fate = match member.born {
+        let image_health = match member.born {
             Some(born) if born < opened.cutoff => format!("born before {}, so to be replaced", at(opened.cutoff)),
             Some(_) => format!("born after {}, so not to be replaced", at(opened.cutoff)),
             None => "EC2 does not tell its age yet".to_owned(),
         };
         let by = format!("{}{}", entry.actor, because(entry));
-        vec![format!("a member when a regeneration is opened by {by}: {fate}")]
+        vec![format!("a member when a regeneration is opened by {by}: {image_health}")]
     }
 
     fn retiring(&mut self, entry: &'a Entry) -> Vec<String> {

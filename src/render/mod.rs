@@ -3,5 +3,5 @@
 mod instance_history;
 mod sentence;
 
-pub use instance_history::{Line, Story, story};
+pub use instance_history::{Line, Timeline, story};
 pub use sentence::{OUTCOMES, at, clean, outcome, rough, sentence};

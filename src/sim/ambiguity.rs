@@ -1,9 +1,9 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
-use super::checkers::Excuse;
+use super::checkers::Ambiguity;
 use super::event::Event;
 use super::group_behavior::Direct;
-use super::history::Touch;
+use super::history::ExternalChange;
 use super::scaling::CLUSTER_AUTOSCALER_TAG;
 use super::world::{Call, World};
 use crate::domain::action::Action;
@@ -21,34 +21,35 @@ const BEHIND: Span = Span::seconds(10);
 /// What may be mistaken of what others want. AWS offers no compare-and-set: what happens between a look and the call that
 /// rests on it, or while an answer is lost, is seen only in sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Race {
+pub struct Ambiguities {
     /// It may be taken for less than it is.
     pub lower: bool,
     /// It may be taken for more, which costs an instance and lacks none.
     pub higher: bool,
 }
 
-impl Race {
+impl Ambiguities {
     /// Whether it explains what may rest on such a mistake.
-    pub fn excuses(self, mistake: Option<Excuse>) -> bool {
+    pub fn excuses(self, mistake: Option<Ambiguity>) -> bool {
         match mistake {
-            Some(Excuse::TakenForLess) => self.lower,
-            Some(Excuse::TakenForMore) => self.lower || self.higher,
+            Some(Ambiguity::TakenForLess) => self.lower,
+            Some(Ambiguity::TakenForMore) => self.lower || self.higher,
             None => false,
         }
     }
 
     /// Looks for races in everything that happened to a group.
     pub fn of(key: &GroupKey, world: &World, entries: &[Entry]) -> Self {
-        let mut race = Self::default();
+        let mut ambiguity = Self::default();
         let calls = || world.history.calls.iter().filter(|call| call.group == *key);
-        let touches: Vec<_> = world.history.touches.iter().filter(|touch| touch.group == *key).collect();
-        let touched = |from: Time, to: Time| touches.iter().any(|touch| (from..=to).contains(&touch.at));
+        let external_changes: Vec<_> =
+            world.history.external_changes.iter().filter(|touch| touch.group == *key).collect();
+        let touched = |from: Time, to: Time| external_changes.iter().any(|touch| (from..=to).contains(&touch.at));
         // A change and its reverse, and whoever was at work noted nothing in between.
         let ours = |entry: &&Entry| entry.group.as_deref() == Some(&key.name);
         let openings: Vec<_> = entries.iter().filter(ours).filter(|e| e.kind == Kind::RegenerationOpened).collect();
         let changes: Vec<_> = entries.iter().filter(ours).filter_map(|e| Some((e, e.change.as_ref()?))).collect();
-        let undone = |one: &Touch, other: &Touch| {
+        let undone = |one: &ExternalChange, other: &ExternalChange| {
             let back = |of: fn(&Numbers) -> u32, is_of: fn(&Change) -> bool| {
                 let noted = |opened: &Entry| {
                     let within =
@@ -61,28 +62,32 @@ impl Race {
             back(|numbers| numbers.desired, |change| change.desired.is_some())
                 || back(|numbers| numbers.max, |change| change.max.is_some())
         };
-        if touches.iter().enumerate().any(|(n, one)| touches.iter().skip(n + 1).any(|other| undone(one, other))) {
-            race = Self { lower: true, higher: true };
+        if external_changes
+            .iter()
+            .enumerate()
+            .any(|(n, one)| external_changes.iter().skip(n + 1).any(|other| undone(one, other)))
+        {
+            ambiguity = Self { lower: true, higher: true };
         }
-        if world.group(key).is_some_and(|group| group.nature.direct == Direct::KeepsDesired) {
+        if world.group(key).is_some_and(|group| group.behavior.direct == Direct::KeepsDesired) {
             // Whoever raises desired capacity by just as much as a launch should have is not seen at first.
-            race.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
-            race.lower = race.higher;
+            ambiguity.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
+            ambiguity.lower = ambiguity.higher;
         }
         // A person sets desired capacity like a cluster autoscaler does, which reckons from what it saw.
         let by_person = |event: &Event| matches!(event, Event::SetDesired(_));
         let set = world.history.events.iter().any(|(_, of, event)| of == key && by_person(event));
         if set && world.group(key).is_some_and(|group| group.tags.contains_key(CLUSTER_AUTOSCALER_TAG)) {
-            race = Self { lower: true, higher: true };
+            ambiguity = Self { lower: true, higher: true };
         }
         // A policy's step for which Auto Scaling has nothing to do is told by no activity: it is taken for a person's word.
         let untold =
             |entry: &&Entry| entry.change.as_ref().is_some_and(|c| c.desired.is_some()) && entry.error.is_none();
-        race.higher |= entries.iter().filter(ours).any(|entry| untold(&entry));
+        ambiguity.higher |= entries.iter().filter(ours).any(|entry| untold(&entry));
         for call in calls().filter(|call| call.effect.is_some()) {
             if touched(rests_on(call), call.arrived) {
-                race.higher = true;
-                race.lower |= call.action.may_undo();
+                ambiguity.higher = true;
+                ambiguity.lower |= call.action.overwrites_capacity();
             }
         }
         // What a lost host knew of others' changes, or had seen and not believed yet, is not in its lease.
@@ -92,9 +97,9 @@ impl Race {
                 Action::TakeLease { value, .. } => {
                     let daemon = value.parse::<Lease>().map(|lease| lease.daemon).unwrap_or_default();
                     if let Some((at, _)) = holder.take_if(|(_, before)| *before != daemon) {
-                        race.lower |= touched(at, call.at);
+                        ambiguity.lower |= touched(at, call.at);
                         // And whoever takes over cannot tell the surplus from what was said since its own opening.
-                        race.higher |= openings.iter().any(|opened| touched(opened.rt, call.at));
+                        ambiguity.higher |= openings.iter().any(|opened| touched(opened.rt, call.at));
                     }
                     holder = Some((UNBELIEVED.before(call.at), daemon));
                 }
@@ -114,26 +119,26 @@ impl Race {
             match outcome.kind {
                 // Somebody else did just that, or the token's answer came too late to tell.
                 Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => {
-                    race = Self { lower: true, higher: true };
+                    ambiguity = Self { lower: true, higher: true };
                 }
                 Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(from, outcome.rt) => {
-                    race = Self { lower: true, higher: true };
+                    ambiguity = Self { lower: true, higher: true };
                 }
                 // The host's clock was set back: it repeats a token that AWS has forgotten.
                 Kind::LaunchAccepted if effects > 1 && outcome.rt - intent.rt > outcome.t - intent.t => {
-                    race = Self { lower: true, higher: true };
+                    ambiguity = Self { lower: true, higher: true };
                 }
-                _ if touched(from, outcome.rt) => race.higher = true,
+                _ if touched(from, outcome.rt) => ambiguity.higher = true,
                 // What a lost launch brought is nowhere to be seen by the time that its token has expired.
-                Kind::LaunchRefused if effects > 0 => race.higher = true,
+                Kind::LaunchRefused if effects > 0 => ambiguity.higher = true,
                 _ => {}
             }
         }
-        race
+        ambiguity
     }
 }
 
 /// Since when others' changes are not known to whoever makes the call.
 fn rests_on(call: &Call) -> Time {
-    if call.action.may_undo() { call.read_at } else { call.seen.at }
+    if call.action.overwrites_capacity() { call.read_at } else { call.seen.at }
 }

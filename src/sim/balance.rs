@@ -47,7 +47,7 @@ impl SimGroup {
         // So many more than desired, whatever max size says.
         let tenth = (self.max / 10).max(1) as usize;
         let settled = self.count() == self.desired + self.rebalancing.len() as u32;
-        let may = self.nature.rebalances && self.runs("AZRebalance") && self.runs("Launch");
+        let may = self.behavior.rebalances && self.runs("AZRebalance") && self.runs("Launch");
         if !may || !settled || self.rebalancing.len() >= tenth {
             return None;
         }
@@ -69,7 +69,7 @@ impl SimGroup {
 
     /// A Spot instance is at risk: another is launched at once, and it goes when that one is in service.
     pub(super) fn replace_before_it_goes(&mut self, now: Time, id: InstanceId) {
-        if !self.nature.capacity_rebalances || !self.runs("Launch") {
+        if !self.behavior.capacity_rebalances || !self.runs("Launch") {
             return;
         }
         if let Some(zone) = self.roomiest() {
@@ -116,7 +116,7 @@ impl SimGroup {
             let first = crowded.iter().map(|i| key(i)).min();
             crowded.iter().copied().filter(|i| Some(key(i)) == first).collect::<Vec<_>>()
         };
-        let last = match self.nature.termination {
+        let last = match self.behavior.termination {
             Termination::Default => by(&|i| i.template.version.parse().unwrap_or_default()),
             Termination::OldestInstance => by(&|i| i.born.timestamp()),
             Termination::NewestInstance => by(&|i| -i.born.timestamp()),

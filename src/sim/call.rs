@@ -160,12 +160,12 @@ impl SimGroup {
             }
             return Ok(before.receipt.clone());
         }
-        if self.nature.direct == Direct::Forbidden {
+        if self.behavior.direct == Direct::Forbidden {
             let says = "User is not authorized to perform: autoscaling:LaunchInstances";
             return refused(RefusalKind::Forbidden, "AccessDenied", says);
         }
-        let unsupported = matches!(self.nature.direct, Direct::Unavailable | Direct::Refused | Direct::Mixed);
-        if unsupported || self.nature.warm_pool {
+        let unsupported = matches!(self.behavior.direct, Direct::Unavailable | Direct::Refused | Direct::Mixed);
+        if unsupported || self.behavior.warm_pool {
             return refused(RefusalKind::NotOffered, "UnsupportedOperation", "LaunchInstances is not supported here.");
         }
         if self.suspended.contains_key("Launch") {
@@ -194,7 +194,7 @@ impl SimGroup {
         // Some of them: the rest is an error within the answer.
         let shortfall = (room < count).then(|| (code.to_owned(), says));
         let instances: Vec<_> = (0..room).map(|_| self.launch(now, here.clone(), Origin::Regend)).collect();
-        match self.nature.direct {
+        match self.behavior.direct {
             Direct::KeepsDesired => self.tolerated += room,
             _ => self.desired += room,
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use self::group::Judged;
-use super::ambiguity::Race;
+use super::ambiguity::Ambiguities;
 use super::world::{Call, Truth, World};
 use crate::domain::action::{Action, Reason, Retire};
 use crate::domain::entry::{Entry, Kind, LeftWhy, Opened};
@@ -15,7 +15,7 @@ use crate::domain::span::{Span, Time};
 mod group;
 
 /// Takes a complaint: the promise, what may excuse it, and what is wrong.
-type No<'a> = &'a mut dyn FnMut(u8, Option<Excuse>, String);
+type No<'a> = &'a mut dyn FnMut(u8, Option<Ambiguity>, String);
 
 /// An instance that was launched this shortly before the cutoff, and that no look showed at the opening, may pass as
 /// fresh: clocks differ.
@@ -31,12 +31,12 @@ pub struct Broken {
     pub at: Time,
     pub says: String,
     /// What it may rest on a mistake about.
-    pub excuse: Option<Excuse>,
+    pub excuse: Option<Ambiguity>,
 }
 
 /// How a mistake about what others want explains a broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Excuse {
+pub enum Ambiguity {
     /// They were taken to want less than they do.
     TakenForLess,
     TakenForMore,
@@ -133,8 +133,8 @@ impl Checker {
 
     fn inexcusable(&self, mut broken: Vec<Broken>, world: &World, entries: &[Entry]) -> Vec<Broken> {
         if broken.iter().any(|broken| broken.excuse.is_some()) {
-            let race = Race::of(&self.key, world, entries);
-            broken.retain(|broken| !race.excuses(broken.excuse));
+            let ambiguity = Ambiguities::of(&self.key, world, entries);
+            broken.retain(|broken| !ambiguity.excuses(broken.excuse));
         }
         broken
     }
@@ -168,10 +168,12 @@ impl Checker {
             }
         }
         let falls = falls(&call.action);
-        if falls > 0 && call.effect.is_some() && before.desired < before.wished + falls {
-            let says =
-                format!("desired capacity falls from {} below {}, which is wanted", before.desired, before.wished);
-            no(4, Some(Excuse::TakenForLess), says);
+        if falls > 0 && call.effect.is_some() && before.desired < before.external_desired + falls {
+            let says = format!(
+                "desired capacity falls from {} below {}, which is wanted",
+                before.desired, before.external_desired
+            );
+            no(4, Some(Ambiguity::TakenForLess), says);
         }
     }
 
@@ -179,7 +181,7 @@ impl Checker {
     fn retire(&self, retire: &Retire, call: &Call, opened: &Opened, no: No<'_>) {
         let (seen, policy) = (&call.seen, &opened.policy);
         let victim = &retire.instance;
-        let wanted = seen.wished;
+        let wanted = seen.external_desired;
         let floor = wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted));
         let warm = |(id, since): &(&InstanceId, &Time)| {
             let old = seen.born.get(*id).is_some_and(|born| *born < opened.cutoff);
@@ -203,7 +205,7 @@ impl Checker {
             }
         };
         if serving < floor && costs {
-            no(1, Some(Excuse::TakenForLess), format!("{serving} serve without it, and {floor} of {wanted} must"));
+            no(1, Some(Ambiguity::TakenForLess), format!("{serving} serve without it, and {floor} of {wanted} must"));
         }
         let born = call.before.born.get(victim);
         if retire.why == Reason::Stale && born.is_some_and(|born| *born >= opened.cutoff) {
@@ -223,14 +225,14 @@ impl Checker {
     /// Never more than `max_surge` above wanted.
     fn grow(&self, by: u32, call: &Call, policy: &Policy, no: No<'_>) {
         let (seen, before) = (&call.seen, &call.before);
-        let wanted = before.wished;
+        let wanted = before.external_desired;
         let surge = policy.max_surge.rounded_up(wanted);
         // Only as many as the look could show, without those that have been retired since.
         let gone = self.retired.iter().filter(|id| seen.born.contains_key(*id) && !seen.terminating.contains(*id));
         let shown = seen.members.saturating_sub(gone.count() as u32);
         let size = before.members.min(shown).max(before.desired);
         if call.effect.is_some() && size + by > wanted + surge {
-            let excuse = Some(Excuse::TakenForMore);
+            let excuse = Some(Ambiguity::TakenForMore);
             no(4, excuse, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
         }
     }
@@ -241,14 +243,18 @@ impl Checker {
         let at = world.now();
         let mut no = |promise, excuse, says| broken.push(Broken { promise, at, says, excuse });
         let truth = world.truth(&self.key);
-        if truth.desired != truth.wished && !self.keeps_who_serve(world, entries) {
-            let less = truth.desired < truth.wished;
-            let excuse = if less { Excuse::TakenForLess } else { Excuse::TakenForMore };
-            no(3, Some(excuse), format!("desired capacity is {}, and {} is wanted", truth.desired, truth.wished));
+        if truth.desired != truth.external_desired && !self.keeps_who_serve(world, entries) {
+            let less = truth.desired < truth.external_desired;
+            let excuse = if less { Ambiguity::TakenForLess } else { Ambiguity::TakenForMore };
+            no(
+                3,
+                Some(excuse),
+                format!("desired capacity is {}, and {} is wanted", truth.desired, truth.external_desired),
+            );
         }
         // Whoever scaled beyond the old max size cannot have both.
-        if truth.max != truth.wished_max && truth.wished <= truth.wished_max {
-            let excuse = Some(Excuse::TakenForMore);
+        if truth.max != truth.wished_max && truth.external_desired <= truth.wished_max {
+            let excuse = Some(Ambiguity::TakenForMore);
             no(3, excuse, format!("max size is {}, and was {}", truth.max, truth.wished_max));
         }
         let tags = world.group(&self.key).map(|group| group.tags.clone()).unwrap_or_default();
@@ -271,7 +277,7 @@ impl Checker {
         let said = closed.error.as_ref().is_some_and(|why| why.contains("desired capacity stays"));
         let released = world.history.calls.iter().rev().find(|call| call.action == Action::ReleaseLease);
         said && released.is_some_and(|call| {
-            let wanted = call.before.wished;
+            let wanted = call.before.external_desired;
             let floor = wanted.saturating_sub(opened.policy.max_unavailable.rounded_down(wanted));
             (call.before.serving.len() as u32) <= floor
         })

@@ -117,7 +117,7 @@ impl SimGroup {
             Event::Kill(which) => self.each(now, *which, |i| i.die(now)),
             Event::Sicken(which) => {
                 if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, ground, random| i.sicken(None, target::FAILED, ground, random));
+                    self.with(&id, now, |i, env, random| i.sicken(None, target::FAILED, env, random));
                 }
             }
             Event::Recover => self.members.iter_mut().for_each(|i| i.recover(now)),
@@ -140,14 +140,14 @@ impl SimGroup {
                 if (!decrement || self.desired > self.min)
                     && let Some(id) = self.member(*which)
                 {
-                    self.with(&id, now, |i, ground, _| i.detach(ground));
+                    self.with(&id, now, |i, env, _| i.detach(env));
                     self.desired -= u32::from(*decrement);
                 }
             }
             Event::Attach(hours) => self.attach(now, Span::hours(*hours).before(now)),
             Event::ReplaceRootVolume(which) => {
                 if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, ground, random| i.replace_root_volume(ground, random));
+                    self.with(&id, now, |i, env, random| i.replace_root_volume(env, random));
                 }
             }
             Event::Terminate(which, decrement) => {
@@ -178,11 +178,11 @@ impl SimGroup {
             Event::ListenerReturns => {
                 self.listens = true;
                 let mut members = std::mem::take(&mut self.members);
-                self.on_ground(now, |ground, random| members.iter_mut().for_each(|i| i.find_listener(ground, random)));
+                self.in_env(now, |env, random| members.iter_mut().for_each(|i| i.find_listener(env, random)));
                 self.members = members;
             }
             Event::Image(image) => {
-                self.nature.image = *image;
+                self.behavior.image = *image;
                 self.version += 1;
             }
             Event::DryUp(n) => self.limit(*n, 0),
@@ -192,12 +192,12 @@ impl SimGroup {
         }
         // Whoever changes desired capacity says what it shall be, whatever surplus is in it.
         if self.desired != desired {
-            self.wished = self.desired;
+            self.external_desired = self.desired;
             self.ledger.scaled_in(desired.saturating_sub(self.desired));
         }
         if self.desired != desired || limits != (self.wished_min, self.wished_max) {
             // Others want no fewer than their own min size, and no more than their own max size.
-            self.wished = self.within_limits(self.wished);
+            self.external_desired = self.within_limits(self.external_desired);
         }
         self.notice(now);
     }
@@ -245,7 +245,7 @@ impl SimGroup {
         if (!decrement || self.desired > self.min)
             && let Some(id) = self.member(which)
         {
-            self.with(&id, now, |i, ground, _| i.stand_by(ground));
+            self.with(&id, now, |i, env, _| i.stand_by(env));
             self.desired -= u32::from(decrement);
         }
     }
@@ -255,7 +255,7 @@ impl SimGroup {
         let standing_by = self.members.iter().filter(|i| i.phase == Phase::Standby).map(|i| i.id.clone());
         for id in standing_by.collect::<Vec<_>>() {
             if self.desired < self.max && self.runs("Launch") {
-                self.with(&id, now, |i, ground, _| i.return_to_service(ground));
+                self.with(&id, now, |i, env, _| i.return_to_service(env));
                 self.desired += 1;
             }
         }
@@ -267,10 +267,10 @@ impl SimGroup {
             && let Some(zone) = self.roomiest()
         {
             let mut instance = self.boot(now, zone, Origin::Attached);
-            (instance.born, instance.fate) = (born, Image::Good);
+            (instance.born, instance.image_health) = (born, Image::Good);
             let id = instance.id.clone();
             self.members.push(instance);
-            self.with(&id, now, |i, ground, _| i.return_to_service(ground));
+            self.with(&id, now, |i, env, _| i.return_to_service(env));
             self.desired += 1;
         }
     }

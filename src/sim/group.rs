@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity::{Activities, Why};
 use super::balance::Rebalancing;
-use super::group_behavior::{Direct, Nature};
+use super::group_behavior::{Direct, GroupBehavior};
 use super::harm::Ledger;
-use super::instance::{Ground, Origin, SimInstance};
+use super::instance::{Env, Origin, SimInstance};
 use super::phase::Phase;
 use super::random::Random;
 use super::refresh::Refresh;
@@ -23,7 +23,7 @@ const RETRY: Span = Span::minutes(1);
 #[derive(Debug, Clone)]
 pub struct SimGroup {
     pub key: GroupKey,
-    pub nature: Nature,
+    pub behavior: GroupBehavior,
     pub min: u32,
     pub max: u32,
     pub desired: u32,
@@ -46,7 +46,7 @@ pub struct SimGroup {
     /// The current version of the launch template.
     pub version: u32,
     /// What everybody but regend wants desired capacity to be: the last word of theirs that could be seen.
-    pub wished: u32,
+    pub external_desired: u32,
     /// And min and max size.
     pub wished_min: u32,
     pub wished_max: u32,
@@ -90,9 +90,9 @@ pub struct Shape {
 
 impl SimGroup {
     /// A group that has been there for a while: as many members as desired, spread over its zones, all serving.
-    pub fn settled(key: GroupKey, shape: &Shape, nature: Nature, now: Time, random: Random) -> Self {
+    pub fn settled(key: GroupKey, shape: &Shape, behavior: GroupBehavior, now: Time, random: Random) -> Self {
         let zone = |n| Zone::new(format!("{}{}", key.region, char::from(b'a' + (n % 26) as u8)));
-        let (slow_start, drain) = (Span::seconds(nature.slow_start), Span::seconds(nature.drain));
+        let (slow_start, drain) = (Span::seconds(behavior.slow_start), Span::seconds(behavior.drain));
         let target_group = |n| {
             let name = if n == 0 { key.name.clone() } else { format!("{}-{}", key.name, n + 1) };
             let arn = format!(
@@ -103,7 +103,7 @@ impl SimGroup {
             TargetGroup { slow_start, deregistration_delay: drain, ..TargetGroup::named(arn, name) }
         };
         let mut group = Self {
-            nature,
+            behavior,
             min: shape.min,
             max: shape.max,
             desired: shape.desired,
@@ -120,7 +120,7 @@ impl SimGroup {
             capacity: BTreeMap::new(),
             unavailable_until: None,
             version: 1,
-            wished: shape.desired,
+            external_desired: shape.desired,
             wished_min: shape.min,
             wished_max: shape.max,
             tolerated: 0,
@@ -139,7 +139,7 @@ impl SimGroup {
             let Some(zone) = group.roomiest() else { break };
             let id = group.launch(now, zone, Origin::Original);
             let born = Span::seconds(n * 61).before(shape.age.before(now));
-            group.with(&id, now, |instance, ground, _| *instance = instance.clone().settled(born, ground));
+            group.with(&id, now, |instance, env, _| *instance = instance.clone().settled(born, env));
         }
         while group.pool_differs() {
             group.fill_pool(shape.age.before(now));
@@ -160,9 +160,8 @@ impl SimGroup {
         let abandoned: Vec<_> = self.members.iter().filter(is_abandoned).map(|i| i.id.clone()).collect();
         abandoned.iter().for_each(|id| self.note_abandoned(now, id));
         let mut members = std::mem::take(&mut self.members);
-        let gone: Vec<_> = self.on_ground(now, |ground, random| {
-            members.extract_if(.., |instance| !instance.live(ground, random)).collect()
-        });
+        let gone: Vec<_> =
+            self.in_env(now, |env, random| members.extract_if(.., |instance| !instance.live(env, random)).collect());
         self.members = members;
         gone.into_iter().for_each(|instance| self.put_back(instance));
         if self.react_at.take_if(|at| *at <= now).is_some() {
@@ -178,7 +177,7 @@ impl SimGroup {
     pub fn notice(&mut self, now: Time) {
         if self.react_at.is_none() && self.deviates(now) {
             // Never at once: whatever it does about it, time goes on.
-            let wait = self.random.within(self.nature.react).max(1);
+            let wait = self.random.within(self.behavior.react).max(1);
             self.react_at = Some(Span::seconds(wait).after(now));
         }
     }
@@ -278,14 +277,14 @@ impl SimGroup {
         }
         let id = InstanceId::new(format!("i-0{:016x}", self.random.draw()));
         let version = self.version;
-        self.on_ground(now, |ground, random| SimInstance::launched(id, zone, origin, version, ground, random))
+        self.in_env(now, |env, random| SimInstance::launched(id, zone, origin, version, env, random))
     }
 
     pub(super) fn terminate(&mut self, id: &InstanceId, now: Time, why: Why) {
         self.note_termination(now, id, why);
-        self.with(id, now, |instance, ground, random| {
+        self.with(id, now, |instance, env, random| {
             instance.ended = Some(why);
-            instance.terminate(ground, random);
+            instance.terminate(env, random);
         });
     }
 
@@ -294,21 +293,21 @@ impl SimGroup {
         &mut self,
         id: &InstanceId,
         now: Time,
-        act: impl FnOnce(&mut SimInstance, &Ground<'_>, &mut Random),
+        act: impl FnOnce(&mut SimInstance, &Env<'_>, &mut Random),
     ) {
         let Some(n) = self.members.iter().position(|i| &i.id == id) else { return };
         let mut instance = self.members.swap_remove(n);
-        self.on_ground(now, |ground, random| act(&mut instance, ground, random));
+        self.in_env(now, |env, random| act(&mut instance, env, random));
         self.members.push(instance);
         let last = self.members.len() - 1;
         self.members.swap(n, last);
     }
 
-    pub(super) fn on_ground<T>(&mut self, now: Time, act: impl FnOnce(&Ground<'_>, &mut Random) -> T) -> T {
+    pub(super) fn in_env<T>(&mut self, now: Time, act: impl FnOnce(&Env<'_>, &mut Random) -> T) -> T {
         let (registers, checks) = (self.runs("AddToLoadBalancer"), self.runs("HealthCheck"));
         let (in_use, listens) = (&self.in_use, self.listens);
-        let ground = Ground { now, nature: &self.nature, in_use, listens, registers, checks };
-        act(&ground, &mut self.random)
+        let env = Env { now, behavior: &self.behavior, in_use, listens, registers, checks };
+        act(&env, &mut self.random)
     }
 
     /// The members that serve, in truth.
@@ -320,9 +319,9 @@ impl SimGroup {
 
     /// As the API shows it, at a look that begins now.
     pub fn shown(&self, now: Time) -> Group {
-        let nature = &self.nature;
-        let no_direct_launch = match nature.direct {
-            _ if nature.warm_pool => Some("it has a warm pool"),
+        let behavior = &self.behavior;
+        let no_direct_launch = match behavior.direct {
+            _ if behavior.warm_pool => Some("it has a warm pool"),
             Direct::Unavailable => Some("not offered here"),
             Direct::Mixed => Some("the group mixes On-Demand and Spot"),
             Direct::RaisesDesired | Direct::KeepsDesired | Direct::Refused | Direct::Forbidden => None,
@@ -340,7 +339,7 @@ impl SimGroup {
             instances: self
                 .members
                 .iter()
-                .map(|i| i.shown(now, nature.unknown_to_ec2, shifted, internal_error))
+                .map(|i| i.shown(now, behavior.unknown_to_ec2, shifted, internal_error))
                 .collect(),
             target_groups: self.target_groups.clone(),
             suspended: self
@@ -349,8 +348,8 @@ impl SimGroup {
                 .map(|(process, reason)| Suspension { process: process.clone(), reason: reason.clone() })
                 .collect(),
             deleting: self.deleting,
-            warm_pool: nature.warm_pool,
-            reuses: nature.warm_pool && nature.reuses,
+            warm_pool: behavior.warm_pool,
+            reuses: behavior.warm_pool && behavior.reuses,
             scaled_by: self.scaled_by(),
             unverified: Vec::new(),
             no_direct_launch: no_direct_launch.map(str::to_owned),

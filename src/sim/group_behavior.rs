@@ -7,7 +7,7 @@ pub type Seconds = (u32, u32);
 
 /// The settings of one simulated group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Nature {
+pub struct GroupBehavior {
     /// From launch to InService.
     pub boot: Seconds,
     /// From registration to `healthy`.
@@ -102,7 +102,7 @@ pub enum Termination {
     ClosestToNextInstanceHour,
 }
 
-impl Default for Nature {
+impl Default for GroupBehavior {
     /// About what AWS shows with default settings, and always the same.
     fn default() -> Self {
         Self {

@@ -21,7 +21,7 @@ pub struct History {
     /// How often each API was called, as the real adapter would.
     pub counts: BTreeMap<&'static str, u64>,
     /// When other people changed a group's numbers.
-    pub touches: Vec<Touch>,
+    pub external_changes: Vec<ExternalChange>,
     /// What others and fate took from a group.
     pub harms: Vec<Harm>,
     /// How often each actor acted on a group: a policy, a schedule, AZRebalance.
@@ -50,7 +50,7 @@ pub struct Harm {
 
 /// One change of a group's numbers by other people.
 #[derive(Debug, Clone)]
-pub struct Touch {
+pub struct ExternalChange {
     pub at: Time,
     pub group: GroupKey,
     pub before: Numbers,
@@ -97,7 +97,7 @@ pub struct Truth {
     pub standby: BTreeSet<InstanceId>,
     pub terminating: BTreeSet<InstanceId>,
     /// What everybody but regend wants.
-    pub wished: u32,
+    pub external_desired: u32,
     pub wished_min: u32,
     pub wished_max: u32,
 }
@@ -112,7 +112,7 @@ pub struct Moment {
     pub serving: u32,
     pub desired: u32,
     pub max: u32,
-    pub wished: u32,
+    pub external_desired: u32,
     pub wished_max: u32,
     /// Members of the fullest zone less those of the emptiest.
     pub slant: u32,
@@ -127,7 +127,7 @@ impl Moment {
             serving: group.serving().count() as u32,
             desired: group.desired,
             max: group.max,
-            wished: group.wished,
+            external_desired: group.external_desired,
             wished_max: group.wished_max,
             slant: group.slant(),
         }
@@ -151,7 +151,7 @@ impl Truth {
             protected: ids(|i| i.protected),
             standby: ids(|i| i.phase.is_standby()),
             terminating: ids(|i| i.phase.is_terminating() || i.phase == Phase::Retained),
-            wished: group.wished,
+            external_desired: group.external_desired,
             wished_min: group.wished_min,
             wished_max: group.wished_max,
         }

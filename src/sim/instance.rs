@@ -1,7 +1,7 @@
 //! One simulated instance: how it boots, becomes healthy, falls ill, drains and goes.
 
 use super::activity::Why;
-use super::group_behavior::{Image, Nature};
+use super::group_behavior::{GroupBehavior, Image};
 use super::phase::Phase;
 use super::random::Random;
 use super::target::{self, Target};
@@ -24,7 +24,7 @@ pub struct SimInstance {
     pub healthy: bool,
     pub phase: Phase,
     pub targets: Vec<Target>,
-    pub fate: Image,
+    pub image_health: Image,
     /// Since when it was first in service and healthy everywhere.
     pub first_served: Option<Time>,
     pub(super) in_service_at: Option<Time>,
@@ -54,9 +54,9 @@ pub enum Origin {
 }
 
 /// What surrounds an instance and decides how its life goes on.
-pub struct Ground<'a> {
+pub struct Env<'a> {
     pub now: Time,
-    pub nature: &'a Nature,
+    pub behavior: &'a GroupBehavior,
     /// For each target group, whether a listener uses it.
     pub in_use: &'a [bool],
     /// The listeners are where they were.
@@ -72,32 +72,25 @@ pub(super) fn later(now: Time, seconds: u32) -> Time {
 }
 
 impl SimInstance {
-    pub fn launched(
-        id: InstanceId,
-        zone: Zone,
-        origin: Origin,
-        version: u32,
-        ground: &Ground<'_>,
-        r: &mut Random,
-    ) -> Self {
-        let fate = if r.chance_of(ground.nature.flawed) { Image::NeverHealthy } else { ground.nature.image };
-        let boot = match fate {
+    pub fn launched(id: InstanceId, zone: Zone, origin: Origin, version: u32, env: &Env<'_>, r: &mut Random) -> Self {
+        let image_health = if r.chance_of(env.behavior.flawed) { Image::NeverHealthy } else { env.behavior.image };
+        let boot = match image_health {
             Image::NeverInService => Time::MAX_UTC,
-            Image::Good | Image::NeverHealthy | Image::Dies(_) => later(ground.now, r.within(ground.nature.boot)),
+            Image::Good | Image::NeverHealthy | Image::Dies(_) => later(env.now, r.within(env.behavior.boot)),
         };
         Self {
             id,
             zone,
-            born: ground.now,
-            joined: ground.now,
+            born: env.now,
+            joined: env.now,
             image: format!("ami-{version:08x}"),
             template: Template { id: "lt-0123456789abcdef0".to_owned(), version: version.to_string() },
             origin,
-            protected: ground.nature.protects,
+            protected: env.behavior.protects,
             healthy: true,
             phase: Phase::Pending { until: boot },
-            targets: vec![Target::Unregistered; ground.in_use.len()],
-            fate,
+            targets: vec![Target::Unregistered; env.in_use.len()],
+            image_health,
             first_served: None,
             in_service_at: None,
             dies_at: None,
@@ -110,11 +103,11 @@ impl SimInstance {
 
     /// One that was there, and well, before anybody looked.
     #[must_use]
-    pub fn settled(mut self, born: Time, ground: &Ground<'_>) -> Self {
+    pub fn settled(mut self, born: Time, env: &Env<'_>) -> Self {
         let target = |used: &bool| if *used { Target::Healthy } else { Target::NotInUse };
         self.phase = Phase::InService;
-        self.targets = ground.in_use.iter().map(target).collect();
-        self.fate = Image::Good;
+        self.targets = env.in_use.iter().map(target).collect();
+        self.image_health = Image::Good;
         (self.born, self.joined, self.first_served, self.in_service_at) = (born, born, Some(born), Some(born));
         self
     }
@@ -139,27 +132,27 @@ impl SimInstance {
         self.phase.until().into_iter().chain(targets).chain(self.dies_at).chain(self.marked_at).min()
     }
 
-    /// Lives on until `ground.now`. False when it has vanished.
-    pub fn live(&mut self, ground: &Ground<'_>, random: &mut Random) -> bool {
-        let now = ground.now;
+    /// Lives on until `env.now`. False when it has vanished.
+    pub fn live(&mut self, env: &Env<'_>, random: &mut Random) -> bool {
+        let now = env.now;
         if self.dies_at.take_if(|at| *at <= now).is_some() {
-            self.sicken(None, target::TIMEOUT, ground, random);
-            self.marked_at = Some(later(now, random.within(ground.nature.notice)));
+            self.sicken(None, target::TIMEOUT, env, random);
+            self.marked_at = Some(later(now, random.within(env.behavior.notice)));
         }
         if self.marked_at.take_if(|at| *at <= now).is_some() {
-            match ground.checks {
+            match env.checks {
                 true => self.healthy = false,
-                false => self.marked_at = Some(later(now, ground.nature.notice.1.max(1))),
+                false => self.marked_at = Some(later(now, env.behavior.notice.1.max(1))),
             }
         }
-        if self.phase.until().is_some_and(|until| until <= now) && !self.proceed(ground, random) {
+        if self.phase.until().is_some_and(|until| until <= now) && !self.proceed(env, random) {
             return false;
         }
         let examined = |target: &Target| matches!(target, Target::Initial { until, .. } if *until <= now);
         for n in 0..self.targets.len() {
             if self.targets.get(n).is_some_and(examined) {
-                if self.fate == Image::NeverHealthy {
-                    self.sicken(Some(n), target::FAILED, ground, random);
+                if self.image_health == Image::NeverHealthy {
+                    self.sicken(Some(n), target::FAILED, env, random);
                 } else if let Some(target) = self.targets.get_mut(n) {
                     *target = Target::Healthy;
                 }
@@ -171,23 +164,23 @@ impl SimInstance {
         true
     }
 
-    pub(super) fn enter_service(&mut self, ground: &Ground<'_>, random: &mut Random) {
+    pub(super) fn enter_service(&mut self, env: &Env<'_>, random: &mut Random) {
         self.phase = Phase::InService;
-        self.in_service_at = Some(ground.now);
-        if ground.registers {
-            self.register(ground, random);
+        self.in_service_at = Some(env.now);
+        if env.registers {
+            self.register(env, random);
         }
-        if let Image::Dies(after) = self.fate {
-            self.dies_at = Some(later(ground.now, after));
+        if let Image::Dies(after) = self.image_health {
+            self.dies_at = Some(later(env.now, after));
         }
     }
 
-    pub fn register(&mut self, ground: &Ground<'_>, random: &mut Random) {
-        for (target, used) in self.targets.iter_mut().zip(ground.in_use) {
-            let mut examined_at = || later(ground.now, random.within(ground.nature.health));
+    pub fn register(&mut self, env: &Env<'_>, random: &mut Random) {
+        for (target, used) in self.targets.iter_mut().zip(env.in_use) {
+            let mut examined_at = || later(env.now, random.within(env.behavior.health));
             *target = match used {
-                true if !ground.listens => Target::Unlistened,
-                true => Target::Initial { since: ground.now, until: examined_at() },
+                true if !env.listens => Target::Unlistened,
+                true => Target::Initial { since: env.now, until: examined_at() },
                 false => Target::NotInUse,
             };
         }
@@ -199,30 +192,30 @@ impl SimInstance {
     }
 
     /// A listener forwards to its target groups again, and they begin to check its health.
-    pub(super) fn find_listener(&mut self, ground: &Ground<'_>, random: &mut Random) {
+    pub(super) fn find_listener(&mut self, env: &Env<'_>, random: &mut Random) {
         for target in self.targets.iter_mut().filter(|target| **target == Target::Unlistened) {
-            let until = later(ground.now, random.within(ground.nature.health));
-            *target = Target::Initial { since: ground.now, until };
+            let until = later(env.now, random.within(env.behavior.health));
+            *target = Target::Initial { since: env.now, until };
         }
     }
 
     /// A target group, or each, finds it unhealthy.
-    pub fn sicken(&mut self, which: Option<usize>, code: &'static str, ground: &Ground<'_>, random: &mut Random) {
+    pub fn sicken(&mut self, which: Option<usize>, code: &'static str, env: &Env<'_>, random: &mut Random) {
         for (n, target) in self.targets.iter_mut().enumerate() {
             let registered = matches!(target, Target::Healthy | Target::Initial { .. });
             if registered && which.is_none_or(|which| which == n) {
                 *target = Target::Unhealthy(code);
             }
         }
-        if let (Some(grace), Some(since)) = (ground.nature.elb_checks, self.in_service_at) {
-            let noticed = later(ground.now, random.within(ground.nature.notice));
+        if let (Some(grace), Some(since)) = (env.behavior.elb_checks, self.in_service_at) {
+            let noticed = later(env.now, random.within(env.behavior.notice));
             self.marked_at = Some(noticed.max(later(since, grace)));
         }
     }
 
     /// Its target groups find it healthy again, unless Auto Scaling gave it up already.
     pub fn recover(&mut self, now: Time) {
-        if self.dies_at.is_none() && self.healthy && self.fate != Image::NeverHealthy {
+        if self.dies_at.is_none() && self.healthy && self.image_health != Image::NeverHealthy {
             self.marked_at = None;
             for target in &mut self.targets {
                 if matches!(target, Target::Unhealthy(_)) {

@@ -1,7 +1,7 @@
 //! The lifecycle states of a simulated member, and how one leads to the next.
 
 use super::group_behavior::Hook;
-use super::instance::{Ground, SimInstance, later};
+use super::instance::{Env, SimInstance, later};
 use super::random::Random;
 use super::target::Target;
 use crate::domain::group::Lifecycle;
@@ -111,85 +111,85 @@ impl Hook {
 
 impl SimInstance {
     /// Its phase has come to its end. False when it has vanished.
-    pub(super) fn proceed(&mut self, ground: &Ground<'_>, random: &mut Random) -> bool {
-        let (now, nature) = (ground.now, ground.nature);
+    pub(super) fn proceed(&mut self, env: &Env<'_>, random: &mut Random) -> bool {
+        let (now, behavior) = (env.now, env.behavior);
         match self.phase {
-            Phase::Pending { .. } => match nature.launch_hook {
+            Phase::Pending { .. } => match behavior.launch_hook {
                 Some(hook) => {
                     let (until, abandoned) = hook.wait(now, random);
                     self.phase = Phase::PendingWait { until, abandoned };
                 }
-                None => self.enter_service(ground, random),
+                None => self.enter_service(env, random),
             },
-            Phase::PendingWait { abandoned: true, .. } => self.terminate(ground, random),
+            Phase::PendingWait { abandoned: true, .. } => self.terminate(env, random),
             Phase::PendingWait { abandoned: false, .. } => {
                 self.phase = Phase::PendingProceed { until: later(now, PROCEED_S) };
             }
-            Phase::PendingProceed { .. } => self.enter_service(ground, random),
+            Phase::PendingProceed { .. } => self.enter_service(env, random),
             Phase::Terminating { .. } => {
                 self.targets.fill(Target::Unregistered);
-                match nature.terminate_hook {
+                match behavior.terminate_hook {
                     Some(hook) => {
                         let (until, abandoned) = hook.wait(now, random);
                         self.phase = Phase::TerminatingWait { until, abandoned };
                     }
-                    None => self.vanish(ground, random),
+                    None => self.vanish(env, random),
                 }
             }
-            Phase::TerminatingWait { abandoned: true, .. } if nature.retains => self.phase = Phase::Retained,
-            Phase::TerminatingWait { .. } => self.vanish(ground, random),
+            Phase::TerminatingWait { abandoned: true, .. } if behavior.retains => self.phase = Phase::Retained,
+            Phase::TerminatingWait { .. } => self.vanish(env, random),
             Phase::TerminatingProceed { .. } | Phase::Detaching { .. } => return false,
             Phase::EnteringStandby { .. } => {
                 self.targets.fill(Target::Unregistered);
                 self.phase = Phase::Standby;
             }
-            Phase::ReplacingRootVolume { .. } => self.enter_service(ground, random),
+            Phase::ReplacingRootVolume { .. } => self.enter_service(env, random),
             Phase::InService | Phase::Retained | Phase::Standby => {}
         }
         true
     }
 
-    fn vanish(&mut self, ground: &Ground<'_>, random: &mut Random) {
-        self.phase = Phase::TerminatingProceed { until: later(ground.now, random.within(ground.nature.vanish)) };
+    fn vanish(&mut self, env: &Env<'_>, random: &mut Random) {
+        self.phase = Phase::TerminatingProceed { until: later(env.now, random.within(env.behavior.vanish)) };
     }
 
     /// Out of the load balancers; returns when the deregistration delay ends.
-    fn drain(&mut self, ground: &Ground<'_>) -> Time {
+    fn drain(&mut self, env: &Env<'_>) -> Time {
         let mut delay = 0;
         for target in &mut self.targets {
             if target.is_registered() {
                 *target = Target::Draining;
-                delay = ground.nature.drain;
+                delay = env.behavior.drain;
             }
         }
         (self.dies_at, self.marked_at) = (None, None);
-        later(ground.now, delay)
+        later(env.now, delay)
     }
 
     /// Out of the load balancers, then the hook, then gone. A retained one goes at once.
-    pub fn terminate(&mut self, ground: &Ground<'_>, random: &mut Random) {
+    pub fn terminate(&mut self, env: &Env<'_>, random: &mut Random) {
         match self.phase {
-            Phase::Retained => self.vanish(ground, random),
-            _ => self.phase = Phase::Terminating { until: self.drain(ground) },
+            Phase::Retained => self.vanish(env, random),
+            _ => self.phase = Phase::Terminating { until: self.drain(env) },
         }
     }
 
-    pub fn stand_by(&mut self, ground: &Ground<'_>) {
-        self.phase = Phase::EnteringStandby { until: self.drain(ground) };
+    pub fn stand_by(&mut self, env: &Env<'_>) {
+        self.phase = Phase::EnteringStandby { until: self.drain(env) };
     }
 
     /// Back from standby: hooks do not fire.
-    pub fn return_to_service(&mut self, ground: &Ground<'_>) {
-        self.phase = Phase::PendingProceed { until: later(ground.now, PROCEED_S) };
+    pub fn return_to_service(&mut self, env: &Env<'_>) {
+        self.phase = Phase::PendingProceed { until: later(env.now, PROCEED_S) };
     }
 
-    pub fn detach(&mut self, ground: &Ground<'_>) {
-        self.phase = Phase::Detaching { until: self.drain(ground) };
+    pub fn detach(&mut self, env: &Env<'_>) {
+        self.phase = Phase::Detaching { until: self.drain(env) };
     }
 
     /// A refresh of the disk in place: the same instance, out of service for a while.
-    pub fn replace_root_volume(&mut self, ground: &Ground<'_>, random: &mut Random) {
+    pub fn replace_root_volume(&mut self, env: &Env<'_>, random: &mut Random) {
         self.targets.fill(Target::Unregistered);
-        self.phase = Phase::ReplacingRootVolume { until: later(ground.now, random.within(ground.nature.boot)) };
+        self.phase = Phase::ReplacingRootVolume { until: later(env.now, random.within(env.behavior.boot)) };
     }
 }

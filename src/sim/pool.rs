@@ -2,7 +2,7 @@
 
 use super::group::SimGroup;
 use super::group_behavior::Image;
-use super::instance::{Ground, Origin, SimInstance};
+use super::instance::{Env, Origin, SimInstance};
 use super::phase::Phase;
 use super::random::Random;
 use super::target::Target;
@@ -14,7 +14,11 @@ const START: (u32, u32) = (5, 15);
 
 impl SimGroup {
     fn pool_size(&self) -> usize {
-        if self.nature.warm_pool && self.nature.prepares { self.max.saturating_sub(self.desired) as usize } else { 0 }
+        if self.behavior.warm_pool && self.behavior.prepares {
+            self.max.saturating_sub(self.desired) as usize
+        } else {
+            0
+        }
     }
 
     pub(super) fn pool_differs(&self) -> bool {
@@ -37,14 +41,14 @@ impl SimGroup {
         let ready = |i: &SimInstance| &i.zone == zone && i.phase.until().is_none_or(|until| until <= now);
         let n = self.pool.iter().position(ready)?;
         let mut instance = self.pool.swap_remove(n);
-        self.on_ground(now, |ground, random| instance.start(ground, random));
+        self.in_env(now, |env, random| instance.start(env, random));
         Some(instance)
     }
 
     /// What leaves the group goes back to the pool, where it is reused.
     pub(super) fn put_back(&mut self, mut instance: SimInstance) {
         let went = matches!(instance.phase, Phase::TerminatingProceed { .. });
-        if self.nature.reuses && went && self.pool.len() < self.pool_size() && instance.healthy {
+        if self.behavior.reuses && went && self.pool.len() < self.pool_size() && instance.healthy {
             instance.phase = Phase::Standby;
             (instance.ended, instance.served) = (None, false);
             instance.targets.fill(Target::Unregistered);
@@ -54,12 +58,10 @@ impl SimGroup {
 }
 
 impl SimInstance {
-    fn start(&mut self, ground: &Ground<'_>, random: &mut Random) {
-        let boot = match self.fate {
+    fn start(&mut self, env: &Env<'_>, random: &mut Random) {
+        let boot = match self.image_health {
             Image::NeverInService => Time::MAX_UTC,
-            Image::Good | Image::NeverHealthy | Image::Dies(_) => {
-                super::instance::later(ground.now, random.within(START))
-            }
+            Image::Good | Image::NeverHealthy | Image::Dies(_) => super::instance::later(env.now, random.within(START)),
         };
         self.phase = Phase::Pending { until: boot };
         self.first_served = None;

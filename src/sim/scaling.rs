@@ -117,20 +117,20 @@ struct Seen {
 impl SimGroup {
     /// Starts the alarms, each in the state in which the load of the first second would have put it long ago.
     pub(super) fn start_scaling(&mut self, now: Time) {
-        if self.nature.policies.is_empty() {
+        if self.behavior.policies.is_empty() {
             return;
         }
         // A stream of its own: what else is drawn for the group does not depend on its policies.
         let mut random: Random = self.random.fork();
         let next = Some(later(now, random.within((1, PERIOD_S))));
         self.scaling = Scaling { begins: now, next, alarms: Vec::new() };
-        let initial = self.nature.policies.iter().map(|policy| {
+        let initial = self.behavior.policies.iter().map(|policy| {
             let (above, below) = self.breaches(policy, now);
             let (above, below) = (u32::from(above) * policy.out_after, u32::from(below) * policy.in_after);
             Alarms { above, below, acted: None }
         });
         self.scaling.alarms = initial.collect();
-        if self.nature.policies.iter().any(|policy| policy.kind == Kind::ClusterAutoscaler) {
+        if self.behavior.policies.iter().any(|policy| policy.kind == Kind::ClusterAutoscaler) {
             self.tags.insert(CLUSTER_AUTOSCALER_TAG.to_owned(), "true".to_owned());
         }
     }
@@ -156,7 +156,7 @@ impl SimGroup {
         if self.deleting {
             return;
         }
-        let policies = std::mem::take(&mut self.nature.policies);
+        let policies = std::mem::take(&mut self.behavior.policies);
         let seen: Vec<_> = policies.iter().enumerate().map(|(n, policy)| self.observe(n, policy, now)).collect();
         self.track(now, &policies, &seen);
         for (n, (policy, seen)) in policies.iter().zip(&seen).enumerate() {
@@ -170,7 +170,7 @@ impl SimGroup {
                 alarms.acted = Some(now);
             }
         }
-        self.nature.policies = policies;
+        self.behavior.policies = policies;
     }
 
     fn observe(&mut self, n: usize, policy: &ScalingPolicy, now: Time) -> Seen {
@@ -265,23 +265,23 @@ impl SimGroup {
             return false;
         }
         self.resize(now, to, by);
-        let before = self.wished;
+        let before = self.external_desired;
         let moved = if to > from { before.saturating_add(to - from) } else { before.saturating_sub(from - to) };
-        self.wished = self.within_limits(moved);
+        self.external_desired = self.within_limits(moved);
         // Auto Scaling chooses whom it terminates for what they want no more; what regend added is not theirs.
-        self.ledger.scaled_in(before.saturating_sub(self.wished));
+        self.ledger.scaled_in(before.saturating_sub(self.external_desired));
         self.ledger.acted(actor);
         true
     }
 
     /// Others want no fewer than the min size that they set, and no more than their max size.
-    pub(super) fn within_limits(&self, wished: u32) -> u32 {
-        wished.min(self.wished_max).max(self.wished_min)
+    pub(super) fn within_limits(&self, external_desired: u32) -> u32 {
+        external_desired.min(self.wished_max).max(self.wished_min)
     }
 
     /// What scales the group, as phrases for people.
     pub(super) fn scaled_by(&self) -> Vec<String> {
-        let policies = self.nature.policies.iter().filter(|policy| policy.kind != Kind::ClusterAutoscaler);
+        let policies = self.behavior.policies.iter().filter(|policy| policy.kind != Kind::ClusterAutoscaler);
         let autoscaler = self.tags.contains_key(CLUSTER_AUTOSCALER_TAG).then(|| "cluster-autoscaler".to_owned());
         let mut names: Vec<_> = policies.map(|policy| format!("policy {}", policy.name)).collect();
         names.extend(self.announced.iter().cloned());

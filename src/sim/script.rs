@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::event::Event;
 use super::fault::{Fault, Faults};
 use super::group::Shape;
-use super::group_behavior::{Nature, Seconds};
+use super::group_behavior::{GroupBehavior, Seconds};
 use super::world::{EPOCH_S, World};
 use crate::domain::entry::Trigger;
 use crate::domain::group::{Group, GroupKey};
@@ -23,7 +23,7 @@ pub struct Script {
     pub seed: u64,
     pub key: GroupKey,
     pub shape: Shape,
-    pub nature: Nature,
+    pub behavior: GroupBehavior,
     /// A real group, whose members the simulated one begins with.
     pub observed: Option<Group>,
     pub lease: Option<Foreign>,
@@ -54,7 +54,7 @@ pub enum What {
     /// The next call of this API goes wrong.
     Next(&'static str, Fault),
     /// To regend itself.
-    Regend(Hand),
+    Regend(ProcessEvent),
 }
 
 /// What can go wrong between regend and AWS, by chance.
@@ -76,7 +76,7 @@ pub enum Trouble {
 
 /// What becomes of regend's process and its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hand {
+pub enum ProcessEvent {
     /// `kill -9`, between two calls.
     Killed,
     /// `kill -9` when the next call has reached AWS and its outcome is not recorded.
@@ -108,7 +108,7 @@ impl Script {
             seed: 1,
             key: GroupKey { account: "simulated".to_owned(), region: "eu-west-1".to_owned(), name },
             shape,
-            nature: Nature::default(),
+            behavior: GroupBehavior::default(),
             observed: None,
             lease: None,
             faults: Faults::default(),
@@ -129,7 +129,7 @@ impl Script {
     pub fn world(&self, seed: u64) -> World {
         let begins = self.begins();
         let mut world = World::new(seed).starting_at(begins);
-        world.add(self.key.clone(), &self.shape, self.nature.clone());
+        world.add(self.key.clone(), &self.shape, self.behavior.clone());
         world.faults = self.faults.clone();
         world.alter(&self.key, |group| {
             if let Some(seen) = &self.observed {
@@ -137,7 +137,7 @@ impl Script {
             }
             if let Some(foreign) = &self.lease {
                 group.tags.insert(lease::TAG.to_owned(), foreign.value(begins));
-                (group.wished, group.wished_max) = (foreign.wanted, foreign.max);
+                (group.external_desired, group.wished_max) = (foreign.wanted, foreign.max);
             }
         });
         for Happening { at, what } in &self.happenings {

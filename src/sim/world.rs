@@ -7,14 +7,14 @@ use chrono::TimeDelta;
 use super::event::Event;
 use super::fault::{Fault, Faults};
 use super::group::{Shape, SimGroup};
-use super::group_behavior::Nature;
+use super::group_behavior::GroupBehavior;
 use super::random::Random;
 use crate::domain::action::{Action, Answer, Reason, Receipt, Refusal, RefusalKind, Retire};
 use crate::domain::group::{Group, GroupKey, Zone};
 use crate::domain::span::{Span, Time};
 
 pub use super::history::{Call, History, Moment, Truth};
-use super::history::{Harm, Touch};
+use super::history::{ExternalChange, Harm};
 
 use look::Visible;
 
@@ -92,8 +92,8 @@ impl World {
     }
 
     /// Adds a group that has been there for a while.
-    pub fn add(&mut self, key: GroupKey, shape: &Shape, nature: Nature) {
-        let group = SimGroup::settled(key.clone(), shape, nature, self.now, self.random.fork());
+    pub fn add(&mut self, key: GroupKey, shape: &Shape, behavior: GroupBehavior) {
+        let group = SimGroup::settled(key.clone(), shape, behavior, self.now, self.random.fork());
         self.groups.insert(key.clone(), group);
         self.note(&key, Doing::Others);
     }
@@ -178,7 +178,7 @@ impl World {
         act(group, self.now);
         let after = group.numbers();
         if after != before {
-            self.history.touches.push(Touch { at: self.now, group: key.clone(), before, after });
+            self.history.external_changes.push(ExternalChange { at: self.now, group: key.clone(), before, after });
         }
     }
 
@@ -319,7 +319,7 @@ impl World {
     fn note_emptied(&mut self, key: &GroupKey, action: &Action, zone: Option<&Zone>) {
         let Action::Retire(Retire { decrement, .. }) = action else { return };
         let (Some(group), Some(zone)) = (self.groups.get(key), zone) else { return };
-        let (zones, desired) = (group.zones.len() as u32, group.wished);
+        let (zones, desired) = (group.zones.len() as u32, group.external_desired);
         let enough = desired >= if *decrement { zones } else { 2 * zones };
         if group.population(zone) == 0 && !group.has_capacity(zone) && enough {
             self.history.emptied.push((self.now, key.clone(), zone.clone()));
@@ -342,7 +342,7 @@ impl World {
         if moments.last().is_none_or(|last| Moment { at: self.now, ..*last } != moment) {
             moments.push(moment);
         }
-        let stale = i64::from(group.nature.stale);
+        let stale = i64::from(group.behavior.stale);
         if stale > 0 {
             let past = self.past.entry(key.clone()).or_default();
             past.push_back((self.now, Truth::of(group, self.now), group.shown(self.now)));

@@ -4,7 +4,7 @@ use regend::domain::activity::{Activity, why_gone, why_short};
 use regend::domain::group::InstanceId;
 use regend::domain::span::{Span, Time};
 use regend::sim::event::{Event, Which};
-use regend::sim::group_behavior::{Direct, Image, Nature};
+use regend::sim::group_behavior::{Direct, GroupBehavior, Image};
 
 use crate::scene::{Scene, policy, shape};
 
@@ -60,11 +60,11 @@ fn a_group_is_short_for_the_reason_that_its_latest_launch_failed() {
 }
 
 /// What the record says of those who went without regend.
-fn losses(event: Event, nature: Nature) -> Vec<String> {
-    let mut scene = Scene::new(shape(1, 4, 8), nature, policy()).at(60, event);
+fn losses(event: Event, behavior: GroupBehavior) -> Vec<String> {
+    let mut scene = Scene::new(shape(1, 4, 8), behavior, policy()).at(60, event);
     scene.wish();
     let scene = scene.finish();
-    let entries = scene.rehearsal.journal.entries();
+    let entries = scene.harness.journal.entries();
     let lost = entries.iter().filter(|entry| entry.kind.as_str() == "instance.lost");
     lost.map(|entry| {
         let says = entry.error.clone().expect("it says something");
@@ -77,9 +77,9 @@ fn losses(event: Event, nature: Nature) -> Vec<String> {
 
 #[test]
 fn the_record_says_in_awss_words_why_an_instance_went() {
-    let well = Nature::default;
+    let well = GroupBehavior::default;
     assert_eq!(losses(Event::Kill(Which::Oldest), well()), ["an EC2 instance status checks failure."]);
-    let checked = Nature { elb_checks: Some(0), ..well() };
+    let checked = GroupBehavior { elb_checks: Some(0), ..well() };
     assert_eq!(losses(Event::Sicken(Which::Oldest), checked), ["an ELB system health check failure."]);
     assert_eq!(losses(Event::Terminate(Which::Oldest, false), well()), ["a user request."]);
     let taken = losses(Event::Terminate(Which::Oldest, true), well());
@@ -95,13 +95,13 @@ fn the_record_says_in_awss_words_why_an_instance_went() {
 
 #[test]
 fn a_group_that_cannot_launch_says_why_and_the_record_with_it() {
-    let nature = Nature { direct: Direct::Unavailable, ..Nature::default() };
+    let behavior = GroupBehavior { direct: Direct::Unavailable, ..GroupBehavior::default() };
     let dry = (0..3).map(Event::DryUp);
-    let scene = dry.fold(Scene::new(shape(4, 4, 8), nature, policy()), |scene, event| scene.at(0, event));
+    let scene = dry.fold(Scene::new(shape(4, 4, 8), behavior, policy()), |scene, event| scene.at(0, event));
     let mut scene = scene.at(900, Event::Wet);
     scene.wish();
     let scene = scene.finish();
-    let entries = scene.rehearsal.journal.entries();
+    let entries = scene.harness.journal.entries();
     let held: Vec<_> = entries.iter().filter(|entry| entry.code.as_deref() == Some("launch_fails")).collect();
     assert_eq!(held.len(), 1, "{}", scene.trace.lines);
     let says = held.iter().find_map(|entry| entry.error.clone()).unwrap_or_default();
@@ -111,6 +111,7 @@ fn a_group_that_cannot_launch_says_why_and_the_record_with_it() {
 
 #[test]
 fn nobody_asks_for_activities_where_all_goes_as_it_should() {
-    let scene = Scene::new(shape(4, 4, 4), Nature { image: Image::Good, ..Nature::default() }, policy()).run();
+    let scene =
+        Scene::new(shape(4, 4, 4), GroupBehavior { image: Image::Good, ..GroupBehavior::default() }, policy()).run();
     assert_eq!(scene.count("DescribeScalingActivities"), 0);
 }

@@ -2,7 +2,7 @@
 //! Every scenario is watched by the checkers of `sim::checkers` from its first call to its last.
 
 use regend::domain::policy::Policy;
-use regend::sim::group_behavior::Nature;
+use regend::sim::group_behavior::GroupBehavior;
 
 use crate::scene::{Scene, policy, shape};
 
@@ -17,13 +17,13 @@ mod size;
 mod ways;
 
 fn plain() -> Scene {
-    Scene::new(shape(2, 4, 10), Nature::default(), policy())
+    Scene::new(shape(2, 4, 10), GroupBehavior::default(), policy())
 }
 
-fn with(nature: Nature) -> Scene {
-    Scene::new(shape(2, 4, 10), nature, policy())
+fn with(behavior: GroupBehavior) -> Scene {
+    Scene::new(shape(2, 4, 10), behavior, policy())
 }
 
 fn under(policy: Policy) -> Scene {
-    Scene::new(shape(2, 4, 10), Nature::default(), policy)
+    Scene::new(shape(2, 4, 10), GroupBehavior::default(), policy)
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use regend::domain::action::{Action, Answer, Noun, Outcome};
+use regend::domain::action::{Action, Answer, Outcome, Resource};
 use regend::domain::activity::Activity;
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::{GroupKey, Numbers};
@@ -12,13 +12,13 @@ use regend::domain::policy::{Policy, Share};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
-use regend::engine::fleet::{Ended, Event, Fleet, Limits, Wish};
+use regend::engine::fleet::{Ended, Event, Fleet, Limits, RunRequest};
 use regend::engine::ports::Journal;
-use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Sweep};
-use regend::engine::reconcile::{Active, Turn, Turning};
-use regend::harness::{MemoryJournal, Shared, SimCloud, Step, block_on};
+use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
+use regend::engine::reconcile::{Active, Reconciler, Step};
+use regend::harness::{MemoryJournal, Progress, Shared, SimCloud, block_on};
 use regend::sim::event::Event as Happening;
-use regend::sim::group_behavior::{Direct, Nature};
+use regend::sim::group_behavior::{Direct, GroupBehavior};
 use regend::sim::world::World;
 
 use crate::scene::{Scene, shape};
@@ -42,18 +42,18 @@ impl Clock for Timeless {
 }
 
 /// AWS, to whose look of this number something happens.
-struct Meddled<F> {
+struct FaultyCloud<F> {
     cloud: SimCloud<Timeless>,
     looks: u32,
     happens: F,
 }
 
-impl<F: FnMut(&mut Sweep)> Cloud for Meddled<F> {
+impl<F: FnMut(&mut Observations)> Cloud for FaultyCloud<F> {
     async fn list(&mut self) -> Listing {
         self.cloud.list().await
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Sweep {
+    async fn look(&mut self, asks: &[Ask]) -> Observations {
         let mut sweep = self.cloud.look(asks).await;
         self.looks = self.looks.wrapping_sub(1);
         if self.looks == 0 {
@@ -82,7 +82,7 @@ fn fleet<C: Cloud>(cloud: C, world: &Shared, key: &GroupKey, policy: Policy) -> 
     let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
     let opener = opener(clock.now(), "host");
     let mut fleet = Fleet::new(cloud, journal, clock, limits);
-    fleet.wish(Wish { key: key.clone(), policy, opener, obstacle: None });
+    fleet.wish(RunRequest { key: key.clone(), policy, opener, obstacle: None });
     fleet
 }
 
@@ -101,7 +101,7 @@ fn world() -> (Shared, GroupKey) {
     let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
     let mut world = World::new(1);
     world.faults.latency_ms = (100, 100);
-    world.add(key.clone(), &shape(0, 4, 10), Nature::default());
+    world.add(key.clone(), &shape(0, 4, 10), GroupBehavior::default());
     (Rc::new(RefCell::new(world)), key)
 }
 
@@ -126,7 +126,7 @@ fn a_group_that_one_look_does_not_show_is_not_gone() {
     for missing in 2..40 {
         let (world, key) = world();
         let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
-        let cloud = Meddled { cloud, looks: missing, happens: |sweep: &mut Sweep| sweep.clear() };
+        let cloud = FaultyCloud { cloud, looks: missing, happens: |sweep: &mut Observations| sweep.clear() };
         let mut fleet = fleet(cloud, &world, &key, policy());
         play(&mut fleet, &mut |_| {});
         let ended = fleet.ended.get(&key);
@@ -141,10 +141,10 @@ fn what_somebody_sets_during_a_look_is_not_written_over() {
         for looks in 1..40 {
             let (world, key) = world();
             world.borrow_mut().alter(&key, |group| {
-                group.nature.direct = Direct::Unavailable;
+                group.behavior.direct = Direct::Unavailable;
                 (group.max, group.wished_max) = (max, max);
             });
-            let happens = |_: &mut Sweep| {
+            let happens = |_: &mut Observations| {
                 let mut world = world.borrow_mut();
                 let now = world.now();
                 world.schedule(now, &key, event.clone());
@@ -152,10 +152,14 @@ fn what_somebody_sets_during_a_look_is_not_written_over() {
                 world.advance_to(Span::seconds(2).after(now));
             };
             let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
-            let mut fleet = fleet(Meddled { cloud, looks, happens }, &world, &key, Policy::default());
+            let mut fleet = fleet(FaultyCloud { cloud, looks, happens }, &world, &key, Policy::default());
             play(&mut fleet, &mut |_| {});
             let truth = world.borrow().truth(&key);
-            assert_eq!((truth.desired, truth.max), (truth.wished, truth.wished_max), "{event:?} during look {looks}");
+            assert_eq!(
+                (truth.desired, truth.max),
+                (truth.external_desired, truth.wished_max),
+                "{event:?} during look {looks}"
+            );
         }
     }
 }
@@ -169,19 +173,20 @@ fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
     let mut looks = 0;
     play(&mut fleet, &mut |event| looks += u64::from(matches!(event, Event::Looked(..))));
     let world = world.borrow();
-    let calls = world.history.calls.iter().filter(|call| call.action.may_undo()).count() as u64;
+    let calls = world.history.calls.iter().filter(|call| call.action.overwrites_capacity()).count() as u64;
     // And one look to open it.
     assert_eq!(world.history.counts["DescribeAutoScalingGroups"], looks + 1 + calls);
-    let names: Vec<_> = world.history.calls.iter().map(|call| (call.action.noun(), call.action.may_undo())).collect();
-    assert!(names.contains(&(Noun::Launch, false)) && names.contains(&(Noun::Retire, true)), "{names:?}");
-    assert!(!names.contains(&(Noun::Lease, true)));
+    let names: Vec<_> =
+        world.history.calls.iter().map(|call| (call.action.resource(), call.action.overwrites_capacity())).collect();
+    assert!(names.contains(&(Resource::Launch, false)) && names.contains(&(Resource::Retire, true)), "{names:?}");
+    assert!(!names.contains(&(Resource::Lease, true)));
 }
 
 /// Plays a group of eight of which an instance refresh takes hold at that second, with the lease tag removed or not.
 /// Returns how old the refresh was at the latest look that a retirement rested on.
 fn retired_beside_a_refresh(second: u32, lease_is_removed: bool) -> Option<Span> {
     let policy = Policy { max_surge: Share::Count(2), ..Policy::default() };
-    let mut scene = Scene::new(shape(0, 8, 12), Nature::default(), policy);
+    let mut scene = Scene::new(shape(0, 8, 12), GroupBehavior::default(), policy);
     if lease_is_removed {
         scene = scene.at(second, Happening::Untag);
     }
@@ -189,10 +194,10 @@ fn retired_beside_a_refresh(second: u32, lease_is_removed: bool) -> Option<Span>
     scene.wish();
     let (mut oldest, mut known) = (None, 0);
     for _ in 0..2000 {
-        if !matches!(scene.step(), Step::Done) {
+        if !matches!(scene.step(), Progress::Done) {
             break;
         }
-        let world = scene.rehearsal.world.borrow();
+        let world = scene.harness.world.borrow();
         let refresh = world.group(&scene.key).and_then(|group| group.refresh.clone());
         for call in world.history.calls.iter().skip(known) {
             if let (Some(refresh), Action::Retire(_)) = (&refresh, &call.action)
@@ -233,9 +238,9 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
         .expect("it opens");
     let opened = journal.append(opened).expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
-    let mut turn = |active: &mut Active, group| {
+    let mut reconcile = |active: &mut Active, group| {
         let (cloud, journal, clock) = (&mut cloud, &mut journal, &clock);
-        block_on(Turning { cloud, journal, clock, tell: &mut |_, _| {} }.turn(active, group))
+        block_on(Reconciler { cloud, journal, clock, tell: &mut |_, _| {} }.reconcile(active, group))
             .expect("nobody is killed")
             .expect("it goes on")
     };
@@ -245,13 +250,13 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
         let later = Span::seconds(15).after(clock.now());
         world.borrow_mut().advance_to(later);
         last = look();
-        turn(&mut active, last.clone());
+        reconcile(&mut active, last.clone());
     }
     // Another may go, but not on the strength of a look from before the first went.
-    assert!(matches!(turn(&mut active, last.clone()), Turn::Wait(_)));
-    turn(&mut active, last);
+    assert!(matches!(reconcile(&mut active, last.clone()), Step::Wait(_)));
+    reconcile(&mut active, last);
     assert_eq!(retired(), 1);
-    assert!(matches!(turn(&mut active, look()), Turn::Acted));
+    assert!(matches!(reconcile(&mut active, look()), Step::Acted));
     assert_eq!(retired(), 2);
     let entries = journal.entries();
     let vetoed: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::ActionVetoed).collect();

@@ -7,7 +7,7 @@ use regend::domain::span::{Span, Time};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::{Event, Which};
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::{Nature, Termination};
+use regend::sim::group_behavior::{GroupBehavior, Termination};
 use regend::sim::scaling::{CLUSTER_AUTOSCALER_TAG, Kind, ScalingPolicy};
 use regend::sim::world::World;
 
@@ -27,15 +27,15 @@ struct Alone {
 }
 
 impl Alone {
-    fn new(shape: &Shape, nature: Nature) -> Self {
+    fn new(shape: &Shape, behavior: GroupBehavior) -> Self {
         let mut world = World::new(7);
-        world.add(key(), shape, nature);
+        world.add(key(), shape, behavior);
         let start = world.now();
         Self { world, start }
     }
 
     fn scaled(shape: &Shape, policies: Vec<ScalingPolicy>) -> Self {
-        Self::new(shape, Nature { policies, ..Nature::default() })
+        Self::new(shape, GroupBehavior { policies, ..GroupBehavior::default() })
     }
 
     fn at(mut self, seconds: u32, event: Event) -> Self {
@@ -240,7 +240,7 @@ fn an_activity_says_in_awss_words_who_changed_desired_capacity() {
     assert!(clustered.causes().contains(says), "{}", clustered.causes());
     assert_eq!(clustered.scaled_by(), ["cluster-autoscaler"]);
     assert!(clustered.world.group(&key()).unwrap().tags.contains_key(CLUSTER_AUTOSCALER_TAG));
-    let scheduled = Alone::new(&shape(2, 4, 9), Nature::default()).at(900, Event::Scheduled(3, 8, 5));
+    let scheduled = Alone::new(&shape(2, 4, 9), GroupBehavior::default()).at(900, Event::Scheduled(3, 8, 5));
     assert_eq!(scheduled.scaled_by(), ["scheduled action night"], "it can be listed before it acts");
     let scheduled = scheduled.until(1200);
     let says = "a scheduled action update of AutoScalingGroup constraints to min: 3, max: 8, desired: 5 changing the \
@@ -250,22 +250,22 @@ fn an_activity_says_in_awss_words_who_changed_desired_capacity() {
 
 #[test]
 fn a_spot_interruption_has_its_own_cause() {
-    let spot = Alone::new(&shape(2, 4, 9), Nature::default()).at(60, Event::Interrupt(Which::Newest)).until(600);
+    let spot = Alone::new(&shape(2, 4, 9), GroupBehavior::default()).at(60, Event::Interrupt(Which::Newest)).until(600);
     assert!(spot.causes().contains("in response to an EC2 Spot instance interruption notice."), "{}", spot.causes());
     spot.blameless();
 }
 
 #[test]
 fn what_others_want_moves_with_a_policy_and_is_what_a_person_sets() {
-    let wished = |event: Event| {
-        let grown = Alone::new(&shape(1, 4, 10), Nature::default()).launch(0);
+    let external_desired = |event: Event| {
+        let grown = Alone::new(&shape(1, 4, 10), GroupBehavior::default()).launch(0);
         let truth = grown.at(60, event).until(120).world.truth(&key());
-        (truth.desired, truth.wished)
+        (truth.desired, truth.external_desired)
     };
-    assert_eq!(wished(Event::Scale(1)), (6, 5));
-    assert_eq!(wished(Event::Scale(-1)), (4, 3));
-    assert_eq!(wished(Event::SetDesired(6)), (6, 6));
-    assert_eq!(wished(Event::Scheduled(1, 10, 3)), (3, 3));
+    assert_eq!(external_desired(Event::Scale(1)), (6, 5));
+    assert_eq!(external_desired(Event::Scale(-1)), (4, 3));
+    assert_eq!(external_desired(Event::SetDesired(6)), (6, 6));
+    assert_eq!(external_desired(Event::Scheduled(1, 10, 3)), (3, 3));
 }
 
 #[test]
@@ -273,22 +273,23 @@ fn nobody_wants_more_than_the_max_size_that_they_set_or_fewer_than_their_min_siz
     let mut pegged = Alone::scaled(&shape(1, 4, 4), vec![without_warm_up(Kind::Step, ALWAYS_HIGH)]);
     pegged.world.alter(&key(), |group| group.max = 5);
     let truth = pegged.until(1200).world.truth(&key());
-    assert_eq!((truth.desired, truth.wished, truth.wished_max), (5, 4, 4));
+    assert_eq!((truth.desired, truth.external_desired, truth.wished_max), (5, 4, 4));
     let idle = Alone::scaled(&shape(2, 2, 9), vec![without_warm_up(Kind::Step, ALWAYS_LOW)]).launch(0);
     let truth = idle.until(1200).world.truth(&key());
-    assert_eq!((truth.desired, truth.wished, truth.wished_min), (2, 2, 2));
-    let truth = Alone::new(&shape(2, 4, 9), Nature::default()).at(5, Event::SetMin(6)).until(9).world.truth(&key());
-    assert_eq!((truth.desired, truth.wished, truth.wished_min), (6, 6, 6));
+    assert_eq!((truth.desired, truth.external_desired, truth.wished_min), (2, 2, 2));
+    let truth =
+        Alone::new(&shape(2, 4, 9), GroupBehavior::default()).at(5, Event::SetMin(6)).until(9).world.truth(&key());
+    assert_eq!((truth.desired, truth.external_desired, truth.wished_min), (6, 6, 6));
 }
 
 /// A group at its min size at night, with a surplus that was launched for it.
 fn idle_at_min(shift_min: bool) -> Alone {
-    let nature = Nature {
+    let behavior = GroupBehavior {
         termination: Termination::OldestInstance,
         policies: vec![without_warm_up(Kind::TargetTracking, ALWAYS_LOW)],
-        ..Nature::default()
+        ..GroupBehavior::default()
     };
-    let mut idle = Alone::new(&Shape { zones: 1, ..shape(2, 2, 10) }, nature);
+    let mut idle = Alone::new(&Shape { zones: 1, ..shape(2, 2, 10) }, behavior);
     if shift_min {
         idle.world.alter(&key(), |group| group.min += 1);
     }
@@ -322,17 +323,18 @@ fn a_surplus_below_a_raised_min_size_takes_nothing_and_the_min_size_must_be_put_
 
 #[test]
 fn a_serving_instance_that_is_retired_before_another_serves_is_blamed_on_regend() {
-    let alone = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, Nature::default()).until(60);
+    let alone = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, GroupBehavior::default()).until(60);
     let oldest = alone.oldest_in(0);
     alone.retire(oldest, false).until(600).blamed_for(1, "2 serving (minimum 3 of 3 wanted)");
-    let alone = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, Nature::default()).until(60).launch(0).until(300);
+    let alone =
+        Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, GroupBehavior::default()).until(60).launch(0).until(300);
     let oldest = alone.oldest_in(0);
     alone.retire(oldest, true).until(600).blameless();
 }
 
 #[test]
 fn what_regend_could_not_have_seen_is_not_blamed_on_it() {
-    let alone = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, Nature::default()).launch(0).until(300);
+    let alone = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, GroupBehavior::default()).launch(0).until(300);
     let oldest = alone.oldest_in(0);
     let mut alone = alone.at(301, Event::Sicken(Which::Newest));
     alone.world.look(&key()).unwrap();
@@ -353,7 +355,7 @@ fn what_regend_could_not_have_seen_is_not_blamed_on_it() {
         alone
     };
     calls(alone, false).blameless();
-    let mut again = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, Nature::default()).launch(0).until(300);
+    let mut again = Alone::new(&Shape { zones: 1, ..shape(1, 3, 10) }, GroupBehavior::default()).launch(0).until(300);
     again = again.at(301, Event::Sicken(Which::Newest));
     calls(again, true).blamed_for(1, "1 serving (minimum 3 of 3 wanted)");
 }
@@ -382,16 +384,16 @@ fn what_others_and_fate_take_away_is_not_blamed_on_regend() {
     ];
     for event in events {
         let says = event.to_string();
-        let nature = Nature { elb_checks: Some(0), ..Nature::default() };
-        let broken = Alone::new(&shape(1, 4, 9), nature).at(60, event).until(1800).judged();
+        let behavior = GroupBehavior { elb_checks: Some(0), ..GroupBehavior::default() };
+        let broken = Alone::new(&shape(1, 4, 9), behavior).at(60, event).until(1800).judged();
         assert!(broken.is_empty(), "{says}: {broken:?}");
     }
 }
 
 #[test]
 fn an_ill_group_that_is_scaled_in_loses_who_serves_without_regend() {
-    let nature = Nature { termination: Termination::NewestInstance, ..Nature::default() };
-    let ill = Alone::new(&Shape { zones: 1, ..shape(1, 4, 9) }, nature).at(60, Event::Sicken(Which::Oldest));
+    let behavior = GroupBehavior { termination: Termination::NewestInstance, ..GroupBehavior::default() };
+    let ill = Alone::new(&Shape { zones: 1, ..shape(1, 4, 9) }, behavior).at(60, Event::Sicken(Which::Oldest));
     ill.at(120, Event::Scale(-1)).until(600).blameless();
 }
 
@@ -399,12 +401,13 @@ fn an_ill_group_that_is_scaled_in_loses_who_serves_without_regend() {
 fn zones_that_regend_unbalanced_are_blamed_on_it_and_those_of_others_are_not() {
     // 2, 1 and 1: one more in the fullest zone is one too many there.
     let unbalanced = || {
-        let alone = Alone::new(&shape(1, 4, 9), Nature { rebalances: false, ..Nature::default() }).until(60);
+        let alone =
+            Alone::new(&shape(1, 4, 9), GroupBehavior { rebalances: false, ..GroupBehavior::default() }).until(60);
         let fullest = alone.zones_by_population()[0];
         alone.launch(fullest)
     };
     unbalanced().until(600).blamed_for(3, "the zones differ by 2 instances, and by 1 before");
-    let others = Alone::new(&shape(1, 4, 9), Nature { rebalances: false, ..Nature::default() });
+    let others = Alone::new(&shape(1, 4, 9), GroupBehavior { rebalances: false, ..GroupBehavior::default() });
     let emptiest = others.zones_by_population()[2];
     let mut others = others.until(60);
     let victim = others.oldest_in(emptiest);
@@ -415,14 +418,14 @@ fn zones_that_regend_unbalanced_are_blamed_on_it_and_those_of_others_are_not() {
 #[test]
 fn an_instance_that_makes_way_for_balance_is_blamed_on_whoever_unbalanced_the_zones() {
     // Slow to serve: the newcomer is in service long before it is healthy.
-    let nature = || Nature { health: (200, 200), ..Nature::default() };
-    let alone = Alone::new(&Shape { zones: 2, ..shape(1, 4, 9) }, nature()).launch(0).until(600);
+    let behavior = || GroupBehavior { health: (200, 200), ..GroupBehavior::default() };
+    let alone = Alone::new(&Shape { zones: 2, ..shape(1, 4, 9) }, behavior()).launch(0).until(600);
     let (other, balanced) = (alone.oldest_in(1), alone.world.group(&key()).unwrap().slant());
     assert_eq!(balanced, 1);
     let retired = alone.retire(other, true).until(1200);
     assert_eq!(retired.world.history.actors.get("rebalancing"), Some(&1));
     retired.blamed_for(1, "3 serving (minimum 4 of 4 wanted)");
-    let alone = Alone::new(&Shape { zones: 2, ..shape(1, 4, 9) }, nature());
+    let alone = Alone::new(&Shape { zones: 2, ..shape(1, 4, 9) }, behavior());
     let recovers = alone.at(10, Event::DryUp(1)).at(20, Event::SetDesired(6)).at(600, Event::Wet).until(1800);
     assert!(recovers.world.history.actors.contains_key("rebalancing"));
     recovers.blameless();
@@ -430,10 +433,12 @@ fn an_instance_that_makes_way_for_balance_is_blamed_on_whoever_unbalanced_the_zo
 
 #[test]
 fn a_zone_without_capacity_that_regend_empties_is_blamed_on_it() {
-    let alone = Alone::new(&shape(1, 3, 9), Nature::default()).at(10, Event::DryUp(0)).until(60).launch(1).until(300);
+    let alone =
+        Alone::new(&shape(1, 3, 9), GroupBehavior::default()).at(10, Event::DryUp(0)).until(60).launch(1).until(300);
     let last = alone.oldest_in(0);
     alone.retire(last, true).until(600).blamed_for(3, "has no capacity, and its last serving instance was terminated");
-    let alone = Alone::new(&shape(1, 3, 9), Nature::default()).at(10, Event::DryUp(0)).until(60).launch(1).until(300);
+    let alone =
+        Alone::new(&shape(1, 3, 9), GroupBehavior::default()).at(10, Event::DryUp(0)).until(60).launch(1).until(300);
     let other = alone.oldest_in(1);
     alone.retire(other, true).until(600).blameless();
 }

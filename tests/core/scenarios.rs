@@ -212,7 +212,7 @@ fn the_reference_explains_every_key_of_a_policy_with_its_default() {
     let (_, after) = reference.split_once("# [[policies]]\n").unwrap();
     let lines = after.lines().map_while(|line| line.strip_prefix("#   "));
     let lines: Vec<_> = lines.map(|line| line.split("  ").next().unwrap()).collect();
-    let said = parse(Path::new("x"), &format!("[[policies]]\n{}", lines.join("\n"))).unwrap().nature.policies;
+    let said = parse(Path::new("x"), &format!("[[policies]]\n{}", lines.join("\n"))).unwrap().behavior.policies;
     let [said] = said.as_slice() else { panic!("{said:?}") };
     let usual = ScalingPolicy::new("cpu-65", Kind::TargetTracking).needing(&[(0, 4), (1200, 6)]);
     let cooldown = ScalingPolicy::new("", Kind::Simple).cooldown;

@@ -10,21 +10,21 @@ use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
-use regend::engine::fleet::{Ended, Event as Told, Limits, Wish};
+use regend::engine::fleet::{Ended, Event as Told, Limits, RunRequest};
 use regend::engine::ports::JournalError;
 use regend::engine::reconcile::Stop;
-use regend::harness::{Rehearsal, Step};
+use regend::harness::{Harness, Progress};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::Event;
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::Nature;
+use regend::sim::group_behavior::GroupBehavior;
 use regend::sim::world::{Moment, World};
 
 /// Far more than any scenario needs; reaching it means that nothing comes to an end.
 const STEPS_MAX: u32 = 20_000;
 
 pub(crate) struct Scene {
-    pub(crate) rehearsal: Rehearsal,
+    pub(crate) harness: Harness,
     pub(crate) key: GroupKey,
     pub(crate) policy: Policy,
     /// Who wishes: a schedule has the patience to wait for an obstacle to go.
@@ -64,18 +64,18 @@ pub(crate) fn policy() -> Policy {
 }
 
 impl Scene {
-    pub(crate) fn new(shape: Shape, nature: Nature, policy: Policy) -> Self {
-        Self::seeded(1, shape, nature, policy)
+    pub(crate) fn new(shape: Shape, behavior: GroupBehavior, policy: Policy) -> Self {
+        Self::seeded(1, shape, behavior, policy)
     }
 
-    pub(crate) fn seeded(seed: u64, shape: Shape, nature: Nature, policy: Policy) -> Self {
+    pub(crate) fn seeded(seed: u64, shape: Shape, behavior: GroupBehavior, policy: Policy) -> Self {
         let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
         let mut world = World::new(seed);
-        world.add(key.clone(), &shape, nature);
+        world.add(key.clone(), &shape, behavior);
         let start = world.now();
         let limits = Limits { poll: Span::seconds(15), max_concurrent: 5, max_failed: 1 };
         Self {
-            rehearsal: Rehearsal::new(world, limits),
+            harness: Harness::new(world, limits),
             checker: Checker::new(key.clone()),
             key,
             policy,
@@ -90,7 +90,7 @@ impl Scene {
     /// Something that happens so many seconds after the beginning.
     pub(crate) fn at(self, seconds: u32, event: Event) -> Self {
         let at = Span::seconds(seconds).after(self.start);
-        self.rehearsal.world.borrow_mut().schedule(at, &self.key, event);
+        self.harness.world.borrow_mut().schedule(at, &self.key, event);
         self
     }
 
@@ -100,30 +100,30 @@ impl Scene {
             actor: "user:test".into(),
             trigger: self.trigger,
             reason: None,
-            daemon: self.rehearsal.writer().to_owned(),
-            window_ends: self.policy.window.after(self.rehearsal.fleet.clock.now()),
+            daemon: self.harness.writer().to_owned(),
+            window_ends: self.policy.window.after(self.harness.fleet.clock.now()),
             firing: (self.trigger == Trigger::Schedule).then(|| "2026-09-21T14:13:20".to_owned()),
         };
         let policy = self.policy.clone();
-        self.rehearsal.fleet.wish(Wish { key: self.key.clone(), policy, opener, obstacle: None });
+        self.harness.fleet.wish(RunRequest { key: self.key.clone(), policy, opener, obstacle: None });
     }
 
     pub(crate) fn now(&self) -> Time {
-        self.rehearsal.world.borrow().now()
+        self.harness.world.borrow().now()
     }
 
-    pub(crate) fn step(&mut self) -> Step {
+    pub(crate) fn step(&mut self) -> Progress {
         let trace = &mut self.trace;
-        let stepped = self.rehearsal.step(None, &mut |told| trace.tell(&told));
+        let stepped = self.harness.step(None, &mut |told| trace.tell(&told));
         self.stepped(stepped)
     }
 
     /// One step, in the middle of which, before its touch of AWS of this number, another takes one.
-    pub(crate) fn step_around(&mut self, touches: u64, other: &mut Self) -> (Step, Option<Step>) {
+    pub(crate) fn step_around(&mut self, external_changes: u64, other: &mut Self) -> (Progress, Option<Progress>) {
         let trace = &mut self.trace;
         let mut others = None;
         let mut meanwhile = || others = Some(other.step());
-        let stepped = self.rehearsal.step_around(touches, &mut meanwhile, &mut |told| trace.tell(&told));
+        let stepped = self.harness.step_around(external_changes, &mut meanwhile, &mut |told| trace.tell(&told));
         (self.stepped(stepped), others)
     }
 
@@ -131,7 +131,7 @@ impl Scene {
     pub(crate) fn beside(&self, writer: &str) -> Self {
         let trace = Trace { quiet: self.trace.quiet, whose: "[2] ", ..Trace::default() };
         Self {
-            rehearsal: self.rehearsal.beside(writer, 1),
+            harness: self.harness.beside(writer, 1),
             checker: Checker::new(self.key.clone()).of(1),
             key: self.key.clone(),
             policy: self.policy.clone(),
@@ -143,20 +143,20 @@ impl Scene {
         }
     }
 
-    fn stepped(&mut self, stepped: Result<Step, Stop>) -> Step {
-        self.trace.watch(&self.rehearsal.world.borrow());
+    fn stepped(&mut self, stepped: Result<Progress, Stop>) -> Progress {
+        self.trace.watch(&self.harness.world.borrow());
         let step = match stepped {
             Ok(step) => step,
             // Without a journal the process ends, and does nothing more until it is started again.
-            Err(Stop::Journal(JournalError::Write { .. })) => Step::Killed,
+            Err(Stop::Journal(JournalError::Write { .. })) => Progress::Killed,
             Err(stop) => {
                 let at = self.now();
                 self.broken.push(Broken { promise: 0, at, says: format!("it stopped: {stop}"), excuse: None });
-                Step::Idle
+                Progress::Idle
             }
         };
-        let broken = self.checker.after_step(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
-        let entries = self.rehearsal.journal.entries();
+        let broken = self.checker.after_step(&self.harness.world.borrow(), &self.harness.journal.entries());
+        let entries = self.harness.journal.entries();
         let vetoed = entries.iter().skip(self.read).find(|e| e.kind == Kind::ActionVetoed);
         let says = |e: &Entry| format!("vetoed: {}", e.error.clone().unwrap_or_default());
         let vetoed = vetoed.map(|e| Broken { promise: 0, at: e.t, says: says(e), excuse: None });
@@ -172,8 +172,8 @@ impl Scene {
     /// Another process on the same journal. Says whether it lives: not for long, where it cannot write.
     pub(crate) fn restart(&mut self) -> bool {
         let trace = &mut self.trace;
-        match self.rehearsal.restart(&mut |told| trace.tell(&told)) {
-            Ok(step) => !matches!(step, Step::Killed),
+        match self.harness.restart(&mut |told| trace.tell(&told)) {
+            Ok(step) => !matches!(step, Progress::Killed),
             Err(Stop::Journal(JournalError::Write { .. })) => false,
             Err(stop) => {
                 let at = self.now();
@@ -186,8 +186,8 @@ impl Scene {
     /// Takes up what another process left in the journal. Says whether this one was killed over it.
     pub(crate) fn resume(&mut self) -> bool {
         let trace = &mut self.trace;
-        match self.rehearsal.resume(&mut |told| trace.tell(&told)) {
-            Ok(step) => matches!(step, Step::Killed),
+        match self.harness.resume(&mut |told| trace.tell(&told)) {
+            Ok(step) => matches!(step, Progress::Killed),
             Err(stop) => {
                 let at = self.now();
                 self.broken.push(Broken { promise: 0, at, says: format!("it cannot resume: {stop}"), excuse: None });
@@ -199,17 +199,17 @@ impl Scene {
     /// Another host, whose journal is empty.
     pub(crate) fn restart_elsewhere(&mut self, writer: &str) {
         // What the lost host still had on its way is judged by its own journal.
-        let late = self.checker.after_step(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
+        let late = self.checker.after_step(&self.harness.world.borrow(), &self.harness.journal.entries());
         self.broken.extend(late);
-        self.rehearsal.restart_elsewhere(writer);
-        self.checker.forget(&self.rehearsal.world.borrow());
+        self.harness.restart_elsewhere(writer);
+        self.checker.forget(&self.harness.world.borrow());
         self.read = 0;
     }
 
     /// Steps until nothing is open, or until that time; then lets the world settle and checks how it was left.
     pub(crate) fn play(&mut self, until: Time) {
         for _ in 0..STEPS_MAX {
-            if !self.broken.is_empty() || matches!(self.step(), Step::Idle | Step::Killed) {
+            if !self.broken.is_empty() || matches!(self.step(), Progress::Idle | Progress::Killed) {
                 return;
             }
             if self.now() > until {
@@ -217,7 +217,7 @@ impl Scene {
             }
         }
         let at = self.now();
-        let open = self.rehearsal.fleet.active().map(|a| format!("{:?}", a.regeneration.held)).collect::<Vec<_>>();
+        let open = self.harness.fleet.active().map(|a| format!("{:?}", a.regeneration.held)).collect::<Vec<_>>();
         self.broken.push(Broken {
             promise: 0,
             at,
@@ -227,7 +227,7 @@ impl Scene {
     }
 
     pub(crate) fn check_end(&mut self) {
-        let broken = self.checker.at_end(&self.rehearsal.world.borrow(), &self.rehearsal.journal.entries());
+        let broken = self.checker.at_end(&self.harness.world.borrow(), &self.harness.journal.entries());
         self.broken.extend(broken);
     }
 
@@ -258,7 +258,7 @@ impl Scene {
     }
 
     pub(crate) fn ended(&self) -> Option<&Ended> {
-        self.rehearsal.fleet.ended.get(&self.key)
+        self.harness.fleet.ended.get(&self.key)
     }
 
     #[track_caller]
@@ -270,7 +270,7 @@ impl Scene {
     }
 
     pub(crate) fn moments(&self) -> Vec<Moment> {
-        self.rehearsal.world.borrow().history.moments.get(&self.key).cloned().unwrap_or_default()
+        self.harness.world.borrow().history.moments.get(&self.key).cloned().unwrap_or_default()
     }
 
     pub(crate) fn least_serving(&self) -> u32 {
@@ -282,7 +282,7 @@ impl Scene {
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.rehearsal.world.borrow().history.counts.clone()
+        self.harness.world.borrow().history.counts.clone()
     }
 
     pub(crate) fn count(&self, api: &str) -> u64 {
@@ -291,14 +291,14 @@ impl Scene {
 
     /// Instances that were launched for regend by name.
     pub(crate) fn launched(&self) -> usize {
-        let world = self.rehearsal.world.borrow();
+        let world = self.harness.world.borrow();
         let launches = world.history.calls.iter().filter(|c| matches!(c.action, Action::Launch { .. }));
         let ids = launches.filter_map(|c| c.effect.as_ref()).flat_map(|receipt| &receipt.instances);
         ids.collect::<std::collections::BTreeSet<_>>().len()
     }
 
     pub(crate) fn entries(&self, kind: Kind) -> Vec<Entry> {
-        self.rehearsal.journal.entries().iter().filter(|e| e.kind == kind).cloned().collect()
+        self.harness.journal.entries().iter().filter(|e| e.kind == kind).cloned().collect()
     }
 
     pub(crate) fn took(&self) -> Span {
@@ -379,7 +379,7 @@ impl Trace {
             _ = writeln!(
                 self.lines,
                 "{at}        {} = {took} (members {members}, serving {serving}, desired {}, wished {})",
-                call.action, call.before.desired, call.before.wished
+                call.action, call.before.desired, call.before.external_desired
             );
         }
         (self.events, self.calls) = (world.history.events.len(), world.history.calls.len());

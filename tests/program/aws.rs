@@ -115,8 +115,8 @@ fn key(name: &str) -> GroupKey {
     GroupKey { account: "default".to_owned(), region: "eu-west-1".to_owned(), name: name.to_owned() }
 }
 
-fn ask(name: &str, closely: bool) -> Ask {
-    Ask { key: key(name), closely, scalers: closely }
+fn ask(name: &str, include_refresh: bool) -> Ask {
+    Ask { key: key(name), include_refresh, scalers: include_refresh }
 }
 
 fn launch() -> Action {
@@ -131,7 +131,7 @@ fn retire() -> Action {
 // ── Performing ──
 
 /// The group's name says what becomes of a call.
-fn fate(form: &Form) -> Reply {
+fn image_health(form: &Form) -> Reply {
     let action = form["Action"].as_str();
     let name = form.iter().find(|(k, _)| k.ends_with("GroupName") || k.ends_with("ResourceId"));
     let launched = |instances: &str, errors: &str| {
@@ -176,7 +176,7 @@ fn fate(form: &Form) -> Reply {
 
 #[test]
 fn each_answer_is_taken_for_what_it_says_of_the_effect() {
-    wired("each_answer_is_taken_for_what_it_says_of_the_effect", fate, &[], async || {
+    wired("each_answer_is_taken_for_what_it_says_of_the_effect", image_health, &[], async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let shown = |answer: Answer| match answer {
             Answer::Done(receipt) => {
@@ -253,7 +253,7 @@ fn a_retirement_whose_activity_is_cancelled_already_is_not_done() {
 #[test]
 fn a_call_that_never_left_this_host_has_no_effect() {
     let nobody = [("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
-    wired("a_call_that_never_left_this_host_has_no_effect", fate, &nobody, async || {
+    wired("a_call_that_never_left_this_host_has_no_effect", image_health, &nobody, async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NotConnected"), "{}", refusal.message);
@@ -270,7 +270,7 @@ fn a_call_that_never_left_this_host_has_no_effect() {
 #[test]
 fn without_credentials_nothing_is_sent() {
     let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
-    wired("without_credentials_nothing_is_sent", fate, &nobody, async || {
+    wired("without_credentials_nothing_is_sent", image_health, &nobody, async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NoCredentials"), "{}", refusal.message);
@@ -282,7 +282,7 @@ fn without_credentials_nothing_is_sent() {
 
 #[test]
 fn without_a_region_it_says_what_to_set() {
-    wired("without_a_region_it_says_what_to_set", fate, &[("AWS_REGION", "")], async || {
+    wired("without_a_region_it_says_what_to_set", image_health, &[("AWS_REGION", "")], async || {
         let Err(CloudError::Unusable(message)) = Aws::connect(&[]).await else { panic!("connected?") };
         assert!(message.contains("AWS_REGION") && message.contains("regions"), "{message}");
     });
@@ -576,8 +576,11 @@ fn a_look_maps_all_that_a_decision_needs() {
         assert_eq!(calls["elasticloadbalancing:DescribeTargetHealth"], 5);
         assert_eq!(calls["ec2:DescribeInstances"], 4, "each look asks again for i-3 alone, and that fails by id");
 
-        let elsewhere =
-            Ask { key: GroupKey { region: "us-east-1".to_owned(), ..key("web") }, closely: false, scalers: false };
+        let elsewhere = Ask {
+            key: GroupKey { region: "us-east-1".to_owned(), ..key("web") },
+            include_refresh: false,
+            scalers: false,
+        };
         let sweep = aws.look(std::slice::from_ref(&elsewhere)).await;
         assert!(matches!(sweep[&elsewhere.key], Err(CloudError::Unusable(_))), "not configured is not gone");
     });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_autoscaling::types::{Activity as Told, Filter, ScalingActivityStatusCode as Status};
 use chrono::SecondsFormat;
 
-use super::Place;
+use super::RegionClient;
 use super::call::{NOT_OFFERED, read};
 use super::instance_metadata::{self, time};
 use crate::domain::activity::Activity;
@@ -19,7 +19,7 @@ const PAGE: i32 = 100;
 const REASONS: usize = 50;
 
 /// What the group did since then, the latest first.
-pub(super) async fn activities(place: &Place, group: &str, since: Time) -> Result<Vec<Activity>, CloudError> {
+pub(super) async fn activities(place: &RegionClient, group: &str, since: Time) -> Result<Vec<Activity>, CloudError> {
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let since = Filter::builder().name("StartTimeLowerBound").values(since).build();
     let of = place.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
@@ -36,7 +36,7 @@ pub(super) async fn activities(place: &Place, group: &str, since: Time) -> Resul
 
 /// Of an instance that Auto Scaling found terminated, EC2 knows why: a Spot interruption, a person's call, or its own
 /// shutdown. No decision waits for it, so nothing is said where EC2 does not answer.
-async fn add_reasons(place: &Place, activities: &mut [Activity]) {
+async fn add_reasons(place: &RegionClient, activities: &mut [Activity]) {
     let is_vague = |activity: &&mut Activity| activity.cause.contains("terminated or stopped");
     let id = |activity: &Activity| activity.description.rsplit(' ').next().unwrap_or_default().to_owned();
     let vague: BTreeSet<_> =
@@ -54,7 +54,7 @@ async fn add_reasons(place: &Place, activities: &mut [Activity]) {
 }
 
 /// Whether it may be asked.
-pub(super) async fn probe(place: &Place, group: &str) -> (&'static str, Result<(), CloudError>) {
+pub(super) async fn probe(place: &RegionClient, group: &str) -> (&'static str, Result<(), CloudError>) {
     let call = || place.autoscaling.describe_scaling_activities().auto_scaling_group_name(group).max_records(1).send();
     (ACTIVITIES, read(place, ACTIVITIES, call).await.map(drop))
 }

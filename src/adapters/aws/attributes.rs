@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use super::Place;
+use super::RegionClient;
 use super::call::{NOT_OFFERED, all, read};
 use crate::domain::span::Span;
 use crate::engine::ports::CloudError;
@@ -48,9 +48,9 @@ impl Settings {
 /// Makes the ports of all these target groups known, and the attributes of those that are looked at closely.
 /// Returns those whose attributes are still not known, and why: assumed to be zero, a slow start would be cut short.
 pub(super) async fn learn(
-    place: &Place,
+    place: &RegionClient,
     arns: &BTreeSet<String>,
-    closely: &BTreeSet<String>,
+    include_refresh: &BTreeSet<String>,
 ) -> BTreeMap<String, CloudError> {
     let now = Instant::now();
     let is_due = |asked: Option<Instant>| asked.is_none_or(|at| now.saturating_duration_since(at) >= LASTS);
@@ -59,7 +59,8 @@ pub(super) async fn learn(
         let known = &memory.target_groups;
         let settings = |arn: &&String| known.get(*arn).copied().unwrap_or_default();
         let portless = arns.iter().filter(|arn| is_due(settings(arn).port.map(|(_, at)| at))).cloned().collect();
-        let bare = closely.iter().filter(|arn| is_due(settings(arn).attributes.map(|(_, at)| at))).cloned().collect();
+        let bare =
+            include_refresh.iter().filter(|arn| is_due(settings(arn).attributes.map(|(_, at)| at))).cloned().collect();
         (portless, bare)
     };
     let ports = all(AT_ONCE, portless.chunks(CHUNK).map(|arns| ports(place, arns))).await;
@@ -89,7 +90,7 @@ pub(super) async fn learn(
 }
 
 /// Whether both may be asked for.
-pub(super) async fn probe(place: &Place, arn: &str) -> [(&'static str, Result<(), CloudError>); 2] {
+pub(super) async fn probe(place: &RegionClient, arn: &str) -> [(&'static str, Result<(), CloudError>); 2] {
     let groups = || place.elb.describe_target_groups().target_group_arns(arn).send();
     let attributes = || place.elb.describe_target_group_attributes().target_group_arn(arn).send();
     [
@@ -99,7 +100,7 @@ pub(super) async fn probe(place: &Place, arn: &str) -> [(&'static str, Result<()
 }
 
 /// The port of each of these target groups. Whatever goes wrong leaves it unknown until it is asked for again.
-async fn ports(place: &Place, arns: &[String]) -> Vec<(String, Option<i32>)> {
+async fn ports(place: &RegionClient, arns: &[String]) -> Vec<(String, Option<i32>)> {
     match described(place, arns).await {
         // One that does not exist fails the call for all.
         Err(CloudError::Other { code, .. }) if code == "TargetGroupNotFound" && arns.len() > 1 => {
@@ -116,13 +117,13 @@ async fn ports(place: &Place, arns: &[String]) -> Vec<(String, Option<i32>)> {
     }
 }
 
-async fn described(place: &Place, arns: &[String]) -> Result<Vec<(String, Option<i32>)>, CloudError> {
+async fn described(place: &RegionClient, arns: &[String]) -> Result<Vec<(String, Option<i32>)>, CloudError> {
     let call = || place.elb.describe_target_groups().set_target_group_arns(Some(arns.to_vec())).send();
     let groups = read(place, DESCRIBE_GROUPS, call).await?.target_groups.unwrap_or_default();
     Ok(groups.into_iter().filter_map(|group| Some((group.target_group_arn?, group.port))).collect())
 }
 
-async fn attributes(place: &Place, arn: &str) -> Result<Attributes, CloudError> {
+async fn attributes(place: &RegionClient, arn: &str) -> Result<Attributes, CloudError> {
     let call = || place.elb.describe_target_group_attributes().target_group_arn(arn).send();
     let described = match read(place, DESCRIBE_ATTRIBUTES, call).await {
         Err(error) if is_final(place, &error) => return Ok(Attributes::default()),
@@ -140,7 +141,7 @@ async fn attributes(place: &Place, arn: &str) -> Result<Attributes, CloudError> 
 }
 
 /// No permission, no such call here, or no such target group: that its health cannot be read either is told elsewhere.
-fn is_final(place: &Place, error: &CloudError) -> bool {
+fn is_final(place: &RegionClient, error: &CloudError) -> bool {
     match error {
         CloudError::Forbidden { .. } => true,
         CloudError::Other { code, .. } => code == "TargetGroupNotFound" || (code == NOT_OFFERED && place.foreign),

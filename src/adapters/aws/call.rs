@@ -11,8 +11,8 @@ use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tokio::time::{Instant, sleep};
 
-use super::Place;
-use super::connect::Whose;
+use super::RegionClient;
+use super::connect::CredentialSource;
 use super::throttle::jitter;
 use crate::engine::ports::CloudError;
 
@@ -24,7 +24,11 @@ const REFUSALS_MAX: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Makes a call that changes nothing, at the pace that AWS allows, and again where that can help.
-pub(super) async fn read<T, E, F>(place: &Place, api: &'static str, call: impl Fn() -> F) -> Result<T, CloudError>
+pub(super) async fn read<T, E, F>(
+    place: &RegionClient,
+    api: &'static str,
+    call: impl Fn() -> F,
+) -> Result<T, CloudError>
 where
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + Error + 'static,
@@ -147,7 +151,7 @@ impl Failure {
     }
 
     /// What a read that failed for good is to its caller.
-    pub(super) fn into_cloud_error(self, api: &'static str, whose: &Whose) -> CloudError {
+    pub(super) fn into_cloud_error(self, api: &'static str, whose: &CredentialSource) -> CloudError {
         let class = self.class();
         let action = api.to_owned();
         match (class, self) {

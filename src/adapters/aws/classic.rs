@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancing::types::InstanceState;
 
-use super::Place;
+use super::RegionClient;
 use super::call::{all, read};
 use super::health::{Verdict, Verdicts};
 use super::response_completeness::given;
@@ -21,16 +21,16 @@ pub(super) fn arn(name: &str) -> String {
 }
 
 /// One call for each load balancer.
-pub(super) async fn verdicts(place: &Place, names: BTreeSet<String>) -> Verdicts {
+pub(super) async fn verdicts(place: &RegionClient, names: BTreeSet<String>) -> Verdicts {
     let verdicts = all(AT_ONCE, names.iter().map(|name| describe(place, name))).await;
     names.iter().map(|name| arn(name)).zip(verdicts).collect()
 }
 
-pub(super) async fn probe(place: &Place, name: &str) -> (&'static str, Result<(), CloudError>) {
+pub(super) async fn probe(place: &RegionClient, name: &str) -> (&'static str, Result<(), CloudError>) {
     (DESCRIBE_HEALTH, describe(place, name).await.map(drop))
 }
 
-async fn describe(place: &Place, name: &str) -> Result<Verdict, CloudError> {
+async fn describe(place: &RegionClient, name: &str) -> Result<Verdict, CloudError> {
     // Without naming instances: AWS then lists those that are registered. There are no pages.
     let call = || place.classic.describe_instance_health().load_balancer_name(name).send();
     let described = match read(place, DESCRIBE_HEALTH, call).await {

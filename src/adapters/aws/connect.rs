@@ -13,7 +13,7 @@ use aws_types::service_config::ServiceConfigKey;
 
 use super::call::{Calls, Failure};
 use super::throttle::{Limiter, Pace};
-use super::{Place, observe};
+use super::{RegionClient, observe};
 use crate::engine::ports::Account;
 use crate::engine::ports::CloudError;
 
@@ -27,12 +27,12 @@ const READ: Duration = Duration::from_secs(10);
 
 /// The credentials of one account, kept to tell whose they are.
 pub(super) struct Identity {
-    whose: Whose,
+    whose: CredentialSource,
     config: SdkConfig,
 }
 
 /// Where credentials are used and where they come from, for messages.
-pub(super) struct Whose {
+pub(super) struct CredentialSource {
     pub(super) account: String,
     pub(super) region: String,
     /// The role that regend assumes by itself.
@@ -43,7 +43,7 @@ pub(super) struct Whose {
 pub(super) async fn connect(
     accounts: &[Account],
     calls: &Arc<Calls>,
-) -> Result<(Vec<Place>, Vec<Identity>), CloudError> {
+) -> Result<(Vec<RegionClient>, Vec<Identity>), CloudError> {
     let nobody = [Account { name: DEFAULT.to_owned(), regions: Vec::new(), role_arn: None, external_id: None }];
     let accounts = if accounts.is_empty() { &nobody } else { accounts };
     // Retries are for the providers of credentials; the calls themselves have their own.
@@ -74,7 +74,7 @@ pub(super) async fn connect(
             places.push(place(account, &config, region, Arc::clone(calls)));
         }
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        identities.push(Identity { whose: Whose::of(account, region), config });
+        identities.push(Identity { whose: CredentialSource::of(account, region), config });
     }
     Ok((places, identities))
 }
@@ -92,12 +92,12 @@ async fn assume(account: &Account, config: SdkConfig) -> SdkConfig {
     config.into_builder().credentials_provider(provider).build()
 }
 
-fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls>) -> Place {
+fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls>) -> RegionClient {
     // The SDK never repeats a call of its own accord: a read goes through our throttle first, and an effect is never
     // repeated blindly.
     let config = config.to_builder().region(region.clone()).retry_config(RetryConfig::disabled()).build();
-    Place {
-        whose: Whose::of(account, region.to_string()),
+    RegionClient {
+        whose: CredentialSource::of(account, region.to_string()),
         autoscaling: aws_sdk_autoscaling::Client::new(&config),
         ec2: aws_sdk_ec2::Client::new(&config),
         elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
@@ -143,7 +143,7 @@ impl Identity {
     }
 }
 
-impl Whose {
+impl CredentialSource {
     fn of(account: &Account, region: String) -> Self {
         Self { account: account.name.clone(), region, role: account.role_arn.clone() }
     }

@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetAdministrativeOverrideStateEnum as Override, TargetHealthDescription,
 };
 
-use super::Place;
+use super::RegionClient;
 use super::call::{all, read};
 use super::response_completeness::given;
 use crate::domain::group::{TargetHealth, TargetState};
@@ -24,12 +24,12 @@ pub(super) type Verdict = HashMap<String, TargetHealth>;
 pub(super) type Verdicts = BTreeMap<String, Result<Verdict, CloudError>>;
 
 /// One call for each target group.
-pub(super) async fn verdicts(place: &Place, arns: BTreeSet<String>) -> Verdicts {
+pub(super) async fn verdicts(place: &RegionClient, arns: BTreeSet<String>) -> Verdicts {
     let verdicts = all(AT_ONCE, arns.iter().map(|arn| describe(place, arn))).await;
     arns.into_iter().zip(verdicts).collect()
 }
 
-pub(super) async fn probe(place: &Place, arn: &str) -> (&'static str, Result<(), CloudError>) {
+pub(super) async fn probe(place: &RegionClient, arn: &str) -> (&'static str, Result<(), CloudError>) {
     (DESCRIBE_HEALTH, describe(place, arn).await.map(drop))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn name(arn: &str) -> &str {
     arn.split('/').nth(1).unwrap_or(arn)
 }
 
-async fn describe(place: &Place, arn: &str) -> Result<Verdict, CloudError> {
+async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError> {
     // Without naming targets: for those it would invent a state for strangers. There are no pages.
     let call = || place.elb.describe_target_health().target_group_arn(arn).send();
     let described = match read(place, DESCRIBE_HEALTH, call).await {

@@ -7,7 +7,7 @@ use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use aws_smithy_types::DateTime;
 
-use super::Place;
+use super::RegionClient;
 use super::call::{all, read};
 use crate::domain::span::Time;
 use crate::engine::ports::CloudError;
@@ -64,9 +64,9 @@ impl Births {
 }
 
 /// Makes known what EC2 says of these instances.
-pub(super) async fn learn(place: &Place, ids: &BTreeSet<&str>) -> Result<(), CloudError> {
+pub(super) async fn learn(place: &RegionClient, ids: &BTreeSet<&str>) -> Result<(), CloudError> {
     let now = Instant::now();
-    let unknown = place.memory().births.show(ids, now);
+    let unknown = place.memory().instance_metadata.show(ids, now);
     let chunks = unknown.chunks(CHUNK).map(|ids| describe(place, ids));
     let mut result = Ok(());
     for described in all(CHUNKS_AT_ONCE, chunks).await {
@@ -83,7 +83,7 @@ pub(super) async fn learn(place: &Place, ids: &BTreeSet<&str>) -> Result<(), Clo
         for instance in instances {
             let birth = birth(&instance, now);
             if let Some(id) = instance.instance_id {
-                memory.births.0.insert(id, birth);
+                memory.instance_metadata.0.insert(id, birth);
             }
         }
     }
@@ -91,7 +91,7 @@ pub(super) async fn learn(place: &Place, ids: &BTreeSet<&str>) -> Result<(), Clo
 }
 
 /// Why EC2 ended each of these instances, as far as it still knows: "Server.SpotInstanceTermination: …".
-pub(super) async fn end_reasons(place: &Place, ids: &[&str]) -> HashMap<String, String> {
+pub(super) async fn end_reasons(place: &RegionClient, ids: &[&str]) -> HashMap<String, String> {
     let Ok(described) = describe(place, ids).await else { return HashMap::new() };
     let instances =
         described.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default());
@@ -100,12 +100,12 @@ pub(super) async fn end_reasons(place: &Place, ids: &[&str]) -> HashMap<String, 
 }
 
 /// The smallest question that EC2 takes.
-pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError>) {
+pub(super) async fn probe(place: &RegionClient) -> (&'static str, Result<(), CloudError>) {
     let call = || place.ec2.describe_instances().max_results(5).send();
     (DESCRIBE_INSTANCES, read(place, DESCRIBE_INSTANCES, call).await.map(drop))
 }
 
-async fn describe(place: &Place, ids: &[&str]) -> Result<DescribeInstancesOutput, CloudError> {
+async fn describe(place: &RegionClient, ids: &[&str]) -> Result<DescribeInstancesOutput, CloudError> {
     let ids: Vec<_> = ids.iter().map(|&id| id.to_owned()).collect();
     let named = || place.ec2.describe_instances().set_instance_ids(Some(ids.clone())).send();
     match read(place, DESCRIBE_INSTANCES, named).await {

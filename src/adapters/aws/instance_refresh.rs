@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
 
-use super::Place;
+use super::RegionClient;
 use super::call::{NOT_OFFERED, all, read};
 use crate::engine::ports::CloudError;
 
@@ -12,20 +12,20 @@ const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
 const AT_ONCE: usize = 4;
 
 /// Whether they may be asked for.
-pub(super) async fn probe(place: &Place, group: &str) -> (&'static str, Result<(), CloudError>) {
+pub(super) async fn probe(place: &RegionClient, group: &str) -> (&'static str, Result<(), CloudError>) {
     (DESCRIBE_REFRESHES, refresh(place, group).await.map(drop))
 }
 
 /// The instance refresh that somebody runs in each of these groups.
 pub(super) async fn refreshes<'a>(
-    place: &Place,
+    place: &RegionClient,
     names: BTreeSet<&'a str>,
 ) -> BTreeMap<&'a str, Result<Option<String>, CloudError>> {
     let found = all(AT_ONCE, names.iter().map(|name| refresh(place, name))).await;
     names.into_iter().zip(found).collect()
 }
 
-async fn refresh(place: &Place, group: &str) -> Result<Option<String>, CloudError> {
+async fn refresh(place: &RegionClient, group: &str) -> Result<Option<String>, CloudError> {
     if place.memory().no_refreshes {
         return Ok(None);
     }

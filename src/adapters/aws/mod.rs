@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use self::call::Calls;
-use self::connect::{Identity, Whose};
+use self::connect::{CredentialSource, Identity};
 use self::observe::Memory;
 use self::throttle::Limiter;
 use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
@@ -13,7 +13,7 @@ use crate::domain::activity::Activity;
 use crate::domain::group::{GroupKey, Numbers};
 use crate::domain::span::Time;
 use crate::engine::ports::Account;
-use crate::engine::ports::{Ask, Cloud, CloudError, Listing, Sweep};
+use crate::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
 
 mod activities;
 mod attributes;
@@ -33,14 +33,14 @@ mod traffic;
 
 /// Every configured account and region.
 pub struct Aws {
-    places: Vec<Place>,
+    places: Vec<RegionClient>,
     identities: Vec<Identity>,
     calls: Arc<Calls>,
 }
 
 /// One region of one account: its clients, its limits, and what was learnt there.
-struct Place {
-    whose: Whose,
+struct RegionClient {
+    whose: CredentialSource,
     autoscaling: aws_sdk_autoscaling::Client,
     ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
@@ -56,7 +56,7 @@ struct Place {
 }
 
 /// Places asked at the same time. Each has limits of its own.
-const PLACES_AT_ONCE: usize = 8;
+const REGIONS_AT_ONCE: usize = 8;
 
 impl Aws {
     /// Finds credentials, regions and endpoints; asks AWS nothing but for roles' sessions. Without accounts: the default
@@ -72,7 +72,7 @@ impl Aws {
 
     /// Who AWS says that we are in each account: its name, and the ARN.
     pub async fn identities(&self) -> Vec<(String, Result<String, CloudError>)> {
-        call::all(PLACES_AT_ONCE, self.identities.iter().map(|identity| identity.ask(&self.calls))).await
+        call::all(REGIONS_AT_ONCE, self.identities.iter().map(|identity| identity.ask(&self.calls))).await
     }
 
     /// Calls each reading API once in each place where it can be: where, which, and whether it may be. What changes
@@ -83,8 +83,8 @@ impl Aws {
             probes.push(perform::probe(place).await);
             probes
         };
-        let probes = call::all(PLACES_AT_ONCE, self.places.iter().map(probe)).await;
-        let named = |(place, probes): (&Place, Vec<_>)| {
+        let probes = call::all(REGIONS_AT_ONCE, self.places.iter().map(probe)).await;
+        let named = |(place, probes): (&RegionClient, Vec<_>)| {
             let name = place.to_string();
             probes.into_iter().map(move |(api, result)| (name.clone(), api, result))
         };
@@ -96,7 +96,7 @@ impl Aws {
         self.calls.all()
     }
 
-    fn place(&self, account: &str, region: &str) -> Option<&Place> {
+    fn place(&self, account: &str, region: &str) -> Option<&RegionClient> {
         self.places.iter().find(|place| place.whose.account == account && place.whose.region == region)
     }
 }
@@ -105,7 +105,7 @@ impl Cloud for Aws {
     async fn list(&mut self) -> Listing {
         let mut listing = Listing::default();
         for (place, listed) in
-            self.places.iter().zip(call::all(PLACES_AT_ONCE, self.places.iter().map(observe::list)).await)
+            self.places.iter().zip(call::all(REGIONS_AT_ONCE, self.places.iter().map(observe::list)).await)
         {
             let name = (place.whose.account.clone(), place.whose.region.clone());
             match listed {
@@ -121,8 +121,8 @@ impl Cloud for Aws {
         listing
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Sweep {
-        let mut sweep = Sweep::new();
+    async fn look(&mut self, asks: &[Ask]) -> Observations {
+        let mut sweep = Observations::new();
         let mut here: BTreeMap<(&str, &str), Vec<&Ask>> = BTreeMap::new();
         for ask in asks {
             here.entry((&ask.key.account, &ask.key.region)).or_default().push(ask);
@@ -135,7 +135,7 @@ impl Cloud for Aws {
                 None => sweep.extend(asks.iter().map(|ask| (ask.key.clone(), Err(not_configured(&ask.key))))),
             }
         }
-        sweep.extend(call::all(PLACES_AT_ONCE, looks).await.into_iter().flatten());
+        sweep.extend(call::all(REGIONS_AT_ONCE, looks).await.into_iter().flatten());
         sweep
     }
 
@@ -170,7 +170,7 @@ fn not_configured(group: &GroupKey) -> CloudError {
     ))
 }
 
-impl Place {
+impl RegionClient {
     fn limiter(&self, api: &str) -> &Limiter {
         match api.split(':').next() {
             Some("ec2") => &self.pace_ec2,
@@ -188,7 +188,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RegionClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} in {}", self.whose.account, self.whose.region)
     }

@@ -6,7 +6,7 @@ use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::Desc
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 use tokio::join;
 
-use super::Place;
+use super::RegionClient;
 use super::activities;
 use super::call::read;
 use super::capacity::{is_weighted, mixes};
@@ -21,7 +21,7 @@ use crate::domain::group::{
 };
 use crate::domain::lease;
 use crate::domain::span::Time;
-use crate::engine::ports::{Ask, CloudError, Sweep};
+use crate::engine::ports::{Ask, CloudError, Observations};
 
 const DESCRIBE_GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
 
@@ -36,7 +36,7 @@ const PAGES_MAX: u32 = 100;
 /// What one place has taught us.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    pub(super) births: Births,
+    pub(super) instance_metadata: Births,
     /// The endpoint does not offer `DescribeInstanceRefreshes`: nobody refreshes instances there.
     pub(super) no_refreshes: bool,
     /// The endpoint does not offer `LaunchInstances`.
@@ -46,11 +46,11 @@ pub(super) struct Memory {
 }
 
 /// One look at the groups asked for. Those that are not in the result do not exist.
-pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
+pub(super) async fn look(place: &RegionClient, asks: Vec<&Ask>) -> Observations {
     // Before the first call: an effect that was known by now is in the picture.
     let seen = Time::from(std::time::SystemTime::now());
     let names: BTreeSet<&str> = asks.iter().map(|ask| ask.key.name.as_str()).collect();
-    let mut sweep = Sweep::new();
+    let mut sweep = Observations::new();
     let (mut groups, lacking) = (Vec::new(), Lacking::default());
     for (chunk, found) in described(place, names.iter().copied().collect(), &lacking).await {
         match found {
@@ -62,21 +62,24 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
     let of = |wants: fn(&Ask) -> bool| -> BTreeSet<&str> {
         asks.iter().filter(there).filter(|ask| wants(ask)).map(|ask| ask.key.name.as_str()).collect()
     };
-    let (closely, scaled) = (of(|ask| ask.closely), of(|ask| ask.scalers));
+    let (include_refresh, scaled) = (of(|ask| ask.include_refresh), of(|ask| ask.scalers));
     let sources: BTreeMap<&str, Sources> = groups.iter().map(|group| (name(group), traffic::sources(group))).collect();
     let (arns, classic) = (of_all(&sources, |s| &s.target_groups), of_all(&sources, |s| &s.classic));
-    let close: BTreeMap<&str, &Sources> =
-        sources.iter().filter(|(name, _)| closely.contains(*name)).map(|(name, sources)| (*name, sources)).collect();
+    let close: BTreeMap<&str, &Sources> = sources
+        .iter()
+        .filter(|(name, _)| include_refresh.contains(*name))
+        .map(|(name, sources)| (*name, sources))
+        .collect();
     // Ports must be known before health is judged. Mostly they are, from the first look.
     let unlearnt = attributes::learn(place, &arns, &of_all(&close, |s| &s.target_groups)).await;
     let ids: BTreeSet<&str> =
         groups.iter().flat_map(members).filter_map(|member| given(member.instance_id())).collect();
-    let (mut verdicts, classic, births, scalers, refreshes) = join!(
+    let (mut verdicts, classic, instance_metadata, scalers, refreshes) = join!(
         health::verdicts(place, arns),
         classic::verdicts(place, classic),
         instance_metadata::learn(place, &ids),
         scaling::scalers(place, &scaled),
-        instance_refresh::refreshes(place, closely)
+        instance_refresh::refreshes(place, include_refresh)
     );
     verdicts.extend(classic);
     let memory = place.memory();
@@ -84,13 +87,13 @@ pub(super) async fn look(place: &Place, asks: Vec<&Ask>) -> Sweep {
         place,
         at: seen,
         verdicts,
-        births: &memory.births,
+        instance_metadata: &memory.instance_metadata,
         known: &memory.target_groups,
         unlearnt,
         sources: &sources,
         scalers,
         refreshes,
-        unborn: births.err(),
+        unborn: instance_metadata.err(),
         no_launches: memory.no_launches,
         lacking,
     };
@@ -109,7 +112,7 @@ fn of_all<S: std::borrow::Borrow<Sources>>(
 }
 
 /// One group's numbers, and nothing of its instances.
-pub(super) async fn numbers(place: &Place, group: &str) -> Result<Option<Numbers>, CloudError> {
+pub(super) async fn numbers(place: &RegionClient, group: &str) -> Result<Option<Numbers>, CloudError> {
     let lacking = Lacking::default();
     let only = place.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group);
     let found = pages(place, &only.include_instances(false), &lacking).await?;
@@ -117,7 +120,7 @@ pub(super) async fn numbers(place: &Place, group: &str) -> Result<Option<Numbers
 }
 
 /// Every group's name and tags.
-pub(super) async fn list(place: &Place) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
+pub(super) async fn list(place: &RegionClient) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
     let all = place.autoscaling.describe_auto_scaling_groups().include_instances(false);
     let groups = pages(place, &all, &Lacking::default()).await?;
     let named = groups.iter().filter(|group| !name(group).is_empty());
@@ -126,7 +129,7 @@ pub(super) async fn list(place: &Place) -> Result<BTreeMap<GroupKey, BTreeMap<St
 
 /// The groups of all pages.
 async fn pages(
-    place: &Place,
+    place: &RegionClient,
     ask: &DescribeAutoScalingGroupsFluentBuilder,
     lacking: &Lacking,
 ) -> Result<Vec<AutoScalingGroup>, CloudError> {
@@ -148,7 +151,7 @@ async fn pages(
 }
 
 /// Tries each reading API that can be tried here.
-pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudError>)> {
+pub(super) async fn probe(place: &RegionClient) -> Vec<(&'static str, Result<(), CloudError>)> {
     let first = || place.autoscaling.describe_auto_scaling_groups().max_records(PAGE).send();
     let groups = read(place, DESCRIBE_GROUPS, first).await.map(|page| page.auto_scaling_groups.unwrap_or_default());
     let found = groups.as_deref().unwrap_or_default();
@@ -173,7 +176,7 @@ pub(super) async fn probe(place: &Place) -> Vec<(&'static str, Result<(), CloudE
 
 /// The groups of these names, by the chunks in which they were asked for, and what they lack.
 async fn described<'a>(
-    place: &Place,
+    place: &RegionClient,
     mut names: Vec<&'a str>,
     lacking: &Lacking,
 ) -> Vec<(Vec<&'a str>, Result<Vec<AutoScalingGroup>, CloudError>)> {
@@ -197,10 +200,10 @@ async fn described<'a>(
 
 /// What a look found, to make groups of.
 struct Seen<'a> {
-    place: &'a Place,
+    place: &'a RegionClient,
     at: Time,
     verdicts: Verdicts,
-    births: &'a Births,
+    instance_metadata: &'a Births,
     known: &'a attributes::Known,
     /// Target groups whose attributes could not be asked for.
     unlearnt: BTreeMap<String, CloudError>,
@@ -297,7 +300,7 @@ impl Seen<'_> {
         let id = given(member.instance_id())
             .ok_or_else(|| incomplete(format!("group {group} has an instance without an id")))?;
         let missing = |what| incomplete(format!("group {group} has an instance {id} without {what}"));
-        let birth = self.births.get(id);
+        let birth = self.instance_metadata.get(id);
         if let (None, Some(error)) = (birth, &self.unborn) {
             return Err(error.clone());
         }

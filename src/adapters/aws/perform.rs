@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use super::Place;
+use super::RegionClient;
 use super::call::{Class, Failure, NOT_OFFERED, class, read};
 use super::connect::limits;
 use super::response_completeness::given;
@@ -26,7 +26,7 @@ const CHANGE: Duration = Duration::from_secs(20);
 const LAUNCH: Duration = Duration::from_secs(60);
 
 /// Makes the action's one call.
-pub(super) async fn perform(place: &Place, group: &str, action: &Action) -> Answer {
+pub(super) async fn perform(place: &RegionClient, group: &str, action: &Action) -> Answer {
     place.limiter(action.api()).charge();
     place.calls.count(action.api());
     let result = call(place, group, action).await;
@@ -48,7 +48,7 @@ const NOBODY: &str = "i-00000000000000000";
 
 /// Whether instances may be retired, asked about one that does not exist: AWS looks at the permission first. Without it
 /// a regeneration would launch, and then have no way back.
-pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError>) {
+pub(super) async fn probe(place: &RegionClient) -> (&'static str, Result<(), CloudError>) {
     const API: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
     let call = || {
         let call = place.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(NOBODY);
@@ -70,7 +70,7 @@ pub(super) async fn probe(place: &Place) -> (&'static str, Result<(), CloudError
     (API, result)
 }
 
-async fn call(place: &Place, group: &str, action: &Action) -> Result<Answer, Failure> {
+async fn call(place: &RegionClient, group: &str, action: &Action) -> Result<Answer, Failure> {
     let client = &place.autoscaling;
     let limit = |attempt| Config::builder().timeout_config(limits(attempt));
     match action {
@@ -134,7 +134,7 @@ fn receipt(output: &impl RequestId) -> Receipt {
     Receipt { request: output.request_id().map(str::to_owned), ..Receipt::default() }
 }
 
-impl Place {
+impl RegionClient {
     fn tried<T, E>(&self, result: Result<T, SdkError<E, HttpResponse>>) -> Result<T, Failure>
     where
         E: ProvideErrorMetadata + Error + 'static,

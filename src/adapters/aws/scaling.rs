@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::{PredictiveScalingMode, ScalingPolicy};
 
-use super::Place;
+use super::RegionClient;
 use super::call::{NOT_OFFERED, all, read};
 use crate::domain::group::is_autoscaled;
 use crate::engine::ports::CloudError;
@@ -17,7 +17,7 @@ const AT_ONCE: usize = 4;
 const PAGE: i32 = 100;
 
 /// Whether both may be asked for.
-pub(super) async fn probe(place: &Place, group: &str) -> [(&'static str, Result<(), CloudError>); 2] {
+pub(super) async fn probe(place: &RegionClient, group: &str) -> [(&'static str, Result<(), CloudError>); 2] {
     [
         (DESCRIBE_POLICIES, policies(place, group).await.map(drop)),
         (DESCRIBE_SCHEDULES, schedules(place, group).await.map(drop)),
@@ -26,14 +26,14 @@ pub(super) async fn probe(place: &Place, group: &str) -> [(&'static str, Result<
 
 /// What scales each of these groups, as phrases for people; without what their tags say.
 pub(super) async fn scalers<'a>(
-    place: &Place,
+    place: &RegionClient,
     names: &BTreeSet<&'a str>,
 ) -> BTreeMap<&'a str, Result<Vec<String>, CloudError>> {
     let found = all(AT_ONCE, names.iter().map(|name| scaler(place, name))).await;
     names.iter().copied().zip(found).collect()
 }
 
-async fn scaler(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
+async fn scaler(place: &RegionClient, group: &str) -> Result<Vec<String>, CloudError> {
     // What may not be listed may be there: that is said, and regend still works without the permission.
     let unless_forbidden = |what: &str, api, found| match found {
         Err(CloudError::Forbidden { .. }) => {
@@ -46,7 +46,7 @@ async fn scaler(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
     Ok(found)
 }
 
-async fn policies(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
+async fn policies(place: &RegionClient, group: &str) -> Result<Vec<String>, CloudError> {
     let call = || place.autoscaling.describe_policies().auto_scaling_group_name(group).max_records(PAGE).send();
     let found = read(place, DESCRIBE_POLICIES, call).await;
     let page = found.map(|page| page.scaling_policies.unwrap_or_default());
@@ -66,7 +66,7 @@ fn scales(policy: &ScalingPolicy) -> bool {
     policy.enabled() != Some(false) && !only_forecasts
 }
 
-async fn schedules(place: &Place, group: &str) -> Result<Vec<String>, CloudError> {
+async fn schedules(place: &RegionClient, group: &str) -> Result<Vec<String>, CloudError> {
     let of = || place.autoscaling.describe_scheduled_actions().auto_scaling_group_name(group).max_records(PAGE);
     let found = read(place, DESCRIBE_SCHEDULES, || of().send()).await;
     let page = found.map(|page| page.scheduled_update_group_actions.unwrap_or_default());
@@ -78,7 +78,7 @@ async fn schedules(place: &Place, group: &str) -> Result<Vec<String>, CloudError
 }
 
 /// Nothing, where the endpoint does not offer the call, or the group was deleted between two calls.
-fn unless_absent<T>(place: &Place, found: Result<Vec<T>, CloudError>) -> Result<Vec<T>, CloudError> {
+fn unless_absent<T>(place: &RegionClient, found: Result<Vec<T>, CloudError>) -> Result<Vec<T>, CloudError> {
     match found {
         Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => Ok(Vec::new()),
         Err(CloudError::Other { code, message, .. }) if code == "ValidationError" && message.contains("not found") => {

@@ -12,7 +12,7 @@ use crate::domain::span::{Invalid, Span};
 use crate::sim::bucket::Bucket;
 use crate::sim::fault::Faults;
 use crate::sim::group::Shape;
-use crate::sim::group_behavior::{Direct, Hook, Image, Nature, Seconds, Termination};
+use crate::sim::group_behavior::{Direct, GroupBehavior, Hook, Image, Seconds, Termination};
 use crate::sim::script::{Foreign, Range, Rate, Script};
 
 mod event;
@@ -39,13 +39,13 @@ pub fn parse(path: &Path, source: &str) -> Result<Script, ConfigError> {
         root.problem("poll_interval", Invalid::new("0s would never pause", r#"write for example "15s""#));
     }
     group(root.table("group"), &mut script);
-    nature(root.table("nature"), &mut script.nature);
+    behavior(root.table("nature"), &mut script.behavior);
     faults(root.table("faults"), &mut script.faults);
     let mut section = root.table("policy");
     super::policy(&mut section, &mut script.policy);
     impossible(&section, &script.policy);
     section.close();
-    script.nature.policies = root.tables("policies").into_iter().filter_map(policies::read).collect();
+    script.behavior.policies = root.tables("policies").into_iter().filter_map(policies::read).collect();
     script.happenings = root.tables("events").into_iter().flat_map(event::read).collect();
     script.happenings.sort_by_key(|happening| happening.at);
     // What two events have in common as their end happens once.
@@ -133,9 +133,9 @@ fn group(mut section: Section<'_, '_>, script: &mut Script) {
     section.close();
 }
 
-fn nature(mut section: Section<'_, '_>, nature: &mut Nature) {
+fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
     // Taken apart without "..", so that whatever the simulator learns can be told to it.
-    let Nature {
+    let GroupBehavior {
         boot,
         health,
         drain,
@@ -161,7 +161,7 @@ fn nature(mut section: Section<'_, '_>, nature: &mut Nature) {
         capacity_rebalances,
         // Read from [[policies]].
         policies: _,
-    } = nature;
+    } = behavior;
     section.read("boot", boot, range);
     section.read("health", health, range);
     section.read("drain", drain, seconds);

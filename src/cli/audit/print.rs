@@ -187,7 +187,7 @@ pub(super) fn entry(out: &mut impl Write, stored: &Stored, entry: &Entry, size: 
 }
 
 /// The story of an instance: what is known, then what happened.
-pub(super) fn story(out: &mut impl Write, instance: &str, story: &render::Story) -> io::Result<()> {
+pub(super) fn story(out: &mut impl Write, instance: &str, story: &render::Timeline) -> io::Result<()> {
     writeln!(out, "{}", render::clean(instance))?;
     for (label, text) in &story.facts {
         writeln!(out, "  {label:10}  {text}")?;

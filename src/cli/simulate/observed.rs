@@ -39,7 +39,7 @@ pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Fai
         };
         return Err(Failure::usage(format!("{name} names {} groups: {names}{more}; {hint}", chosen.len())));
     };
-    let mut sweep = aws.look(&[Ask { key: one.key.clone(), closely: true, scalers: true }]).await;
+    let mut sweep = aws.look(&[Ask { key: one.key.clone(), include_refresh: true, scalers: true }]).await;
     match sweep.remove(&one.key) {
         Some(Ok(group)) => Ok(Observed { group, policy: one.policy.clone(), ruled: one.ruled }),
         Some(Err(error)) => {
@@ -66,7 +66,7 @@ impl Observed {
             left.into_iter().map(|(why, n)| format!("left alone: {}, {why}", plural(n, "instance", "instances"))),
         );
         notes.extend(plan.notes);
-        notes.extend(plan.obstacles.iter().map(|hold| format!("in its way now: {hold}")));
+        notes.extend(plan.holds.iter().map(|hold| format!("in its way now: {hold}")));
         notes
     }
 }

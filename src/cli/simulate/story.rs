@@ -19,7 +19,7 @@ use super::summary::hours;
 
 /// A play that was told.
 #[derive(Debug)]
-pub struct Story {
+pub struct Timeline {
     lines: Vec<Line>,
     pub run: Run,
     window: Span,
@@ -45,7 +45,7 @@ enum By {
 /// After so long a silence somebody wants to know what it waits for.
 const QUIET_MAX: Span = Span::minutes(10);
 
-impl Story {
+impl Timeline {
     pub(super) fn of(script: &Script, seed: u64) -> Self {
         let mut teller = Teller {
             lines: Vec::new(),

@@ -10,7 +10,7 @@ use crate::domain::policy::Policy;
 use crate::domain::span::Span;
 use crate::harness::play::{End, Run};
 use crate::render;
-use crate::sim::group_behavior::{Nature, Seconds};
+use crate::sim::group_behavior::{GroupBehavior, Seconds};
 use crate::sim::script::Script;
 
 use super::super::exit;
@@ -19,7 +19,7 @@ use super::Rehearsed;
 /// Says in three lines what is rehearsed.
 pub(super) fn header(rehearsed: &Rehearsed) -> String {
     let Rehearsed { script, policy_from, pace_from, notes } = rehearsed;
-    let Script { key, shape, nature, policy, .. } = script;
+    let Script { key, shape, behavior, policy, .. } = script;
     let groups = match shape.target_groups.len() {
         0 => "no target group".to_owned(),
         n => plural(n as u32, "target group", "target groups"),
@@ -30,7 +30,7 @@ pub(super) fn header(rehearsed: &Rehearsed) -> String {
         key.name, shape.desired, shape.min, shape.max
     );
     text += &format!("  policy  {}  ({policy_from})\n", policy_words(policy));
-    text += &format!("  pace    {}  ({pace_from})\n", pace_words(nature, shape.target_groups.is_empty()));
+    text += &format!("  pace    {}  ({pace_from})\n", pace_words(behavior, shape.target_groups.is_empty()));
     notes.iter().for_each(|note| text += &format!("  note    {note}\n"));
     text
 }
@@ -68,14 +68,14 @@ fn policy_words(policy: &Policy) -> String {
     words.join(", ")
 }
 
-fn pace_words(nature: &Nature, no_target_group: bool) -> String {
-    let mut words = vec![format!("boot {}", range(nature.boot))];
+fn pace_words(behavior: &GroupBehavior, no_target_group: bool) -> String {
+    let mut words = vec![format!("boot {}", range(behavior.boot))];
     if !no_target_group {
-        words.push(format!("healthy after {}", range(nature.health)));
-        words.push(format!("drain {}", Span::seconds(nature.drain)));
+        words.push(format!("healthy after {}", range(behavior.health)));
+        words.push(format!("drain {}", Span::seconds(behavior.drain)));
     }
-    if nature.flawed > 0 {
-        words.push(format!("{}.{}% flawed", nature.flawed / 10, nature.flawed % 10).replace(".0%", "%"));
+    if behavior.flawed > 0 {
+        words.push(format!("{}.{}% flawed", behavior.flawed / 10, behavior.flawed % 10).replace(".0%", "%"));
     }
     words.join(", ")
 }

@@ -116,7 +116,7 @@ impl<'a> View<'a> {
     }
 
     /// All is replaced or given up: wait for drains, restore, bake, close.
-    pub(super) fn tidy(&mut self) -> Option<Next> {
+    pub(super) fn finish(&mut self) -> Option<Next> {
         let (known, policy, group) = (self.known, self.policy, self.group);
         let ending = known.ending.as_ref();
         let over = self.now > known.opened.window_ends;

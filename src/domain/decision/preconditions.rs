@@ -52,7 +52,7 @@ impl<'a> View<'a> {
     }
 
     /// The group is not there to be regenerated, or another daemon has it.
-    pub(super) fn taken_away(&mut self) -> Option<Next> {
+    pub(super) fn check_ownership(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if group.deleting {
             let why = "the group is being deleted".to_owned();
@@ -63,7 +63,7 @@ impl<'a> View<'a> {
             self.wake(lease.dies());
             let hold = Hold::from(lease);
             return match &known.ending {
-                None => self.out_of_our_hands(hold),
+                None => self.wait_or_end(hold),
                 // What was ours to tidy up has gone over to them with the lease.
                 Some(ending) => {
                     if let Some(wait) = self.lacks_members() {
@@ -110,11 +110,11 @@ impl<'a> View<'a> {
             return self.hold(Hold::MinSettling { expected: known.min, seen: group.min });
         }
         let hold = Hold::by_others(group).into_iter().chain(Hold::unverified(group, self.policy)).next()?;
-        self.out_of_our_hands(hold)
+        self.wait_or_end(hold)
     }
 
     /// Waits for somebody else, but not for ever: when the window is over, what is ours is tidied up.
-    pub(super) fn out_of_our_hands(&mut self, hold: Hold) -> Option<Next> {
+    pub(super) fn wait_or_end(&mut self, hold: Hold) -> Option<Next> {
         if self.known.ending.is_some() {
             // Tidying up is all that is left, and AWS will say if it cannot be done.
             self.holds.push(hold);
@@ -251,8 +251,8 @@ impl<'a> View<'a> {
     /// Long enough for all that is due if every batch takes as long as it may; so that most never need renewing.
     pub(super) fn lease_life(&self) -> Span {
         let policy = self.policy;
-        let abreast = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
-        let batches = count(&self.due).div_ceil(abreast).max(1);
+        let concurrency = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
+        let batches = count(&self.due).div_ceil(concurrency).max(1);
         let batch = policy.launch_timeout + policy.health_timeout + self.warmup;
         let bakes = policy.canary_bake + policy.bake + policy.drain_timeout;
         (batch * batches + bakes).clamp(lease::SHORTEST, lease::LONGEST)

@@ -23,7 +23,7 @@ const TAKEN_IN_A_SHIFT: u32 = 3;
 
 /// What becomes of a retired instance's place in the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum RegionClient {
     /// Auto Scaling launches another for it.
     Refilled,
     /// Desired capacity falls with it, if it is regend's surplus.
@@ -41,7 +41,7 @@ impl<'a> View<'a> {
         // A surplus that is shifted with the limits stays out for the next try: Auto Scaling launches it.
         let tries_again = self.known.ending.is_none() && self.known.is_shifted() && !self.due.is_empty();
         if tries_again && self.batch_room(self.missing()) > 0 {
-            return Some(self.retire(instance, Reason::Failed, Place::Refilled));
+            return Some(self.retire(instance, Reason::Failed, RegionClient::Refilled));
         }
         Some(self.give_back(instance, Reason::Failed))
     }
@@ -67,7 +67,7 @@ impl<'a> View<'a> {
             return None;
         }
         if first.lifecycle == Lifecycle::Standby {
-            return Some(self.retire(first, Reason::Stale, Place::GivenUp));
+            return Some(self.retire(first, Reason::Stale, RegionClient::GivenUp));
         }
         let (live, missing) = (count(&self.live), self.missing());
         let is_shifted = self.known.is_shifted();
@@ -81,7 +81,7 @@ impl<'a> View<'a> {
                 return None;
             }
             // A surplus that has not come yet comes in its place.
-            let place = if is_shifted { Place::Refilled } else { Place::GivenUp };
+            let place = if is_shifted { RegionClient::Refilled } else { RegionClient::GivenUp };
             return self.retire_in_zone(refilled, first, place);
         }
         // A surplus that serves is waiting for it. One that is shifted with the limits stays out until it is enough for
@@ -93,7 +93,7 @@ impl<'a> View<'a> {
             return None;
         }
         if stays_out && self.batch_room(missing) > 0 {
-            return self.retire_in_zone(refilled, first, Place::Refilled);
+            return self.retire_in_zone(refilled, first, RegionClient::Refilled);
         }
         let stuck = if is_shifted { self.first_stuck() } else { None };
         let goes = candidates.into_iter().find(|i| self.leaves_balance(i) && self.leaves_a_share(i));
@@ -108,7 +108,7 @@ impl<'a> View<'a> {
             // The zones would differ too much in the end: at the price of one more instance the zone is filled first.
             None if may_refill => {
                 let stuck = stuck.filter(|i| self.leaves_a_share(i) && self.serves(i) == self.serves(first));
-                self.retire_in_zone(stuck.or(refilled), first, Place::Refilled)
+                self.retire_in_zone(stuck.or(refilled), first, RegionClient::Refilled)
             }
             // When nothing is launched any more, one that does not serve goes whatever becomes of the balance.
             None if !self.serves(first) && self.now > self.known.opened.window_ends => {
@@ -128,7 +128,12 @@ impl<'a> View<'a> {
     }
 
     /// Retires an instance whose zone has its share, or says that none has.
-    fn retire_in_zone(&mut self, instance: Option<&'a Instance>, first: &Instance, place: Place) -> Option<Next> {
+    fn retire_in_zone(
+        &mut self,
+        instance: Option<&'a Instance>,
+        first: &Instance,
+        place: RegionClient,
+    ) -> Option<Next> {
         match instance {
             Some(instance) => Some(self.retire(instance, Reason::Stale, place)),
             None => {
@@ -146,7 +151,7 @@ impl<'a> View<'a> {
     /// Retires an instance together with its place. Min size is never shifted further than the surplus, so it is put back
     /// first: all the way where the whole surplus serves, otherwise by one.
     pub(super) fn give_back(&self, instance: &Instance, why: Reason) -> Next {
-        let retire = self.retire(instance, why, Place::GivenUp);
+        let retire = self.retire(instance, why, RegionClient::GivenUp);
         let decrements = matches!(&retire, Next::Act(Action::Retire(retire)) if retire.decrement);
         let raised = self.known.raised;
         let is_too_far = |before: &u32| decrements && self.group.min - before >= raised;
@@ -161,13 +166,13 @@ impl<'a> View<'a> {
         }
     }
 
-    fn retire(&self, instance: &Instance, why: Reason, place: Place) -> Next {
+    fn retire(&self, instance: &Instance, why: Reason, place: RegionClient) -> Next {
         let takes_a_place = instance.lifecycle.counts();
         let is_surplus = self.known.raised > 0 && count(&self.live) <= self.group.desired;
         Next::Act(Action::Retire(Retire {
             instance: instance.id.clone(),
             why,
-            decrement: takes_a_place && place == Place::GivenUp && is_surplus,
+            decrement: takes_a_place && place == RegionClient::GivenUp && is_surplus,
             successor: match why {
                 Reason::Stale if takes_a_place => self.successor().map(|i| i.id.clone()),
                 Reason::Stale | Reason::Failed | Reason::Surplus => None,
@@ -306,7 +311,7 @@ impl<'a> View<'a> {
         if above > 0 || self.floor < self.wanted {
             return self.cannot_launch(live);
         }
-        self.out_of_our_hands(hold)
+        self.wait_or_end(hold)
     }
 
     /// The surplus is taken again and again: the next one waits, longer each time.

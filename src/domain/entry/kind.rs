@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::action::{Action, Noun};
+use crate::domain::action::{Action, Resource};
 
 macro_rules! kinds {
     ($($variant:ident = $text:literal,)*) => {
@@ -88,14 +88,14 @@ pub enum Conclusion {
 }
 
 impl Kind {
-    pub fn intended(noun: Noun) -> Self {
-        match noun {
-            Noun::Lease => Self::LeaseIntended,
-            Noun::MaxSize => Self::MaxSizeIntended,
-            Noun::MinSize => Self::MinSizeIntended,
-            Noun::Launch => Self::LaunchIntended,
-            Noun::Surplus => Self::SurplusIntended,
-            Noun::Retire => Self::RetireIntended,
+    pub fn intended(resource: Resource) -> Self {
+        match resource {
+            Resource::Lease => Self::LeaseIntended,
+            Resource::MaxSize => Self::MaxSizeIntended,
+            Resource::MinSize => Self::MinSizeIntended,
+            Resource::Launch => Self::LaunchIntended,
+            Resource::Surplus => Self::SurplusIntended,
+            Resource::Retire => Self::RetireIntended,
         }
     }
 
@@ -110,21 +110,21 @@ impl Kind {
             (Action::Launch { .. } | Action::Grow { .. }, Conclusion::Done) => Self::LaunchAccepted,
             (Action::Shrink { .. }, Conclusion::Done) => Self::SurplusReturned,
             (Action::Retire(_), Conclusion::Done) => Self::RetireAccepted,
-            (action, Conclusion::Refused) => match action.noun() {
-                Noun::Lease => Self::LeaseRefused,
-                Noun::MaxSize => Self::MaxSizeRefused,
-                Noun::MinSize => Self::MinSizeRefused,
-                Noun::Launch => Self::LaunchRefused,
-                Noun::Surplus => Self::SurplusRefused,
-                Noun::Retire => Self::RetireRefused,
+            (action, Conclusion::Refused) => match action.resource() {
+                Resource::Lease => Self::LeaseRefused,
+                Resource::MaxSize => Self::MaxSizeRefused,
+                Resource::MinSize => Self::MinSizeRefused,
+                Resource::Launch => Self::LaunchRefused,
+                Resource::Surplus => Self::SurplusRefused,
+                Resource::Retire => Self::RetireRefused,
             },
-            (action, Conclusion::Unknown) => match action.noun() {
-                Noun::Lease => Self::LeaseUnknown,
-                Noun::MaxSize => Self::MaxSizeUnknown,
-                Noun::MinSize => Self::MinSizeUnknown,
-                Noun::Launch => Self::LaunchUnknown,
-                Noun::Surplus => Self::SurplusUnknown,
-                Noun::Retire => Self::RetireUnknown,
+            (action, Conclusion::Unknown) => match action.resource() {
+                Resource::Lease => Self::LeaseUnknown,
+                Resource::MaxSize => Self::MaxSizeUnknown,
+                Resource::MinSize => Self::MinSizeUnknown,
+                Resource::Launch => Self::LaunchUnknown,
+                Resource::Surplus => Self::SurplusUnknown,
+                Resource::Retire => Self::RetireUnknown,
             },
         }
     }

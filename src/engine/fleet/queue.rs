@@ -1,6 +1,6 @@
 //! Who waits to be opened: for its stage and a place, or until another daemon is done with the group.
 
-use super::{Ended, Event, Fleet, Wish};
+use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
 use crate::domain::entry::{Entry, Kind, VERSION};
 use crate::domain::group::Group;
@@ -16,8 +16,8 @@ use crate::engine::reconcile::Stop;
 const LEASED_AGAIN: Span = Span::minutes(1);
 
 /// A wish that waits for its turn, or for another daemon.
-pub(super) struct Queued {
-    pub(super) wish: Wish,
+pub(super) struct PendingRequest {
+    pub(super) wish: RunRequest,
     /// What is born later is fresh, however long it waits: nothing is replaced twice.
     pub(super) asked: Time,
     /// Another daemon holds the group, and the record says so: when it is looked at again.
@@ -32,7 +32,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             let stages = self.queue.iter().map(|queued| queued.wish.policy.stage);
             let stage = self.active.iter().map(|s| s.stage).chain(stages).min();
             let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
-            let is_ready = |queued: &mut Queued| {
+            let is_ready = |queued: &mut PendingRequest| {
                 Some(queued.wish.policy.stage) == stage && queued.held.is_none_or(|again| again <= now)
             };
             let ready: Vec<_> = self.queue.extract_if(.., is_ready).take(room).collect();
@@ -40,7 +40,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 return Ok(());
             }
             if self.failed >= self.limits.max_failed.max(1) {
-                for Queued { wish, .. } in ready {
+                for PendingRequest { wish, .. } in ready {
                     let why =
                         format!("{} groups failed, and max_failed_groups is {}", self.failed, self.limits.max_failed);
                     self.skip(&wish, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
@@ -48,7 +48,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 continue;
             }
             let asks: Vec<_> =
-                ready.iter().map(|q| Ask { key: q.wish.key.clone(), closely: true, scalers: true }).collect();
+                ready.iter().map(|q| Ask { key: q.wish.key.clone(), include_refresh: true, scalers: true }).collect();
             let look = self.cloud.look(&asks);
             let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
             for queued in ready {
@@ -62,9 +62,9 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         }
     }
 
-    fn open_one(&mut self, queued: Queued, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    fn open_one(&mut self, queued: PendingRequest, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
-        let Wish { policy, opener, obstacle, .. } = &queued.wish;
+        let RunRequest { policy, opener, obstacle, .. } = &queued.wish;
         if let Some(obstacle) = obstacle {
             return self.skip(&queued.wish, obstacle.into(), tell);
         }
@@ -86,19 +86,19 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
 
     /// Keeps a wish for later. The record says once that it is held; that uses no firing up, so that whoever is started
     /// again waits again.
-    fn wait(&mut self, queued: Queued, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    fn wait(&mut self, queued: PendingRequest, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
         if queued.held.is_none() {
             let entry = self.about(&queued.wish, Kind::RegenerationHeld, &hold.into());
             let entry = self.journal.append(Entry { firing: None, ..entry })?;
             tell(Event::Waits(&queued.wish.key, &entry));
         }
-        self.queue.push(Queued { held: Some(LEASED_AGAIN.after(now)), ..queued });
+        self.queue.push(PendingRequest { held: Some(LEASED_AGAIN.after(now)), ..queued });
         self.queue.sort_by_key(|queued| queued.wish.policy.stage);
         Ok(())
     }
 
-    fn skip(&mut self, wish: &Wish, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    fn skip(&mut self, wish: &RunRequest, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let entry = self.about(wish, Kind::RegenerationSkipped, &skipped);
         self.journal.append(entry)?;
         self.end(&wish.key, Ended::Skipped(skipped), tell);
@@ -106,7 +106,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     }
 
     /// An entry of a regeneration that is not open.
-    fn about(&self, wish: &Wish, kind: Kind, why: &Skipped) -> Entry {
+    fn about(&self, wish: &RunRequest, kind: Kind, why: &Skipped) -> Entry {
         Entry {
             v: VERSION,
             kind,

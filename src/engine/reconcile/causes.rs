@@ -1,6 +1,6 @@
 //! What Auto Scaling is asked for an explanation of: who changed desired capacity, why an instance went, why none comes.
 
-use super::{Active, Turning};
+use super::{Active, Reconciler};
 use crate::domain::action::Hold;
 use crate::domain::activity::{self, Activity};
 use crate::domain::change_detection::LOST;
@@ -15,10 +15,10 @@ use crate::engine::ports::{ACTIVITIES, Cloud};
 /// How often a group that lacks members is asked why.
 const ASK_AGAIN: Span = Span::minutes(1);
 
-impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
+impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// What Auto Scaling says of this news, if any of it needs an explanation: asked once for all of it.
-    pub(super) async fn explanations(&mut self, active: &Active, news: &[Entry]) -> Vec<Activity> {
-        match news.iter().any(|entry| is_loss(entry) || is_resize(entry)) {
+    pub(super) async fn explanations(&mut self, active: &Active, changes: &[Entry]) -> Vec<Activity> {
+        match changes.iter().any(|entry| is_loss(entry) || is_resize(entry)) {
             true => self.activities(active, SKEW.before(active.regeneration.opened_at)).await,
             false => Vec::new(),
         }
@@ -54,10 +54,10 @@ impl<C: Cloud, J: Journal, K: Clock> Turning<'_, C, J, K> {
 pub(super) fn attribute(
     active: &mut Active,
     group: &Group,
-    news: &mut [Entry],
+    changes: &mut [Entry],
     activities: &[Activity],
 ) -> Option<Hold> {
-    let change = news.iter_mut().find_map(|entry| {
+    let change = changes.iter_mut().find_map(|entry| {
         let [before, after] = entry.change.as_ref()?.desired?;
         Some((entry, before, after))
     });
@@ -86,8 +86,8 @@ pub(super) fn attribute(
 
 /// The record says in AWS's words why an instance went that regend did not retire, where AWS tells. One that others ended
 /// has not failed.
-pub(super) fn explained(mut news: Vec<Entry>, activities: &[Activity]) -> Vec<Entry> {
-    news.retain_mut(|entry| {
+pub(super) fn explained(mut changes: Vec<Entry>, activities: &[Activity]) -> Vec<Entry> {
+    changes.retain_mut(|entry| {
         if !is_loss(entry) {
             return true;
         }
@@ -101,7 +101,7 @@ pub(super) fn explained(mut news: Vec<Entry>, activities: &[Activity]) -> Vec<En
         }
         entry.kind != Kind::InstanceFailed || !activity::was_ended_by_others(why)
     });
-    news
+    changes
 }
 
 /// Desired capacity changed, and regend did not change it.

@@ -1,7 +1,7 @@
 //! Judges what really happened to a group, apart from what regend's journal says: how many served at every moment, and how
 //! the group was left.
 
-use super::{Broken, Checker, Excuse};
+use super::{Ambiguity, Broken, Checker};
 use crate::domain::action::Action;
 use crate::domain::entry::Entry;
 use crate::domain::lease::Lease;
@@ -9,7 +9,7 @@ use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
 use crate::sim::group::SimGroup;
 use crate::sim::group_behavior::Direct;
-use crate::sim::history::{Call, Moment, Touch};
+use crate::sim::history::{Call, ExternalChange, Moment};
 use crate::sim::phase::Phase;
 use crate::sim::world::World;
 
@@ -55,7 +55,8 @@ impl Checker {
                 }
                 self.judged.harms += 1;
             }
-            let floor = moment.wished.saturating_sub(policy.max_unavailable.rounded_down(moment.wished));
+            let floor =
+                moment.external_desired.saturating_sub(policy.max_unavailable.rounded_down(moment.external_desired));
             // What the group is created with is no wish for more.
             let rise = if n > 0 { floor.saturating_sub(self.judged.floor) } else { 0 };
             let new = taken + rise;
@@ -64,7 +65,7 @@ impl Checker {
             }
             let missing = floor.saturating_sub(moment.serving);
             // A surplus may serve in the place of what others took away: it is made up for when enough serve without it.
-            let surplus = moment.desired.saturating_sub(moment.wished);
+            let surplus = moment.desired.saturating_sub(moment.external_desired);
             let uncovered = (floor + surplus).saturating_sub(moment.serving);
             let explained = self.judged.explained + new;
             if moment.at <= from {
@@ -81,16 +82,16 @@ impl Checker {
                 {
                     let says = format!(
                         "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
-                        moment.serving, moment.wished
+                        moment.serving, moment.external_desired
                     );
                     // Where others began to want more, regend may be mistaken about how many they want.
                     // Nor can it tell what others want where a launch leaves desired capacity as it is, or where
                     // the daemon that knew it is lost.
-                    let direct = world.group(&self.key).map(|group| group.nature.direct);
+                    let direct = world.group(&self.key).map(|group| group.behavior.direct);
                     let is_doubtful = missing.saturating_sub(explained) <= self.judged.risen
                         || direct == Some(Direct::KeepsDesired)
                         || self.is_handed_over(world);
-                    let excuse = is_doubtful.then_some(Excuse::TakenForLess);
+                    let excuse = is_doubtful.then_some(Ambiguity::TakenForLess);
                     broken.push(Broken { promise: 1, at: moment.at, says, excuse });
                 }
             }
@@ -102,7 +103,7 @@ impl Checker {
                     moment.desired, self.judged.max
                 );
                 // A mistake happens once. What grows on and on is a surge on top of another.
-                let excuse = (moment.desired <= 2 * most).then_some(Excuse::TakenForMore);
+                let excuse = (moment.desired <= 2 * most).then_some(Ambiguity::TakenForMore);
                 broken.push(Broken { promise: 4, at: moment.at, says, excuse });
             }
             self.judged.floor = floor;
@@ -139,8 +140,11 @@ impl Checker {
         let restores = |call: &&Call| matches!(call.action, Action::RestoreMaxSize { .. });
         let recent = |call: &&Call| call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
         let Some(call) = self.effects(world).filter(restores).filter(recent).last() else { return 0 };
-        let between = |touch: &&Touch| (call.seen.at..=call.arrived).contains(&touch.at);
-        self.touches(world).filter(between).map(|touch| touch.after.desired.saturating_sub(touch.before.desired)).sum()
+        let between = |touch: &&ExternalChange| (call.seen.at..=call.arrived).contains(&touch.at);
+        self.external_changes(world)
+            .filter(between)
+            .map(|touch| touch.after.desired.saturating_sub(touch.before.desired))
+            .sum()
     }
 
     /// How many members a scale-in took while min size did not keep it from that: between the call that put min size back
@@ -149,21 +153,23 @@ impl Checker {
     fn exposed(&self, world: &World, moment: &Moment) -> u32 {
         let puts_back = |call: &&Call| matches!(call.action, Action::RestoreMinSize { .. });
         let put_back = self.effects(world).filter(puts_back).map(|call| call.arrived);
-        let set = self.touches(world).filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
+        let set =
+            self.external_changes(world).filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
         let Some(since) = put_back.chain(set).filter(|at| *at <= moment.at).max() else { return 0 };
         let moments = world.history.moments.get(&self.key).map_or(&[][..], Vec::as_slice);
-        let had_surplus = |touch: &&Touch| {
+        let had_surplus = |touch: &&ExternalChange| {
             let before = moments.iter().take_while(|moment| moment.at < touch.at).last();
-            before.is_some_and(|moment| moment.desired > moment.wished)
+            before.is_some_and(|moment| moment.desired > moment.external_desired)
         };
-        let exposed = self.touches(world).filter(|touch| (since..=moment.at).contains(&touch.at)).filter(had_surplus);
-        exposed.map(|touch: &Touch| touch.before.desired.saturating_sub(touch.after.desired)).sum()
+        let exposed =
+            self.external_changes(world).filter(|touch| (since..=moment.at).contains(&touch.at)).filter(had_surplus);
+        exposed.map(|touch: &ExternalChange| touch.before.desired.saturating_sub(touch.after.desired)).sum()
     }
 
     /// Others' changes of the group's numbers.
-    fn touches<'w>(&self, world: &'w World) -> impl Iterator<Item = &'w Touch> {
+    fn external_changes<'w>(&self, world: &'w World) -> impl Iterator<Item = &'w ExternalChange> {
         let key = self.key.clone();
-        world.history.touches.iter().filter(move |touch| touch.group == key)
+        world.history.external_changes.iter().filter(move |touch| touch.group == key)
     }
 
     /// Whether a second daemon took over from a first.
@@ -189,7 +195,7 @@ impl Checker {
         let mut no = |at, excuse, says| broken.push(Broken { promise: 3, at, says, excuse });
         if group.min != group.wished_min {
             let says = format!("min size is {}, and was {}", group.min, group.wished_min);
-            no(world.now(), Some(Excuse::TakenForMore), says);
+            no(world.now(), Some(Ambiguity::TakenForMore), says);
         }
         let slant = group.slant();
         if slant > self.judged.slant.max(1) && group.is_unbalanced_by_regend() && is_free_to_balance(group) {

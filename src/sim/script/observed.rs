@@ -28,10 +28,10 @@ impl Script {
         };
         let mut script = Self::of(shape, policy);
         script.key = group.key.clone();
-        script.nature.warm_pool = group.warm_pool;
-        script.nature.reuses = group.reuses;
+        script.behavior.warm_pool = group.warm_pool;
+        script.behavior.reuses = group.reuses;
         if group.no_direct_launch.is_some() {
-            script.nature.direct = Direct::Unavailable;
+            script.behavior.direct = Direct::Unavailable;
         }
         script.observed = Some(group.clone());
         script
@@ -48,7 +48,7 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     if let Some(lease) = Lease::on(seen) {
         // What its owner has raised is nobody's wish.
         let left = lease.left(seen);
-        sim.wished = seen.desired.saturating_sub(left.surplus);
+        sim.external_desired = seen.desired.saturating_sub(left.surplus);
         (sim.wished_min, sim.wished_max) = (left.min.unwrap_or(seen.min), left.max.unwrap_or(seen.max));
     }
     sim.announced = seen.scaled_by.iter().cloned().collect();

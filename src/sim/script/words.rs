@@ -5,7 +5,7 @@ use std::fmt;
 use super::super::event::{Event, Which};
 use super::super::fault::Fault;
 use super::super::group_behavior::Image;
-use super::{Hand, Trouble, What};
+use super::{ProcessEvent, Trouble, What};
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -14,13 +14,13 @@ impl fmt::Display for What {
             Self::Trouble(trouble, 0) => write!(f, "{trouble} no more"),
             Self::Trouble(trouble, rate) => write!(f, "{trouble}, {} in 100", tenths(*rate)),
             Self::Next(api, Fault::None) => write!(f, "the next {api} will go well"),
-            Self::Next(api, fault) => write!(f, "the next {api} will {}", fate(*fault)),
+            Self::Next(api, fault) => write!(f, "the next {api} will {}", image_health(*fault)),
             Self::Regend(hand) => write!(f, "{hand}"),
         }
     }
 }
 
-fn fate(fault: Fault) -> &'static str {
+fn image_health(fault: Fault) -> &'static str {
     match fault {
         Fault::None => "go well",
         Fault::LostRequest => "not arrive",
@@ -60,7 +60,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-impl fmt::Display for Hand {
+impl fmt::Display for ProcessEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Killed => "regend is killed",

@@ -10,13 +10,13 @@ use crate::sim::instance::SimInstance;
 pub(super) struct Visible {
     pub(super) since: Time,
     pub(super) desired: u32,
-    pub(super) wished: u32,
+    pub(super) external_desired: u32,
 }
 
 impl World {
     /// What moment a reading shows that begins now: it may be a little behind.
     fn behind(&mut self, key: &GroupKey) -> Option<Time> {
-        let stale = self.groups.get(key)?.nature.stale;
+        let stale = self.groups.get(key)?.behavior.stale;
         let behind = match &mut self.faults.behind {
             Some(script) => script.pop_front().unwrap_or_default(),
             None if stale > 0 => self.random.within((0, stale)),
@@ -72,7 +72,8 @@ impl World {
     fn fill_in_births(&self, key: &GroupKey, then: Time, shown: &mut Group) {
         let Some(group) = self.groups.get(key) else { return };
         for instance in shown.instances.iter_mut().filter(|i| i.born.is_none()) {
-            let known = |i: &&SimInstance| i.id == instance.id && i.is_known_to_ec2(then, group.nature.unknown_to_ec2);
+            let known =
+                |i: &&SimInstance| i.id == instance.id && i.is_known_to_ec2(then, group.behavior.unknown_to_ec2);
             if let Some(member) = group.members.iter().find(known) {
                 (instance.born, instance.image) = (Some(member.born), Some(member.image.clone()));
             }
@@ -111,19 +112,19 @@ impl World {
         let visible = self.visible.entry(key.clone()).or_insert(Visible {
             since: truth.at,
             desired: truth.desired,
-            wished: truth.wished,
+            external_desired: truth.external_desired,
         });
         self.visible_before.insert(key.clone(), *visible);
-        if truth.desired == visible.desired && truth.wished != visible.wished {
-            truth.wished = visible.wished.max(truth.min);
+        if truth.desired == visible.desired && truth.external_desired != visible.external_desired {
+            truth.external_desired = visible.external_desired.max(truth.min);
             if let Some(group) = self.groups.get_mut(key).filter(|group| group.desired == truth.desired) {
-                group.wished = truth.wished;
+                group.external_desired = truth.external_desired;
             }
         }
         if truth.at < visible.since {
             return truth;
         }
-        *visible = Visible { since: truth.at, desired: truth.desired, wished: truth.wished };
+        *visible = Visible { since: truth.at, desired: truth.desired, external_desired: truth.external_desired };
         truth
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use regend::domain::span::Span;
-use regend::harness::{Touch, When};
+use regend::harness::{IoPoint, When};
 
 use super::play::{Undisturbed, play, undisturbed};
 use super::point::{Death, Journal, Point, whens};
@@ -35,26 +35,26 @@ pub(super) fn everywhere(name: &str) {
     }
     let depth = std::env::var("REGEND_CRASHES").ok().and_then(|text| text.parse::<usize>().ok()).unwrap_or(1).max(1);
     let mut tally = Tally::default();
-    let singles = singles(&base.touches, depth);
+    let singles = singles(&base.external_changes, depth);
     let stride = if cfg!(debug_assertions) && depth == 1 { 10 } else { 1 };
-    println!("{name}: {} touches, {} single deaths{}", base.touches.len(), singles.len(), every(stride));
+    println!("{name}: {} touches, {} single deaths{}", base.external_changes.len(), singles.len(), every(stride));
     for death in singles.iter().step_by(stride) {
         tally.kill(scenario, &base, &[*death]);
     }
-    let firsts = halves(&base.touches);
+    let firsts = halves(&base.external_changes);
     // The second death is drawn from what really follows the first, so that each pair exists.
     let per_first = (PAIRS * depth).div_ceil(firsts.len());
     let step = firsts.len().div_ceil(PAIRS * depth);
     let mut pairs = 0;
     for (n, first) in firsts.iter().enumerate().step_by(step) {
-        let seconds = halves(&play(scenario, &base, &[*first], true).touches);
+        let seconds = halves(&play(scenario, &base, &[*first], true).external_changes);
         let stride = seconds.len().div_ceil(per_first).max(1);
         pairs += seconds.len();
         for second in seconds.iter().skip(n % stride).step_by(stride) {
             tally.kill(scenario, &base, &[*first, *second]);
         }
     }
-    assert!(base.touches.len() > 30 && pairs > 100, "{name} has hardly a place to die");
+    assert!(base.external_changes.len() > 30 && pairs > 100, "{name} has hardly a place to die");
     println!("{name}: {} first deaths{}, after which there are {pairs} second ones", firsts.len(), every(step));
     tally.report(name);
 }
@@ -64,11 +64,11 @@ fn every(stride: usize) -> String {
 }
 
 /// Every way to die, with the journal kept and gone, each with another outage; with more depth, with more of them.
-fn singles(touches: &[Touch], depth: usize) -> Vec<Death> {
+fn singles(external_changes: &[IoPoint], depth: usize) -> Vec<Death> {
     let mut deaths = Vec::new();
-    for (place, (touch, when)) in places(touches).enumerate() {
+    for (place, (touch, when)) in places(external_changes).enumerate() {
         // Before a look nothing is different from after what came before it.
-        let is_look = touches.get(touch) == Some(&Touch::Look);
+        let is_look = external_changes.get(touch) == Some(&IoPoint::Look);
         for (n, journal) in [Journal::Kept, Journal::Gone].into_iter().enumerate() {
             if is_look && depth == 1 && place % 4 != 2 * n {
                 continue;
@@ -86,13 +86,14 @@ fn singles(touches: &[Touch], depth: usize) -> Vec<Death> {
 }
 
 /// Every touch, and every way to die of it.
-fn places(touches: &[Touch]) -> impl Iterator<Item = (usize, When)> {
-    touches.iter().enumerate().flat_map(|(touch, what)| whens(*what).iter().map(move |when| (touch, *when)))
+fn places(external_changes: &[IoPoint]) -> impl Iterator<Item = (usize, When)> {
+    external_changes.iter().enumerate().flat_map(|(touch, what)| whens(*what).iter().map(move |when| (touch, *when)))
 }
 
 /// Where one of two dies: everywhere but at looks, each after another outage, the journal kept more often than not.
-fn halves(touches: &[Touch]) -> Vec<Death> {
-    let places = places(touches).filter(|(touch, _)| *touch == 0 || touches.get(*touch) != Some(&Touch::Look));
+fn halves(external_changes: &[IoPoint]) -> Vec<Death> {
+    let places = places(external_changes)
+        .filter(|(touch, _)| *touch == 0 || external_changes.get(*touch) != Some(&IoPoint::Look));
     let outages = OUTAGES.into_iter().cycle();
     let deaths = places.zip(outages).enumerate();
     let journal = |n| if n % 3 == 2 { Journal::Gone } else { Journal::Kept };
@@ -131,10 +132,10 @@ impl Tally {
             return;
         }
         let Some(first) = deaths.first() else { return };
-        let what = match base.touches.get(first.touch) {
-            Some(Touch::Look) => "look",
-            Some(Touch::Call(_)) => "call",
-            Some(Touch::Write(_)) => "write",
+        let what = match base.external_changes.get(first.touch) {
+            Some(IoPoint::Look) => "look",
+            Some(IoPoint::Call(_)) => "call",
+            Some(IoPoint::Write(_)) => "write",
             None => "nothing",
         };
         let when = match first.when {
@@ -185,7 +186,7 @@ fn replay(scenario: &Scenario, base: &Undisturbed, text: &str) {
     if point.scenario != scenario.name {
         return;
     }
-    if let Some(touch) = point.deaths.first().and_then(|death| base.touches.get(death.touch)) {
+    if let Some(touch) = point.deaths.first().and_then(|death| base.external_changes.get(death.touch)) {
         println!("{text}: the first dies of {touch:?}");
     }
     let story = play(scenario, base, &point.deaths, false);

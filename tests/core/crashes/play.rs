@@ -7,9 +7,9 @@ use regend::domain::entry::{Kind, Role};
 use regend::domain::lease::{LONGEST, Lease, TAG};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
-use regend::harness::{Step, Touch};
-use regend::sim::ambiguity::Race;
-use regend::sim::checkers::{Broken, Excuse};
+use regend::harness::{IoPoint, Progress};
+use regend::sim::ambiguity::Ambiguities;
+use regend::sim::checkers::{Ambiguity, Broken};
 use regend::sim::world::Call;
 use uuid::Uuid;
 
@@ -23,44 +23,46 @@ const SLACK: Span = Span::minutes(30);
 
 /// What a scenario comes to when nobody dies.
 pub(super) struct Undisturbed {
-    pub(super) touches: Vec<Touch>,
+    pub(super) external_changes: Vec<IoPoint>,
     took: Span,
     launched: usize,
     /// At most that were wanted.
     members: usize,
 }
 
-pub(super) struct Story {
+pub(super) struct Timeline {
     pub(super) scene: Scene,
     /// What its last process touched.
-    pub(super) touches: Vec<Touch>,
+    pub(super) external_changes: Vec<IoPoint>,
     last_start: Time,
     /// What could not be told apart, by journals that are lost.
-    races: Race,
+    races: Ambiguities,
     /// Of each regeneration, whichever journal it is in.
     cutoffs: BTreeMap<Uuid, Time>,
 }
 
 /// Plays a scenario to its end without a death.
-pub(super) fn undisturbed(scenario: &Scenario) -> (Undisturbed, Story) {
-    let mut story = Story::begin(scenario, false);
+pub(super) fn undisturbed(scenario: &Scenario) -> (Undisturbed, Timeline) {
+    let mut story = Timeline::begin(scenario, false);
     let start = story.scene.now();
-    while story.scene.broken.is_empty() && matches!(story.scene.step(), Step::Done) {
+    while story.scene.broken.is_empty() && matches!(story.scene.step(), Progress::Done) {
         story.check_fold();
     }
     story.check(scenario, &[]);
     let took = Span::between(start, story.scene.now());
-    let (launched, members) =
-        (story.scene.launched(), story.scene.moments().iter().map(|m| m.wished as usize).max().unwrap_or_default());
-    story.touches = story.scene.rehearsal.touches();
-    (Undisturbed { touches: story.touches.clone(), took, launched, members }, story)
+    let (launched, members) = (
+        story.scene.launched(),
+        story.scene.moments().iter().map(|m| m.external_desired as usize).max().unwrap_or_default(),
+    );
+    story.external_changes = story.scene.harness.external_changes();
+    (Undisturbed { external_changes: story.external_changes.clone(), took, launched, members }, story)
 }
 
 /// Plays a scenario with these deaths to its end.
-pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], quiet: bool) -> Story {
-    let mut story = Story::begin(scenario, quiet);
+pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], quiet: bool) -> Timeline {
+    let mut story = Timeline::begin(scenario, quiet);
     for (n, death) in deaths.iter().enumerate() {
-        story.scene.rehearsal.kill(death.touch as u64, death.when);
+        story.scene.harness.kill(death.touch as u64, death.when);
         let killed = story.live(n.checked_sub(1).and_then(|before| deaths.get(before)), None);
         if !killed {
             if story.scene.broken.is_empty() {
@@ -69,10 +71,10 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
             return story;
         }
         let later = death.outage.after(story.scene.now());
-        story.scene.rehearsal.pass(later);
+        story.scene.harness.pass(later);
         match death.journal {
             Journal::Kept => {
-                if let Err(stop) = story.scene.rehearsal.reopen() {
+                if let Err(stop) = story.scene.harness.reopen() {
                     story.complain(format!("it cannot be started again: {stop}"));
                 }
             }
@@ -91,11 +93,11 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
     if story.live(deaths.last(), Some(until)) {
         story.complain("it was killed once too often".to_owned());
     }
-    story.touches = story.scene.rehearsal.touches();
+    story.external_changes = story.scene.harness.external_changes();
     if story.scene.broken.is_empty() && story.is_leased_by_another() {
         // The window was over before the lost host's lease was: tomorrow's is another chance.
         let tomorrow = Span::hours(24).after(story.scene.now());
-        story.scene.rehearsal.pass(tomorrow);
+        story.scene.harness.pass(tomorrow);
         story.scene.wish();
         story.live(None, Some(patience.after(tomorrow)));
     }
@@ -107,7 +109,7 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
     let others = story.cutoffs.len().saturating_sub(1);
     let went = story.scene.entries(Kind::InstanceLost).iter().filter(|entry| entry.role == Some(Role::Fresh)).count();
     let failed = |call: &&Call| matches!(&call.action, Action::Retire(retire) if retire.why == Reason::Failed);
-    let failed = story.scene.rehearsal.world.borrow().history.calls.iter().filter(failed).count();
+    let failed = story.scene.harness.world.borrow().history.calls.iter().filter(failed).count();
     let most = base.launched.max(base.members) + others * base.members + went + failed;
     if story.scene.broken.is_empty() && launched > most {
         story.complain(format!("{launched} were launched, and {most} are enough"));
@@ -115,14 +117,19 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
     story
 }
 
-impl Story {
+impl Timeline {
     fn begin(scenario: &Scenario, quiet: bool) -> Self {
         let mut scene = (scenario.make)();
         scene.trace.quiet = quiet;
         scene.trigger = regend::domain::entry::Trigger::Schedule;
         let last_start = scene.now();
-        let mut story =
-            Self { scene, touches: Vec::new(), last_start, races: Race::default(), cutoffs: BTreeMap::new() };
+        let mut story = Self {
+            scene,
+            external_changes: Vec::new(),
+            last_start,
+            races: Ambiguities::default(),
+            cutoffs: BTreeMap::new(),
+        };
         story.scene.wish();
         story
     }
@@ -140,14 +147,14 @@ impl Story {
             let step = self.scene.step();
             self.excuse();
             match step {
-                Step::Idle => return false,
-                Step::Killed => return true,
-                Step::Done => {}
+                Progress::Idle => return false,
+                Progress::Killed => return true,
+                Progress::Done => {}
             }
             if until.is_some_and(|until| self.scene.now() > until) {
                 let held: Vec<_> = self
                     .scene
-                    .rehearsal
+                    .harness
                     .fleet
                     .active()
                     .map(|a| format!("{:?}", a.shown.as_ref().map(|s| &s.1)))
@@ -159,10 +166,10 @@ impl Story {
     }
 
     fn is_leased_by_another(&self) -> bool {
-        let world = self.scene.rehearsal.world.borrow();
+        let world = self.scene.harness.world.borrow();
         let tag = world.group(&self.scene.key).and_then(|group| group.tags.get(TAG));
         let lease = tag.and_then(|value| value.parse::<Lease>().ok());
-        lease.is_some_and(|lease| !lease.is_of(self.scene.rehearsal.writer()))
+        lease.is_some_and(|lease| !lease.is_of(self.scene.harness.writer()))
     }
 
     /// What is in a journal that will be lost.
@@ -173,18 +180,18 @@ impl Story {
                 self.complain(format!("regeneration {id} has another cutoff: {}", opened.cutoff));
             }
         }
-        let race =
-            Race::of(&self.scene.key, &self.scene.rehearsal.world.borrow(), &self.scene.rehearsal.journal.entries());
-        self.races.lower |= race.lower;
-        self.races.higher |= race.higher;
+        let ambiguity =
+            Ambiguities::of(&self.scene.key, &self.scene.harness.world.borrow(), &self.scene.harness.journal.entries());
+        self.races.lower |= ambiguity.lower;
+        self.races.higher |= ambiguity.higher;
     }
 
     /// What was mistaken once stays so for those who come after.
     fn excuse(&mut self) {
-        let Race { lower, higher } = self.races;
+        let Ambiguities { lower, higher } = self.races;
         self.scene.broken.retain(|broken| match broken.excuse {
-            Some(Excuse::TakenForLess) => !lower,
-            Some(Excuse::TakenForMore) => !lower && !higher,
+            Some(Ambiguity::TakenForLess) => !lower,
+            Some(Ambiguity::TakenForMore) => !lower && !higher,
             None => true,
         });
     }
@@ -196,8 +203,8 @@ impl Story {
 
     /// What is remembered live is what recovery would read from the journal.
     fn check_fold(&mut self) {
-        let entries = self.scene.rehearsal.journal.entries().clone();
-        let active = self.scene.rehearsal.fleet.active().next().map(|active| active.regeneration.clone());
+        let entries = self.scene.harness.journal.entries().clone();
+        let active = self.scene.harness.fleet.active().next().map(|active| active.regeneration.clone());
         let Some(live) = active else { return };
         let folded = Regeneration::recover(entries.iter().filter(|entry| entry.regeneration == Some(live.id)));
         if folded.as_ref() != Ok(&Some(live)) {

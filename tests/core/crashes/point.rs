@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use regend::domain::span::Span;
-use regend::harness::{Touch, When};
+use regend::harness::{IoPoint, When};
 
 /// How long a request that outlives its sender is on its way: longer than it takes to start a process.
 const LATE: Span = Span::seconds(4);
@@ -35,11 +35,11 @@ pub(super) enum Journal {
 }
 
 /// The ways to die of a touch that differ in what comes of it.
-pub(super) fn whens(touch: Touch) -> &'static [When] {
+pub(super) fn whens(touch: IoPoint) -> &'static [When] {
     match touch {
-        Touch::Look => &[When::Before],
-        Touch::Write(_) => &[When::Before, When::After],
-        Touch::Call(_) => &[When::Before, When::After, When::Late(LATE)],
+        IoPoint::Look => &[When::Before],
+        IoPoint::Write(_) => &[When::Before, When::After],
+        IoPoint::Call(_) => &[When::Before, When::After, When::Late(LATE)],
     }
 }
 

@@ -4,11 +4,11 @@ use regend::domain::action::Outcome;
 use regend::domain::entry::Trigger;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::harness::Step;
+use regend::harness::Progress;
 use regend::sim::event::{Event, Which};
 use regend::sim::fault::Fault;
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::{Direct, Image, Nature};
+use regend::sim::group_behavior::{Direct, GroupBehavior, Image};
 use regend::sim::scaling::{Kind, ScalingPolicy};
 
 use crate::scene::{Scene, policy, shape};
@@ -25,7 +25,7 @@ pub(super) struct Scenario {
 const COMPLETED: &[Outcome] = &[Outcome::Completed];
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "four", make: || plain(Nature::default()), outcomes: COMPLETED, serving: 4 },
+    Scenario { name: "four", make: || plain(GroupBehavior::default()), outcomes: COMPLETED, serving: 4 },
     Scenario { name: "at_max_size", make: || of(4, 4, 4), outcomes: COMPLETED, serving: 4 },
     Scenario { name: "single", make: || of(1, 1, 1), outcomes: COMPLETED, serving: 1 },
     Scenario { name: "warm_pool", make: warm_pool, outcomes: COMPLETED, serving: 3 },
@@ -54,11 +54,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
 ];
 
 fn of(min: u32, desired: u32, max: u32) -> Scene {
-    Scene::new(shape(min, desired, max), Nature::default(), policy())
+    Scene::new(shape(min, desired, max), GroupBehavior::default(), policy())
 }
 
-fn plain(nature: Nature) -> Scene {
-    Scene::new(shape(2, 4, 10), nature, policy())
+fn plain(behavior: GroupBehavior) -> Scene {
+    Scene::new(shape(2, 4, 10), behavior, policy())
 }
 
 fn four(second: u32, event: Event) -> Scene {
@@ -66,31 +66,31 @@ fn four(second: u32, event: Event) -> Scene {
 }
 
 fn direct(direct: Direct) -> Scene {
-    plain(Nature { direct, ..Nature::default() })
+    plain(GroupBehavior { direct, ..GroupBehavior::default() })
 }
 
 fn warm_pool() -> Scene {
-    Scene::new(shape(1, 3, 3), Nature { warm_pool: true, ..Nature::default() }, policy())
+    Scene::new(shape(1, 3, 3), GroupBehavior { warm_pool: true, ..GroupBehavior::default() }, policy())
 }
 
 fn surge_of_three() -> Scene {
-    Scene::new(shape(6, 12, 20), Nature::default(), Policy { max_surge: Share::Count(3), ..policy() })
+    Scene::new(shape(6, 12, 20), GroupBehavior::default(), Policy { max_surge: Share::Count(3), ..policy() })
 }
 
 fn terminate_first() -> Scene {
     let policy = Policy { max_surge: Share::Count(0), max_unavailable: Share::Count(1), ..policy() };
-    Scene::new(shape(2, 4, 4), Nature::default(), policy)
+    Scene::new(shape(2, 4, 4), GroupBehavior::default(), policy)
 }
 
 /// It never turns healthy, at max size: the surplus and max size must be put back.
 fn bad_image() -> Scene {
     let policy = Policy { health_timeout: Span::minutes(3), ..policy() };
-    Scene::new(shape(2, 4, 4), Nature { image: Image::NeverHealthy, ..Nature::default() }, policy)
+    Scene::new(shape(2, 4, 4), GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() }, policy)
 }
 
 fn canary() -> Scene {
     let policy = Policy { canary: 1, canary_bake: Span::minutes(5), bake: Span::minutes(5), ..policy() };
-    Scene::new(shape(1, 3, 3), Nature::default(), policy)
+    Scene::new(shape(1, 3, 3), GroupBehavior::default(), policy)
 }
 
 fn min_raised() -> Scene {
@@ -122,7 +122,7 @@ fn shifted_and_scaled_out() -> Scene {
 
 fn scaled(shape: &Shape, needs: &[(u32, u32)]) -> Scene {
     let policies = vec![ScalingPolicy::new("load", Kind::Step).needing(needs)];
-    Scene::new(shape.clone(), Nature { policies, ..Nature::default() }, policy())
+    Scene::new(shape.clone(), GroupBehavior { policies, ..GroupBehavior::default() }, policy())
 }
 
 /// A host was lost for good half-way, with max size raised and a surplus out.
@@ -130,10 +130,10 @@ fn dead_lease() -> Scene {
     let mut scene = of(4, 4, 4);
     scene.trace.quiet = true;
     scene.wish();
-    scene.rehearsal.kill_after(40);
-    while matches!(scene.step(), Step::Done) {}
+    scene.harness.kill_after(40);
+    while matches!(scene.step(), Progress::Done) {}
     let later = Span::hours(13).after(scene.now());
-    scene.rehearsal.pass(later);
+    scene.harness.pass(later);
     scene.restart_elsewhere("second-host");
     scene
 }
@@ -144,7 +144,7 @@ fn lost_answers() -> Scene {
     let apis =
         ["CreateOrUpdateTags", "UpdateAutoScalingGroup", "LaunchInstances", "TerminateInstanceInAutoScalingGroup"];
     {
-        let mut world = scene.rehearsal.world.borrow_mut();
+        let mut world = scene.harness.world.borrow_mut();
         for api in apis {
             world.faults.script.extend([(api, Fault::LostAnswer), (api, Fault::None), (api, Fault::LostRequest)]);
         }
@@ -155,16 +155,16 @@ fn lost_answers() -> Scene {
 
 fn looks_behind() -> Scene {
     let shape = Shape { target_groups: vec![true, true], ..shape(1, 2, 2) };
-    let nature = Nature { stale: 8, unknown_to_ec2: 20, ..Nature::default() };
-    let scene = Scene::new(shape, nature, policy());
-    scene.rehearsal.world.borrow_mut().faults.latency_ms = (50, 900);
+    let behavior = GroupBehavior { stale: 8, unknown_to_ec2: 20, ..GroupBehavior::default() };
+    let scene = Scene::new(shape, behavior, policy());
+    scene.harness.world.borrow_mut().faults.latency_ms = (50, 900);
     scene
 }
 
 /// Nothing may be terminated from the first surplus on until the window is over.
 fn suspended() -> Scene {
     let policy = Policy { window: Span::hours(1), ..policy() };
-    let mut scene = Scene::new(shape(2, 4, 4), Nature::default(), policy).at(70, Event::Suspend("Terminate"));
+    let mut scene = Scene::new(shape(2, 4, 4), GroupBehavior::default(), policy).at(70, Event::Suspend("Terminate"));
     scene.trigger = Trigger::Schedule;
     scene
 }

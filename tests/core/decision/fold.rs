@@ -624,7 +624,7 @@ fn there_is_never_a_second_intent() {
 #[test]
 fn nothing_is_concluded_that_was_not_intended() {
     let entries = ["lease", "max_size", "launch", "surplus", "retire"]
-        .map(|noun| [".refused", ".unknown"].map(|end| format!("{noun}{end}")));
+        .map(|resource| [".refused", ".unknown"].map(|end| format!("{resource}{end}")));
     let done = [
         "lease.taken",
         "lease.released",

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use regend::domain::group::{InstanceId, Waived};
-use regend::domain::health_tracker::Watch;
+use regend::domain::health_tracker::HealthTracker;
 
 use super::Scene;
 use super::table::ago;
@@ -13,7 +13,7 @@ use super::table::ago;
 #[track_caller]
 fn check(looks: &[(&str, bool)], expect: Expect) {
     let mut group = Scene::read("i-1 serving 25h").group;
-    let mut watch = Watch::default();
+    let mut watch = HealthTracker::default();
     let mut out = String::new();
     for (at, healthy) in looks {
         group.seen = ago(at);
@@ -92,7 +92,7 @@ fn looks_more_than_two_minutes_apart_say_nothing_of_the_time_between() {
 fn an_instance_that_was_away_starts_again() {
     let mut group = Scene::read("i-1 serving 25h").group;
     let members = group.instances.clone();
-    let mut watch = Watch::default();
+    let mut watch = HealthTracker::default();
     for (at, there) in [("30s", true), ("15s", false), ("0s", true)] {
         group.seen = ago(at);
         group.instances = if there { members.clone() } else { Vec::new() };
@@ -104,7 +104,7 @@ fn an_instance_that_was_away_starts_again() {
 #[test]
 fn who_is_missing_is_gone_when_a_second_look_misses_it_too() {
     let mut group = Scene::read("i-1 serving 25h").group;
-    let (mut watch, id) = (Watch::default(), InstanceId::new("i-9"));
+    let (mut watch, id) = (HealthTracker::default(), InstanceId::new("i-9"));
     assert!(!watch.is_gone(&id, ago("30s")));
     assert!(!watch.is_gone(&id, ago("30s")), "the same look, asked twice");
     assert!(watch.is_gone(&id, ago("15s")));
@@ -116,7 +116,7 @@ fn who_is_missing_is_gone_when_a_second_look_misses_it_too() {
 
 #[test]
 fn a_group_is_short_of_members_from_the_first_look_that_shows_fewer_and_none_coming() {
-    let mut watch = Watch::default();
+    let mut watch = HealthTracker::default();
     let mut short = |at: &str, table: &str| {
         let mut group = Scene::read(table).group;
         group.seen = ago(at);

@@ -26,11 +26,11 @@ fn check(table: &str, expect: Expect) {
     for left in &plan.left {
         writeln!(out, "leave {}: {}", left.instance, left_words(left.why)).unwrap();
     }
-    writeln!(out, "{}: {} at a time, {}", plan.group, plan.abreast, plan.estimate).unwrap();
+    writeln!(out, "{}: {} at a time, {}", plan.group, plan.concurrency, plan.estimate).unwrap();
     if let Some(max) = plan.raises_max_size_to {
         writeln!(out, "raise max size to {max}").unwrap();
     }
-    for obstacle in &plan.obstacles {
+    for obstacle in &plan.holds {
         writeln!(out, "obstacle: {obstacle}").unwrap();
     }
     for note in &plan.notes {

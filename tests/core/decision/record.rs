@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use regend::domain::action::{Refusal, RefusalKind};
-use regend::domain::change_detection::news;
+use regend::domain::change_detection::detect_changes;
 use regend::domain::entry::{Conclusion, Entry, Kind};
 use regend::domain::group::Template;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ fn check(table: &str, expect: Expect) {
     known.retired.values_mut().for_each(|retirement| retirement.draining = false);
     let mut out = String::new();
     loop {
-        let entries = news(now(), &group, &known, &mut watch);
+        let entries = detect_changes(now(), &group, &known, &mut watch);
         if entries.is_empty() {
             break;
         }

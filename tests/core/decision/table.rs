@@ -7,12 +7,12 @@ use std::str::FromStr;
 use chrono::{TimeZone, Utc};
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use regend::domain::change_detection;
-use regend::domain::decision::{self, Close, Decision, Me, Next};
+use regend::domain::decision::{self, Close, DaemonId, Decision, Next};
 use regend::domain::entry::{Entry, Inherited, Kind, Left, Member, Opened, Trigger};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
-use regend::domain::health_tracker::Watch;
+use regend::domain::health_tracker::HealthTracker;
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
 use regend::domain::regeneration::{Ending, Intent, Newcomer, Regeneration, Retirement, Settling};
@@ -281,7 +281,7 @@ pub(crate) fn refusal(word: &str) -> RefusalKind {
 pub(crate) struct Scene {
     pub(crate) group: Group,
     pub(crate) known: Regeneration,
-    pub(crate) watch: Watch,
+    pub(crate) watch: HealthTracker,
 }
 
 /// `i-1 a serving 25h`, or several at once: `i-1..i-4 ab serving 25h`, their zones in turn.
@@ -495,16 +495,16 @@ impl Scene {
         let mut out = String::new();
         for round in 0.. {
             assert!(round < 16, "endless news:\n{out}");
-            let news = change_detection::news(now(), &self.group, &self.known, &mut self.watch);
-            if news.is_empty() {
+            let changes = change_detection::detect_changes(now(), &self.group, &self.known, &mut self.watch);
+            if changes.is_empty() {
                 break;
             }
-            for entry in news {
+            for entry in changes {
                 writeln!(out, "news: {}", news_line(&entry)).unwrap();
                 self.known.apply(&entry).unwrap();
             }
         }
-        let decide = |known: &Regeneration| decision::decide(now(), Me { daemon: DAEMON }, &self.group, known);
+        let decide = |known: &Regeneration| decision::decide(now(), DaemonId { daemon: DAEMON }, &self.group, known);
         let mut decision = decide(&self.known);
         // What another host would restore is written anew first; what comes after it is what tables are about.
         if let (Next::Act(Action::TakeLease { value, .. }), Some(held)) = (&decision.next, &self.known.lease) {
@@ -584,8 +584,8 @@ fn remember(known: &mut Regeneration, line: &Line<'_>, is_newcomer: bool) {
 }
 
 /// Looks at the group often enough for its instances to have been healthy or sick for as long as the table says.
-fn watched(group: &mut Group, known: &Regeneration, lines: &[Line<'_>]) -> Watch {
-    let mut watch = Watch::default();
+fn watched(group: &mut Group, known: &Regeneration, lines: &[Line<'_>]) -> HealthTracker {
+    let mut watch = HealthTracker::default();
     let waived = known.waived(group);
     let hour = ago("1h");
     let mut onsets = BTreeMap::new();

@@ -60,7 +60,7 @@ fn serving_is_recorded_when_the_slow_start_is_over() {
 fn when_the_listener_comes_back_a_newcomer_has_its_whole_time_to_become_healthy() {
     let mut scene =
         Scene::read("raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse in-service 50m 55m ours");
-    assert!(change_detection::news(now(), &scene.group, &scene.known, &mut scene.watch).is_empty());
+    assert!(change_detection::detect_changes(now(), &scene.group, &scene.known, &mut scene.watch).is_empty());
     let unhealthy = TargetHealth { state: TargetState::Unhealthy, code: String::new(), shifted: false };
     let health_timeout = scene.known.opened.policy.health_timeout;
     for (after, failed) in
@@ -70,8 +70,8 @@ fn when_the_listener_comes_back_a_newcomer_has_its_whole_time_to_become_healthy(
         group.seen = after.after(now());
         group.instances.iter_mut().filter(|i| i.id.as_str() == "i-4").for_each(|i| i.targets = vec![unhealthy.clone()]);
         scene.watch.take(&mut group, &Waived::default());
-        let news = change_detection::news(group.seen, &group, &scene.known, &mut scene.watch);
-        assert_eq!(news.iter().any(|entry| entry.kind == Kind::InstanceFailed), failed, "{after}: {news:?}");
+        let changes = change_detection::detect_changes(group.seen, &group, &scene.known, &mut scene.watch);
+        assert_eq!(changes.iter().any(|entry| entry.kind == Kind::InstanceFailed), failed, "{after}: {changes:?}");
     }
 }
 

@@ -3,8 +3,8 @@
 use regend::domain::action::Outcome;
 use regend::domain::entry::{Entry, Kind, Trigger};
 use regend::domain::span::Span;
-use regend::harness::Step;
-use regend::sim::group_behavior::Nature;
+use regend::harness::Progress;
+use regend::sim::group_behavior::GroupBehavior;
 
 use super::plain;
 use crate::scene::{Scene, policy, shape};
@@ -16,13 +16,13 @@ fn everywhere(make: impl Fn() -> Scene, outage: Span) -> u64 {
     for touch in 0.. {
         let mut scene = make();
         scene.wish();
-        scene.rehearsal.kill_after(touch);
+        scene.harness.kill_after(touch);
         let mut killed = false;
         for _ in 0..1000 {
             match scene.step() {
-                Step::Done => {}
-                Step::Idle => break,
-                Step::Killed => {
+                Progress::Done => {}
+                Progress::Idle => break,
+                Progress::Killed => {
                     killed = true;
                     break;
                 }
@@ -32,7 +32,7 @@ fn everywhere(make: impl Fn() -> Scene, outage: Span) -> u64 {
             return touch;
         }
         let later = outage.after(scene.now());
-        scene.rehearsal.world.borrow_mut().advance_to(later);
+        scene.harness.world.borrow_mut().advance_to(later);
         scene.restart();
         // It died before it wrote a word.
         if scene.entries(Kind::RegenerationOpened).is_empty() {
@@ -63,15 +63,15 @@ fn killed_and_gone_for_half_an_hour_it_goes_on() {
 
 #[test]
 fn killed_with_max_size_raised_it_is_put_back() {
-    everywhere(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), Span::seconds(40));
+    everywhere(|| Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy()), Span::seconds(40));
 }
 
 /// Killed with max size raised, a surplus out, and some replaced.
 fn killed_half_way() -> Scene {
-    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    let mut scene = Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy());
     scene.wish();
-    scene.rehearsal.kill_after(60);
-    while matches!(scene.step(), Step::Done) {}
+    scene.harness.kill_after(60);
+    while matches!(scene.step(), Progress::Done) {}
     scene
 }
 
@@ -81,7 +81,7 @@ fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
     let cutoff = |scene: &Scene| opened(scene).opened.map(|o| o.cutoff);
     let (first, launched) = (cutoff(&scene), scene.launched());
     let later = Span::hours(7).after(scene.now());
-    scene.rehearsal.pass(later);
+    scene.harness.pass(later);
     scene.restart_elsewhere("another-host");
     scene.wish();
     let scene = scene.finish().expect(Outcome::Completed);
@@ -94,7 +94,7 @@ fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
     let mut scene = killed_half_way();
     let (first, launched) = (opened(&scene), scene.launched());
     let tomorrow = Span::hours(24).after(scene.start);
-    scene.rehearsal.pass(tomorrow);
+    scene.harness.pass(tomorrow);
     scene.restart_elsewhere("another-host");
     scene.wish();
     let scene = scene.finish().expect(Outcome::Completed);
@@ -111,7 +111,7 @@ fn who_waits_for_a_live_lease_opens_when_it_is_dead_and_goes_on_with_its_cutoff(
     let mut scene = killed_half_way();
     let (first, launched) = (opened(&scene), scene.launched());
     let later = Span::minutes(5).after(scene.now());
-    scene.rehearsal.pass(later);
+    scene.harness.pass(later);
     scene.restart_elsewhere("another-host");
     scene.trigger = Trigger::Schedule;
     scene.wish();

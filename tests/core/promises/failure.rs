@@ -5,7 +5,7 @@ use regend::domain::entry::{Kind, LeftWhy};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::sim::event::{Event, Which};
-use regend::sim::group_behavior::{Image, Nature};
+use regend::sim::group_behavior::{GroupBehavior, Image};
 
 use super::{under, with};
 use crate::scene::{Scene, policy, shape};
@@ -16,7 +16,7 @@ fn stops(scene: Scene, launches: usize) {
     let scene = scene.expect(Outcome::Failed);
     assert_eq!((scene.launched(), scene.least_serving()), (launches, 4), "{}", scene.trace.lines);
     let old =
-        scene.rehearsal.world.borrow().group(&scene.key).map(|g| g.serving().filter(|i| i.born < scene.start).count());
+        scene.harness.world.borrow().group(&scene.key).map(|g| g.serving().filter(|i| i.born < scene.start).count());
     assert_eq!(old, Some(4));
     let closed = scene.entries(Kind::RegenerationClosed);
     assert_eq!(closed.first().map(|e| e.left.iter().filter(|l| l.why == LeftWhy::NotReached).count()), Some(4));
@@ -24,43 +24,43 @@ fn stops(scene: Scene, launches: usize) {
 
 #[test]
 fn an_image_that_never_serves_stops_at_the_second() {
-    stops(with(Nature { image: Image::NeverHealthy, ..Nature::default() }).run(), 2);
+    stops(with(GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() }).run(), 2);
 }
 
 #[test]
 fn an_image_that_never_boots_stops_at_the_second() {
-    stops(with(Nature { image: Image::NeverInService, ..Nature::default() }).run(), 2);
+    stops(with(GroupBehavior { image: Image::NeverInService, ..GroupBehavior::default() }).run(), 2);
 }
 
 #[test]
 fn an_image_that_dies_stops_at_the_second_although_the_group_replaces_it_itself() {
     // The second was the group's own: the first died, and desired capacity was still raised for it.
-    stops(with(Nature { image: Image::Dies(5), ..Nature::default() }).run(), 1);
+    stops(with(GroupBehavior { image: Image::Dies(5), ..GroupBehavior::default() }).run(), 1);
 }
 
 #[test]
 fn an_image_that_fails_elb_checks_stops_although_the_group_replaces_it_itself() {
-    let nature = Nature { image: Image::NeverHealthy, elb_checks: Some(60), ..Nature::default() };
-    stops(with(nature).run(), 1);
+    let behavior = GroupBehavior { image: Image::NeverHealthy, elb_checks: Some(60), ..GroupBehavior::default() };
+    stops(with(behavior).run(), 1);
 }
 
 #[test]
 fn no_failure_allowed_means_one_launch() {
     let policy = Policy { max_failures: 0, ..policy() };
-    let nature = Nature { image: Image::NeverHealthy, ..Nature::default() };
-    stops(Scene::new(shape(2, 4, 10), nature, policy).run(), 1);
+    let behavior = GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() };
+    stops(Scene::new(shape(2, 4, 10), behavior, policy).run(), 1);
 }
 
 #[test]
 fn three_abreast_fail_together_and_no_more_come() {
     let policy = Policy { max_surge: Share::Count(3), ..policy() };
-    let nature = Nature { image: Image::NeverHealthy, ..Nature::default() };
-    stops(Scene::new(shape(2, 4, 10), nature, policy).run(), 3);
+    let behavior = GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() };
+    stops(Scene::new(shape(2, 4, 10), behavior, policy).run(), 3);
 }
 
 #[test]
 fn a_failed_replacement_is_retired_and_named_with_its_target_group() {
-    let scene = with(Nature { image: Image::NeverHealthy, ..Nature::default() }).run();
+    let scene = with(GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() }).run();
     let failed = scene.entries(Kind::InstanceFailed);
     let first = failed.first().map(|e| (e.code.clone(), e.error.clone()));
     let says = "unhealthy (Target.FailedHealthChecks) in target group web for more than 10m";
@@ -79,7 +79,7 @@ fn a_canary_is_watched_before_the_rest() {
 
 #[test]
 fn a_group_more_ill_than_the_surge_is_cured_one_by_one() {
-    let scene = Scene::new(shape(1, 3, 10), Nature::default(), policy());
+    let scene = Scene::new(shape(1, 3, 10), GroupBehavior::default(), policy());
     let scene = scene.at(0, Event::Sicken(Which::Nth(0))).at(0, Event::Sicken(Which::Nth(1)));
     let scene = scene.run().expect(Outcome::Completed);
     assert_eq!((scene.least_serving(), scene.most_members(), scene.launched()), (1, 4, 3), "{}", scene.trace.lines);
@@ -87,7 +87,7 @@ fn a_group_more_ill_than_the_surge_is_cured_one_by_one() {
 
 #[test]
 fn a_group_with_an_ill_protected_member_gets_its_surplus_taken_back() {
-    let scene = Scene::new(shape(1, 3, 10), Nature::default(), policy());
+    let scene = Scene::new(shape(1, 3, 10), GroupBehavior::default(), policy());
     let scene = scene.at(0, Event::Protect(Which::Oldest)).at(0, Event::Sicken(Which::Oldest));
     let scene = scene.run().expect(Outcome::Incomplete);
     assert_eq!(scene.moments().last().map(|m| (m.desired, m.serving)), Some((3, 2)), "{}", scene.trace.lines);
@@ -95,7 +95,7 @@ fn a_group_with_an_ill_protected_member_gets_its_surplus_taken_back() {
 
 #[test]
 fn a_surplus_that_must_serve_stays_and_the_record_says_so() {
-    let scene = Scene::new(shape(1, 3, 10), Nature::default(), policy());
+    let scene = Scene::new(shape(1, 3, 10), GroupBehavior::default(), policy());
     let scene = scene.at(0, Event::Protect(Which::Oldest)).at(100, Event::Sicken(Which::Oldest));
     let scene = scene.run().expect(Outcome::Incomplete);
     assert_eq!(scene.moments().last().map(|m| (m.desired, m.serving)), Some((4, 3)), "{}", scene.trace.lines);

@@ -5,7 +5,7 @@ use regend::domain::entry::Kind;
 use regend::domain::span::Span;
 use regend::sim::bucket::Bucket;
 use regend::sim::fault::{Fault, Faults};
-use regend::sim::group_behavior::{Direct, Nature};
+use regend::sim::group_behavior::{Direct, GroupBehavior};
 
 use super::{plain, with};
 use crate::scene::{Scene, policy, shape};
@@ -16,7 +16,7 @@ fn each(make: impl Fn() -> Scene, api: &'static str, fault: Fault) {
     for nth in 0..4 {
         let scene = make();
         {
-            let mut world = scene.rehearsal.world.borrow_mut();
+            let mut world = scene.harness.world.borrow_mut();
             world.faults.script.extend((0..nth).map(|_| (api, Fault::None)));
             world.faults.script.push_back((api, fault));
         }
@@ -39,10 +39,10 @@ const APIS: [&str; 6] = [
 fn a_lost_request_is_noticed() {
     for api in APIS {
         each(plain, api, Fault::LostRequest);
-        each(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), api, Fault::LostRequest);
+        each(|| Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy()), api, Fault::LostRequest);
     }
     each(
-        || with(Nature { direct: Direct::Unavailable, ..Nature::default() }),
+        || with(GroupBehavior { direct: Direct::Unavailable, ..GroupBehavior::default() }),
         "SetDesiredCapacity",
         Fault::LostRequest,
     );
@@ -52,30 +52,34 @@ fn a_lost_request_is_noticed() {
 fn a_lost_answer_is_found_in_the_world() {
     for api in APIS {
         each(plain, api, Fault::LostAnswer);
-        each(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), api, Fault::LostAnswer);
+        each(|| Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy()), api, Fault::LostAnswer);
     }
-    each(|| with(Nature { direct: Direct::Unavailable, ..Nature::default() }), "SetDesiredCapacity", Fault::LostAnswer);
+    each(
+        || with(GroupBehavior { direct: Direct::Unavailable, ..GroupBehavior::default() }),
+        "SetDesiredCapacity",
+        Fault::LostAnswer,
+    );
 }
 
 #[test]
 fn throttled_it_slows_down() {
     for api in APIS {
         each(plain, api, Fault::Throttled);
-        each(|| Scene::new(shape(4, 4, 4), Nature::default(), policy()), api, Fault::Busy);
+        each(|| Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy()), api, Fault::Busy);
     }
 }
 
 #[test]
 fn throttled_for_half_an_hour_it_still_finishes() {
     let scene = plain();
-    scene.rehearsal.world.borrow_mut().faults.throttled = 900;
+    scene.harness.world.borrow_mut().faults.throttled = 900;
     scene.run().expect(Outcome::Completed);
 }
 
 #[test]
 fn where_two_calls_are_allowed_at_once_a_slow_look_is_not_followed_by_another() {
-    let scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
-    scene.rehearsal.world.borrow_mut().faults =
+    let scene = Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy());
+    scene.harness.world.borrow_mut().faults =
         Faults { bucket: Some(Bucket::new(2, 100)), latency_ms: (1200, 1200), ..Faults::default() };
     let scene = scene.run().expect(Outcome::Completed);
     assert!(scene.took() < Span::hours(1), "{}", scene.took());
@@ -84,7 +88,7 @@ fn where_two_calls_are_allowed_at_once_a_slow_look_is_not_followed_by_another() 
 #[test]
 fn blind_now_and_then_it_waits() {
     let scene = plain();
-    scene.rehearsal.world.borrow_mut().faults.blind = 500;
+    scene.harness.world.borrow_mut().faults.blind = 500;
     let scene = scene.run().expect(Outcome::Completed);
     assert_eq!(scene.least_serving(), 4);
 }

@@ -4,21 +4,21 @@ use regend::domain::action::Outcome;
 use regend::domain::entry::Kind;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::harness::Step;
+use regend::harness::Progress;
 use regend::sim::event::{Event, Which};
 use regend::sim::fault::Fault;
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::{Direct, Image, Nature};
+use regend::sim::group_behavior::{Direct, GroupBehavior, Image};
 
 use super::{plain, under};
 use crate::scene::{Scene, policy, shape};
 
-fn outage(mut scene: Scene, touches: u64, outage: Span) -> Scene {
+fn outage(mut scene: Scene, external_changes: u64, outage: Span) -> Scene {
     scene.wish();
-    scene.rehearsal.kill_after(touches);
-    while matches!(scene.step(), Step::Done) {}
+    scene.harness.kill_after(external_changes);
+    while matches!(scene.step(), Progress::Done) {}
     let later = outage.after(scene.now());
-    scene.rehearsal.world.borrow_mut().advance_to(later);
+    scene.harness.world.borrow_mut().advance_to(later);
     scene.restart();
     scene
 }
@@ -26,11 +26,11 @@ fn outage(mut scene: Scene, touches: u64, outage: Span) -> Scene {
 /// How many touches it takes until the process is about to call this API, for the first time after so many others.
 fn touches_before(make: impl Fn() -> Scene, api: &str, nth: u64) -> u64 {
     (0..500)
-        .find(|touches| {
+        .find(|external_changes| {
             let mut scene = make();
             scene.wish();
-            scene.rehearsal.kill_after(*touches);
-            while matches!(scene.step(), Step::Done) {}
+            scene.harness.kill_after(*external_changes);
+            while matches!(scene.step(), Progress::Done) {}
             scene.count(api) == nth
         })
         .expect("the call is made")
@@ -38,7 +38,7 @@ fn touches_before(make: impl Fn() -> Scene, api: &str, nth: u64) -> u64 {
 
 #[test]
 fn a_min_size_that_covers_the_surplus_makes_it_theirs() {
-    let scene = Scene::new(shape(1, 1, 2), Nature::default(), policy()).at(30, Event::SetMin(2));
+    let scene = Scene::new(shape(1, 1, 2), GroupBehavior::default(), policy()).at(30, Event::SetMin(2));
     let scene = scene.run().expect(Outcome::Completed);
     assert_eq!(scene.moments().last().map(|m| m.desired), Some(2));
 }
@@ -48,7 +48,7 @@ fn that_a_repeated_launch_is_turned_away_says_nothing_of_the_first() {
     for fault in [Fault::Throttled, Fault::Busy, Fault::LostRequest] {
         let scene = plain();
         let script = [("LaunchInstances", Fault::LostAnswer), ("LaunchInstances", fault)];
-        scene.rehearsal.world.borrow_mut().faults.script.extend(script);
+        scene.harness.world.borrow_mut().faults.script.extend(script);
         let scene = scene.run().expect(Outcome::Completed);
         assert_eq!((scene.launched(), scene.most_members()), (4, 5), "{}", scene.trace.lines);
     }
@@ -57,7 +57,7 @@ fn that_a_repeated_launch_is_turned_away_says_nothing_of_the_first() {
 #[test]
 fn a_max_size_that_somebody_sets_right_after_a_call_of_ours_stays() {
     for second in 60..140 {
-        let scene = Scene::new(shape(1, 4, 4), Nature { react: (1, 1), ..Nature::default() }, policy());
+        let scene = Scene::new(shape(1, 4, 4), GroupBehavior { react: (1, 1), ..GroupBehavior::default() }, policy());
         let scene = scene.at(second, Event::SetMax(3)).run();
         assert_eq!(scene.moments().last().map(|m| m.max), Some(3), "{second}\n{}", scene.trace.lines);
     }
@@ -66,23 +66,23 @@ fn a_max_size_that_somebody_sets_right_after_a_call_of_ours_stays() {
 #[test]
 fn a_launch_of_which_nobody_heard_for_half_an_hour_is_still_ours() {
     let make = || plain().at(60, Event::Kill(Which::Oldest));
-    let touches = touches_before(make, "LaunchInstances", 1);
-    let scene = outage(make(), touches, Span::minutes(30)).finish();
+    let external_changes = touches_before(make, "LaunchInstances", 1);
+    let scene = outage(make(), external_changes, Span::minutes(30)).finish();
     assert_eq!(scene.moments().last().map(|m| m.desired), Some(4), "{}", scene.trace.lines);
 }
 
 #[test]
 fn a_launch_that_never_arrived_is_not_taken_for_a_scale_out() {
-    let touches = touches_before(plain, "LaunchInstances", 1) - 1;
+    let external_changes = touches_before(plain, "LaunchInstances", 1) - 1;
     let scene = plain().at(60, Event::Scale(1));
-    let scene = outage(scene, touches, Span::minutes(5)).finish();
+    let scene = outage(scene, external_changes, Span::minutes(5)).finish();
     assert!(scene.moments().last().is_some_and(|m| m.desired >= 5), "{}", scene.trace.lines);
 }
 
 #[test]
 fn a_renewed_lease_does_not_end_a_hold() {
     let policy = Policy { raise_max_size: false, ..policy() };
-    let scene = Scene::new(shape(4, 4, 4), Nature::default(), policy).run().expect(Outcome::Incomplete);
+    let scene = Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy).run().expect(Outcome::Incomplete);
     assert!(scene.count("CreateOrUpdateTags") > 1);
     assert_eq!(scene.entries(Kind::RegenerationHeld).len(), 1, "{}", scene.trace.lines);
 }
@@ -90,25 +90,25 @@ fn a_renewed_lease_does_not_end_a_hold() {
 #[test]
 fn a_member_that_no_target_group_knows_does_not_end_a_waiver() {
     let shape = Shape { target_groups: vec![true, false], ..shape(2, 4, 10) };
-    let scene = Scene::new(shape, Nature::default(), policy()).at(220, Event::Suspend("AddToLoadBalancer"));
+    let scene = Scene::new(shape, GroupBehavior::default(), policy()).at(220, Event::Suspend("AddToLoadBalancer"));
     let scene = scene.at(1500, Event::Resume).run().expect(Outcome::Completed);
     assert_eq!(scene.entries(Kind::InstanceFailed).len(), 1, "{}", scene.trace.lines);
 }
 
 #[test]
 fn a_retirement_of_which_nobody_heard_does_not_eat_a_scale_out() {
-    let touches = touches_before(plain, "TerminateInstanceInAutoScalingGroup", 1);
+    let external_changes = touches_before(plain, "TerminateInstanceInAutoScalingGroup", 1);
     let scene = plain().at(600, Event::Scale(1));
-    let scene = outage(scene, touches, Span::minutes(30)).finish();
+    let scene = outage(scene, external_changes, Span::minutes(30)).finish();
     assert_eq!(scene.moments().last().map(|m| m.desired), Some(5), "{}", scene.trace.lines);
 }
 
 #[test]
 fn a_failed_replacement_of_the_groups_own_is_retired_under_a_lease() {
-    for touches in 2..6 {
-        let scene = Scene::new(shape(1, 1, 4), Nature::default(), policy());
+    for external_changes in 2..6 {
+        let scene = Scene::new(shape(1, 1, 4), GroupBehavior::default(), policy());
         let scene = scene.at(0, Event::Image(Image::NeverInService)).at(1, Event::Kill(Which::Oldest));
-        let scene = outage(scene, touches, Span::minutes(20)).finish();
+        let scene = outage(scene, external_changes, Span::minutes(20)).finish();
         assert!(!scene.entries(Kind::InstanceFailed).is_empty(), "{}", scene.trace.lines);
     }
 }
@@ -124,13 +124,13 @@ fn a_failed_replacement_that_recovers_is_not_taken_from_those_that_serve() {
 /// Plays it, and lets the first look after a step that fits be so many seconds behind.
 fn behind(mut scene: Scene, fits: impl Fn(&Scene) -> Option<u32>) -> Scene {
     {
-        let mut world = scene.rehearsal.world.borrow_mut();
+        let mut world = scene.harness.world.borrow_mut();
         (world.faults.behind, world.faults.latency_ms) = (Some([].into()), (200, 200));
     }
     scene.wish();
-    while matches!(scene.step(), Step::Done) {
+    while matches!(scene.step(), Progress::Done) {
         if let Some(seconds) = fits(&scene) {
-            scene.rehearsal.world.borrow_mut().faults.behind = Some([seconds].into());
+            scene.harness.world.borrow_mut().faults.behind = Some([seconds].into());
             break;
         }
     }
@@ -141,7 +141,8 @@ fn behind(mut scene: Scene, fits: impl Fn(&Scene) -> Option<u32>) -> Scene {
 fn a_look_that_is_behind_somebody_elses_change_is_not_taken_for_another() {
     let policy = Policy { max_surge: Share::Count(2), ..policy() };
     for second in 60..90 {
-        let scene = Scene::new(shape(0, 4, 20), Nature { stale: 20, ..Nature::default() }, policy.clone());
+        let scene =
+            Scene::new(shape(0, 4, 20), GroupBehavior { stale: 20, ..GroupBehavior::default() }, policy.clone());
         let scene = scene.at(second, Event::Scale(-2));
         // It sees what they did, launches on the strength of it, and then looks at the time before.
         let scene = behind(scene, |scene| {
@@ -155,10 +156,10 @@ fn a_look_that_is_behind_somebody_elses_change_is_not_taken_for_another() {
 
 #[test]
 fn a_look_that_is_behind_is_no_proof_of_a_lost_call() {
-    let nature = Nature { stale: 20, direct: Direct::Unavailable, ..Nature::default() };
-    let scene = Scene::new(shape(0, 4, 20), nature, policy());
+    let behavior = GroupBehavior { stale: 20, direct: Direct::Unavailable, ..GroupBehavior::default() };
+    let scene = Scene::new(shape(0, 4, 20), behavior, policy());
     let script = [("SetDesiredCapacity", Fault::None), ("SetDesiredCapacity", Fault::LostRequest)];
-    scene.rehearsal.world.borrow_mut().faults.script.extend(script);
+    scene.harness.world.borrow_mut().faults.script.extend(script);
     // Desired capacity was 5 before the first retirement, and should be 5 again after the lost call.
     let scene = behind(scene, |scene| (scene.count("SetDesiredCapacity") == 2).then_some(5));
     assert_eq!(scene.entries(Kind::GroupChanged).len(), 0, "{}", scene.trace.lines);
@@ -167,7 +168,7 @@ fn a_look_that_is_behind_is_no_proof_of_a_lost_call() {
 #[test]
 fn a_repeated_launch_that_finds_no_capacity_tells_that_the_first_brought_nothing() {
     let scene = plain().at(0, Event::DryUp(0)).at(0, Event::DryUp(1)).at(0, Event::DryUp(2));
-    scene.rehearsal.world.borrow_mut().faults.script.push_back(("LaunchInstances", Fault::LostRequest));
+    scene.harness.world.borrow_mut().faults.script.push_back(("LaunchInstances", Fault::LostRequest));
     let scene = scene.run().expect(Outcome::Failed);
     let first = |kind| scene.entries(kind).first().map(|entry| entry.t);
     let (unknown, refused) = (first(Kind::LaunchUnknown), first(Kind::LaunchRefused));

@@ -3,21 +3,21 @@
 use regend::domain::entry::{Kind, Trigger};
 use regend::domain::span::Span;
 use regend::engine::fleet::Ended;
-use regend::harness::Step;
-use regend::sim::group_behavior::Nature;
+use regend::harness::Progress;
+use regend::sim::group_behavior::GroupBehavior;
 
 use crate::scene::{Scene, policy, shape};
 
 /// The first host dies after so many touches; another, with an empty journal, wishes for the same so much later.
-fn another(touches: u64, later: Span) -> Scene {
-    let mut scene = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+fn another(external_changes: u64, later: Span) -> Scene {
+    let mut scene = Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy());
     scene.wish();
-    scene.rehearsal.kill_after(touches);
-    while matches!(scene.step(), Step::Done) {}
+    scene.harness.kill_after(external_changes);
+    while matches!(scene.step(), Progress::Done) {}
     let later = later.after(scene.now());
-    scene.rehearsal.world.borrow_mut().advance_to(later);
-    scene.rehearsal.restart_elsewhere("another-host");
-    scene.checker.forget(&scene.rehearsal.world.borrow());
+    scene.harness.world.borrow_mut().advance_to(later);
+    scene.harness.restart_elsewhere("another-host");
+    scene.checker.forget(&scene.harness.world.borrow());
     scene
 }
 
@@ -31,18 +31,18 @@ fn a_person_is_told_that_another_host_is_at_work() {
 
 #[test]
 fn a_schedule_waits_for_a_dead_hosts_lease_and_then_finishes_what_it_began() {
-    for touches in (4..110).step_by(3) {
-        let mut scene = another(touches, Span::minutes(5));
+    for external_changes in (4..110).step_by(3) {
+        let mut scene = another(external_changes, Span::minutes(5));
         scene.trigger = Trigger::Schedule;
         scene.wish();
         let scene = scene.finish();
-        assert_eq!(scene.moments().last().map(|m| (m.desired, m.max)), Some((4, 4)), "{touches}");
+        assert_eq!(scene.moments().last().map(|m| (m.desired, m.max)), Some((4, 4)), "{external_changes}");
     }
 }
 
 #[test]
 fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
-    let mut first = Scene::new(shape(4, 4, 4), Nature::default(), policy());
+    let mut first = Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy());
     first.wish();
     while first.launched() == 0 {
         first.step();
@@ -53,7 +53,7 @@ fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
     second.wish();
     second.step();
     for _ in 0..10_000 {
-        let next = |scene: &Scene| scene.rehearsal.fleet.look_at();
+        let next = |scene: &Scene| scene.harness.fleet.look_at();
         let both = [next(&first), next(&second)];
         match both {
             [Some(one), Some(other)] if one <= other => first.step(),

@@ -6,7 +6,7 @@ use regend::domain::policy::{Policy, Treatment};
 use regend::domain::span::Span;
 use regend::engine::fleet::Ended;
 use regend::sim::event::{Event, Which};
-use regend::sim::group_behavior::Nature;
+use regend::sim::group_behavior::GroupBehavior;
 
 use super::{plain, under};
 use crate::scene::{Scene, policy, shape};
@@ -57,13 +57,13 @@ fn scaled_to_what_the_surplus_made_it_the_surplus_is_theirs() {
 
 #[test]
 fn scaled_to_zero_everything_is_over() {
-    let scene = Scene::new(shape(0, 4, 10), Nature::default(), policy());
+    let scene = Scene::new(shape(0, 4, 10), GroupBehavior::default(), policy());
     scene.at(100, Event::SetDesired(0)).run().expect(Outcome::Completed);
 }
 
 #[test]
 fn a_max_size_that_somebody_sets_stays() {
-    let scene = Scene::new(shape(1, 4, 4), Nature::default(), policy());
+    let scene = Scene::new(shape(1, 4, 4), GroupBehavior::default(), policy());
     let scene = scene.at(100, Event::SetMax(9)).run().expect(Outcome::Completed);
     assert_eq!(scene.moments().last().map(|m| (m.desired, m.max)), Some((4, 9)));
 }
@@ -71,7 +71,7 @@ fn a_max_size_that_somebody_sets_stays() {
 #[test]
 fn a_max_size_that_somebody_puts_back_takes_the_surplus_and_nothing_else() {
     for second in (0..520).step_by(13) {
-        let scene = Scene::new(shape(1, 4, 4), Nature::default(), policy());
+        let scene = Scene::new(shape(1, 4, 4), GroupBehavior::default(), policy());
         let scene = scene.at(second, Event::SetMax(4)).run().expect(Outcome::Completed);
         assert_eq!(scene.moments().last().map(|m| (m.desired, m.max)), Some((4, 4)));
     }

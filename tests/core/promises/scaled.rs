@@ -2,7 +2,7 @@
 
 use regend::domain::action::Outcome;
 use regend::domain::span::Span;
-use regend::sim::group_behavior::{Nature, Termination};
+use regend::sim::group_behavior::{GroupBehavior, Termination};
 use regend::sim::random::Random;
 use regend::sim::scaling::{Kind, ScalingPolicy};
 
@@ -10,12 +10,12 @@ use crate::scene::{Scene, policy, shape};
 
 /// The example group: min 2, desired 2, max 10, target tracking on CPU at 65 %.
 fn example(policies: Vec<ScalingPolicy>, (min, desired, max): (u32, u32, u32)) -> Scene {
-    let nature = Nature { policies, termination: Termination::OldestInstance, ..Nature::default() };
-    Scene::new(shape(min, desired, max), nature, policy())
+    let behavior = GroupBehavior { policies, termination: Termination::OldestInstance, ..GroupBehavior::default() };
+    Scene::new(shape(min, desired, max), behavior, policy())
 }
 
 fn numbers(scene: &Scene) -> (u32, u32, u32) {
-    let truth = scene.rehearsal.world.borrow().truth(&scene.key);
+    let truth = scene.harness.world.borrow().truth(&scene.key);
     (truth.min, truth.desired, truth.max)
 }
 
@@ -71,20 +71,20 @@ fn the_example_group_holds_at_night_at_a_peak_and_in_the_morning() {
             (cpu.cooldown, cpu.out_after, cpu.in_after) = (cpu.warm_up, r.within((1, 3)), r.within((1, 15)));
             let mut range = |low, high| (low, low + r.within((0, high)));
             let (boot, health, react) = (range(5, 60), range(1, 40), range(0, 8));
-            let nature = Nature {
+            let behavior = GroupBehavior {
                 policies: vec![cpu],
                 termination: *r.pick(&[Termination::Default, Termination::OldestInstance]).unwrap(),
                 boot,
                 health,
                 react,
-                ..Nature::default()
+                ..GroupBehavior::default()
             };
-            let mut scene = Scene::seeded(seed, shape(*min, *desired, *max), nature, policy());
+            let mut scene = Scene::seeded(seed, shape(*min, *desired, *max), behavior, policy());
             scene.trace.quiet = true;
             let mut scene = scene.run().expect(Outcome::Completed);
             // The last steps may come when regend has long ended.
             let later = Span::hours(1).after(scene.now());
-            scene.rehearsal.pass(later);
+            scene.harness.pass(later);
             assert!(scene.least_serving() >= *desired, "seed {seed}, {needs:?}");
             assert_eq!(numbers(&scene), (*min, *wanted, *max), "seed {seed}, {needs:?}");
         }

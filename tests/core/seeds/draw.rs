@@ -8,7 +8,7 @@ use regend::sim::bucket::Bucket;
 use regend::sim::event::{Event, Which};
 use regend::sim::fault::Faults;
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::{Direct, Hook, Image, Nature, Termination};
+use regend::sim::group_behavior::{Direct, GroupBehavior, Hook, Image, Termination};
 use regend::sim::random::Random;
 
 mod scaling;
@@ -60,7 +60,7 @@ pub(super) enum Fate {
 #[derive(Debug)]
 pub(super) struct Drawn {
     pub(super) shape: Shape,
-    pub(super) nature: Nature,
+    pub(super) behavior: GroupBehavior,
     pub(super) policy: Policy,
     pub(super) trigger: Trigger,
     /// When it is wished for, in seconds.
@@ -81,7 +81,7 @@ pub(super) struct Drawn {
 impl Drawn {
     pub(super) fn draw(r: &mut Random) -> Self {
         let mut shape = draw_shape(r);
-        let mut nature = draw_nature(r);
+        let mut behavior = draw_nature(r);
         let policy = draw_policy(r, &shape);
         let impatient = r.chance(20);
         let mut faults = draw_faults(r);
@@ -94,23 +94,23 @@ impl Drawn {
             events.extend((0..r.within((1, 3))).map(|zone| (at, Event::DryUp(zone as usize))));
         }
         let mut fates = draw_fates(r);
-        if impatient && !fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
+        if impatient && !fates.iter().any(|(_, image_health)| matches!(image_health, Fate::Second)) {
             fates.push((r.within((30, 900)), Fate::Blind));
             fates.sort_by_key(|(at, _)| *at);
         }
-        if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
+        if fates.iter().any(|(_, image_health)| matches!(image_health, Fate::Second)) {
             // Two regends of which one sees less than the other cannot tell who has the group: ARCHITECTURE.md says so.
-            nature.stale = 0;
+            behavior.stale = 0;
             // A lease that arrives long after it was sent takes the group from whoever confirmed its own meanwhile.
             faults.late = 0;
             events.retain(|(_, event)| *event != Event::Untag);
         }
         if r.chance_of(often::POLICIES) {
-            scaling::draw(&mut r.fork(), &mut shape, &mut nature, &mut events);
+            scaling::draw(&mut r.fork(), &mut shape, &mut behavior, &mut events);
         }
         Self {
             shape,
-            nature,
+            behavior,
             policy,
             trigger: if r.chance(500) { Trigger::Manual } else { Trigger::Schedule },
             begins: if r.chance(30) { 600 } else { 0 },
@@ -138,7 +138,7 @@ fn draw_shape(r: &mut Random) -> Shape {
     }
 }
 
-fn draw_nature(r: &mut Random) -> Nature {
+fn draw_nature(r: &mut Random) -> GroupBehavior {
     let mut range = |low, high| {
         let from = r.within((low, high));
         (from, from + r.within((0, high)))
@@ -149,7 +149,7 @@ fn draw_nature(r: &mut Random) -> Nature {
     let terminations =
         [Termination::OldestInstance, Termination::NewestInstance, Termination::ClosestToNextInstanceHour];
     let warm_pool = r.chance(50);
-    Nature {
+    GroupBehavior {
         boot,
         health,
         drain: *r.pick(&[0, 30, 120, 300]).unwrap_or(&0),
@@ -349,7 +349,7 @@ fn draw_fates(r: &mut Random) -> Vec<(u32, Fate)> {
     if r.chance_of(often::SECOND) {
         fates.push((r.pick(&[0, 0, 5, 20, 300]).copied().unwrap_or(0), Fate::Second));
         // Whose lease is dead is a matter of clocks that agree within two minutes.
-        fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
+        fates.retain(|(_, image_health)| !matches!(image_health, Fate::Clock(_)));
     }
     fates.sort_by_key(|(at, _)| *at);
     fates

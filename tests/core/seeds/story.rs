@@ -8,9 +8,9 @@ use regend::domain::entry::{Entry, Kind, Trigger};
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
 use regend::engine::fleet::Ended;
-use regend::harness::{Disk, Step};
-use regend::sim::ambiguity::Race;
-use regend::sim::checkers::{Broken, Excuse};
+use regend::harness::{Disk, Progress};
+use regend::sim::ambiguity::Ambiguities;
+use regend::sim::checkers::{Ambiguity, Broken};
 use regend::sim::event::Event;
 use regend::sim::group_behavior::Image;
 use regend::sim::random::Random;
@@ -31,7 +31,7 @@ const DAYS: u32 = 3;
 /// More than any story needs; reaching it means that nothing comes to an end.
 const STEPS_MAX: u32 = 40_000;
 
-pub(super) struct Story {
+pub(super) struct Timeline {
     random: Random,
     /// The first regend, and maybe another.
     scenes: Vec<Scene>,
@@ -54,20 +54,21 @@ pub(super) struct Story {
 }
 
 /// Plays it.
-pub(super) fn play(seed: u64, quiet: bool) -> Story {
+pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
     let mut random = Random::new(seed);
     let drawn = Drawn::draw(&mut random);
     let says = if quiet { String::new() } else { format!("{drawn:#?}\n") };
-    let mut scene = Scene::seeded(seed, drawn.shape, drawn.nature, drawn.policy);
+    let mut scene = Scene::seeded(seed, drawn.shape, drawn.behavior, drawn.policy);
     scene.trace.quiet = quiet;
     scene.trigger = drawn.trigger;
-    scene.rehearsal.world.borrow_mut().faults = drawn.faults;
+    scene.harness.world.borrow_mut().faults = drawn.faults;
     for (at, event) in &drawn.events {
         scene = scene.at(*at, event.clone());
     }
     let calm = CALM.after(scene.start);
-    let fates = drawn.fates.iter().rev().map(|(at, fate)| (Span::seconds(*at).after(scene.start), *fate));
-    let mut story = Story {
+    let fates =
+        drawn.fates.iter().rev().map(|(at, image_health)| (Span::seconds(*at).after(scene.start), *image_health));
+    let mut story = Timeline {
         random,
         fates: fates.collect(),
         kills: drawn.kills,
@@ -86,14 +87,14 @@ pub(super) fn play(seed: u64, quiet: bool) -> Story {
         scenes: Vec::new(),
     };
     if drawn.ahead != 0 {
-        scene.rehearsal.host.set_clock(TimeDelta::seconds(drawn.ahead));
+        scene.harness.host.set_clock(TimeDelta::seconds(drawn.ahead));
         story.coverage.count("host", "clock wrong", 1);
     }
-    scene.rehearsal.fleet.tireless = !drawn.impatient;
+    scene.harness.fleet.tireless = !drawn.impatient;
     let begins = Span::seconds(drawn.begins).after(scene.start);
-    scene.rehearsal.world.borrow_mut().advance_to(begins);
+    scene.harness.world.borrow_mut().advance_to(begins);
     if let Some(kill) = story.kills.pop() {
-        scene.rehearsal.kill_after(kill);
+        scene.harness.kill_after(kill);
     }
     scene.wish();
     story.scenes.push(scene);
@@ -101,7 +102,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Story {
     story
 }
 
-impl Story {
+impl Timeline {
     fn tell(&mut self) {
         let mut goes_on = true;
         for _ in 0..STEPS_MAX {
@@ -111,13 +112,13 @@ impl Story {
             }
         }
         if goes_on && self.broken.is_empty() {
-            let open: Vec<_> = self.scenes.iter().flat_map(|s| s.rehearsal.fleet.active()).collect();
+            let open: Vec<_> = self.scenes.iter().flat_map(|s| s.harness.fleet.active()).collect();
             let held: Vec<_> = open.iter().map(|a| format!("{:?}", a.shown.as_ref().map(|(_, holds)| holds))).collect();
             let says = format!("it does not come to an end: {held:?}");
             self.broken.push(Broken { promise: 0, at: self.now(), says, excuse: None });
         }
         if self.broken.is_empty() {
-            let deleting = |scene: &Scene| scene.rehearsal.world.borrow().group(&scene.key).is_some_and(|g| g.deleting);
+            let deleting = |scene: &Scene| scene.harness.world.borrow().group(&scene.key).is_some_and(|g| g.deleting);
             if self.scenes.iter().any(deleting) {
                 // There is nothing to be left as it was found.
                 self.pass(0, 24 * 3600);
@@ -137,7 +138,7 @@ impl Story {
             self.collect();
         }
         for scene in &self.scenes {
-            self.coverage.entries(&scene.rehearsal.journal.entries());
+            self.coverage.entries(&scene.harness.journal.entries());
             for hold in &scene.trace.holds_shown {
                 self.coverage.count("hold", *hold, 1);
             }
@@ -152,7 +153,7 @@ impl Story {
             self.coverage.count("outcome", ended, 1);
         }
         if let Some(scene) = self.scenes.first() {
-            self.coverage.world(&scene.rehearsal.world.borrow());
+            self.coverage.world(&scene.harness.world.borrow());
         }
     }
 
@@ -165,9 +166,9 @@ impl Story {
         let (false, Some(scene)) = (broken.is_empty(), self.scenes.first()) else { return };
         // What one host had to mistake, another cannot know better.
         let mut entries = self.lost_entries.clone();
-        self.scenes.iter().for_each(|scene| entries.extend(scene.rehearsal.journal.entries().iter().cloned()));
-        let race = Race::of(&scene.key, &scene.rehearsal.world.borrow(), &entries);
-        self.broken.extend(broken.into_iter().filter(|broken| !race.excuses(broken.excuse)));
+        self.scenes.iter().for_each(|scene| entries.extend(scene.harness.journal.entries().iter().cloned()));
+        let ambiguity = Ambiguities::of(&scene.key, &scene.harness.world.borrow(), &entries);
+        self.broken.extend(broken.into_iter().filter(|broken| !ambiguity.excuses(broken.excuse)));
     }
 
     /// One step of whoever is due. False when nothing is open any more.
@@ -177,12 +178,12 @@ impl Story {
             self.is_calm = true;
             self.calm_down();
         }
-        let mut due: Vec<_> = (0..self.scenes.len()).filter(|n| !self.scenes[*n].rehearsal.fleet.is_idle()).collect();
+        let mut due: Vec<_> = (0..self.scenes.len()).filter(|n| !self.scenes[*n].harness.fleet.is_idle()).collect();
         due.sort_by_key(|n| self.look_at(*n));
         let Some(first) = due.first().copied() else { return self.go_on() };
         let steps = match due.get(1).copied() {
             Some(second) if self.are_close(first, second) && self.random.chance_of(often::IN_THE_MIDDLE) => {
-                let touches = self.random.within((1, 2)).into();
+                let external_changes = self.random.within((1, 2)).into();
                 let (one, other) = self.scenes.split_at_mut(1);
                 let pair = if first == 0 {
                     (one.first_mut(), other.first_mut())
@@ -191,14 +192,14 @@ impl Story {
                 };
                 let (Some(one), Some(other)) = pair else { return false };
                 self.coverage.count("process", "in the middle of a step", 1);
-                let (step, others) = one.step_around(touches, other);
+                let (step, others) = one.step_around(external_changes, other);
                 vec![(first, Some(step)), (second, others)]
             }
             _ => vec![(first, Some(self.scenes[first].step()))],
         };
         self.collect();
         for (n, step) in steps {
-            if self.broken.is_empty() && matches!(step, Some(Step::Killed)) {
+            if self.broken.is_empty() && matches!(step, Some(Progress::Killed)) {
                 self.dies(n);
             }
         }
@@ -207,8 +208,8 @@ impl Story {
 
     /// When a scene looks next, by the world's time.
     fn look_at(&self, n: usize) -> Option<Time> {
-        let rehearsal = &self.scenes[n].rehearsal;
-        rehearsal.fleet.look_at().map(|at| at - rehearsal.host.ahead())
+        let harness = &self.scenes[n].harness;
+        harness.fleet.look_at().map(|at| at - harness.host.ahead())
     }
 
     fn are_close(&self, one: usize, other: usize) -> bool {
@@ -220,20 +221,20 @@ impl Story {
     fn suffer(&mut self) {
         let now = self.now();
         while self.fates.last().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, fate)) = self.fates.pop() else { return };
+            let Some((_, image_health)) = self.fates.pop() else { return };
             let Some(scene) = self.scenes.first_mut() else { return };
-            _ = writeln!(scene.trace.lines, "{} --> {fate:?}", now.format("%H:%M:%S%.3f"));
-            let name = match fate {
+            _ = writeln!(scene.trace.lines, "{} --> {image_health:?}", now.format("%H:%M:%S%.3f"));
+            let name = match image_health {
                 Fate::Clock(seconds) => {
-                    let ahead = scene.rehearsal.host.ahead() + TimeDelta::seconds(seconds);
-                    scene.rehearsal.host.set_clock(ahead);
+                    let ahead = scene.harness.host.ahead() + TimeDelta::seconds(seconds);
+                    scene.harness.host.set_clock(ahead);
                     self.clock_was_set = true;
                     // It sleeps by a clock that was set.
                     self.ends = PATIENCE.after(self.ends);
                     if seconds > 0 { "clock set forward" } else { "clock set back" }
                 }
                 Fate::Disk(disk) => {
-                    scene.rehearsal.host.set_disk(disk);
+                    scene.harness.host.set_disk(disk);
                     match disk {
                         Disk::Well => "disk well again",
                         Disk::Full => "disk full",
@@ -242,7 +243,7 @@ impl Story {
                     }
                 }
                 Fate::Blind => {
-                    scene.rehearsal.world.borrow_mut().faults.blind = 1000;
+                    scene.harness.world.borrow_mut().faults.blind = 1000;
                     "blind"
                 }
                 Fate::Second => {
@@ -268,7 +269,7 @@ impl Story {
             self.pass(n, 30);
             self.coverage.count("process", "host lost", 1);
             let scene = &mut self.scenes[n];
-            self.lost_entries = scene.rehearsal.journal.entries().clone();
+            self.lost_entries = scene.harness.journal.entries().clone();
             self.coverage.entries(&self.lost_entries);
             scene.restart_elsewhere("another-host");
             // Whoever set up the new host has a schedule, and its patience.
@@ -280,12 +281,12 @@ impl Story {
             self.start(n);
             let scene = &mut self.scenes[n];
             let opened = [Kind::RegenerationOpened, Kind::RegenerationSkipped];
-            if !scene.rehearsal.journal.entries().iter().any(|entry| opened.contains(&entry.kind)) {
+            if !scene.harness.journal.entries().iter().any(|entry| opened.contains(&entry.kind)) {
                 scene.wish();
             }
         }
         if let Some(kill) = self.kills.pop() {
-            self.scenes[n].rehearsal.kill_after(kill);
+            self.scenes[n].harness.kill_after(kill);
         }
         self.collect();
     }
@@ -300,7 +301,7 @@ impl Story {
 
     fn pass(&mut self, n: usize, seconds: u32) {
         let later = Span::seconds(seconds).after(self.now());
-        self.scenes[n].rehearsal.pass(later);
+        self.scenes[n].harness.pass(later);
     }
 
     /// Nothing is open. Whether something is to be done all the same.
@@ -313,13 +314,15 @@ impl Story {
                 return true;
             }
         }
-        if let Some((at, _)) = self.fates.last().copied().filter(|(_, fate)| matches!(fate, Fate::Second)) {
-            self.scenes[0].rehearsal.pass(at);
+        if let Some((at, _)) =
+            self.fates.last().copied().filter(|(_, image_health)| matches!(image_health, Fate::Second))
+        {
+            self.scenes[0].harness.pass(at);
             return true;
         }
         // The lease of a host that is lost outlives the window: the next day's regeneration finishes what it began.
         let leased = |scene: &Scene| {
-            let world = scene.rehearsal.world.borrow();
+            let world = scene.harness.world.borrow();
             world.group(&scene.key).is_some_and(|group| group.tags.contains_key(lease::TAG))
         };
         if self.lost && self.wishes < DAYS && leased(&self.scenes[0]) {
@@ -345,14 +348,16 @@ impl Story {
         let Some((at, code)) = closed.and_then(|entry| Some((entry.rt, entry.code?))) else { return };
         let forbidden =
             !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
-        let truth = scene.rehearsal.world.borrow().truth(&scene.key);
+        let truth = scene.harness.world.borrow().truth(&scene.key);
         // A share of a group that was scaled in may be nothing.
-        let nothing = scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.wished) == 0;
+        let nothing =
+            scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.external_desired) == 0;
         // An ill group is not cured where nobody may be launched for it first.
-        let floor = truth.wished.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.wished));
+        let floor =
+            truth.external_desired.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.external_desired));
         let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
         // Auto Scaling does not balance its zones: what a zone without capacity lost is never given back to it.
-        let balances = scene.rehearsal.world.borrow().group(&scene.key).is_some_and(|group| group.nature.rebalances);
+        let balances = scene.harness.world.borrow().group(&scene.key).is_some_and(|group| group.behavior.rebalances);
         let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
         // One that is ill and must not be touched keeps all others from going.
         let ill = (truth.serving.len() as u32) < truth.members;
@@ -360,23 +365,23 @@ impl Story {
             let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
             let says = format!("nobody was in the way, and it ends: {code}: {error}");
             // Or somebody was, just when it was not looking.
-            let excuse = error.contains("max size stays").then_some(Excuse::TakenForMore);
+            let excuse = error.contains("max size stays").then_some(Ambiguity::TakenForMore);
             scene.broken.push(Broken { promise: 0, at, says, excuse });
         }
     }
 
     fn calm_down(&mut self) {
-        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
+        self.fates.retain(|(_, image_health)| !matches!(image_health, Fate::Clock(_)));
         let Some(scene) = self.scenes.first() else { return };
-        scene.rehearsal.host.set_disk(Disk::Well);
-        let mut world = scene.rehearsal.world.borrow_mut();
+        scene.harness.host.set_disk(Disk::Well);
+        let mut world = scene.harness.world.borrow_mut();
         let busy = world.faults.busy;
         world.faults.end();
         // A group that finds no capacity has a scaling activity in progress all the time.
         world.faults.busy = if self.stays_dry { busy } else { 0 };
         world.alter(&scene.key, |group| {
-            (group.nature.flawed, group.nature.reuses) = (0, false);
-            for hook in group.nature.launch_hook.iter_mut().chain(&mut group.nature.terminate_hook) {
+            (group.behavior.flawed, group.behavior.reuses) = (0, false);
+            for hook in group.behavior.launch_hook.iter_mut().chain(&mut group.behavior.terminate_hook) {
                 hook.answer = Some((0, 5));
             }
         });

@@ -10,7 +10,7 @@ use crate::domain::span::Invalid;
 use crate::sim::event::{Event, Which};
 use crate::sim::fault::Fault;
 use crate::sim::group_behavior::Image;
-use crate::sim::script::{Hand, Happening, Trouble, What};
+use crate::sim::script::{Happening, ProcessEvent, Trouble, What};
 
 const PROCESSES: [&str; 8] = [
     "Launch",
@@ -58,11 +58,11 @@ const TROUBLES: [(&str, Trouble); 10] = [
     ("partial", Trouble::Partial),
 ];
 
-const HANDS: [(&str, Hand); 4] = [
-    ("killed", Hand::Killed),
-    ("killed in a call", Hand::KilledInCall),
-    ("restarted", Hand::Restarted),
-    ("started on another host", Hand::Elsewhere),
+const HANDS: [(&str, ProcessEvent); 4] = [
+    ("killed", ProcessEvent::Killed),
+    ("killed in a call", ProcessEvent::KilledInCall),
+    ("restarted", ProcessEvent::Restarted),
+    ("started on another host", ProcessEvent::Elsewhere),
 ];
 
 /// What belongs to an event besides its time.
@@ -206,7 +206,7 @@ fn end_of(what: &What) -> Option<What> {
             Event::Protect(_) => Event::Unprotect,
             _ => return None,
         }),
-        What::Regend(Hand::Killed) => What::Regend(Hand::Restarted),
+        What::Regend(ProcessEvent::Killed) => What::Regend(ProcessEvent::Restarted),
         What::Next(..) | What::Regend(_) => return None,
     })
 }

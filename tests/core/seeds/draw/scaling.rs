@@ -2,39 +2,39 @@
 
 use regend::sim::event::Event;
 use regend::sim::group::Shape;
-use regend::sim::group_behavior::Nature;
+use regend::sim::group_behavior::GroupBehavior;
 use regend::sim::random::Random;
 use regend::sim::scaling::{Kind, ScalingPolicy};
 
 const KINDS: [Kind; 4] = [Kind::TargetTracking, Kind::Step, Kind::Simple, Kind::ClusterAutoscaler];
 
-pub(super) fn draw(r: &mut Random, shape: &mut Shape, nature: &mut Nature, events: &mut Vec<(u32, Event)>) {
+pub(super) fn draw(r: &mut Random, shape: &mut Shape, behavior: &mut GroupBehavior, events: &mut Vec<(u32, Event)>) {
     let kind = *r.pick(&KINDS).unwrap_or(&Kind::TargetTracking);
     match r.below(6) {
         0 => {
             // At night: the group idles at its min size, and the scale-in alarm stays in ALARM.
             shape.min = shape.desired;
             shape.max = shape.max.max(shape.desired + 2);
-            nature.policies = vec![follow(r, kind, vec![(0, 0)])];
+            behavior.policies = vec![follow(r, kind, vec![(0, 0)])];
         }
         1 => {
             // Under sustained load: the group is at its max size, and the scale-out alarm stays in ALARM.
             shape.max = shape.desired;
-            nature.policies = vec![follow(r, kind, vec![(0, u32::MAX)])];
+            behavior.policies = vec![follow(r, kind, vec![(0, u32::MAX)])];
         }
         2 => {
             // In the morning the load rises.
             shape.max += r.within((2, 6));
             let needs = (0..4).map(|step| (step * r.within((120, 600)), shape.desired + step)).collect();
-            nature.policies = vec![follow(r, kind, needs)];
+            behavior.policies = vec![follow(r, kind, needs)];
         }
         3 => {
             let needs = wander(r, shape);
-            nature.policies = vec![follow(r, kind, needs)];
+            behavior.policies = vec![follow(r, kind, needs)];
         }
         4 => {
             let needs = [wander(r, shape), wander(r, shape)];
-            nature.policies = needs.map(|needs| follow(r, Kind::TargetTracking, needs)).to_vec();
+            behavior.policies = needs.map(|needs| follow(r, Kind::TargetTracking, needs)).to_vec();
         }
         _ => {
             let mut at = 0;

@@ -15,16 +15,16 @@ const ASK_AGAIN: Span = Span::seconds(40);
 impl Active {
     /// Notes whether this look asked for instance refreshes. While one is under way each look asks.
     pub(super) fn note_look(&mut self, group: &Group) {
-        if self.closely {
+        if self.include_refresh {
             self.asked_refresh = Some(group.seen);
         }
-        self.closely = group.refresh.is_some();
+        self.include_refresh = group.refresh.is_some();
     }
 
     /// Asks for instance refreshes with the next look, if it is time to.
     pub(super) fn ask_in_passing(&mut self, seen: Time) {
         let retires = self.regeneration.lease.is_some() && self.regeneration.ending.is_none();
-        self.closely |= retires && self.asked_refresh.is_none_or(|at| ASK_AGAIN.after(at) <= seen);
+        self.include_refresh |= retires && self.asked_refresh.is_none_or(|at| ASK_AGAIN.after(at) <= seen);
     }
 
     /// Whether this action must wait for a look that asks for instance refreshes.
