@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use regend::domain::entry::Trigger;
 use regend::domain::group::GroupKey;
+use regend::domain::journal::Trigger;
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;

@@ -2,18 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalKind, Retire};
 use regend::domain::change_detection;
 use regend::domain::decision::{self, DaemonId, Decision, Next, decide};
-use regend::domain::entry::{Capacity, Change, Conclusion, Entry, Inherited, Kind, Member, Opened, Trigger, VERSION};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
 use regend::domain::health_tracker::HealthTracker;
+use regend::domain::journal::{
+    Aborted, Capacity, Cause, Change, Closed, Conclusion, Entry, Event, Explanation, GroupChanged, Held, Inherited,
+    InstanceFacts, InstanceFailed, InstanceJudged, InstanceLaunched, InstanceLost, InstanceSeen, LaunchedBy, Member,
+    Nothing, Opened, Trigger,
+};
 use regend::domain::lease::Lease;
 use regend::domain::plan::{self, Opener, Pace};
 use regend::domain::policy::{Policy, Share, Treatment, Unverified};
-use regend::domain::regeneration::{OURS, Regeneration, THEIRS};
+use regend::domain::regeneration::Regeneration;
 use regend::domain::span::Time;
 use regend::domain::veto::veto;
 use regend::render;
@@ -74,9 +78,8 @@ fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
     match next {
         Next::Act(action) => {
             let _ = veto(now, group, known, &action);
-            let intent = Kind::intended(action.resource());
-            let entry = Entry { action: Some(action), ..Entry::about(intent, known, now) };
-            assert_readable(&render::sentence(&entry));
+            let intent = Event::intended(&action, capacity(draw), |id| InstanceFacts::of(id.clone()));
+            assert_readable(&render::sentence(&known.entry(intent, now)));
         }
         Next::End(_) | Next::Close(_) => {}
         Next::Wait => {
@@ -140,6 +143,7 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
     let opened = Opened {
         cutoff: draw.time(),
         window_ends: draw.time(),
+        firing: None,
         policy: policy(draw),
         min: draw.size(),
         max: draw.size(),
@@ -152,59 +156,41 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
         cautious: draw.maybe(Draw::text),
         inherited: draw.maybe(inherited),
     };
+    let web = GroupKey { account: "default".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
     Entry {
-        v: VERSION,
         id: Uuid::from_u128(1),
-        kind: Kind::RegenerationOpened,
-        t: draw.time(),
-        actor: "schedule".to_owned(),
         trigger: draw.maybe(|draw| draw.pick(&[Trigger::Schedule, Trigger::Manual, Trigger::Recovery])),
         regeneration: Some(Uuid::from_u128(1)),
-        account: Some("default".to_owned()),
-        region: Some("eu-west-1".to_owned()),
-        group: Some("web".to_owned()),
-        opened: Some(Box::new(opened)),
-        ..Entry::default()
+        ..Entry::new(Event::RegenerationOpened(Box::new(opened)), draw.time(), "schedule").about(&web)
+    }
+}
+
+fn capacity(draw: &mut Draw<'_>) -> Capacity {
+    Capacity {
+        min: draw.number(),
+        desired: draw.number(),
+        max: draw.number(),
+        wanted: draw.number(),
+        members: draw.number(),
+        serving: draw.number(),
+        draining: draw.number(),
     }
 }
 
 fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
-    let kind = match (&known.intent, draw.byte()) {
-        (Some(intent), 0..=127) => {
-            Kind::concluded(&intent.action, draw.pick(&[Conclusion::Done, Conclusion::Refused, Conclusion::Unknown]))
-        }
+    let event = match (&known.intent, draw.byte()) {
+        (Some(intent), 0..=127) => concluding(draw, &intent.action, intent.id),
         (None, 0..=127) => {
             let action = action(draw);
-            let kind = Kind::intended(action.resource());
-            let capacity = draw.maybe(|draw| Capacity {
-                min: draw.number(),
-                desired: draw.number(),
-                max: draw.number(),
-                wanted: draw.number(),
-                members: draw.number(),
-                serving: draw.number(),
-                draining: draw.number(),
-            });
-            return Entry { action: Some(action), capacity, ..Entry::about(kind, known, draw.time()) };
+            Event::intended(&action, capacity(draw), |id| InstanceFacts::of(id.clone()))
         }
-        (_, 128..=199) => draw.pick(&[
-            Kind::InstanceLaunched,
-            Kind::InstanceInService,
-            Kind::InstanceServing,
-            Kind::InstanceFailed,
-            Kind::InstanceDraining,
-            Kind::InstanceTerminated,
-            Kind::InstanceLost,
-            Kind::GroupChanged,
-        ]),
-        _ => draw.pick(Kind::ALL),
+        (_, 128..=219) => seen(draw),
+        _ => about_the_whole(draw),
     };
-    let change = Change {
-        min: draw.maybe(|draw| [draw.size(), draw.size()]),
-        desired: draw.maybe(|draw| [draw.size(), draw.size()]),
-        max: draw.maybe(|draw| [draw.size(), draw.size()]),
-        relative: draw.one_in(2),
-    };
+    known.entry(event, draw.time())
+}
+
+fn concluding(draw: &mut Draw<'_>, action: &Action, intent: Uuid) -> Event {
     let kinds = [
         RefusalKind::Busy,
         RefusalKind::Forbidden,
@@ -212,18 +198,67 @@ fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
         RefusalKind::NotOffered,
         RefusalKind::Invalid,
     ];
-    let outcomes = [Outcome::Completed, Outcome::Incomplete, Outcome::Failed, Outcome::Aborted];
-    Entry {
-        intent: known.intent.as_ref().map(|intent| intent.id),
-        instance: Some(instance_id(draw)),
-        instances: draw.several(4, instance_id),
-        change: (kind == Kind::GroupChanged).then_some(change),
-        outcome: draw.maybe(|draw| draw.pick(&outcomes)),
-        code: draw.maybe(|draw| draw.pick(&[OURS, THEIRS, "holds_ended", "paused,max_size"]).to_owned()),
-        error: draw.maybe(Draw::text),
-        refusal: draw.maybe(|draw| draw.pick(&kinds)),
-        ..Entry::about(kind, known, draw.time())
+    match draw.pick(&[Conclusion::Done, Conclusion::Refused, Conclusion::Unknown]) {
+        Conclusion::Done => {
+            let instances = draw.several(4, instance_id);
+            let shortfall = draw.maybe(|draw| (draw.text(), draw.text()));
+            Event::done(action, intent, 0, Receipt { instances, shortfall, ..Receipt::default() })
+        }
+        Conclusion::Refused => {
+            let refusal = Refusal { code: draw.text(), message: draw.text(), request: None, kind: draw.pick(&kinds) };
+            Event::refused(action, intent, None, refusal)
+        }
+        Conclusion::Unknown => Event::unknown(action, intent, Default::default(), draw.text(), draw.maybe(Draw::text)),
     }
+}
+
+/// What becomes of an instance, or of the group's numbers.
+fn seen(draw: &mut Draw<'_>) -> Event {
+    let instance = InstanceFacts { born: draw.maybe(Draw::time), ..InstanceFacts::of(instance_id(draw)) };
+    let explanation = draw.maybe(|draw| Explanation { activity_id: draw.text(), cause: draw.text() });
+    match draw.byte() % 8 {
+        0 => {
+            let launched_by = draw.pick(&[LaunchedBy::Regend, LaunchedBy::WarmPool, LaunchedBy::Others]);
+            Event::InstanceLaunched(InstanceLaunched { instance, launched_by })
+        }
+        1 => Event::InstanceInService(InstanceSeen { instance }),
+        2 => Event::InstanceServing(InstanceJudged { instance, targets: vec![] }),
+        3 => Event::InstanceFailed(InstanceFailed { instance, cause: cause(draw), targets: vec![], explanation }),
+        4 => Event::InstanceDraining(InstanceJudged { instance, targets: vec![] }),
+        5 => Event::InstanceTerminated(InstanceSeen { instance }),
+        6 => Event::InstanceLost(InstanceLost { instance, explanation }),
+        _ => {
+            let change = Change {
+                min: draw.maybe(|draw| [draw.size(), draw.size()]),
+                desired: draw.maybe(|draw| [draw.size(), draw.size()]),
+                max: draw.maybe(|draw| [draw.size(), draw.size()]),
+            };
+            let (relative, explanation) = (draw.one_in(2), draw.maybe(Draw::text));
+            Event::GroupChanged(GroupChanged { change, relative, explanation })
+        }
+    }
+}
+
+fn about_the_whole(draw: &mut Draw<'_>) -> Event {
+    let outcomes = [Outcome::Completed, Outcome::Incomplete, Outcome::Failed, Outcome::Aborted];
+    match draw.byte() % 5 {
+        0 => Event::RegenerationHeld(Held { holds: draw.several(2, cause) }),
+        1 => Event::RegenerationReleased(Nothing {}),
+        2 => Event::RegenerationRecovered(Nothing {}),
+        3 => Event::RegenerationAborted(Aborted { outcome: draw.pick(&outcomes), cause: cause(draw) }),
+        _ => Event::RegenerationClosed(Closed {
+            outcome: draw.pick(&outcomes),
+            cause: draw.maybe(cause),
+            took_ms: 0,
+            capacity: None,
+            left: vec![],
+            kept: None,
+        }),
+    }
+}
+
+fn cause(draw: &mut Draw<'_>) -> Cause {
+    Cause { code: draw.pick(&["paused", "max_size", "Lost"]).to_owned(), message: draw.text() }
 }
 
 fn action(draw: &mut Draw<'_>) -> Action {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regend::domain::entry::Entry;
+use regend::domain::journal::Entry;
 use regend::domain::regeneration::Regeneration;
 use regend::render;
 
@@ -12,10 +12,10 @@ pub fn entries(data: &[u8]) {
     let entries: Vec<Entry> = data.split(|byte| *byte == b'\n').filter_map(entry).collect();
     recovered(&entries);
     let numbered: Vec<_> = (0..).zip(entries.iter().cloned()).collect();
-    let named: BTreeSet<_> = entries.iter().flat_map(|entry| entry.instance.iter().chain(&entry.instances)).collect();
+    let named: BTreeSet<_> = entries.iter().flat_map(|entry| entry.event.instances()).collect();
     for instance in named {
         let now = entries.last().map(|entry| entry.t).unwrap_or_default();
-        for (_, text) in render::story(instance, &numbered, now).facts {
+        for (_, text) in render::timeline(instance, &numbered, now).facts {
             assert!(!text.chars().any(char::is_control), "not fit for a terminal: {text:?}");
         }
     }
@@ -32,7 +32,7 @@ pub(super) fn entry(line: &[u8]) -> Option<Entry> {
     let same = again.to_bytes().is_ok_and(|again| again == bytes);
     assert!(same, "what was written is read as something else: {}", String::from_utf8_lossy(&bytes));
     assert_readable(&render::sentence(&entry));
-    let _ = render::outcome(&entry);
+    let _ = entry.event.outcome();
     Some(again)
 }
 

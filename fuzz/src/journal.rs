@@ -5,8 +5,9 @@ use std::path::Path;
 
 use regend::adapters::journal::query::{Filter, Unanswered};
 use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
-use regend::domain::entry::{Entry, Kind};
 use regend::domain::group::{GroupKey, InstanceId};
+use regend::domain::journal::{Entry, Event, Nothing};
+use regend::domain::span::Time;
 use regend::engine::ports::{Journal, JournalError};
 use regend::render;
 use rusqlite::{Connection, params};
@@ -32,7 +33,7 @@ pub fn journal(data: &[u8]) {
     let Some(mut journal) = sound(Sqlite::open(dir.path())) else { return };
     question(&journal);
     let size = journal.size().ok();
-    let started = Entry { kind: Kind::DaemonStarted, actor: "user:test".to_owned(), ..Entry::default() };
+    let started = Entry::new(Event::DaemonStarted(Nothing {}), Time::UNIX_EPOCH, "user:test");
     if let Some(written) = sound(journal.append(started)) {
         let size = size.expect("what can be written to has a size");
         let stored = journal.at(size).map(|stored| stored.body);
@@ -137,7 +138,7 @@ fn forge(path: &Path, draw: &mut Draw<'_>) -> rusqlite::Result<()> {
                 seq,
                 leaf,
                 if odd == 31 { [1; 16] } else { *entry.id.as_bytes() },
-                entry.kind.as_str(),
+                entry.kind().as_str(),
                 time(odd),
                 time(odd.wrapping_sub(5)),
                 entry.actor,
@@ -146,13 +147,13 @@ fn forge(path: &Path, draw: &mut Draw<'_>) -> rusqlite::Result<()> {
                 entry.account,
                 entry.region,
                 entry.group,
-                entry.instance.as_ref().map(InstanceId::as_str),
-                render::outcome(entry),
-                entry.firing,
+                entry.event.instance().map(InstanceId::as_str),
+                entry.event.outcome(),
+                entry.event.firing(),
                 body,
             ],
         )?;
-        if let Some(instance) = &entry.instance {
+        if let Some(instance) = entry.event.instance() {
             // There may be no such table any more.
             let _ = conn.execute("INSERT OR IGNORE INTO mention VALUES (?1, ?2)", params![instance.as_str(), seq]);
         }

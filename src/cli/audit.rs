@@ -57,7 +57,7 @@ struct ListArgs {
     #[arg(long, value_name = "GLOB")]
     actor: Option<String>,
     /// What came of it
-    #[arg(long, value_name = "WORD,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(render::OUTCOMES))]
+    #[arg(long, value_name = "WORD,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(crate::domain::journal::OUTCOMES))]
     outcome: Vec<String>,
     /// At most so many; with --reverse the newest so many
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -274,7 +274,7 @@ fn instance(args: &InstanceArgs, setting: &Setting<'_>, out: &mut impl Write) ->
             journal.list(&filter)?.try_for_each(|stored| line(out, &stored?))
         }
         Output::Text => {
-            let story = render::story(&instance, &journal.around(&instance)?, setting.now);
+            let story = render::timeline(&instance, &journal.around(&instance)?, setting.now);
             Ok(print::story(out, instance.as_str(), &story)?)
         }
     }

@@ -5,9 +5,9 @@ use clap::Args;
 use crate::adapters::config::ConfigError;
 use crate::adapters::journal::lock::StateLock;
 use crate::adapters::journal::sqlite::Sqlite;
-use crate::domain::plan::left_words;
 use crate::engine::ports::CloudError;
 use crate::engine::ports::JournalError;
+use crate::render::left_words;
 
 use super::plan::Known;
 use super::select::{connect, list, select};

@@ -7,8 +7,8 @@ use crate::adapters::config::Config;
 use crate::adapters::journal::lock::StateLock;
 use crate::adapters::journal::sqlite::Sqlite;
 use crate::domain::action::Hold;
-use crate::domain::entry::{Entry, Kind, Trigger, VERSION};
 use crate::domain::group::GroupKey;
+use crate::domain::journal::{self, Cause, Entry, Kind, NotOpened, Nothing, Trigger};
 use crate::domain::plan::Opener;
 use crate::domain::schedule::{Closed, Firing};
 use crate::domain::span::{Span, Time};
@@ -58,7 +58,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
         say(&warning.to_string());
     }
     let before = fleet.journal.first_daemon_start()?;
-    mark(&mut fleet, Kind::DaemonStarted)?;
+    mark(&mut fleet, journal::Event::DaemonStarted(Nothing {}))?;
     let mut log = Log::default();
     fleet.resume(|_| true, &mut |event| log.event(&event, clock.now()))?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -74,7 +74,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
         }
     }
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    mark(&mut fleet, Kind::DaemonStopped)?;
+    mark(&mut fleet, journal::Event::DaemonStopped(Nothing {}))?;
     for active in fleet.active() {
         let regeneration = &active.regeneration;
         say(&format!(
@@ -165,20 +165,14 @@ impl Scheduler<'_> {
         let window_ends = calendar.window_ends(firing.at);
         if now >= window_ends && one.policy.window.after(firing.at) <= now {
             if self.before.is_some_and(|before| before <= firing.at) {
-                let entry = Entry {
-                    v: VERSION,
-                    kind: Kind::RegenerationMissed,
-                    t: now,
-                    actor: "schedule".to_owned(),
-                    trigger: Some(Trigger::Schedule),
-                    firing: Some(firing.local.clone()),
-                    account: Some(one.key.account.clone()),
-                    region: Some(one.key.region.clone()),
-                    group: Some(one.key.name.clone()),
-                    code: Some("window_passed".to_owned()),
-                    error: Some(format!("no daemon was running between {} and {window_ends}", firing.at)),
-                    ..Entry::default()
+                let cause = Cause {
+                    code: "window_passed".to_owned(),
+                    message: format!("no daemon was running between {} and {window_ends}", firing.at),
                 };
+                let missed =
+                    journal::Event::RegenerationMissed(NotOpened { firing: Some(firing.local.clone()), cause });
+                let entry =
+                    Entry { trigger: Some(Trigger::Schedule), ..Entry::new(missed, now, "schedule").about(&one.key) };
                 let entry = fleet.journal.append(entry)?;
                 say(&format!("{}: {}", one.key, render::sentence(&entry)));
             }
@@ -204,15 +198,8 @@ impl Scheduler<'_> {
     }
 }
 
-fn mark(fleet: &mut Daemon, kind: Kind) -> Result<(), Failure> {
-    let entry = Entry {
-        v: VERSION,
-        kind,
-        t: fleet.clock.now(),
-        actor: actor(),
-        config: fleet.config.clone(),
-        ..Entry::default()
-    };
+fn mark(fleet: &mut Daemon, event: journal::Event) -> Result<(), Failure> {
+    let entry = Entry { config: fleet.config.clone(), ..Entry::new(event, fleet.clock.now(), actor()) };
     let entry = fleet.journal.append(entry)?;
     say(&render::sentence(&entry));
     Ok(())
@@ -274,7 +261,7 @@ impl Log {
         match event {
             Event::Recorded(entry, regeneration) => {
                 say(&format!("{}: {}", regeneration.group, render::sentence(entry)));
-                if entry.kind == Kind::RegenerationClosed
+                if entry.kind() == Kind::RegenerationClosed
                     && let Some((remains, undo)) = results::remains(regeneration, &entry.writer)
                 {
                     let how = results::how_to_undo(&regeneration.group.name, &undo);

@@ -10,8 +10,8 @@ use clap::{Args, Parser};
 use crate::adapters::journal::query::Filter;
 use crate::adapters::journal::sqlite::Sqlite;
 use crate::domain::action::Outcome;
-use crate::domain::entry::{Kind, Trigger};
 use crate::domain::group::GroupKey;
+use crate::domain::journal::{Kind, Trigger};
 use crate::domain::plan::Opener;
 use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Span, Time};
@@ -111,7 +111,7 @@ fn first_retired(journal: &Sqlite) -> Result<Option<String>, Failure> {
     let kinds = vec![Kind::RetireIntended.as_str().to_owned()];
     let filter = Filter { kinds, limit: Some(1), ..Filter::default() };
     let Some(stored) = journal.list(&filter).map_err(anyhow::Error::from)?.next() else { return Ok(None) };
-    Ok(journal.parse(&stored?)?.instance.map(|instance| instance.to_string()))
+    Ok(journal.parse(&stored?)?.event.instance().map(ToString::to_string))
 }
 
 /// A directory of its own, which outlives the program so that its journal can be asked.

@@ -9,7 +9,7 @@ use crate::adapters::aws::Aws;
 use crate::adapters::journal::sqlite::{FILE, Sqlite};
 use crate::domain::action::Hold;
 use crate::domain::group::{Group, GroupKey};
-use crate::domain::plan::{self, Pace, Plan, left_words};
+use crate::domain::plan::{self, Pace, Plan};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Span;
 use crate::engine::clock::{Clock, Wall};
@@ -17,6 +17,7 @@ use crate::engine::ports::{Ask, Cloud};
 use crate::engine::ports::{Journal, JournalError};
 use crate::engine::reconcile::Stop;
 use crate::render;
+use crate::render::left_words;
 
 use super::select::{Chosen, connect, list, select, unless_blind, unreachable};
 use super::{Failure, Global, Output, exit, print, say};

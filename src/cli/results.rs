@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::domain::action::Outcome;
-use crate::domain::entry::{Entry, Left};
 use crate::domain::group::GroupKey;
-use crate::domain::plan::left_words;
+use crate::domain::journal::{Closed, Left};
 use crate::domain::regeneration::{Newcomer, Regeneration};
 use crate::engine::fleet::{Ended, Event};
+use crate::render::left_words;
 
 use super::show::Show;
 use super::{Failure, Output, exit, print};
@@ -46,7 +46,7 @@ pub(super) struct Records {
     /// Every group that the run is about.
     pub(super) asked: BTreeSet<GroupKey>,
     regenerations: BTreeMap<GroupKey, Regeneration>,
-    closed: BTreeMap<GroupKey, Entry>,
+    closed: BTreeMap<GroupKey, Closed>,
     /// Under which name the journal is written, and leases are held.
     writer: String,
 }
@@ -60,8 +60,8 @@ impl Records {
         match event {
             Event::Recorded(entry, regeneration) => {
                 self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
-                if regeneration.closed.is_some() {
-                    self.closed.insert(regeneration.group.clone(), (*entry).clone());
+                if let Some(closed) = entry.event.closed() {
+                    self.closed.insert(regeneration.group.clone(), closed.clone());
                 }
             }
             Event::Resumed(regeneration) => {
@@ -106,7 +106,8 @@ impl Records {
                     Outcome::Incomplete => exit::HELD,
                     Outcome::Failed | Outcome::Aborted => exit::FAILED,
                 };
-                let (code, why) = closed.map(|e| (e.code.clone(), e.error.clone())).unwrap_or_default();
+                let cause = closed.and_then(|closed| closed.cause.clone());
+                let (code, why) = cause.map(|cause| (cause.code, cause.message)).unzip();
                 (outcome.word(), code, why, exit)
             }
             Some(Ended::Skipped(skipped)) => {
@@ -145,7 +146,7 @@ impl Records {
             why,
             remains,
             undo: undo.unwrap_or_default(),
-            took_s: closed.and_then(|e| e.took_ms).map_or(0, |ms| i64::try_from(ms / 1000).unwrap_or(i64::MAX)),
+            took_s: closed.map_or(0, |closed| i64::try_from(closed.took_ms / 1000).unwrap_or(i64::MAX)),
         };
         (result, exit)
     }

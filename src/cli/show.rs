@@ -7,8 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::domain::action::{Hold, RefusalKind};
 use crate::domain::decision;
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::journal::{Cause, Entry, Kind};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::fleet::{Ended, Event};
@@ -86,14 +86,16 @@ impl Show {
     fn recorded(&mut self, entry: &Entry, regeneration: &Regeneration) {
         let key = &regeneration.group;
         // A missing permission is told when it is found. The entries after it repeat it for those who read them alone.
-        let error = entry.error.as_ref().map(|error| self.brief(key, error));
-        let repeats = error != entry.error;
-        if is_worth_a_line(entry.kind) && !(repeats && entry.kind != Kind::RegenerationClosed) {
-            self.say(entry.t, key, &render::sentence(&Entry { error, ..entry.clone() }));
+        let sentence = render::sentence(entry);
+        let brief = self.brief(key, &sentence);
+        let repeats = brief != sentence;
+        if is_worth_a_line(entry.kind()) && !(repeats && entry.kind() != Kind::RegenerationClosed) {
+            self.say(entry.t, key, &brief);
         }
-        if entry.refusal == Some(RefusalKind::Forbidden) {
-            let told = entry.error.clone().filter(|error| !error.is_empty());
-            self.forbidden.extend(told.map(|told| (key.clone(), told)));
+        if let Some((RefusalKind::Forbidden, Cause { message, .. })) = entry.event.refusal()
+            && !message.is_empty()
+        {
+            self.forbidden.insert(key.clone(), message.clone());
         }
     }
 

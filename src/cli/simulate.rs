@@ -8,8 +8,8 @@ use crate::adapters::config::{Config, ConfigError, script};
 use crate::adapters::journal::query::Filter;
 use crate::adapters::journal::sqlite::{FILE, Sqlite};
 use crate::domain::action::Hold;
-use crate::domain::entry::{Kind, Opened};
 use crate::domain::group::GroupKey;
+use crate::domain::journal::{Event, Kind, Opened};
 use crate::domain::plan::Pace;
 use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Invalid, Span};
@@ -338,12 +338,7 @@ impl Memory {
         let filter = Filter { group: Some(name.to_owned()), kinds, reverse: true, ..Filter::default() };
         for stored in journal.list(&filter).map_err(anyhow::Error::from)? {
             let entry = journal.parse(&stored?)?;
-            let (Some(account), Some(region), Some(name), Some(opened)) =
-                (entry.account, entry.region, entry.group, entry.opened)
-            else {
-                continue;
-            };
-            let key = GroupKey { account, region, name };
+            let (Some(key), Event::RegenerationOpened(opened)) = (entry.key(), entry.event) else { continue };
             if is(&key) {
                 let pace = journal.pace(&key)?;
                 return Ok(Some(Self { key, opened: *opened, pace }));

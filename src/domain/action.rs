@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::group::{InstanceId, Zone};
@@ -12,13 +13,14 @@ pub use hold::Hold;
 mod hold;
 
 /// One effect: exactly one AWS call. Nothing is written to AWS that is not one of these.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// `CreateOrUpdateTags`: mark the group as being regenerated, with what must be restored.
     TakeLease {
         value: String,
-        #[serde(with = "super::entry::micros")]
+        #[serde(with = "super::journal::micros")]
+        #[schemars(with = "String")]
         until: Time,
     },
     /// `DeleteTags`, only the lease.
@@ -44,7 +46,7 @@ pub enum Action {
 }
 
 /// The retirement of one named instance, with the arithmetic that allows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retire {
     pub instance: InstanceId,
     pub why: Reason,
@@ -72,7 +74,7 @@ impl Retire {
 }
 
 /// Why an instance is retired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Born before the cutoff.
@@ -181,7 +183,7 @@ pub struct Refusal {
     pub kind: RefusalKind,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
     /// Throttled, or another activity is in progress: the same call may succeed later.
@@ -212,7 +214,7 @@ fn at(time: &Time) -> impl fmt::Display + use<> {
 }
 
 /// How a regeneration ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every instance born before the cutoff is gone.

@@ -1,10 +1,13 @@
 //! What a look shows that the journal does not say yet.
 
 use super::action::{Action, Refusal, RefusalKind, Retire};
-use super::entry::{Change, Conclusion, Entry, Kind, Role, Verdict};
 use super::group::{Group, Instance, InstanceId, Lifecycle, Waived};
 use super::health_tracker::HealthTracker;
-use super::regeneration::{Intent, Newcomer, OURS, POOL, Regeneration, SETTLE, SKEW, Settling, THEIRS};
+use super::journal::{
+    Cause, Change, Entry, Event, GroupChanged, InstanceFacts, InstanceFailed, InstanceJudged, InstanceLaunched,
+    InstanceLost, InstanceSeen, LaunchedBy, Role, Verdict,
+};
+use super::regeneration::{Intent, Newcomer, Regeneration, SETTLE, SKEW, Settling};
 use super::span::{Span, Time};
 
 /// How long a launch token is trusted to be idempotent. AWS does not document it; EC2's own tokens last longer.
@@ -29,6 +32,18 @@ pub fn detect_changes(now: Time, group: &Group, regeneration: &Regeneration, hea
 /// The code of a fresh instance that failed by going.
 pub const LOST: &str = "Lost";
 
+/// What is known of an instance of a regeneration's group.
+pub fn instance_facts(regeneration: &Regeneration, instance: &Instance, now: Time) -> InstanceFacts {
+    InstanceFacts {
+        role: regeneration.is_fresh(instance).map(|fresh| if fresh { Role::Fresh } else { Role::Stale }),
+        zone: Some(instance.zone.clone()),
+        image: instance.image.clone(),
+        template: instance.template.clone(),
+        ..InstanceFacts::of(instance.id.clone())
+    }
+    .born_at(instance.born, now)
+}
+
 struct Look<'a> {
     now: Time,
     group: &'a Group,
@@ -36,24 +51,17 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn entry(&self, kind: Kind) -> Entry {
-        Entry::about(kind, self.regeneration, self.now)
+    fn entry(&self, event: Event) -> Entry {
+        self.regeneration.entry(event, self.now)
     }
 
-    fn of(&self, kind: Kind, instance: &Instance) -> Entry {
-        Entry {
-            instance: Some(instance.id.clone()),
-            zone: Some(instance.zone.clone()),
-            role: self.role(instance),
-            image: instance.image.clone(),
-            template: instance.template.clone(),
-            ..self.entry(kind)
-        }
-        .born_at(instance.born)
+    fn facts(&self, instance: &Instance) -> InstanceFacts {
+        instance_facts(self.regeneration, instance, self.now)
     }
 
-    fn role(&self, instance: &Instance) -> Option<Role> {
-        self.regeneration.is_fresh(instance).map(|fresh| if fresh { Role::Fresh } else { Role::Stale })
+    fn judged(&self, instance: &Instance) -> InstanceJudged {
+        let targets = self.verdicts(instance, &self.regeneration.waived(self.group));
+        InstanceJudged { instance: self.facts(instance), targets }
     }
 
     /// What became of an effect whose answer was lost, if the look can tell.
@@ -110,18 +118,7 @@ impl Look<'_> {
             _ => settled,
         };
         if seen {
-            let mut entry = self.entry(Kind::concluded(&intent.action, Conclusion::Done));
-            entry.intent = Some(intent.id);
-            entry.instance = match &intent.action {
-                Action::Retire(retire) => Some(retire.instance.clone()),
-                _ => None,
-            };
-            entry.instances = instances;
-            entry.code = None;
-            entry.reason = None;
-            entry.aws = Some(super::entry::Aws { api: intent.action.api().to_owned(), ..Default::default() });
-            entry.error = Some("the answer was lost; the effect was seen".to_owned());
-            return Some(entry);
+            return Some(self.entry(Event::seen(&intent.action, intent.id, instances)));
         }
         overdue.then(|| {
             let refusal = Refusal {
@@ -130,7 +127,7 @@ impl Look<'_> {
                 request: None,
                 kind: RefusalKind::Busy,
             };
-            self.entry(Kind::concluded(&intent.action, Conclusion::Refused)).refused(intent.id, &intent.action, refusal)
+            self.entry(Event::refused(&intent.action, intent.id, None, refusal))
         })
     }
 
@@ -150,8 +147,9 @@ impl Look<'_> {
             return None;
         }
         let desired = differs(known.desired, group.desired).filter(|_| !known.is_settling(group));
-        let change = Change { min, desired, max, relative: false };
-        (change != Change::default()).then(|| Entry { change: Some(change), ..self.entry(Kind::GroupChanged) })
+        let change = Change { min, desired, max };
+        (change != Change::default())
+            .then(|| self.entry(Event::GroupChanged(GroupChanged { change, relative: false, explanation: None })))
     }
 
     /// Whether the look may still show the world before the latest effect.
@@ -175,14 +173,15 @@ impl Look<'_> {
                 // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
                 // Who is old and comes from no warm pool was attached by somebody.
                 let old = instance.born.is_some_and(|born| SKEW.after(born) < known.opened.cutoff);
-                let whose = match unclaimed {
-                    0 => THEIRS,
-                    _ if self.group.warm_pool => POOL,
-                    _ if old => THEIRS,
-                    _ => OURS,
+                let launched_by = match unclaimed {
+                    0 => LaunchedBy::Others,
+                    _ if self.group.warm_pool => LaunchedBy::WarmPool,
+                    _ if old => LaunchedBy::Others,
+                    _ => LaunchedBy::Regend,
                 };
-                unclaimed = unclaimed.saturating_sub(u32::from(whose != THEIRS));
-                Entry { code: Some(whose.to_owned()), ..self.of(Kind::InstanceLaunched, instance) }
+                unclaimed = unclaimed.saturating_sub(u32::from(launched_by != LaunchedBy::Others));
+                let instance = self.facts(instance);
+                self.entry(Event::InstanceLaunched(InstanceLaunched { instance, launched_by }))
             })
             .collect();
         for instance in self.group.members().filter(|i| !known.is_retired(&i.id)) {
@@ -203,7 +202,9 @@ impl Look<'_> {
         }
         let Some(in_service) = newcomer.in_service else {
             return match instance.lifecycle {
-                Lifecycle::InService => Some(self.of(Kind::InstanceInService, instance)),
+                Lifecycle::InService => {
+                    Some(self.entry(Event::InstanceInService(InstanceSeen { instance: self.facts(instance) })))
+                }
                 _ if now > policy.launch_timeout.after(newcomer.since) => {
                     let says = format!("not InService within {} of its launch", policy.launch_timeout);
                     Some(self.failed(instance, "LaunchTimeout", says))
@@ -214,10 +215,7 @@ impl Look<'_> {
         if let Some(since) = instance.healthy_since {
             let warmup = self.group.warmup(policy.warmup, &waived);
             let serving = newcomer.serving.is_none() && now >= warmup.after(since);
-            return serving.then(|| Entry {
-                targets: self.verdicts(instance, &waived),
-                ..self.of(Kind::InstanceServing, instance)
-            });
+            return serving.then(|| self.entry(Event::InstanceServing(self.judged(instance))));
         }
         if self.group.is_untold(instance, &waived) {
             return None;
@@ -243,14 +241,10 @@ impl Look<'_> {
         })
     }
 
-    fn failed(&self, instance: &Instance, code: &str, says: String) -> Entry {
-        let waived = self.regeneration.waived(self.group);
-        Entry {
-            code: Some(code.to_owned()),
-            error: Some(says),
-            targets: self.verdicts(instance, &waived),
-            ..self.of(Kind::InstanceFailed, instance)
-        }
+    fn failed(&self, instance: &Instance, code: &str, message: String) -> Entry {
+        let InstanceJudged { instance, targets } = self.judged(instance);
+        let cause = Cause { code: code.to_owned(), message };
+        self.entry(Event::InstanceFailed(InstanceFailed { instance, cause, targets, explanation: None }))
     }
 
     fn verdicts(&self, instance: &Instance, waived: &Waived) -> Vec<Verdict> {
@@ -276,10 +270,11 @@ impl Look<'_> {
         let mut changes = Vec::new();
         for (id, retirement) in known.draining() {
             match self.group.instance(id) {
-                None if health.is_gone(id, self.group.seen) => changes.push(self.gone(Kind::InstanceTerminated, id)),
+                None if health.is_gone(id, self.group.seen) => {
+                    changes.push(self.entry(Event::InstanceTerminated(InstanceSeen { instance: self.gone(id) })));
+                }
                 Some(i) if !retirement.draining && i.lifecycle == Lifecycle::Terminating => {
-                    let targets = self.verdicts(i, &known.waived(self.group));
-                    changes.push(Entry { targets, ..self.of(Kind::InstanceDraining, i) });
+                    changes.push(self.entry(Event::InstanceDraining(self.judged(i))));
                 }
                 _ => {}
             }
@@ -297,36 +292,36 @@ impl Look<'_> {
         for id in newcomers.chain(originals).filter(|id| !known.is_retired(id)) {
             let newcomer = known.newcomers.get(id);
             let lost = match self.group.instance(id) {
-                None => health.is_gone(id, self.group.seen).then(|| self.gone(Kind::InstanceLost, id)),
-                Some(i) if matches!(i.lifecycle, Lifecycle::Terminating | Lifecycle::Retained) => {
-                    Some(self.of(Kind::InstanceLost, i))
-                }
+                None => health.is_gone(id, self.group.seen).then(|| self.gone(id)),
+                Some(i) if matches!(i.lifecycle, Lifecycle::Terminating | Lifecycle::Retained) => Some(self.facts(i)),
                 Some(_) => None,
             };
-            let Some(lost) = lost else { continue };
-            let lost = Entry { error: Some("it went, and regend did not retire it".to_owned()), ..lost };
+            let Some(instance) = lost else { continue };
             if scaled_in > 0 {
                 scaled_in -= 1;
             } else if refreshed {
                 // Somebody's instance refresh replaces whatever it finds, and says nothing of its worth.
             } else if newcomer.is_some_and(|n| !n.failed) {
                 // A fresh instance that dies, and not by a scale-in, is a failed replacement.
-                changes.push(Entry { kind: Kind::InstanceFailed, code: Some(LOST.to_owned()), ..lost.clone() });
+                let cause = Cause { code: LOST.to_owned(), message: "terminated outside regend".to_owned() };
+                let failed =
+                    InstanceFailed { instance: instance.clone(), cause, targets: Vec::new(), explanation: None };
+                changes.push(self.entry(Event::InstanceFailed(failed)));
             }
-            changes.push(lost);
+            changes.push(self.entry(Event::InstanceLost(InstanceLost { instance, explanation: None })));
         }
         changes
     }
 
-    fn gone(&self, kind: Kind, id: &InstanceId) -> Entry {
+    /// What is known of an instance that is no longer there.
+    fn gone(&self, id: &InstanceId) -> InstanceFacts {
         let was = self.regeneration.opened.members.iter().find(|member| &member.instance == id);
-        Entry {
-            instance: Some(id.clone()),
+        InstanceFacts {
             zone: was.map(|member| member.zone.clone()),
             image: was.and_then(|member| member.image.clone()),
             role: Some(if was.is_some() { Role::Stale } else { Role::Fresh }),
-            ..self.entry(kind)
+            ..InstanceFacts::of(id.clone())
         }
-        .born_at(was.and_then(|member| member.born))
+        .born_at(was.and_then(|member| member.born), self.now)
     }
 }

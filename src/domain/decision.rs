@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use super::action::{Action, Hold, Outcome};
-use super::entry::{Change, Left, LeftWhy};
 use super::group::{Group, Instance, Lifecycle};
+use super::journal::{Change, Left, LeftWhy};
 use super::policy::{Policy, Treatment};
 use super::regeneration::{Ending, Newcomer, Regeneration, Retirement};
 use super::span::{Span, Time};

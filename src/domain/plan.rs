@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::action::Hold;
 use super::decision;
-use super::entry::{Change, Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Trigger, VERSION};
 use super::group::{Group, GroupKey, InstanceId, Lifecycle, Waived, Zone};
 use super::health_tracker::HealthTracker;
+use super::journal::{Change, Entry, Event, Inherited, Left, Member, Opened, Trigger};
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
 use super::regeneration::Regeneration;
@@ -110,7 +110,8 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         window_ends: policy.window.after(now),
         firing: None,
     };
-    let entry = opening(now, now, group, policy, &opener, Uuid::nil(), None);
+    let opened = opened(now, group, policy, &opener, Uuid::nil(), None);
+    let entry = opening(now, group, &opener, Uuid::nil(), opened);
     let (replace, left, concurrency) = match Regeneration::open(&entry) {
         Ok(regeneration) => {
             let mut group = group.clone();
@@ -250,11 +251,11 @@ pub fn open(
     let lease = Lease::on(group);
     let goes_on = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
     let id = lease.as_ref().filter(goes_on).map_or(id, |lease| lease.regeneration);
-    let mut entry = opening(now, asked, group, policy, opener, id, lease);
-    if let Some(opened) = entry.opened.as_mut().filter(|opened| opened.inherited.is_none()) {
+    let mut opened = opened(asked, group, policy, opener, id, lease);
+    if opened.inherited.is_none() {
         opened.inherited = kept.and_then(|kept| taken_over(kept, group, opener));
     }
-    Ok(entry)
+    Ok(opening(now, group, opener, id, opened))
 }
 
 /// What the group's last regeneration could not put back, as far as it has not been changed since.
@@ -270,15 +271,16 @@ fn taken_over(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited
     is_something.then_some(inherited)
 }
 
-fn opening(
-    now: Time,
-    asked: Time,
-    group: &Group,
-    policy: &Policy,
-    opener: &Opener,
-    id: Uuid,
-    dead: Option<Lease>,
-) -> Entry {
+fn opening(now: Time, group: &Group, opener: &Opener, id: Uuid, opened: Opened) -> Entry {
+    Entry {
+        trigger: Some(opener.trigger),
+        reason: opener.reason.clone(),
+        regeneration: Some(id),
+        ..Entry::new(Event::RegenerationOpened(Box::new(opened)), now, opener.actor.clone()).about(&group.key)
+    }
+}
+
+fn opened(asked: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, dead: Option<Lease>) -> Opened {
     let target_groups = || group.target_groups.iter().map(|t| t.name.clone());
     let waived: Vec<_> = group.waived().iter().filter_map(|n| target_groups().nth(*n)).collect();
     let mut judged_by: Vec<_> = target_groups().filter(|name| !waived.contains(name)).collect();
@@ -297,34 +299,21 @@ fn opening(
         born: i.born,
         image: i.image.clone(),
     });
-    Entry {
-        v: VERSION,
-        kind: Kind::RegenerationOpened,
-        t: now,
-        actor: opener.actor.clone(),
-        trigger: Some(opener.trigger),
+    Opened {
+        cutoff,
+        window_ends: opener.window_ends,
         firing: opener.firing.clone(),
-        reason: opener.reason.clone(),
-        regeneration: Some(id),
-        account: Some(group.key.account.clone()),
-        region: Some(group.key.region.clone()),
-        group: Some(group.key.name.clone()),
-        opened: Some(Box::new(Opened {
-            cutoff,
-            window_ends: opener.window_ends,
-            policy: policy.clone(),
-            min: group.min,
-            max: group.max,
-            desired: group.desired,
-            members: members.collect(),
-            serving: Some(healthy(group, policy)),
-            waived,
-            judged_by,
-            scaled_by: group.scaled_by.clone(),
-            cautious: caution(group, policy),
-            inherited,
-        })),
-        ..Entry::default()
+        policy: policy.clone(),
+        min: group.min,
+        max: group.max,
+        desired: group.desired,
+        members: members.collect(),
+        serving: Some(healthy(group, policy)),
+        waived,
+        judged_by,
+        scaled_by: group.scaled_by.clone(),
+        cautious: caution(group, policy),
+        inherited,
     }
 }
 
@@ -355,19 +344,5 @@ fn caution(group: &Group, policy: &Policy) -> Option<String> {
             None => format!("{healthy} of {desired} serve at the start ({} is not healthy)", instance.id),
         }),
         None => Some(format!("{healthy} of {desired} serve at the start")),
-    }
-}
-
-/// What is said of an instance that a regeneration leaves.
-pub fn left_words(why: LeftWhy) -> &'static str {
-    match why {
-        LeftWhy::Protected => "protected from scale-in (policy: protected = \"skip\")",
-        LeftWhy::Standby => "in standby (policy: standby = \"skip\")",
-        LeftWhy::Young => "younger than min_age",
-        LeftWhy::Untouchable => "in a lifecycle state that regend does not touch",
-        LeftWhy::Draining => "still draining",
-        LeftWhy::Retained => "retained by its termination hook, out of service and still billed: terminate it by hand",
-        LeftWhy::UnknownToEc2 => "listed by the group, but EC2 does not know it any more: detach it from the group",
-        LeftWhy::NotReached => "the regeneration ended before its turn",
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schedule::{Blackout, Calendar, Schedule, Timezone};
@@ -11,8 +12,9 @@ use super::span::{Invalid, Span, as_text};
 /// Every knob of a regeneration. `config/regend.toml` explains each to its user; the journal stores it with the regeneration.
 ///
 /// A key that an older journal lacks is read as its default, so that an upgrade can finish what was open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct Policy {
     /// When a regeneration opens.
     pub schedule: Schedule,
@@ -277,6 +279,16 @@ impl<'de> Deserialize<'de> for Share {
             Written::Count(count) => Ok(Self::Count(count)),
             Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
         }
+    }
+}
+
+impl JsonSchema for Share {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Share".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["integer", "string"] })
     }
 }
 

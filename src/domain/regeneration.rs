@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason};
-use super::entry::{Conclusion, Entry, Kind, Member, Opened, Trigger};
 use super::group::{GroupKey, Instance, InstanceId};
+use super::journal::{Cause, Conclusion, Entry, Event, Kind, Member, Opened, Trigger};
 use super::lease::Lease;
 use super::span::{Span, Time};
 
@@ -24,13 +24,6 @@ pub const SKEW: Span = Span::minutes(5);
 /// How long a look may still show the world before an effect of ours. Auto Scaling's reads settle within seconds;
 /// the price of waiting longer is time, that of waiting too little a surplus taken for somebody's wish.
 pub const SETTLE: Span = Span::seconds(30);
-
-/// The code of an `instance.launched` whose instance answers to a launch of regend's.
-pub const OURS: &str = "regend";
-/// The code of one that answers to a launch of regend's and comes from a warm pool: it may be older than the cutoff.
-pub const POOL: &str = "pool";
-/// The code of one that the group, or somebody else, launched.
-pub const THEIRS: &str = "group";
 
 /// One replacement of every instance of one group, from opened to closed.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,7 +93,6 @@ pub struct Regeneration {
     pub launches: u32,
     /// Refusals in a row, of any call.
     pub refusals: Refusals,
-    pub paused: bool,
     /// The reason a regeneration is being ended early; what is left is tidying up.
     pub ending: Option<Ending>,
     /// The holds in force, by code, as they were last recorded.
@@ -123,22 +115,18 @@ impl Regeneration {
     /// # Errors
     /// The entry is of another kind, or lacks what a regeneration starts from.
     pub fn open(entry: &Entry) -> Result<Self, Illegal> {
-        let illegal = |why| Illegal { id: entry.id, kind: entry.kind, why };
-        if entry.kind != Kind::RegenerationOpened {
+        let illegal = |why| Illegal { id: entry.id, kind: entry.kind(), why };
+        let Event::RegenerationOpened(opened) = &entry.event else {
             return Err(illegal("a regeneration starts with regeneration.opened"));
-        }
-        let opened = entry.opened.as_deref().cloned().ok_or_else(|| illegal("it does not say what it starts from"))?;
+        };
+        let opened = Opened::clone(opened);
         let inherited = opened.inherited.as_ref();
         // What another host launched is watched like a launch of our own: it may fail, and it may stand in for others.
         let is_fresh = |member: &&Member| member.born.is_some_and(|born| born >= opened.cutoff);
         let (fresh, old): (Vec<_>, Vec<_>) = opened.members.iter().partition(is_fresh);
         Ok(Self {
             id: entry.regeneration.ok_or_else(|| illegal("it has no regeneration"))?,
-            group: GroupKey {
-                account: entry.account.clone().ok_or_else(|| illegal("it has no account"))?,
-                region: entry.region.clone().ok_or_else(|| illegal("it has no region"))?,
-                name: entry.group.clone().ok_or_else(|| illegal("it has no group"))?,
-            },
+            group: entry.key().ok_or_else(|| illegal("it does not name its group"))?,
             actor: entry.actor.clone(),
             trigger: entry.trigger.unwrap_or(Trigger::Manual),
             reason: entry.reason.clone(),
@@ -175,12 +163,16 @@ impl Regeneration {
             last_gone: None,
             launches: 0,
             refusals: Refusals::default(),
-            paused: false,
             ending: None,
             held: BTreeSet::new(),
             closed: None,
             opened,
         })
+    }
+
+    /// An entry about it. The journal stamps the rest.
+    pub fn entry(&self, event: Event, t: Time) -> Entry {
+        Entry { regeneration: Some(self.id), ..Entry::new(event, t, self.actor.clone()).about(&self.group) }
     }
 
     /// Folds a whole regeneration, oldest entry first.
@@ -200,135 +192,79 @@ impl Regeneration {
     /// # Errors
     /// The entry cannot follow: it belongs to another regeneration, concludes no open intent, or comes after the close.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), Illegal> {
-        let illegal = |why| Illegal { id: entry.id, kind: entry.kind, why };
+        let illegal = |why| Illegal { id: entry.id, kind: entry.kind(), why };
         if entry.regeneration != Some(self.id) {
             return Err(illegal("it belongs to another regeneration"));
         }
         if self.closed.is_some() {
             return Err(illegal("the regeneration is closed"));
         }
-        match entry.kind {
-            Kind::RegenerationOpened => return Err(illegal("the regeneration is already open")),
-            Kind::RegenerationClosed => {
-                self.closed = Some(entry.outcome.ok_or_else(|| illegal("it has no outcome"))?);
-            }
-            Kind::RegenerationPaused => self.paused = true,
-            Kind::RegenerationResumed => {
-                // A restart resumes too; only an operator's word, which names no code, ends an operator's pause.
-                match entry.code.as_deref() {
-                    None => self.paused = false,
-                    Some("holds_ended") => self.held.clear(),
-                    Some("restarted") => self.restarted(entry.t),
-                    Some(_) => {}
-                }
-            }
-            Kind::RegenerationHeld => {
-                self.held = entry.code.iter().flat_map(|codes| codes.split(',')).map(str::to_owned).collect();
-            }
-            Kind::RegenerationAborted => {
-                self.ending = Some(Ending {
-                    outcome: entry.outcome.unwrap_or(Outcome::Aborted),
-                    code: entry.code.clone().unwrap_or_default(),
-                    why: entry.error.clone().unwrap_or_default(),
-                });
-                // Whoever ends it wants it to end, paused or not.
-                self.paused = false;
+        if let Some((intent, conclusion)) = entry.event.conclusion() {
+            return self.conclude(entry, intent, conclusion).map_err(illegal);
+        }
+        match &entry.event {
+            Event::RegenerationOpened(_) => return Err(illegal("the regeneration is already open")),
+            Event::RegenerationClosed(closed) => self.closed = Some(closed.outcome),
+            Event::RegenerationHeld(held) => self.held = held.holds.iter().map(|hold| hold.code.clone()).collect(),
+            Event::RegenerationReleased(_) => self.held.clear(),
+            Event::RegenerationRecovered(_) => self.recovered(entry.t),
+            Event::RegenerationAborted(aborted) => {
+                let Cause { code, message } = aborted.cause.clone();
+                self.ending = Some(Ending { outcome: aborted.outcome, code, why: message });
                 // What was refused so far says nothing of the calls that tidy up.
                 self.refusals.end();
             }
-            Kind::LeaseIntended
-            | Kind::MaxSizeIntended
-            | Kind::MinSizeIntended
-            | Kind::LaunchIntended
-            | Kind::SurplusIntended
-            | Kind::RetireIntended => {
+            Event::LeaseIntended(_)
+            | Event::MaxSizeIntended(_)
+            | Event::MinSizeIntended(_)
+            | Event::LaunchIntended(_)
+            | Event::SurplusIntended(_)
+            | Event::RetireIntended(_) => {
                 if self.intent.is_some() {
                     return Err(illegal("another intent is still open"));
                 }
-                let action = entry.action.clone().ok_or_else(|| illegal("it does not say what is intended"))?;
+                let action = entry.event.action().ok_or_else(|| illegal("it does not say what is intended"))?;
                 if let Action::Launch { .. } | Action::Grow { .. } = action {
                     self.launches += 1;
                 }
-                let desired = entry.capacity.map_or(self.desired, |c| c.desired);
+                let desired = entry.event.capacity().map_or(self.desired, |capacity| capacity.desired);
                 self.intent = Some(Intent { id: entry.id, action, at: entry.t, desired });
             }
-            Kind::LeaseTaken
-            | Kind::LeaseReleased
-            | Kind::MaxSizeRaised
-            | Kind::MaxSizeRestored
-            | Kind::MinSizeRestored
-            | Kind::LaunchAccepted
-            | Kind::SurplusReturned
-            | Kind::RetireAccepted => {
-                let intent = self.concluded(entry).ok_or_else(|| illegal("it concludes no open intent"))?;
-                if entry.kind != Kind::concluded(&intent.action, Conclusion::Done) {
-                    return Err(illegal("it concludes an intent of another kind"));
-                }
-                self.refusals.end();
-                self.done(&intent, entry);
-            }
-            Kind::LeaseRefused
-            | Kind::MaxSizeRefused
-            | Kind::MinSizeRefused
-            | Kind::LaunchRefused
-            | Kind::SurplusRefused
-            | Kind::RetireRefused => {
-                let intent = self.concluded(entry).ok_or_else(|| illegal("it concludes no open intent"))?;
-                if entry.kind != Kind::concluded(&intent.action, Conclusion::Refused) {
-                    return Err(illegal("it concludes an intent of another kind"));
-                }
-                self.refusals.note(&intent, entry);
-            }
-            // The intent stays open: only a look can close it.
-            Kind::LeaseUnknown
-            | Kind::MaxSizeUnknown
-            | Kind::MinSizeUnknown
-            | Kind::LaunchUnknown
-            | Kind::SurplusUnknown
-            | Kind::RetireUnknown => {
-                let open = self.intent.as_ref().filter(|intent| Some(intent.id) == entry.intent);
-                let intent = open.ok_or_else(|| illegal("it concludes no open intent"))?;
-                if entry.kind != Kind::concluded(&intent.action, Conclusion::Unknown) {
-                    return Err(illegal("it concludes an intent of another kind"));
-                }
-                self.unanswered = Some((self.unanswered.map_or(0, |(times, _)| times) + 1, entry.t));
-            }
-            Kind::GroupChanged => {
-                let is_told = entry.error.is_some();
-                self.changed(&entry.change.clone().unwrap_or_default(), is_told, entry.t);
-            }
-            Kind::InstanceLaunched
-            | Kind::InstanceInService
-            | Kind::InstanceServing
-            | Kind::InstanceFailed
-            | Kind::InstanceDraining
-            | Kind::InstanceTerminated
-            | Kind::InstanceLost => {
-                let id = entry.instance.clone().ok_or_else(|| illegal("it names no instance"))?;
-                self.instance(entry, id);
-            }
-            Kind::RegenerationSkipped | Kind::RegenerationMissed => {
+            Event::GroupChanged(changed) => self.changed(changed, entry.t),
+            Event::RegenerationQueued(_) | Event::RegenerationSkipped(_) | Event::RegenerationMissed(_) => {
                 return Err(illegal("a regeneration that was not opened has no entries of its own"));
             }
-            Kind::ActionVetoed
-            | Kind::GateClosed
-            | Kind::GateOpened
-            | Kind::DaemonStarted
-            | Kind::DaemonReloaded
-            | Kind::DaemonStopped => {}
+            event => self.instance(event, entry.t),
         }
         Ok(())
     }
 
-    /// Takes the open intent if this entry concludes it.
-    fn concluded(&mut self, entry: &Entry) -> Option<Intent> {
-        self.last_effect = Some(entry.t);
-        self.unanswered = None;
-        self.intent.take_if(|intent| Some(intent.id) == entry.intent)
+    /// Takes in what became of the open intent.
+    fn conclude(&mut self, entry: &Entry, intent: Uuid, conclusion: Conclusion) -> Result<(), &'static str> {
+        let Some(open) = self.intent.clone().filter(|open| open.id == intent) else {
+            return Err("it concludes no open intent");
+        };
+        if entry.kind() != Kind::concluded(&open.action, conclusion) {
+            return Err("it concludes an intent of another kind");
+        }
+        if conclusion == Conclusion::Unknown {
+            // The intent stays open: only an observation can close it.
+            self.unanswered = Some((self.unanswered.map_or(0, |(times, _)| times) + 1, entry.t));
+            return Ok(());
+        }
+        (self.intent, self.unanswered, self.last_effect) = (None, None, Some(entry.t));
+        match entry.event.refusal() {
+            Some((kind, cause)) => self.refusals.note(&open, Some(kind), cause, entry.t),
+            None => {
+                self.refusals.end();
+                self.done(&open, entry);
+            }
+        }
+        Ok(())
     }
 
     /// The clock may have been set in between: what a look may still show is waited for anew.
-    fn restarted(&mut self, now: Time) {
+    fn recovered(&mut self, now: Time) {
         self.restarted_at = Some(now);
         self.settling.iter_mut().for_each(|settling| settling.since = settling.since.max(now));
         self.last_effect = self.last_effect.map(|at| at.max(now));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::action::{Hold, Outcome, Refusal, RefusalKind};
-use crate::domain::entry::{Conclusion, Entry, Kind};
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::journal::{self, Cause, Closed, Entry, Nothing};
 use crate::domain::plan::{Opener, Skipped};
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
@@ -12,7 +12,7 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Steady, unless_stopped};
 use crate::engine::ports::Journal;
 use crate::engine::ports::{Ask, Cloud, CloudError};
-use crate::engine::reconcile::{Active, Reconciler, Step, Stop};
+use crate::engine::reconcile::{Active, Reconciler, Step, Stop, took_ms};
 
 use queue::PendingRequest;
 
@@ -144,10 +144,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             }
             entries.iter().for_each(|entry| self.clock.not_before(entry.t));
             let now = self.clock.now();
-            let entry = Entry {
-                code: Some("restarted".to_owned()),
-                ..Entry::about(Kind::RegenerationResumed, &regeneration, now)
-            };
+            let entry = regeneration.entry(journal::Event::RegenerationRecovered(Nothing {}), now);
             let entry = self.journal.append(entry)?;
             regeneration.apply(&entry)?;
             tell(Event::Resumed(&regeneration));
@@ -292,25 +289,27 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 } else {
                     let regeneration = &mut slot.active.regeneration;
                     // No call stays without an outcome.
-                    let lost =
-                        regeneration.intent.as_ref().map(|intent| {
-                            let refusal = Refusal {
-                                code: "GroupGone".to_owned(),
-                                message: "whatever came of it is gone with the group".to_owned(),
-                                request: None,
-                                kind: RefusalKind::Invalid,
-                            };
-                            Entry::about(Kind::concluded(&intent.action, Conclusion::Refused), regeneration, now)
-                                .refused(intent.id, &intent.action, refusal)
-                        });
-                    let closed = Entry {
-                        outcome: Some(Outcome::Aborted),
-                        code: Some("GroupGone".to_owned()),
-                        error: Some("the group no longer exists".to_owned()),
-                        ..Entry::about(Kind::RegenerationClosed, regeneration, now)
-                    };
-                    for entry in lost.into_iter().chain([closed]) {
-                        let entry = self.journal.append(entry)?;
+                    let lost = regeneration.intent.as_ref().map(|intent| {
+                        let refusal = Refusal {
+                            code: "GroupGone".to_owned(),
+                            message: "whatever came of it is gone with the group".to_owned(),
+                            request: None,
+                            kind: RefusalKind::Invalid,
+                        };
+                        journal::Event::refused(&intent.action, intent.id, None, refusal)
+                    });
+                    let cause =
+                        Cause { code: "GroupGone".to_owned(), message: "the group no longer exists".to_owned() };
+                    let closed = journal::Event::RegenerationClosed(Closed {
+                        outcome: Outcome::Aborted,
+                        cause: Some(cause),
+                        took_ms: took_ms(regeneration, now),
+                        capacity: None,
+                        left: Vec::new(),
+                        kept: None,
+                    });
+                    for event in lost.into_iter().chain([closed]) {
+                        let entry = self.journal.append(regeneration.entry(event, now))?;
                         regeneration.apply(&entry)?;
                         tell(Event::Recorded(&entry, regeneration));
                     }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::domain::action::{Action, Answer};
 use crate::domain::activity::Activity;
-use crate::domain::entry::Entry;
 use crate::domain::group::{Group, GroupKey, Numbers};
+use crate::domain::journal::Entry;
 use crate::domain::span::Time;
 
 /// AWS as the loop needs it. Reading may be repeated; performing makes exactly one call.

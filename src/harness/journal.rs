@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::Shared;
 use super::host::{Disk, Host};
 use super::kill_switch::{IoPoint, KillSwitch, When};
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::GroupKey;
+use crate::domain::journal::{Entry, Kind};
 use crate::domain::span::Time;
 use crate::engine::ports::{Journal, JournalError};
 use crate::sim::random::Random;
@@ -67,7 +67,7 @@ impl MemoryJournal {
 impl Journal for MemoryJournal {
     fn append(&mut self, entry: Entry) -> Result<Entry, JournalError> {
         let killed = || JournalError::Write { path: "memory".to_owned(), message: "the process was killed".to_owned() };
-        let dies = self.kill_switch.burn(IoPoint::Write(entry.kind.as_str()));
+        let dies = self.kill_switch.burn(IoPoint::Write(entry.kind().as_str()));
         if dies == Some(When::Before) {
             return Err(killed());
         }
@@ -100,7 +100,7 @@ impl Journal for MemoryJournal {
         let mut open: Vec<Vec<Entry>> = Vec::new();
         for entry in self.entries.borrow().iter().filter(|entry| entry.regeneration.is_some()) {
             let same = |entries: &Vec<Entry>| entries.first().is_some_and(|e| e.regeneration == entry.regeneration);
-            match entry.kind {
+            match entry.kind() {
                 Kind::RegenerationOpened => open.push(vec![entry.clone()]),
                 Kind::RegenerationClosed => open.retain(|entries| !same(entries)),
                 _ => open.iter_mut().filter(|entries| same(entries)).for_each(|entries| entries.push(entry.clone())),
@@ -110,11 +110,7 @@ impl Journal for MemoryJournal {
     }
 
     fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError> {
-        let is_it = |entry: &&Entry| {
-            let of = (entry.account.as_ref(), entry.region.as_ref(), entry.group.as_ref());
-            let is_of_group = of == (Some(&group.account), Some(&group.region), Some(&group.name));
-            entry.kind == Kind::RegenerationClosed && is_of_group
-        };
+        let is_it = |entry: &&Entry| entry.kind() == Kind::RegenerationClosed && entry.key().as_ref() == Some(group);
         Ok(self.entries.borrow().iter().rev().find(is_it).cloned())
     }
 

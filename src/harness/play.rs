@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{Harness, Progress};
 use crate::domain::action::Outcome;
-use crate::domain::entry::{Entry, Kind, Trigger};
+use crate::domain::journal::{Entry, Kind, Trigger};
 use crate::domain::plan::Opener;
 use crate::domain::span::{Span, Time};
 use crate::engine::fleet::{Ended, Event, Limits, RunRequest};
@@ -245,14 +245,14 @@ impl<'a> Play<'a> {
 
     fn measure(mut self, seed: u64, ended: bool) -> Run {
         let ending = self.harness.fleet.ended.get(&self.script.key).cloned();
-        let closes = |e: &&Entry| e.kind == Kind::RegenerationClosed;
         let entries = self.harness.journal.entries();
         let end = match ending {
             _ if !ended => End::Open,
             _ if !self.alive => End::Dead,
             Some(Ended::Closed(outcome)) => {
-                let closing = entries.iter().rev().find(closes).cloned().unwrap_or_default();
-                let (code, why) = (closing.code.unwrap_or_default(), closing.error.unwrap_or_default());
+                let closed = entries.iter().rev().find_map(|entry| entry.event.closed());
+                let cause = closed.and_then(|closed| closed.cause.clone());
+                let (code, why) = cause.map(|cause| (cause.code, cause.message)).unwrap_or_default();
                 End::Closed { outcome, code, why }
             }
             Some(Ended::Skipped(skipped)) => End::NotOpened(skipped.why),
@@ -269,7 +269,7 @@ impl<'a> Play<'a> {
         let took = Span::between(self.script.begins(), world.now());
         let all = || self.entries.iter().chain(entries.iter());
         let truth = world.truth(&self.script.key);
-        let opened = all().find_map(|e| e.opened.as_deref());
+        let opened = all().find_map(|e| e.event.opened());
         let stale: Vec<_> = opened.iter().flat_map(|o| o.members.iter().filter(|m| m.born < Some(o.cutoff))).collect();
         let replaced = stale.iter().filter(|m| !truth.born.contains_key(&m.instance)).count();
         let changes = world.history.calls.len() as u64;
@@ -290,7 +290,7 @@ impl<'a> Play<'a> {
             serving_min: lasting().map(|(m, _)| m.serving).min().unwrap_or_default(),
             members_max: lasting().map(|(m, _)| m.members).max().unwrap_or_default(),
             extra: Span::seconds(u32::try_from(extra).unwrap_or(u32::MAX)),
-            failures: all().filter(|e| e.kind == Kind::InstanceFailed).count() as u32,
+            failures: all().filter(|e| e.kind() == Kind::InstanceFailed).count() as u32,
             stale: stale.len() as u32,
             replaced: replaced as u32,
             calls: changes,

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::sentence::{aside, at, because, clean, features, launcher, rough, says, seconds, verdicts};
-use crate::domain::action::{Action, Retire};
-use crate::domain::entry::{Capacity, Entry, Kind, Opened};
+use super::sentence::{aside, because, explained, features, launcher, left_words, verdicts, why};
+use super::text::{at, clean, rough, seconds};
+use crate::domain::action::{Action, Reason};
 use crate::domain::group::{InstanceId, Template};
-use crate::domain::plan::left_words;
+use crate::domain::journal::{Capacity, Conclusion, Entry, Event, InstanceFacts, Opened, RetireIntended};
 use crate::domain::span::{Span, Time};
 
 /// What is known of an instance, and what happened to it.
@@ -30,7 +30,7 @@ pub struct Line {
 }
 
 /// Tells the life of an instance from all entries of the regenerations that name it, oldest first.
-pub fn story(instance: &InstanceId, entries: &[(u64, Entry)], now: Time) -> Timeline {
+pub fn timeline(instance: &InstanceId, entries: &[(u64, Entry)], now: Time) -> Timeline {
     let mut life = Life::of(instance);
     let mut lines = Vec::new();
     for (seq, entry) in entries {
@@ -89,142 +89,113 @@ impl<'a> Life<'a> {
 
     /// What an entry says of the instance; nothing, when it is about something else.
     fn take(&mut self, entry: &'a Entry) -> Vec<String> {
-        let ours = entry.instance.as_ref() == Some(self.instance);
-        match entry.kind {
-            Kind::RegenerationOpened => self.opened(entry),
-            Kind::LaunchAccepted if entry.instances.contains(self.instance) => {
-                let mut texts = vec![format!("launched by regend{}", aside(entry))];
+        if let Some(texts) = self.conclude_retirement(entry) {
+            return texts;
+        }
+        let is_it = |facts: &InstanceFacts| &facts.id == self.instance;
+        match &entry.event {
+            Event::RegenerationOpened(opened) => self.opened(entry, opened),
+            Event::LaunchAccepted(accepted) if accepted.instances.contains(self.instance) => {
+                let mut texts = vec![format!("launched by regend{}", aside(&entry.event))];
                 texts.extend(self.wanted_by(entry));
                 texts.extend(request(entry));
                 texts
             }
-            Kind::InstanceLaunched if ours => vec![format!("appears{}, {}", features(entry), launcher(entry))],
-            Kind::InstanceInService if ours => {
+            Event::InstanceLaunched(launched) if is_it(&launched.instance) => {
+                vec![format!("joined{}, {}", features(&launched.instance), launcher(launched.launched_by))]
+            }
+            Event::InstanceInService(seen) if is_it(&seen.instance) => {
                 self.in_service.get_or_insert(entry.t);
-                let after = self.since_birth(entry).map_or_else(String::new, |age| format!(", {age} after its birth"));
-                vec![format!("InService{after}")]
+                let born = self.born.or(seen.instance.born);
+                let after = born.map(|born| rough(Span::between(born, entry.t)));
+                vec![format!("InService{}", after.map_or_else(String::new, |age| format!(", {age} after its birth")))]
             }
-            Kind::InstanceServing if ours => {
+            Event::InstanceServing(judged) if is_it(&judged.instance) => {
                 self.serving.get_or_insert(entry.t);
-                vec![format!("serves: {}", verdicts(&entry.targets))]
+                vec![format!("is serving: {}", verdicts(&judged.targets))]
             }
-            Kind::InstanceFailed if ours => {
-                self.failed = Some(says(entry));
-                vec![format!("failed: {}", says(entry)), verdicts(&entry.targets)]
-                    .into_iter()
-                    .take(if entry.targets.is_empty() { 1 } else { 2 })
-                    .collect()
-            }
-            Kind::RetireIntended => self.retiring(entry),
-            Kind::RetireAccepted if self.concludes(entry) => {
-                self.out.get_or_insert(entry.t);
-                let mut texts = vec![format!("AWS retires it{}", aside(entry))];
-                texts.extend(request(entry));
+            Event::InstanceFailed(failed) if is_it(&failed.instance) => {
+                let why = format!("{}{}", why(&failed.cause), explained(failed.explanation.as_ref()));
+                let mut texts = vec![format!("failed: {why}")];
+                self.failed = Some(why);
+                texts.extend((!failed.targets.is_empty()).then(|| verdicts(&failed.targets)));
                 texts
             }
-            Kind::RetireRefused if self.concludes(entry) => {
-                self.retired = None;
-                vec![format!("not retired: {}", says(entry))]
-            }
-            Kind::RetireUnknown if self.concludes(entry) => {
-                vec![format!("the answer to its retirement was lost: {}", says(entry))]
-            }
-            Kind::ActionVetoed => match &entry.action {
-                Some(Action::Retire(retire)) if &retire.instance == self.instance => {
-                    vec![format!("its retirement was vetoed: {}", says(entry))]
+            Event::RetireIntended(intended) => self.retiring(entry, intended),
+            Event::ActionVetoed(vetoed) => match &vetoed.action {
+                Action::Retire(retire) if &retire.instance == self.instance => {
+                    vec![format!("its retirement was vetoed: {}", vetoed.message)]
                 }
                 _ => Vec::new(),
             },
-            Kind::InstanceDraining if ours => {
+            Event::InstanceDraining(judged) if is_it(&judged.instance) => {
                 self.out = Some(self.out.map_or(entry.t, |out| out.min(entry.t)));
-                let targets = match entry.targets.as_slice() {
+                let targets = match judged.targets.as_slice() {
                     [] => String::new(),
                     targets => format!(": {}", verdicts(targets)),
                 };
-                vec![format!("drains{targets}")]
+                vec![format!("draining{targets}")]
             }
-            Kind::InstanceTerminated if ours => self.end(entry, "gone"),
-            Kind::InstanceLost if ours => {
+            Event::InstanceTerminated(seen) if is_it(&seen.instance) => self.end(entry, &seen.instance, "terminated"),
+            Event::InstanceLost(lost) if is_it(&lost.instance) => {
                 self.out.get_or_insert(entry.t);
-                let mut texts = self.end(entry, "lost");
-                texts.push(says(entry));
+                let mut texts = self.end(entry, &lost.instance, "lost");
+                texts.push(format!("terminated outside regend{}", explained(lost.explanation.as_ref())));
                 texts
             }
-            Kind::RegenerationClosed => entry
+            Event::RegenerationClosed(closed) => closed
                 .left
                 .iter()
                 .filter(|left| &left.instance == self.instance)
-                .map(|left| format!("left by the regeneration that closed: {}", left_words(left.why)))
+                .map(|left| format!("not replaced by the regeneration that closed: {}", left_words(left.why)))
                 .collect(),
-            Kind::LaunchAccepted
-            | Kind::InstanceLaunched
-            | Kind::InstanceInService
-            | Kind::InstanceServing
-            | Kind::InstanceFailed
-            | Kind::RetireAccepted
-            | Kind::RetireRefused
-            | Kind::RetireUnknown
-            | Kind::InstanceDraining
-            | Kind::InstanceTerminated
-            | Kind::InstanceLost
-            | Kind::RegenerationHeld
-            | Kind::RegenerationResumed
-            | Kind::RegenerationPaused
-            | Kind::RegenerationAborted
-            | Kind::RegenerationSkipped
-            | Kind::RegenerationMissed
-            | Kind::LeaseIntended
-            | Kind::LeaseTaken
-            | Kind::LeaseReleased
-            | Kind::LeaseRefused
-            | Kind::LeaseUnknown
-            | Kind::MaxSizeIntended
-            | Kind::MaxSizeRaised
-            | Kind::MaxSizeRestored
-            | Kind::MaxSizeRefused
-            | Kind::MaxSizeUnknown
-            | Kind::MinSizeIntended
-            | Kind::MinSizeRestored
-            | Kind::MinSizeRefused
-            | Kind::MinSizeUnknown
-            | Kind::LaunchIntended
-            | Kind::LaunchRefused
-            | Kind::LaunchUnknown
-            | Kind::SurplusIntended
-            | Kind::SurplusReturned
-            | Kind::SurplusRefused
-            | Kind::SurplusUnknown
-            | Kind::GroupChanged
-            | Kind::GateClosed
-            | Kind::GateOpened
-            | Kind::DaemonStarted
-            | Kind::DaemonReloaded
-            | Kind::DaemonStopped => Vec::new(),
+            _ => Vec::new(),
         }
+    }
+
+    /// What became of the intent to retire it.
+    fn conclude_retirement(&mut self, entry: &'a Entry) -> Option<Vec<String>> {
+        let (_, conclusion) = entry.event.conclusion().filter(|(intent, _)| self.intents.contains(intent))?;
+        Some(match conclusion {
+            Conclusion::Done => {
+                self.out.get_or_insert(entry.t);
+                let mut texts = vec![format!("AWS retires it{}", aside(&entry.event))];
+                texts.extend(request(entry));
+                texts
+            }
+            Conclusion::Refused => {
+                self.retired = None;
+                let why = entry.event.refusal().map_or_else(String::new, |(_, cause)| why(cause));
+                vec![format!("not retired: {why}")]
+            }
+            Conclusion::Unknown => {
+                let message = entry.event.lost_answer().unwrap_or_default();
+                vec![format!("the answer to its retirement was lost: {message}")]
+            }
+        })
     }
 
     /// Keeps what the entry says of the instance itself. The first word counts: it was closest to the fact.
     fn remember(&mut self, entry: &'a Entry) {
         self.place.get_or_insert(entry);
-        if entry.instance.as_ref() == Some(self.instance) {
-            self.zone = self.zone.take().or_else(|| entry.zone.as_ref().map(ToString::to_string));
-            self.image = self.image.take().or_else(|| entry.image.clone());
-            self.template = self.template.take().or_else(|| entry.template.clone());
-            self.born = self.born.or(entry.born);
+        if let Some(facts) = entry.event.facts().filter(|facts| &facts.id == self.instance) {
+            self.zone = self.zone.take().or_else(|| facts.zone.as_ref().map(ToString::to_string));
+            self.image = self.image.take().or_else(|| facts.image.clone());
+            self.template = self.template.take().or_else(|| facts.template.clone());
+            self.born = self.born.or(facts.born);
         }
         let opened = entry.regeneration.and_then(|id| self.opening(id));
         self.max_age = opened.map(|opened| opened.policy.max_age).or(self.max_age);
     }
 
     fn opening(&self, regeneration: Uuid) -> Option<&'a Opened> {
-        self.regenerations.get(&regeneration)?.opened.as_deref()
+        self.regenerations.get(&regeneration)?.event.opened()
     }
 
-    fn opened(&mut self, entry: &'a Entry) -> Vec<String> {
+    fn opened(&mut self, entry: &'a Entry, opened: &Opened) -> Vec<String> {
         if let Some(id) = entry.regeneration {
             self.regenerations.insert(id, entry);
         }
-        let Some(opened) = entry.opened.as_deref() else { return Vec::new() };
         let Some(member) = opened.members.iter().find(|member| &member.instance == self.instance) else {
             return Vec::new();
         };
@@ -240,29 +211,26 @@ impl<'a> Life<'a> {
         vec![format!("a member when a regeneration is opened by {by}: {image_health}")]
     }
 
-    fn retiring(&mut self, entry: &'a Entry) -> Vec<String> {
-        let Some(Action::Retire(retire)) = &entry.action else { return Vec::new() };
+    fn retiring(&mut self, entry: &'a Entry, intended: &RetireIntended) -> Vec<String> {
+        let RetireIntended { retire, instance, successor, capacity } = intended;
         if retire.successor.as_ref() == Some(self.instance) {
-            let old = entry.image.as_ref().map_or_else(String::new, |image| format!(" ({image})"));
-            return vec![format!("takes the place of {}{old}, which is to be retired", retire.instance)];
+            let image = instance.image.as_ref().map_or_else(String::new, |image| format!(" ({image})"));
+            return vec![format!("takes the place of {}{image}, which is to be retired", retire.instance)];
         }
         if &retire.instance != self.instance {
             return Vec::new();
         }
         self.intents.insert(entry.id);
         self.retired = Some(format!("{}, wanted by {}", retire.why.word(), entry.actor));
-        let mut texts = vec![format!("to be retired: {}", self.why(entry, retire))];
+        let mut texts = vec![format!("to be retired: {}", self.reason(entry, retire.why))];
         texts.extend(self.wanted_by(entry));
-        texts.extend(
-            retire.successor.as_ref().map(|id| format!("verified: {} serves in its place", successor(entry, id))),
-        );
-        texts.push(format!("verified: {}{}", retire.arithmetic(), arithmetic(entry.capacity)));
+        texts.extend(successor.iter().map(|facts| format!("verified: {} serves in its place", named(facts))));
+        texts.push(format!("verified: {}{}", retire.arithmetic(), arithmetic(*capacity)));
         texts
     }
 
-    fn why(&self, entry: &Entry, retire: &Retire) -> String {
-        use crate::domain::action::Reason;
-        match retire.why {
+    fn reason(&self, entry: &Entry, reason: Reason) -> String {
+        match reason {
             Reason::Stale => match entry.regeneration.and_then(|id| self.opening(id)) {
                 Some(opened) => format!("stale, born before {}", at(opened.cutoff)),
                 None => "stale".to_owned(),
@@ -278,18 +246,10 @@ impl<'a> Life<'a> {
         Some(format!("wanted by {}{reason}, in regeneration {id}", entry.actor))
     }
 
-    fn concludes(&self, entry: &Entry) -> bool {
-        entry.intent.is_some_and(|intent| self.intents.contains(&intent))
-    }
-
-    fn since_birth(&self, entry: &Entry) -> Option<String> {
-        self.born.or(entry.born).map(|born| rough(Span::between(born, entry.t)))
-    }
-
-    fn end(&mut self, entry: &'a Entry, how: &'static str) -> Vec<String> {
+    fn end(&mut self, entry: &'a Entry, facts: &InstanceFacts, how: &'static str) -> Vec<String> {
         self.gone.get_or_insert((entry.t, how));
         // The entry of an end may not know what earlier ones did.
-        let born = self.born.or(entry.born);
+        let born = self.born.or(facts.born);
         let max = entry.regeneration.and_then(|id| self.opening(id)).map(|opened| opened.policy.max_age);
         let age = born.map_or_else(|| "its age is not known".to_owned(), |born| judged(born, entry.t, max));
         vec![format!("{how}: {age}")]
@@ -359,23 +319,21 @@ fn served(from: Time, over: Option<Time>, now: Time) -> String {
     }
 }
 
-fn successor(entry: &Entry, id: &InstanceId) -> String {
-    let template = entry.successor_template.as_ref().map(|t| format!("{} version {}", t.id, t.version));
-    let age = entry.successor_age_s.map(|age| format!("{} old", rough(seconds(age))));
-    let known: Vec<_> = [entry.successor_image.clone(), template, age].into_iter().flatten().collect();
-    if known.is_empty() { id.to_string() } else { format!("{id} ({})", known.join(", ")) }
+fn named(facts: &InstanceFacts) -> String {
+    let template = facts.template.as_ref().map(|t| format!("{} version {}", t.id, t.version));
+    let age = facts.age_s.map(|age| format!("{} old", rough(seconds(age))));
+    let known: Vec<_> = [facts.image.clone(), template, age].into_iter().flatten().collect();
+    if known.is_empty() { facts.id.to_string() } else { format!("{} ({})", facts.id, known.join(", ")) }
 }
 
-fn arithmetic(capacity: Option<Capacity>) -> String {
-    capacity.map_or_else(String::new, |c| {
-        let Capacity { members, serving, draining, wanted, desired, .. } = c;
-        format!(" ({members} members, {serving} serving, {draining} draining, {wanted} wanted, {desired} desired)")
-    })
+fn arithmetic(capacity: Capacity) -> String {
+    let Capacity { members, serving, draining, wanted, desired, .. } = capacity;
+    format!(" ({members} members, {serving} serving, {draining} draining, {wanted} wanted, {desired} desired)")
 }
 
 fn request(entry: &Entry) -> Option<String> {
-    let aws = entry.aws.as_ref()?;
-    let ids = [("request", &aws.request_id), ("activity", &aws.activity_id)];
+    let call = entry.event.call()?;
+    let ids = [("request", &call.request_id), ("activity", &call.activity_id)];
     let ids: Vec<_> = ids.into_iter().filter_map(|(name, id)| id.as_ref().map(|id| format!("{name} {id}"))).collect();
-    (!ids.is_empty()).then(|| format!("{}, {}", aws.api, ids.join(", ")))
+    (!ids.is_empty()).then(|| format!("{}, {}", call.api, ids.join(", ")))
 }

@@ -2,6 +2,8 @@
 
 mod instance_history;
 mod sentence;
+mod text;
 
-pub use instance_history::{Line, Timeline, story};
-pub use sentence::{OUTCOMES, at, clean, outcome, rough, sentence};
+pub use instance_history::{Line, Timeline, timeline};
+pub use sentence::{left_words, messages, sentence};
+pub use text::{at, clean, rough};

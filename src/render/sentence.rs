@@ -1,250 +1,156 @@
-//! The journal in words: one sentence for each entry, and the story of one instance.
+//! One sentence for each entry of the journal.
 
 use std::fmt::Write;
 
-use crate::domain::action::{Action, Outcome, RefusalKind, Retire};
-use crate::domain::entry::{Entry, Kind, Member, Opened, Verdict};
-use crate::domain::group::{InstanceId, TargetState};
-use crate::domain::plan::left_words;
-use crate::domain::span::{Span, Time};
+use super::text::{at, clean, rough, seconds};
+use crate::domain::action::{Action, RefusalKind, Retire};
+use crate::domain::group::TargetState;
+use crate::domain::journal::{
+    Cause, Closed, Entry, Event, Explanation, GroupChanged, InstanceFacts, LaunchAccepted, LaunchedBy, LeftWhy, Member,
+    Opened, RetireIntended, Unknown, Verdict,
+};
 
 /// More names than this in one sentence and nobody reads it.
 const NAMES_MAX: usize = 5;
 
-/// What an entry says, without when, where and by whom: whoever prints it puts these before it.
+/// What an entry says, without when, where and by whom: these stand before it where it is printed.
 pub fn sentence(entry: &Entry) -> String {
-    clean(&match entry.kind {
-        Kind::RegenerationOpened => opened(entry),
-        Kind::RegenerationHeld if entry.regeneration.is_none() => format!("waits before it opens: {}", says(entry)),
-        Kind::RegenerationHeld => format!("held: {}", says(entry)),
-        Kind::RegenerationResumed => match entry.code.as_deref() {
-            None => format!("resumed by {}{}", entry.actor, because(entry)),
-            Some("holds_ended") => "goes on: nothing holds it any more".to_owned(),
-            Some("restarted") => "taken up again after a restart".to_owned(),
-            Some(code) => format!("goes on ({code})"),
-        },
-        Kind::RegenerationPaused => format!("paused by {}{}", entry.actor, because(entry)),
-        Kind::RegenerationAborted => match entry.outcome {
-            Some(outcome) => format!("ends early, as {}: {}", outcome.word(), says(entry)),
-            None => format!("ends early: {}", says(entry)),
-        },
-        Kind::RegenerationClosed => closed(entry),
-        Kind::RegenerationSkipped => format!("not opened: {}", says(entry)),
-        Kind::RegenerationMissed => match &entry.firing {
-            Some(firing) => format!("what was due at {firing} did not open: {}", says(entry)),
-            None => format!("did not open when it was due: {}", says(entry)),
-        },
-        Kind::LeaseIntended | Kind::MaxSizeIntended | Kind::MinSizeIntended | Kind::SurplusIntended => intended(entry),
-        Kind::LaunchIntended => match entry.capacity {
-            Some(c) => format!("{}: {} serving, {} wanted", intended(entry), c.serving, c.wanted),
-            None => intended(entry),
-        },
-        Kind::RetireIntended => match &entry.action {
-            Some(Action::Retire(retire)) => retiring(entry, retire),
-            _ => intended(entry),
-        },
-        Kind::LeaseTaken => format!("the lease is taken{}", aside(entry)),
-        Kind::LeaseReleased => format!("the lease is released{}", aside(entry)),
-        Kind::LeaseRefused => format!("the lease is not written: {}", says(entry)),
-        Kind::LeaseUnknown => lost("the lease", entry),
-        Kind::MaxSizeRaised => format!("max size is raised{}", aside(entry)),
-        Kind::MaxSizeRestored => format!("max size is restored{}", aside(entry)),
-        Kind::MaxSizeRefused => format!("max size is not changed: {}", says(entry)),
-        Kind::MaxSizeUnknown => lost("max size", entry),
-        Kind::MinSizeRestored => format!("min size is restored{}", aside(entry)),
-        Kind::MinSizeRefused => format!("min size is not changed: {}", says(entry)),
-        Kind::MinSizeUnknown => lost("min size", entry),
-        Kind::LaunchAccepted => launched(entry),
-        // Without that permission there is another way.
-        Kind::LaunchRefused if is_not_to_be_had(entry) => {
-            format!("LaunchInstances cannot be used here, so desired capacity is raised instead: {}", says(entry))
+    let aside = aside(&entry.event);
+    clean(&match &entry.event {
+        Event::RegenerationOpened(opened) => opening(entry, opened),
+        Event::RegenerationQueued(queued) => format!("queued: {}", queued.hold.message),
+        Event::RegenerationHeld(held) => format!("held: {}", messages(&held.holds)),
+        Event::RegenerationReleased(_) => "released: no hold any more".to_owned(),
+        Event::RegenerationRecovered(_) => "recovered after a restart".to_owned(),
+        Event::RegenerationAborted(aborted) => {
+            format!("ending early as {}: {}", aborted.outcome.word(), why(&aborted.cause))
         }
-        Kind::LaunchRefused => format!("not launched: {}", says(entry)),
-        Kind::LaunchUnknown => lost("the launch", entry),
-        Kind::SurplusReturned => format!("desired capacity is taken back{}", aside(entry)),
-        Kind::SurplusRefused => format!("desired capacity is not taken back: {}", says(entry)),
-        Kind::SurplusUnknown => lost("desired capacity", entry),
-        Kind::RetireAccepted => format!("AWS retires {}{}", who(entry), aside(entry)),
-        Kind::RetireRefused => format!("{} is not retired: {}", who(entry), says(entry)),
-        Kind::RetireUnknown => lost(&format!("retiring {}", who(entry)), entry),
-        Kind::ActionVetoed => format!("vetoed: {}: {}", intended(entry), says(entry)),
-        Kind::InstanceLaunched => format!("{} appears{}, {}", who(entry), features(entry), launcher(entry)),
-        Kind::InstanceInService => format!("{} is InService{}", who(entry), aged(entry)),
-        Kind::InstanceServing => format!("{} serves: {}", who(entry), verdicts(&entry.targets)),
-        Kind::InstanceFailed => format!("{} failed: {}", who(entry), says(entry)),
-        Kind::InstanceDraining => match entry.targets.as_slice() {
-            [] => format!("{} drains", who(entry)),
-            targets => format!("{} drains: {}", who(entry), verdicts(targets)),
+        Event::RegenerationClosed(closed) => closing(closed),
+        Event::RegenerationSkipped(skipped) => format!("not opened: {}", why(&skipped.cause)),
+        Event::RegenerationMissed(missed) => match &missed.firing {
+            Some(firing) => format!("missed the run that was due at {firing}: {}", why(&missed.cause)),
+            None => format!("missed a run: {}", why(&missed.cause)),
         },
-        Kind::InstanceTerminated => format!("{} is gone{}", who(entry), aged(entry)),
-        Kind::InstanceLost => format!("{} is lost{}: {}", who(entry), aged(entry), says(entry)),
-        Kind::GroupChanged => changed(entry),
-        Kind::GateClosed => format!("the gate closed: {}", says(entry)),
-        Kind::GateOpened => format!("the gate opened: {}", says(entry)),
-        Kind::DaemonStarted => format!("{} started on {} by {}", entry.software, entry.writer, entry.actor),
-        Kind::DaemonReloaded => format!("{} read its configuration again, for {}", entry.software, entry.actor),
-        Kind::DaemonStopped => format!("{} stopped", entry.software),
+        Event::LaunchIntended(_) => match entry.event.capacity() {
+            Some(c) => format!("{}: {} serving, {} wanted", intended(&entry.event), c.serving, c.wanted),
+            None => intended(&entry.event),
+        },
+        Event::LeaseIntended(_) | Event::MaxSizeIntended(_) | Event::MinSizeIntended(_) | Event::SurplusIntended(_) => {
+            intended(&entry.event)
+        }
+        Event::RetireIntended(intended) => retiring(intended),
+        Event::LeaseTaken(_) => format!("the lease is taken{aside}"),
+        Event::LeaseReleased(_) => format!("the lease is released{aside}"),
+        Event::LeaseRefused(refused) => format!("cannot write the lease tag: {}", why(&refused.cause)),
+        Event::LeaseUnknown(unknown) => lost("the lease", unknown),
+        Event::MaxSizeRaised(_) => format!("max size is raised{aside}"),
+        Event::MaxSizeRestored(_) => format!("max size is restored{aside}"),
+        Event::MaxSizeRefused(refused) => format!("max size is not changed: {}", why(&refused.cause)),
+        Event::MaxSizeUnknown(unknown) => lost("max size", unknown),
+        Event::MinSizeRestored(_) => format!("min size is restored{aside}"),
+        Event::MinSizeRefused(refused) => format!("min size is not changed: {}", why(&refused.cause)),
+        Event::MinSizeUnknown(unknown) => lost("min size", unknown),
+        Event::LaunchAccepted(accepted) => launched(accepted, &aside),
+        // Without that permission there is another way.
+        Event::LaunchRefused(refused)
+            if refused.call.api.ends_with("LaunchInstances")
+                && matches!(refused.refusal, RefusalKind::NotOffered | RefusalKind::Forbidden) =>
+        {
+            let why = why(&refused.cause);
+            format!("LaunchInstances cannot be used here, so desired capacity is raised instead: {why}")
+        }
+        Event::LaunchRefused(refused) => format!("not launched: {}", why(&refused.cause)),
+        Event::LaunchUnknown(unknown) => lost("the launch", unknown),
+        Event::SurplusReturned(_) => format!("desired capacity is taken back{aside}"),
+        Event::SurplusRefused(refused) => format!("desired capacity is not taken back: {}", why(&refused.cause)),
+        Event::SurplusUnknown(unknown) => lost("desired capacity", unknown),
+        Event::RetireAccepted(accepted) => format!("AWS retires {}{aside}", accepted.instance),
+        Event::RetireRefused(refused) => format!("{} is not retired: {}", refused.instance, why(&refused.cause)),
+        Event::RetireUnknown(unknown) => {
+            format!("retiring {}: the answer was lost ({}); looking for the effect", unknown.instance, unknown.message)
+        }
+        Event::ActionVetoed(vetoed) => format!("vetoed: {}: {}", vetoed.action, vetoed.message),
+        Event::InstanceLaunched(launched) => {
+            let instance = &launched.instance;
+            format!("{} joined{}, {}", instance.id, features(instance), launcher(launched.launched_by))
+        }
+        Event::InstanceInService(seen) => format!("{} is InService{}", seen.instance.id, aged(&seen.instance)),
+        Event::InstanceServing(judged) => format!("{} is serving: {}", judged.instance.id, verdicts(&judged.targets)),
+        Event::InstanceFailed(failed) => {
+            format!("{} failed: {}{}", failed.instance.id, why(&failed.cause), explained(failed.explanation.as_ref()))
+        }
+        Event::InstanceDraining(judged) => match judged.targets.as_slice() {
+            [] => format!("{} is draining", judged.instance.id),
+            targets => format!("{} is draining: {}", judged.instance.id, verdicts(targets)),
+        },
+        Event::InstanceTerminated(seen) => format!("{} is terminated{}", seen.instance.id, aged(&seen.instance)),
+        Event::InstanceLost(lost) => {
+            let (instance, explained) = (&lost.instance, explained(lost.explanation.as_ref()));
+            format!("{} is lost{}: terminated outside regend{explained}", instance.id, aged(instance))
+        }
+        Event::GroupChanged(changed) => group_changed(changed),
+        Event::DaemonStarted(_) => format!("{} started on {} by {}", entry.software, entry.writer, entry.actor),
+        Event::DaemonStopped(_) => format!("{} stopped", entry.software),
     })
 }
 
-/// What came of what the entry tells, in one word: of a regeneration, of a call, of an instance. Most entries are about
-/// something that is still going on.
-pub fn outcome(entry: &Entry) -> Option<&'static str> {
-    if let Some(outcome) = entry.outcome {
-        return Some(outcome.word());
-    }
-    match entry.kind {
-        Kind::LeaseTaken
-        | Kind::LeaseReleased
-        | Kind::MaxSizeRaised
-        | Kind::MaxSizeRestored
-        | Kind::MinSizeRestored
-        | Kind::LaunchAccepted
-        | Kind::SurplusReturned
-        | Kind::RetireAccepted => Some("done"),
-        Kind::LeaseRefused
-        | Kind::MaxSizeRefused
-        | Kind::MinSizeRefused
-        | Kind::LaunchRefused
-        | Kind::SurplusRefused
-        | Kind::RetireRefused => Some("refused"),
-        Kind::LeaseUnknown
-        | Kind::MaxSizeUnknown
-        | Kind::MinSizeUnknown
-        | Kind::LaunchUnknown
-        | Kind::SurplusUnknown
-        | Kind::RetireUnknown => Some("unknown"),
-        Kind::ActionVetoed => Some("vetoed"),
-        Kind::RegenerationSkipped => Some("skipped"),
-        Kind::RegenerationMissed => Some("missed"),
-        Kind::InstanceFailed => Some("failed"),
-        Kind::InstanceLost => Some("lost"),
-        Kind::RegenerationOpened
-        | Kind::RegenerationHeld
-        | Kind::RegenerationResumed
-        | Kind::RegenerationPaused
-        | Kind::RegenerationAborted
-        | Kind::RegenerationClosed
-        | Kind::LeaseIntended
-        | Kind::MaxSizeIntended
-        | Kind::MinSizeIntended
-        | Kind::LaunchIntended
-        | Kind::SurplusIntended
-        | Kind::RetireIntended
-        | Kind::InstanceLaunched
-        | Kind::InstanceInService
-        | Kind::InstanceServing
-        | Kind::InstanceDraining
-        | Kind::InstanceTerminated
-        | Kind::GroupChanged
-        | Kind::GateClosed
-        | Kind::GateOpened
-        | Kind::DaemonStarted
-        | Kind::DaemonReloaded
-        | Kind::DaemonStopped => None,
-    }
-}
-
-/// Every word that [`outcome`] can answer.
-pub const OUTCOMES: &[&str] = &[
-    "completed",
-    "incomplete",
-    "failed",
-    "aborted",
-    "done",
-    "refused",
-    "unknown",
-    "vetoed",
-    "skipped",
-    "missed",
-    "lost",
-];
-
-/// An age as people say it: its two largest units.
-pub fn rough(span: Span) -> String {
-    let seconds = span.as_secs();
-    let grain = match seconds {
-        ..600 => 1,
-        600..172_800 => 60,
-        _ => 3600,
-    };
-    Span::seconds(u32::try_from(seconds / grain * grain).unwrap_or(u32::MAX)).to_string()
-}
-
-/// A time as people read it; its text sorts as time.
-pub fn at(time: Time) -> String {
-    time.format("%Y-%m-%d %H:%M:%SZ").to_string()
-}
-
-/// Text that came from outside and goes to a terminal: what could end the line, colour it, or turn it around is taken
-/// out.
-pub fn clean(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() => '\u{FFFD}',
-        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' => '\u{FFFD}',
-        c => c,
-    };
-    text.chars().map(harmless).collect()
-}
-
-fn who(entry: &Entry) -> &str {
-    entry.instance.as_ref().map_or("the instance", InstanceId::as_str)
-}
-
 /// AWS's or regend's own words, and the word for programs.
-pub(super) fn says(entry: &Entry) -> String {
-    match (entry.error.as_deref(), entry.code.as_deref()) {
-        (Some(error), Some(code)) if error.contains(code) => error.to_owned(),
-        // A hold's codes say less than its words.
-        (Some(error), Some(_)) if entry.kind == Kind::RegenerationHeld => error.to_owned(),
-        (Some(error), Some(code)) => format!("{error} ({code})"),
-        (Some(says), None) | (None, Some(says)) => says.to_owned(),
-        (None, None) => "no reason is recorded".to_owned(),
+pub(super) fn why(cause: &Cause) -> String {
+    match cause {
+        Cause { code, message } if message.contains(code.as_str()) => message.clone(),
+        Cause { code, message } if message.is_empty() => code.clone(),
+        Cause { code, message } => format!("{message} ({code})"),
     }
+}
+
+/// What all holds say.
+pub fn messages(holds: &[Cause]) -> String {
+    holds.iter().map(|hold| hold.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// What is remarkable about something that worked.
-pub(super) fn aside(entry: &Entry) -> String {
-    entry.error.as_ref().map_or_else(String::new, |error| format!(" ({error})"))
+pub(super) fn aside(event: &Event) -> &'static str {
+    if event.is_answer_lost() { " (the answer was lost; the effect was seen)" } else { "" }
 }
 
 pub(super) fn because(entry: &Entry) -> String {
     entry.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
-fn lost(what: &str, entry: &Entry) -> String {
-    format!("{what}: the answer was lost ({}); looking for the effect", says(entry))
+/// In AWS's words.
+pub(super) fn explained(explanation: Option<&Explanation>) -> String {
+    explanation.map_or_else(String::new, |explanation| format!("; AWS says: {}", explanation.cause))
 }
 
-fn intended(entry: &Entry) -> String {
-    entry.action.as_ref().map_or_else(|| "an action that is not recorded".to_owned(), ToString::to_string)
+fn lost(what: &str, unknown: &Unknown) -> String {
+    let code = unknown.code.as_ref().map_or_else(String::new, |code| format!(", {code}"));
+    format!("{what}: the answer was lost ({}{code}); looking for the effect", unknown.message)
 }
 
-pub(super) fn seconds(count: i64) -> Span {
-    Span::seconds(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
+fn intended(event: &Event) -> String {
+    event.action().as_ref().map_or_else(String::new, Action::to_string)
 }
 
-fn aged(entry: &Entry) -> String {
-    entry.age_s.map_or_else(String::new, |age| format!(", {} old", rough(seconds(age))))
+fn aged(instance: &InstanceFacts) -> String {
+    instance.age_s.map_or_else(String::new, |age| format!(", {} old", rough(seconds(age))))
 }
 
-pub(super) fn features(entry: &Entry) -> String {
+pub(super) fn features(instance: &InstanceFacts) -> String {
     let mut text = String::new();
-    if let Some(zone) = &entry.zone {
+    if let Some(zone) = &instance.zone {
         let _ = write!(text, " in {zone}");
     }
-    if let Some(image) = &entry.image {
+    if let Some(image) = &instance.image {
         let _ = write!(text, " from {image}");
     }
     text
 }
 
-pub(super) fn launcher(entry: &Entry) -> &'static str {
-    match entry.code.as_deref() {
-        Some(crate::domain::regeneration::OURS) => "launched by regend",
-        Some(crate::domain::regeneration::POOL) => "drawn from the warm pool by regend",
-        _ => "launched by Auto Scaling, or attached by others",
+pub(super) fn launcher(launched_by: LaunchedBy) -> &'static str {
+    match launched_by {
+        LaunchedBy::Regend => "launched by regend",
+        LaunchedBy::WarmPool => "drawn from the warm pool by regend",
+        LaunchedBy::Others => "launched by Auto Scaling, or attached by others",
     }
 }
 
@@ -261,13 +167,11 @@ fn is_stale(member: &Member, opened: &Opened) -> Option<bool> {
     member.born.map(|born| born < opened.cutoff)
 }
 
-fn opened(entry: &Entry) -> String {
-    let by = format!("opened by {}{}", entry.actor, because(entry));
-    let Some(opened) = entry.opened.as_deref() else { return by };
+fn opening(entry: &Entry, opened: &Opened) -> String {
     let count = |wanted| opened.members.iter().filter(|member| is_stale(member, opened) == wanted).count();
-    let members = opened.members.len();
-    let stale = count(Some(true));
+    let (members, stale) = (opened.members.len(), count(Some(true)));
     let are = if stale == 1 { "is" } else { "are" };
+    let by = format!("opened by {}{}", entry.actor, because(entry));
     let mut text = format!("{by}: {stale} of {members} members {are} stale, born before {}", at(opened.cutoff));
     if count(None) > 0 {
         let _ = write!(text, "; EC2 does not tell the age of {} yet", count(None));
@@ -283,7 +187,7 @@ fn opened(entry: &Entry) -> String {
         let _ = write!(text, "; waived: {}", list(opened.waived.iter().map(String::as_str)));
     }
     if let Some(why) = &opened.cautious {
-        let _ = write!(text, "; carefully, because {why}");
+        let _ = write!(text, "; canary mode: {why}");
     }
     if let Some(inherited) = &opened.inherited {
         let _ = write!(text, "; taken over from {}", inherited.daemon);
@@ -297,21 +201,19 @@ fn opened(entry: &Entry) -> String {
     text
 }
 
-fn closed(entry: &Entry) -> String {
-    let mut text = entry.outcome.map_or("closed", Outcome::word).to_owned();
-    if let Some(took) = entry.took_ms {
-        let _ = write!(text, " after {}", rough(seconds(i64::try_from(took / 1000).unwrap_or(i64::MAX))));
+fn closing(closed: &Closed) -> String {
+    let took = rough(seconds(i64::try_from(closed.took_ms / 1000).unwrap_or(i64::MAX)));
+    let mut text = format!("{} after {took}", closed.outcome.word());
+    if let Some(cause) = &closed.cause {
+        let _ = write!(text, ": {}", why(cause));
     }
-    if entry.error.is_some() || entry.code.is_some() {
-        let _ = write!(text, ": {}", says(entry));
-    }
-    if let Some(capacity) = entry.capacity {
+    if let Some(capacity) = closed.capacity {
         let _ = write!(text, "; {} serving, {} wanted", capacity.serving, capacity.wanted);
     }
-    if !entry.left.is_empty() {
-        let left: Vec<_> = entry.left.iter().map(|l| format!("{}, {}", l.instance, left_words(l.why))).collect();
+    if !closed.left.is_empty() {
+        let left: Vec<_> = closed.left.iter().map(|l| format!("{}, {}", l.instance, left_words(l.why))).collect();
         let more = left.len().saturating_sub(NAMES_MAX);
-        let _ = write!(text, "; left: {}", left.into_iter().take(NAMES_MAX).collect::<Vec<_>>().join("; "));
+        let _ = write!(text, "; not replaced: {}", left.into_iter().take(NAMES_MAX).collect::<Vec<_>>().join("; "));
         if more > 0 {
             let _ = write!(text, "; and {more} more");
         }
@@ -319,31 +221,47 @@ fn closed(entry: &Entry) -> String {
     text
 }
 
-fn launched(entry: &Entry) -> String {
-    let mut text = match entry.instances.as_slice() {
-        [] if entry.aws.as_ref().is_some_and(|aws| aws.api.ends_with("UpdateAutoScalingGroup")) => {
+/// Why a regeneration does not replace an instance.
+pub fn left_words(why: LeftWhy) -> &'static str {
+    match why {
+        LeftWhy::Protected => "protected from scale-in (policy: protected = \"skip\")",
+        LeftWhy::Standby => "in standby (policy: standby = \"skip\")",
+        LeftWhy::Young => "younger than min_age",
+        LeftWhy::Untouchable => "in a lifecycle state that regend does not touch",
+        LeftWhy::Draining => "still draining",
+        LeftWhy::Retained => "retained by its termination hook, out of service and still billed: terminate it by hand",
+        LeftWhy::UnknownToEc2 => "listed by the group, but EC2 does not know it any more: detach it from the group",
+        LeftWhy::NotReached => "the regeneration ended before its turn",
+    }
+}
+
+fn launched(accepted: &LaunchAccepted, aside: &str) -> String {
+    let mut text = match accepted.instances.as_slice() {
+        [] if accepted.call.api.ends_with("UpdateAutoScalingGroup") => {
             "desired capacity is raised together with its limits: Auto Scaling launches".to_owned()
         }
         [] => "desired capacity is raised: Auto Scaling launches".to_owned(),
-        instances => format!("AWS launches {}", list(instances.iter().map(InstanceId::as_str))),
+        instances => format!("AWS launches {}", list(instances.iter().map(|id| id.as_str()))),
     };
-    match &entry.code {
-        Some(_) => {
-            let _ = write!(text, "; the rest is refused: {}", says(entry));
+    match &accepted.shortfall {
+        Some(shortfall) => {
+            let _ = write!(text, "; the rest is refused: {}", why(shortfall));
         }
-        None => text.push_str(&aside(entry)),
+        None => text.push_str(aside),
     }
     text
 }
 
-fn retiring(entry: &Entry, retire: &Retire) -> String {
-    let about = |words: &[Option<String>]| words.iter().flatten().cloned().collect::<Vec<_>>().join(", ");
-    let age = entry.age_s.map(|age| rough(seconds(age)));
-    let old = about(&[Some(retire.why.word().to_owned()), age, entry.image.clone()]);
-    let mut text = format!("retire {} ({old}): ", retire.instance);
-    if let Some(successor) = &retire.successor {
-        let fresh = entry.successor_image.as_ref().map_or_else(String::new, |image| format!(" ({image})"));
-        let _ = write!(text, "{successor}{fresh} serves in its place; ");
+fn retiring(intended: &RetireIntended) -> String {
+    let RetireIntended { retire, instance, successor, .. } = intended;
+    let Retire { why, .. } = retire;
+    let age = instance.age_s.map(|age| rough(seconds(age)));
+    let facts = [Some(why.word().to_owned()), age, instance.image.clone()];
+    let mut text =
+        format!("retire {} ({}): ", retire.instance, facts.into_iter().flatten().collect::<Vec<_>>().join(", "));
+    if let Some(successor) = successor {
+        let image = successor.image.as_ref().map_or_else(String::new, |image| format!(" ({image})"));
+        let _ = write!(text, "{}{image} serves in its place; ", successor.id);
     }
     text.push_str(&retire.arithmetic());
     text
@@ -369,8 +287,8 @@ pub(super) fn verdicts(targets: &[Verdict]) -> String {
     said.join("; ")
 }
 
-fn changed(entry: &Entry) -> String {
-    let change = entry.change.clone().unwrap_or_default();
+fn group_changed(changed: &GroupChanged) -> String {
+    let change = &changed.change;
     let numbers = [("min size", change.min), ("desired capacity", change.desired), ("max size", change.max)];
     let said: Vec<_> = numbers
         .into_iter()
@@ -378,18 +296,10 @@ fn changed(entry: &Entry) -> String {
             change.map(|[before, after]| format!("{name} changed externally from {before} to {after}"))
         })
         .collect();
-    let what = if said.is_empty() { "the group changed externally".to_owned() } else { said.join(", ") };
-    let adopted = match change.desired.filter(|_| change.relative) {
+    let adopted = match change.desired.filter(|_| changed.relative) {
         Some([before, after]) => format!("the difference of {:+} is adopted", i64::from(after) - i64::from(before)),
         None => "adopted".to_owned(),
     };
-    let cause = entry.error.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
-    format!("{what}; {adopted}{cause}")
-}
-
-/// Whether the refusal is of `LaunchInstances` as such.
-fn is_not_to_be_had(entry: &Entry) -> bool {
-    let direct = matches!(entry.action, Some(Action::Launch { .. }))
-        || entry.aws.as_ref().is_some_and(|aws| aws.api.ends_with("LaunchInstances"));
-    direct && matches!(entry.refusal, Some(RefusalKind::NotOffered | RefusalKind::Forbidden))
+    let cause = changed.explanation.as_ref().map(|cause| format!(" (AWS says: {cause})")).unwrap_or_default();
+    format!("{}; {adopted}{cause}", said.join(", "))
 }

@@ -7,8 +7,8 @@ use super::history::ExternalChange;
 use super::scaling::CLUSTER_AUTOSCALER_TAG;
 use super::world::{Call, World};
 use crate::domain::action::Action;
-use crate::domain::entry::{Change, Entry, Kind};
 use crate::domain::group::{GroupKey, Numbers};
+use crate::domain::journal::{Change, Conclusion, Entry, Event as Recorded, GroupChanged, Kind};
 use crate::domain::lease::Lease;
 use crate::domain::span::{Span, Time};
 
@@ -47,8 +47,9 @@ impl Ambiguities {
         let touched = |from: Time, to: Time| external_changes.iter().any(|touch| (from..=to).contains(&touch.at));
         // A change and its reverse, and whoever was at work noted nothing in between.
         let ours = |entry: &&Entry| entry.group.as_deref() == Some(&key.name);
-        let openings: Vec<_> = entries.iter().filter(ours).filter(|e| e.kind == Kind::RegenerationOpened).collect();
-        let changes: Vec<_> = entries.iter().filter(ours).filter_map(|e| Some((e, e.change.as_ref()?))).collect();
+        let openings: Vec<_> = entries.iter().filter(ours).filter(|e| e.kind() == Kind::RegenerationOpened).collect();
+        let changes: Vec<_> =
+            entries.iter().filter(ours).filter_map(|e| Some((e, &group_changed(e)?.change))).collect();
         let undone = |one: &ExternalChange, other: &ExternalChange| {
             let back = |of: fn(&Numbers) -> u32, is_of: fn(&Change) -> bool| {
                 let noted = |opened: &Entry| {
@@ -82,8 +83,8 @@ impl Ambiguities {
         }
         // A policy's step for which Auto Scaling has nothing to do is told by no activity: it is taken for a person's word.
         let untold =
-            |entry: &&Entry| entry.change.as_ref().is_some_and(|c| c.desired.is_some()) && entry.error.is_none();
-        ambiguity.higher |= entries.iter().filter(ours).any(|entry| untold(&entry));
+            |entry: &Entry| group_changed(entry).is_some_and(|c| c.change.desired.is_some() && c.explanation.is_none());
+        ambiguity.higher |= entries.iter().filter(ours).any(untold);
         for call in calls().filter(|call| call.effect.is_some()) {
             if touched(rests_on(call), call.arrived) {
                 ambiguity.higher = true;
@@ -108,15 +109,16 @@ impl Ambiguities {
             }
         }
         for outcome in entries.iter().filter(ours) {
-            let Some(intent) = entries.iter().find(|entry| Some(entry.id) == outcome.intent) else { continue };
-            let Some(action) = &intent.action else { continue };
-            let within = |call: &&Call| call.action == *action && (intent.rt..=outcome.rt).contains(&call.at);
+            let Some((intent, _)) = outcome.event.conclusion() else { continue };
+            let Some(intent) = entries.iter().find(|entry| entry.id == intent) else { continue };
+            let within =
+                |call: &&Call| intent.event.names_action(&call.action) && (intent.rt..=outcome.rt).contains(&call.at);
             // What the intent rests on may be older than itself; nobody knows by how much of a call that was never made.
             let from =
                 calls().find(within).map_or_else(|| BEHIND.before(intent.rt), |call| rests_on(call).min(intent.rt));
             let effects = calls().filter(within).filter(|call| call.effect.is_some()).count();
-            let answered = calls().filter(within).count() == 1 && outcome.error.is_none();
-            match outcome.kind {
+            let answered = calls().filter(within).count() == 1 && is_plain(&outcome.event);
+            match outcome.kind() {
                 // Somebody else did just that, or the token's answer came too late to tell.
                 Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => {
                     ambiguity = Self { lower: true, higher: true };
@@ -141,4 +143,18 @@ impl Ambiguities {
 /// Since when others' changes are not known to whoever makes the call.
 fn rests_on(call: &Call) -> Time {
     if call.action.overwrites_capacity() { call.read_at } else { call.seen.at }
+}
+
+fn group_changed(entry: &Entry) -> Option<&GroupChanged> {
+    match &entry.event {
+        Recorded::GroupChanged(changed) => Some(changed),
+        _ => None,
+    }
+}
+
+/// Whether the call took effect, whole, and was answered.
+fn is_plain(event: &Recorded) -> bool {
+    event.conclusion().is_some_and(|(_, conclusion)| conclusion == Conclusion::Done)
+        && !event.is_answer_lost()
+        && event.causes().is_empty()
 }

@@ -7,8 +7,8 @@ use self::group::Judged;
 use super::ambiguity::Ambiguities;
 use super::world::{Call, Truth, World};
 use crate::domain::action::{Action, Reason, Retire};
-use crate::domain::entry::{Entry, Kind, LeftWhy, Opened};
 use crate::domain::group::{GroupKey, InstanceId};
+use crate::domain::journal::{Closed, Conclusion, Entry, Kind, LeftWhy, Opened};
 use crate::domain::policy::{Policy, Treatment};
 use crate::domain::span::{Span, Time};
 
@@ -99,8 +99,7 @@ impl Checker {
             let opening = opened(entries, &self.key);
             match opening {
                 Some(opened) => {
-                    let intent =
-                        entries.iter().rev().find(|e| e.rt <= call.at && e.action.as_ref() == Some(&call.action));
+                    let intent = entries.iter().rev().find(|e| e.rt <= call.at && e.event.names_action(&call.action));
                     let intended = intent.map_or(call.seen.at, |intent| intent.rt);
                     // The repeat of a lost call may find that the group has done its part meanwhile.
                     let repeats = intended < call.looked_at
@@ -121,7 +120,7 @@ impl Checker {
         }
         self.checked = world.history.calls.len();
         if let Some(opened) = opened(entries, &self.key) {
-            let opening = entries.iter().find(|e| e.opened.is_some() && is_of(e, &key)).map(|e| e.rt);
+            let opening = entries.iter().find(|e| e.kind() == Kind::RegenerationOpened && is_of(e, &key)).map(|e| e.rt);
             let from = *self.opened_at.get_or_insert_with(|| opening.unwrap_or_else(|| world.now()));
             // Where something scales the group and its limits may not be shifted, a surplus may be taken once.
             if opened.policy.raise_max_size || opened.scaled_by.is_empty() {
@@ -274,7 +273,7 @@ impl Checker {
         let (Some(closed), Some(opened)) = (closed(entries, &self.key), opened(entries, &self.key)) else {
             return false;
         };
-        let said = closed.error.as_ref().is_some_and(|why| why.contains("desired capacity stays"));
+        let said = closed.0.cause.as_ref().is_some_and(|cause| cause.message.contains("desired capacity stays"));
         let released = world.history.calls.iter().rev().find(|call| call.action == Action::ReleaseLease);
         said && released.is_some_and(|call| {
             let wanted = call.before.external_desired;
@@ -286,7 +285,7 @@ impl Checker {
     /// Promise 2: whoever was born before the cutoff is gone or named.
     fn stale(&self, world: &World, truth: &Truth, joined: &BTreeMap<&InstanceId, Time>, entries: &[Entry], no: No<'_>) {
         let Some(opened) = opened(entries, &self.key) else { return };
-        let Some(closed) = closed(entries, &self.key) else {
+        let Some((closed, closed_at)) = closed(entries, &self.key) else {
             no(2, None, "it was opened and never closed".to_owned());
             return;
         };
@@ -294,11 +293,11 @@ impl Checker {
         let seen_at_open: BTreeSet<_> = opened.members.iter().map(|member| &member.instance).collect();
         // Somebody else's scale-in may still be draining: the record says that it went.
         let lost: BTreeSet<_> =
-            entries.iter().filter(|e| e.kind == Kind::InstanceLost).filter_map(|e| e.instance.as_ref()).collect();
+            entries.iter().filter(|e| e.kind() == Kind::InstanceLost).filter_map(|e| e.event.instance()).collect();
         for (id, born) in truth.born.iter().filter(|(_, born)| **born < opened.cutoff) {
             let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
             // Whoever came when the last look was over is none of its business.
-            let unseen = unseen || joined.get(id).is_some_and(|joined| UNSEEN.after(*joined) > closed.rt);
+            let unseen = unseen || joined.get(id).is_some_and(|joined| UNSEEN.after(*joined) > closed_at);
             let going = truth.terminating.contains(id) && (lost.contains(id) || !seen_at_open.contains(id));
             if !left.contains_key(id) && !unseen && !going {
                 no(2, None, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
@@ -312,7 +311,7 @@ impl Checker {
             };
             // A group that is being deleted takes them along.
             let still = still && !world.group(&self.key).is_none_or(|group| group.deleting);
-            if gone && still && truth.at <= closed.rt && !lost.contains(id) {
+            if gone && still && truth.at <= closed_at && !lost.contains(id) {
                 no(2, None, format!("{id} is named as left, and is gone"));
             }
         }
@@ -323,11 +322,10 @@ impl Checker {
         let mut broken = Vec::new();
         let mut no = |at, says| broken.push(Broken { promise: 6, at, says, excuse: None });
         let entries: Vec<_> = entries.iter().filter(|entry| is_of(entry, &self.key)).collect();
-        let intents: Vec<_> =
-            entries.iter().filter(|e| e.action.is_some() && e.kind.as_str().ends_with(".intended")).collect();
+        let intents: Vec<_> = entries.iter().filter(|e| e.kind().as_str().ends_with(".intended")).collect();
         let mut outcomes: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();
         for entry in &entries {
-            if let Some(intent) = entry.intent {
+            if let Some((intent, _)) = entry.event.conclusion() {
                 outcomes.entry(intent).or_default().push(entry);
             }
         }
@@ -341,7 +339,7 @@ impl Checker {
         for call in calls {
             let repeats = matches!(call.action, Action::Launch { .. });
             let of = |e: &&&&Entry| {
-                e.action.as_ref() == Some(&call.action) && e.rt <= call.at && (repeats || !used.contains(&e.id))
+                e.event.names_action(&call.action) && e.rt <= call.at && (repeats || !used.contains(&e.id))
             };
             let known = |e: &&&&Entry| outcomes.get(&e.id).is_some_and(|after| after.iter().any(|e| e.rt >= call.at));
             match intents.iter().filter(of).find(known).or_else(|| intents.iter().find(of)) {
@@ -355,10 +353,11 @@ impl Checker {
             }
         }
         for intent in intents {
-            let known = |e: &&Entry| !e.kind.as_str().ends_with(".unknown");
+            let known =
+                |e: &&Entry| e.event.conclusion().is_some_and(|(_, conclusion)| conclusion != Conclusion::Unknown);
             let count = outcomes.get(&intent.id).map_or(0, |after| after.iter().copied().filter(known).count());
             if count != 1 {
-                no(intent.rt, format!("{} {} has {count} outcomes", intent.kind, intent.id));
+                no(intent.rt, format!("{} {} has {count} outcomes", intent.kind(), intent.id));
             }
         }
         broken
@@ -388,13 +387,13 @@ fn is_of(entry: &Entry, key: &GroupKey) -> bool {
         && entry.account.as_deref() == Some(&key.account)
 }
 
-fn closed<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<&'a Entry> {
-    entries.iter().rev().find(|e| e.kind == Kind::RegenerationClosed && is_of(e, key))
+/// The closing entry of the latest regeneration, and when it was recorded.
+fn closed<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<(&'a Closed, Time)> {
+    entries.iter().rev().filter(|e| is_of(e, key)).find_map(|e| Some((e.event.closed()?, e.rt)))
 }
 
-/// What the group's latest regeneration started from.
 fn opened<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<&'a Opened> {
-    entries.iter().rev().find(|e| is_of(e, key) && e.opened.is_some()).and_then(|e| e.opened.as_deref())
+    entries.iter().rev().filter(|e| is_of(e, key)).find_map(|e| e.event.opened())
 }
 
 impl fmt::Display for Broken {

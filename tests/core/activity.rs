@@ -2,6 +2,7 @@
 
 use regend::domain::activity::{Activity, why_gone, why_short};
 use regend::domain::group::InstanceId;
+use regend::domain::journal;
 use regend::domain::span::{Span, Time};
 use regend::sim::event::{Event, Which};
 use regend::sim::group_behavior::{Direct, GroupBehavior, Image};
@@ -65,10 +66,15 @@ fn losses(event: Event, behavior: GroupBehavior) -> Vec<String> {
     scene.wish();
     let scene = scene.finish();
     let entries = scene.harness.journal.entries();
-    let lost = entries.iter().filter(|entry| entry.kind.as_str() == "instance.lost");
+    let lost = entries.iter().filter(|entry| entry.kind().as_str() == "instance.lost");
     lost.map(|entry| {
-        let says = entry.error.clone().expect("it says something");
-        let activity = entry.aws.as_ref().and_then(|aws| aws.activity_id.clone());
+        let says = regend::render::sentence(entry);
+        let activity = match &entry.event {
+            journal::Event::InstanceLost(lost) => {
+                lost.explanation.as_ref().map(|explanation| explanation.activity_id.clone())
+            }
+            _ => None,
+        };
         assert_eq!(activity.is_some(), says.contains("AWS says"), "{says}");
         says.rsplit_once(" in response to ").map_or_else(|| says.clone(), |(_, why)| why.to_owned())
     })
@@ -90,7 +96,8 @@ fn the_record_says_in_awss_words_why_an_instance_went() {
         "{scaled:?}"
     );
     // Nobody says it of one that was taken out of the group alive.
-    assert_eq!(losses(Event::Detach(Which::Oldest, false), well()), ["it went, and regend did not retire it"]);
+    let detached = losses(Event::Detach(Which::Oldest, false), well());
+    assert!(matches!(detached.as_slice(), [one] if one.ends_with("terminated outside regend")), "{detached:?}");
 }
 
 #[test]
@@ -102,9 +109,15 @@ fn a_group_that_cannot_launch_says_why_and_the_record_with_it() {
     scene.wish();
     let scene = scene.finish();
     let entries = scene.harness.journal.entries();
-    let held: Vec<_> = entries.iter().filter(|entry| entry.code.as_deref() == Some("launch_fails")).collect();
+    let held: Vec<_> =
+        entries.iter().filter(|entry| entry.event.causes().iter().any(|cause| cause.code == "launch_fails")).collect();
     assert_eq!(held.len(), 1, "{}", scene.trace.lines);
-    let says = held.iter().find_map(|entry| entry.error.clone()).unwrap_or_default();
+    let says = held
+        .iter()
+        .flat_map(|entry| entry.event.causes())
+        .next()
+        .map(|cause| cause.message.clone())
+        .unwrap_or_default();
     assert!(says.contains("We currently do not have sufficient m5.large capacity"), "{says}");
     assert!(scene.count("DescribeScalingActivities") <= 17, "once a minute: {:?}", scene.counts());
 }

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use regend::domain::action::{Action, Answer, Hold, Outcome};
 use regend::domain::activity::Activity;
-use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::{GroupKey, Numbers};
+use regend::domain::journal::{Kind, Trigger};
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
@@ -75,9 +75,9 @@ impl Fleet {
         let told =
             |kind| matches!(kind, Kind::RegenerationOpened | Kind::RegenerationClosed | Kind::RegenerationSkipped);
         let entries = self.harness.journal.entries();
-        let told = entries.iter().filter(|entry| told(entry.kind));
+        let told = entries.iter().filter(|entry| told(entry.kind()));
         told.map(|e| {
-            format!("{} {}", e.group.clone().unwrap_or_default(), e.kind.as_str().replace("regeneration.", ""))
+            format!("{} {}", e.group.clone().unwrap_or_default(), e.kind().as_str().replace("regeneration.", ""))
         })
         .collect()
     }
@@ -129,12 +129,8 @@ fn a_blackout_keeps_a_group_from_opening_and_is_recorded() {
     let fleet = play(LIMITS, &[("web", policy(), GroupBehavior::default())], Some(&blackout));
     assert_eq!(fleet.story(), ["web skipped"]);
     let entries = fleet.harness.journal.entries();
-    assert_eq!(entries[0].code.as_deref(), Some("blackout"));
-    assert_eq!(
-        entries[0].firing.as_deref(),
-        Some("2026-11-22T03:00:00"),
-        "a firing that was skipped does not fire again"
-    );
+    assert_eq!(entries[0].event.causes()[0].code, "blackout");
+    assert_eq!(entries[0].event.firing(), Some("2026-11-22T03:00:00"), "a firing that was skipped does not fire again");
 }
 
 #[test]
@@ -286,7 +282,7 @@ impl Handled {
     }
 
     fn has(&self, kind: Kind) -> bool {
-        self.journal.entries().iter().any(|entry| entry.kind == kind)
+        self.journal.entries().iter().any(|entry| entry.kind() == kind)
     }
 
     /// Started again, it finishes what was open.
@@ -297,7 +293,7 @@ impl Handled {
         assert!(again.fleet.resume(|_| true, &mut |_| {}).is_ok());
         again.step_until(|handled| handled.fleet.is_idle());
         assert!(matches!(again.fleet.ended[&key("web")], Ended::Closed(Outcome::Completed)), "{:?}", again.fleet.ended);
-        let opened = again.journal.entries().iter().filter(|entry| entry.kind == Kind::RegenerationOpened).count();
+        let opened = again.journal.entries().iter().filter(|entry| entry.kind() == Kind::RegenerationOpened).count();
         assert_eq!(opened, 1);
     }
 }
@@ -329,8 +325,11 @@ fn a_call_that_hangs_is_unknown_when_somebody_stops_it() {
     {
         let entries = handled.journal.entries();
         let [.., intent, last] = entries.as_slice() else { panic!("{entries:?}") };
-        assert_eq!((intent.kind, last.kind, last.intent), (Kind::LaunchIntended, Kind::LaunchUnknown, Some(intent.id)));
-        assert_eq!(last.took_ms, Some(4000), "it had its time");
+        assert_eq!(
+            (intent.kind(), last.kind(), last.event.conclusion().map(|(intent, _)| intent)),
+            (Kind::LaunchIntended, Kind::LaunchUnknown, Some(intent.id))
+        );
+        assert_eq!(last.event.call().unwrap().took_ms, Some(4000), "it had its time");
     }
     handled.resumes();
 }

@@ -6,10 +6,13 @@ mod crashes;
 mod decision;
 mod exhaustive;
 mod fleet;
+mod journal_schema;
 mod policy;
 mod promises;
 mod reconcile_races;
 mod render;
+#[path = "../sample.rs"]
+mod sample;
 mod scaling;
 #[cfg(feature = "daemon")]
 mod scenarios;

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use regend::domain::action::{Action, Answer, Outcome, Resource};
 use regend::domain::activity::Activity;
-use regend::domain::entry::{Kind, Trigger};
 use regend::domain::group::{GroupKey, Numbers};
+use regend::domain::journal::{Kind, Trigger};
 use regend::domain::plan::{self, Opener};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::regeneration::Regeneration;
@@ -259,7 +259,7 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     assert!(matches!(reconcile(&mut active, look()), Step::Acted));
     assert_eq!(retired(), 2);
     let entries = journal.entries();
-    let vetoed: Vec<_> = entries.iter().filter(|entry| entry.kind == Kind::ActionVetoed).collect();
+    let vetoed: Vec<_> = entries.iter().filter(|entry| entry.kind() == Kind::ActionVetoed).collect();
     assert_eq!(vetoed.len(), 1, "once is enough");
-    assert!(vetoed.iter().all(|entry| entry.error.as_deref().is_some_and(|says| says.contains("promise 1"))));
+    assert!(vetoed.iter().all(|entry| entry.event.message().is_some_and(|says| says.contains("promise 1"))));
 }

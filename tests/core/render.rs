@@ -5,12 +5,17 @@ use std::fmt::Write as _;
 use chrono::TimeDelta;
 use expect_test::expect;
 use regend::domain::action::{Action, Outcome, Reason, Retire};
-use regend::domain::entry::{Aws, Entry, Inherited, Kind, Left, LeftWhy, Member, Opened, Verdict};
+use regend::domain::action::{Receipt, Refusal, RefusalKind};
 use regend::domain::group::{InstanceId, TargetState, Template, Zone};
-use regend::domain::policy::Policy;
+use regend::domain::journal::{
+    Call, Capacity, Cause, Closed, Entry, Event, Explanation, Inherited, InstanceFacts, InstanceFailed, InstanceJudged,
+    InstanceLaunched, InstanceLost, InstanceSeen, LaunchedBy, Left, LeftWhy, Member, Opened, Verdict, Vetoed,
+};
 use regend::domain::span::{Span, Time};
-use regend::render::{Line, sentence, story};
+use regend::render::{Line, sentence, timeline};
 use uuid::Uuid;
+
+use crate::sample;
 
 const REGENERATION: Uuid = Uuid::from_u128(1);
 
@@ -22,8 +27,8 @@ fn id(text: &str) -> InstanceId {
     InstanceId::new(text)
 }
 
-fn of(kind: Kind) -> Entry {
-    Entry { kind, t: opened_at(), actor: "schedule".to_owned(), regeneration: Some(REGENERATION), ..Entry::default() }
+fn of(event: Event) -> Entry {
+    Entry { regeneration: Some(REGENERATION), ..Entry::new(event, opened_at(), "schedule") }
 }
 
 /// Opened with members that were born so many seconds before the cutoff.
@@ -34,22 +39,9 @@ fn opened(members: &[(&str, Option<i64>)], inherited: Option<Inherited>) -> Entr
         born: age.map(|age| opened_at() - TimeDelta::seconds(age)),
         image: Some("ami-1".to_owned()),
     };
-    let opened = Opened {
-        cutoff: opened_at(),
-        window_ends: Span::hours(4).after(opened_at()),
-        policy: Policy::default(),
-        min: 0,
-        max: 10,
-        desired: 3,
-        members: members.iter().map(member).collect(),
-        serving: None,
-        waived: vec![],
-        judged_by: vec!["web".to_owned()],
-        scaled_by: vec![],
-        cautious: None,
-        inherited,
-    };
-    Entry { opened: Some(Box::new(opened)), ..of(Kind::RegenerationOpened) }
+    let members = members.iter().map(member).collect();
+    let opened = Opened { cutoff: opened_at(), members, inherited, ..sample::opened() };
+    of(Event::RegenerationOpened(Box::new(opened)))
 }
 
 #[test]
@@ -72,24 +64,29 @@ fn the_opening_counts_who_is_stale() {
 
 #[test]
 fn the_close_says_why_and_names_a_few_who_were_left() {
-    let closed = |outcome| Entry { outcome: Some(outcome), ..of(Kind::RegenerationClosed) };
-    let left = |count: usize| (1..=count).map(|n| Left { instance: id(&format!("i-{n}")), why: LeftWhy::Young });
+    let closed = |outcome, cause: Option<(&str, &str)>, left: Vec<Left>| {
+        let cause = cause.map(|(code, message)| Cause { code: code.to_owned(), message: message.to_owned() });
+        of(Event::RegenerationClosed(Closed { outcome, cause, took_ms: 90_000, capacity: None, left, kept: None }))
+    };
+    let left = |count: usize| {
+        (1..=count).map(|n| Left { instance: id(&format!("i-{n}")), why: LeftWhy::Young }).collect::<Vec<_>>()
+    };
     let mut out = String::new();
     for entry in [
-        closed(Outcome::Completed),
-        Entry { error: Some("somebody said so".to_owned()), ..closed(Outcome::Aborted) },
-        Entry { code: Some("TooManyFailures".to_owned()), ..closed(Outcome::Failed) },
-        Entry { left: left(5).collect(), ..closed(Outcome::Incomplete) },
-        Entry { left: left(6).collect(), ..closed(Outcome::Incomplete) },
+        closed(Outcome::Completed, None, vec![]),
+        closed(Outcome::Aborted, Some(("Operator", "stopped by an operator")), vec![]),
+        closed(Outcome::Failed, Some(("TooManyFailures", "")), vec![]),
+        closed(Outcome::Incomplete, None, left(5)),
+        closed(Outcome::Incomplete, None, left(6)),
     ] {
         writeln!(out, "{}", sentence(&entry)).unwrap();
     }
     expect![[r#"
-        completed
-        aborted: somebody said so
-        failed: TooManyFailures
-        incomplete; left: i-1, younger than min_age; i-2, younger than min_age; i-3, younger than min_age; i-4, younger than min_age; i-5, younger than min_age
-        incomplete; left: i-1, younger than min_age; i-2, younger than min_age; i-3, younger than min_age; i-4, younger than min_age; i-5, younger than min_age; and 1 more
+        completed after 1m30s
+        aborted after 1m30s: stopped by an operator (Operator)
+        failed after 1m30s: TooManyFailures
+        incomplete after 1m30s; not replaced: i-1, younger than min_age; i-2, younger than min_age; i-3, younger than min_age; i-4, younger than min_age; i-5, younger than min_age
+        incomplete after 1m30s; not replaced: i-1, younger than min_age; i-2, younger than min_age; i-3, younger than min_age; i-4, younger than min_age; i-5, younger than min_age; and 1 more
     "#]].assert_eq(&out);
 }
 
@@ -105,36 +102,54 @@ fn life(name: &str, first: u128) -> Vec<Entry> {
         serving: 3,
         floor: 3,
     });
-    let about = |kind| Entry { instance: Some(id(name)), error: Some(format!("{name} says")), ..of(kind) };
-    let concludes = |kind| Entry { intent: Some(intent), error: Some(format!("{name} says")), ..of(kind) };
-    let aws = Aws { api: "autoscaling:Some".to_owned(), request_id: Some(format!("of-{name}")), activity_id: None };
+    let facts = || InstanceFacts::of(id(name));
+    let seen = || InstanceSeen { instance: facts() };
+    let judged = |targets| InstanceJudged { instance: facts(), targets };
+    let failed = |targets| {
+        let cause = Cause { code: "Unhealthy".to_owned(), message: format!("{name} says") };
+        of(Event::InstanceFailed(InstanceFailed { instance: facts(), cause, targets, explanation: None }))
+    };
+    let receipt = || Receipt { instances: vec![id(name)], request: Some(format!("of-{name}")), ..Receipt::default() };
+    let capacity = Capacity { min: 0, desired: 4, max: 10, wanted: 3, members: 4, serving: 4, draining: 0 };
+    let launch = Action::Launch { count: 1, zone: None, token: String::new() };
+    let refusal =
+        Refusal { code: "Busy".to_owned(), message: format!("{name} says"), request: None, kind: RefusalKind::Busy };
+    let launched = InstanceFacts {
+        zone: Some(Zone::new("b")),
+        image: Some("ami-2".to_owned()),
+        template: Some(Template { id: "lt-1".to_owned(), version: "7".to_owned() }),
+        ..facts()
+    };
     vec![
-        Entry { instances: vec![id(name)], aws: Some(aws.clone()), ..of(Kind::LaunchAccepted) },
-        Entry {
-            zone: Some(Zone::new("b")),
-            image: Some("ami-2".to_owned()),
-            template: Some(Template { id: "lt-1".to_owned(), version: "7".to_owned() }),
-            born: Some(opened_at()),
-            ..about(Kind::InstanceLaunched)
-        },
-        about(Kind::InstanceInService),
-        Entry { targets: verdict(TargetState::Healthy), ..about(Kind::InstanceServing) },
-        Entry { targets: verdict(TargetState::Unhealthy), ..about(Kind::InstanceFailed) },
-        about(Kind::InstanceFailed),
-        Entry { action: Some(retire.clone()), error: Some(format!("{name} says")), ..of(Kind::ActionVetoed) },
-        Entry { id: intent, action: Some(retire), ..of(Kind::RetireIntended) },
-        concludes(Kind::RetireUnknown),
-        concludes(Kind::RetireRefused),
-        Entry { aws: Some(aws), ..concludes(Kind::RetireAccepted) },
-        Entry { targets: verdict(TargetState::Draining), ..about(Kind::InstanceDraining) },
-        about(Kind::InstanceDraining),
-        about(Kind::InstanceTerminated),
-        about(Kind::InstanceLost),
-        Entry {
+        of(Event::done(&launch, Uuid::nil(), 0, receipt())),
+        of(Event::InstanceLaunched(InstanceLaunched {
+            instance: launched.born_at(Some(opened_at()), opened_at()),
+            launched_by: LaunchedBy::Others,
+        })),
+        of(Event::InstanceInService(seen())),
+        of(Event::InstanceServing(judged(verdict(TargetState::Healthy)))),
+        failed(verdict(TargetState::Unhealthy)),
+        failed(vec![]),
+        of(Event::ActionVetoed(Vetoed { action: retire.clone(), message: format!("{name} says") })),
+        Entry { id: intent, ..of(Event::intended(&retire, capacity, |id| InstanceFacts::of(id.clone()))) },
+        of(Event::unknown(&retire, intent, Call::default(), format!("{name} says"), None)),
+        of(Event::refused(&retire, intent, None, refusal)),
+        of(Event::done(&retire, intent, 0, receipt())),
+        of(Event::InstanceDraining(judged(verdict(TargetState::Draining)))),
+        of(Event::InstanceDraining(judged(vec![]))),
+        of(Event::InstanceTerminated(seen())),
+        of(Event::InstanceLost(InstanceLost {
+            instance: facts(),
+            explanation: Some(Explanation { activity_id: "a-1".to_owned(), cause: format!("{name} says") }),
+        })),
+        of(Event::RegenerationClosed(Closed {
+            outcome: Outcome::Incomplete,
+            cause: None,
+            took_ms: 0,
+            capacity: None,
             left: vec![Left { instance: id(name), why: LeftWhy::Retained }],
-            outcome: Some(Outcome::Incomplete),
-            ..of(Kind::RegenerationClosed)
-        },
+            kept: None,
+        })),
     ]
 }
 
@@ -144,7 +159,7 @@ fn told(name: &str, entries: Vec<Entry>) -> [String; 2] {
     let entries: Vec<_> = (entries.into_iter().enumerate())
         .map(|(n, entry)| (n as u64, Entry { t: opened_at() + minutes(n), ..entry }))
         .collect();
-    let told = story(&id(name), &entries, Span::hours(25).after(opened_at()));
+    let told = timeline(&id(name), &entries, Span::hours(25).after(opened_at()));
     let facts = told.facts.iter().map(|(label, text)| format!("{label}: {text}\n"));
     let line = |line: &Line| format!("{} {} {}\n", line.seq, line.t.format("%H:%M"), line.texts.join(" | "));
     [facts.collect(), told.lines.iter().map(line).collect()]
@@ -155,7 +170,7 @@ fn a_story_tells_all_that_happened_to_one_instance_and_nothing_of_another() {
     let both = life("i-2", 20).into_iter().zip(life("i-9", 90)).flat_map(|(ours, other)| [other, ours]);
     let entries = [opened(&[("i-1", Some(3600))], None)].into_iter().chain(both).collect();
     expect![[r#"
-        state: gone since 2026-11-22 03:28:00Z
+        state: terminated since 2026-11-22 03:28:00Z
         group: ? (?, ?)
         zone: b
         image: ami-2
@@ -164,24 +179,24 @@ fn a_story_tells_all_that_happened_to_one_instance_and_nothing_of_another() {
         first seen: 2026-11-22 03:02:00Z
         in service: 2026-11-22 03:06:00Z
         served: 14m, from 2026-11-22 03:08:00Z to 2026-11-22 03:22:00Z
-        failed: i-2 says
+        failed: i-2 says (Unhealthy)
         age: 28m, within max_age 24h
-        2 03:02 launched by regend | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | autoscaling:Some, request of-i-2
-        4 03:04 appears in b from ami-2, launched by Auto Scaling, or attached by others
+        2 03:02 launched by regend | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | autoscaling:LaunchInstances, request of-i-2
+        4 03:04 joined in b from ami-2, launched by Auto Scaling, or attached by others
         6 03:06 InService, 6m after its birth
-        8 03:08 serves: healthy in web
-        10 03:10 failed: i-2 says | unhealthy in web
-        12 03:12 failed: i-2 says
+        8 03:08 is serving: healthy in web
+        10 03:10 failed: i-2 says (Unhealthy) | unhealthy in web
+        12 03:12 failed: i-2 says (Unhealthy)
         14 03:14 its retirement was vetoed: i-2 says
-        16 03:16 to be retired: stale, born before 2026-11-22 03:00:00Z | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | verified: i-8 serves in its place | verified: 3 serve without it, 3 must
+        16 03:16 to be retired: stale, born before 2026-11-22 03:00:00Z | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | verified: i-8 serves in its place | verified: 3 serve without it, 3 must (4 members, 4 serving, 0 draining, 3 wanted, 4 desired)
         18 03:18 the answer to its retirement was lost: i-2 says
-        20 03:20 not retired: i-2 says
-        22 03:22 AWS retires it (i-2 says) | autoscaling:Some, request of-i-2
-        24 03:24 drains: draining in web
-        26 03:26 drains
-        28 03:28 gone: 28m, within max_age 24h
-        30 03:30 lost: 30m, within max_age 24h | i-2 says
-        32 03:32 left by the regeneration that closed: retained by its termination hook, out of service and still billed: terminate it by hand
+        20 03:20 not retired: i-2 says (Busy)
+        22 03:22 AWS retires it | autoscaling:TerminateInstanceInAutoScalingGroup, request of-i-2
+        24 03:24 draining: draining in web
+        26 03:26 draining
+        28 03:28 terminated: 28m, within max_age 24h
+        30 03:30 lost: 30m, within max_age 24h | terminated outside regend; AWS says: i-2 says
+        32 03:32 not replaced by the regeneration that closed: retained by its termination hook, out of service and still billed: terminate it by hand
     "#]].assert_eq(&told("i-2", entries).concat());
 }
 
@@ -288,7 +303,7 @@ fn a_story_may_begin_with_a_member_and_end_anywhere() {
         first seen: 2026-11-22 03:00:00Z
         in service: 2026-11-22 03:02:00Z
         served: 24h57m so far, from 2026-11-22 03:03:00Z
-        failed: i-2 says
+        failed: i-2 says (Unhealthy)
         age: 25h
         12
         state: draining since 2026-11-22 03:10:00Z
@@ -300,10 +315,10 @@ fn a_story_may_begin_with_a_member_and_end_anywhere() {
         first seen: 2026-11-22 03:00:00Z
         in service: 2026-11-22 03:02:00Z
         served: 7m, from 2026-11-22 03:03:00Z to 2026-11-22 03:10:00Z
-        failed: i-2 says
+        failed: i-2 says (Unhealthy)
         age: 25h
         15
-        state: gone since 2026-11-22 03:13:00Z
+        state: terminated since 2026-11-22 03:13:00Z
         group: ? (?, ?)
         zone: b
         image: ami-2
@@ -312,7 +327,7 @@ fn a_story_may_begin_with_a_member_and_end_anywhere() {
         first seen: 2026-11-22 03:00:00Z
         in service: 2026-11-22 03:02:00Z
         served: 7m, from 2026-11-22 03:03:00Z to 2026-11-22 03:10:00Z
-        failed: i-2 says
+        failed: i-2 says (Unhealthy)
         age: 13m
     "#]].assert_eq(&out);
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use regend::domain::action::{Action, Hold, Outcome};
-use regend::domain::entry::{Entry, Kind, Trigger};
 use regend::domain::group::GroupKey;
+use regend::domain::journal::{Entry, Kind, Trigger};
 use regend::domain::plan::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
@@ -157,8 +157,8 @@ impl Scene {
         };
         let broken = self.checker.after_step(&self.harness.world.borrow(), &self.harness.journal.entries());
         let entries = self.harness.journal.entries();
-        let vetoed = entries.iter().skip(self.read).find(|e| e.kind == Kind::ActionVetoed);
-        let says = |e: &Entry| format!("vetoed: {}", e.error.clone().unwrap_or_default());
+        let vetoed = entries.iter().skip(self.read).find(|e| e.kind() == Kind::ActionVetoed);
+        let says = |e: &Entry| format!("vetoed: {}", e.event.message().unwrap_or_default());
         let vetoed = vetoed.map(|e| Broken { promise: 0, at: e.t, says: says(e), excuse: None });
         self.read = entries.len();
         drop(entries);
@@ -244,6 +244,7 @@ impl Scene {
         if self.broken.is_empty() {
             self.check_end();
         }
+        self.harness.journal.entries().iter().for_each(crate::journal_schema::validate);
         self.assert_kept();
         self
     }
@@ -298,7 +299,7 @@ impl Scene {
     }
 
     pub(crate) fn entries(&self, kind: Kind) -> Vec<Entry> {
-        self.harness.journal.entries().iter().filter(|e| e.kind == kind).cloned().collect()
+        self.harness.journal.entries().iter().filter(|e| e.kind() == kind).cloned().collect()
     }
 
     pub(crate) fn took(&self) -> Span {
@@ -316,19 +317,7 @@ impl Trace {
         }
         let line = match told {
             Told::Recorded(entry, _) => {
-                let says = [
-                    entry.instance.as_ref().map(ToString::to_string),
-                    entry.zone.as_ref().map(ToString::to_string),
-                    entry.action.as_ref().map(ToString::to_string),
-                    entry.outcome.map(|o| o.word().to_owned()),
-                    entry.code.clone(),
-                    entry.error.clone(),
-                    entry.change.as_ref().map(|c| format!("{c:?}")),
-                    (!entry.instances.is_empty()).then(|| format!("{:?}", entry.instances)),
-                    (!entry.left.is_empty()).then(|| format!("{:?}", entry.left)),
-                ];
-                let says: Vec<_> = says.into_iter().flatten().collect();
-                format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind, says.join(" | "))
+                format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
             }
             Told::Looked(r, group, holds) => {
                 let holds: Vec<_> = holds.iter().map(ToString::to_string).collect();
@@ -350,12 +339,7 @@ impl Trace {
             Told::Resumed(r) => format!("restarted: {}", r.id),
             Told::Blind(_, error, _) => format!("blind: {error}"),
             Told::Waits(_, entry) => {
-                format!(
-                    "{}   {} {}",
-                    entry.t.format("%H:%M:%S%.3f"),
-                    entry.kind,
-                    entry.error.clone().unwrap_or_default()
-                )
+                format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
             }
             Told::Ended(_, ended) => format!("ended: {ended:?}"),
         };

@@ -9,17 +9,19 @@ use expect_test::{Expect, expect};
 use regend::adapters::journal::query::Filter;
 use regend::adapters::journal::sqlite::Sqlite;
 use regend::cli::audit::{AuditArgs, Setting, answer, run};
-use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
-use regend::domain::entry::{
-    Aws, Capacity, Change, Entry, Kind, Left, LeftWhy, Member, Opened, Role, Trigger, Verdict,
+use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalKind, Retire};
+use regend::domain::group::{GroupKey, InstanceId, TargetState, Template, Zone};
+use regend::domain::journal::{
+    Capacity, Cause, Change, Closed, Entry, Event, GroupChanged, InstanceFacts, InstanceJudged, InstanceSeen, Kind,
+    Left, LeftWhy, Member, NotOpened, Nothing, OUTCOMES, Opened, Role, Trigger, Verdict,
 };
-use regend::domain::group::{InstanceId, TargetState, Template, Zone};
-use regend::domain::policy::Policy;
 use regend::domain::span::Time;
 use regend::engine::ports::Journal;
 use regend::render;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::sample;
 
 const STALE: &str = "i-07da1c2b3d4e5f601";
 const FRESH: &str = "i-086a1c2b3d4e5f602";
@@ -29,8 +31,8 @@ fn at(text: &str) -> Time {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
-fn id(text: &str) -> Option<InstanceId> {
-    Some(InstanceId::new(text))
+fn group(name: &str) -> GroupKey {
+    GroupKey { account: "prod".to_owned(), region: "eu-west-1".to_owned(), name: name.to_owned() }
 }
 
 /// Two nights of one group: the first brings an instance, the second retires it.
@@ -48,28 +50,20 @@ impl History {
         Self { dir, journal, regeneration: Uuid::nil(), now: at("2026-11-21T03:00:00Z") }
     }
 
-    /// One more entry, so many seconds after the one before.
-    fn add(&mut self, after: i64, entry: Entry) -> Entry {
+    /// One more entry about the regeneration that is open, so many seconds after the one before.
+    fn add(&mut self, after: i64, actor: &str, event: Event) -> Entry {
+        let regeneration = Some(self.regeneration);
+        self.append(after, Entry { regeneration, ..Entry::new(event, self.now, actor).about(&group("web")) })
+    }
+
+    fn append(&mut self, after: i64, entry: Entry) -> Entry {
         self.now += TimeDelta::seconds(after);
-        let blank = entry.group.is_none() && entry.account.is_none() && entry.kind != Kind::DaemonStarted;
-        let actor = if entry.actor.is_empty() { "schedule".to_owned() } else { entry.actor.clone() };
-        let entry = Entry { t: self.now, actor, ..entry };
-        let entry = if blank {
-            Entry {
-                regeneration: Some(self.regeneration),
-                account: Some("prod".to_owned()),
-                region: Some("eu-west-1".to_owned()),
-                group: Some("web".to_owned()),
-                ..entry
-            }
-        } else {
-            entry
-        };
-        self.journal.append(entry).unwrap()
+        self.journal.append(Entry { t: self.now, ..entry }).unwrap()
     }
 
     fn open(&mut self, after: i64, entry: Entry, members: &[(&str, Time, &str)]) {
-        self.regeneration = self.journal.new_id(self.now + TimeDelta::seconds(after));
+        let cutoff = self.now + TimeDelta::seconds(after);
+        self.regeneration = self.journal.new_id(cutoff);
         let member = |(id, born, image): &(&str, Time, &str)| Member {
             instance: InstanceId::new(*id),
             zone: Zone::new("eu-west-1b"),
@@ -77,34 +71,27 @@ impl History {
             image: Some((*image).to_owned()),
         };
         let opened = Opened {
-            cutoff: self.now + TimeDelta::seconds(after),
+            cutoff,
             window_ends: at("2026-11-22T07:00:00Z"),
-            policy: Policy::default(),
-            min: 1,
-            max: 5,
-            desired: 1,
             members: members.iter().map(member).collect(),
-            serving: None,
             waived: vec!["old-tg".to_owned()],
             judged_by: vec!["web-tg".to_owned(), "api-tg".to_owned()],
-            scaled_by: vec![],
-            cautious: None,
-            inherited: None,
+            ..sample::opened()
         };
-        self.add(after, Entry { kind: Kind::RegenerationOpened, opened: Some(Box::new(opened)), ..entry });
+        let (regeneration, event) = (Some(self.regeneration), Event::RegenerationOpened(Box::new(opened)));
+        self.append(after, Entry { regeneration, event, ..entry.about(&group("web")) });
     }
 
     fn written() -> Self {
         let mut h = Self::new();
-        let kind = |kind| Entry { kind, ..Entry::default() };
+        let anna = "user:anna";
         let launched = at("2026-11-21T03:00:05Z");
-        let fresh = |entry: Entry| Entry {
-            instance: id(FRESH),
+        let fresh = || InstanceFacts {
             zone: Some(Zone::new("eu-west-1b")),
             role: Some(Role::Fresh),
             image: Some("ami-2".to_owned()),
             template: Some(Template { id: "lt-1".to_owned(), version: "43".to_owned() }),
-            ..entry
+            ..sample::facts(FRESH)
         };
         let healthy = |name: &str| Verdict {
             target_group: name.to_owned(),
@@ -114,140 +101,84 @@ impl History {
         };
         let unused = Verdict { state: TargetState::Unused, waived: true, ..healthy("old-tg") };
         let capacity = Capacity { min: 1, desired: 2, max: 5, wanted: 1, members: 2, serving: 2, draining: 0 };
-        let retire = |instance: &str, successor: &str| {
-            Action::Retire(Retire {
-                instance: InstanceId::new(instance),
-                why: Reason::Stale,
-                decrement: true,
-                successor: id(successor),
-                serving: 1,
-                floor: 1,
-            })
+        let retire = |instance: &str, successor: &str| Retire {
+            instance: InstanceId::new(instance),
+            why: Reason::Stale,
+            decrement: true,
+            successor: Some(InstanceId::new(successor)),
+            serving: 1,
+            floor: 1,
         };
-        let aws =
-            |api: &str| Some(Aws { api: api.to_owned(), request_id: Some("7a62c49f".to_owned()), activity_id: None });
+        let receipt = |instances: &[&str]| Receipt {
+            instances: instances.iter().map(|id| InstanceId::new(*id)).collect(),
+            request: Some("7a62c49f".to_owned()),
+            ..Receipt::default()
+        };
 
-        h.add(0, Entry { actor: "user:root".to_owned(), ..kind(Kind::DaemonStarted) });
+        h.append(0, Entry::new(Event::DaemonStarted(Nothing {}), h.now, "user:root"));
         let asked = Entry {
-            actor: "user:anna".to_owned(),
             trigger: Some(Trigger::Manual),
             reason: Some("CVE-2026-1, \"now\"".to_owned()),
-            ..Entry::default()
+            ..Entry::new(sample::event(Kind::RegenerationOpened), h.now, anna)
         };
         h.open(0, asked, &[(STALE, at("2026-11-20T03:00:00Z"), "ami-1")]);
         let launch = Action::Launch { count: 1, zone: Some(Zone::new("eu-west-1b")), token: "t-1".to_owned() };
         let capacity1 = Capacity { members: 1, serving: 1, desired: 1, ..capacity };
-        let intent = h.add(
-            4,
-            Entry {
-                action: Some(launch),
-                capacity: Some(capacity1),
-                actor: "user:anna".to_owned(),
-                ..kind(Kind::LaunchIntended)
-            },
-        );
-        h.add(
-            1,
-            Entry {
-                intent: Some(intent.id),
-                instances: vec![InstanceId::new(FRESH)],
-                aws: aws("autoscaling:LaunchInstances"),
-                actor: "user:anna".to_owned(),
-                ..kind(Kind::LaunchAccepted)
-            },
-        );
-        h.add(50, fresh(kind(Kind::InstanceInService)).born_at(None));
-        let mut serving = fresh(kind(Kind::InstanceServing));
-        (serving.born, serving.age_s) = (Some(launched), Some(115));
-        h.add(65, Entry { targets: vec![healthy("web-tg"), healthy("api-tg"), unused], ..serving });
-        let intent = h.add(
-            0,
-            Entry {
-                action: Some(retire(STALE, FRESH)),
-                instance: id(STALE),
-                role: Some(Role::Stale),
-                successor: id(FRESH),
-                image: Some("ami-1".to_owned()),
-                successor_image: Some("ami-2".to_owned()),
-                age_s: Some(86_520),
-                capacity: Some(capacity),
-                actor: "user:anna".to_owned(),
-                ..kind(Kind::RetireIntended)
-            },
-        );
-        h.add(
-            1,
-            Entry {
-                intent: Some(intent.id),
-                instance: id(STALE),
-                actor: "user:anna".to_owned(),
-                ..kind(Kind::RetireAccepted)
-            },
-        );
+        let intent = h.add(4, anna, Event::intended(&launch, capacity1, |_| fresh()));
+        h.add(1, anna, Event::done(&launch, intent.id, 7, receipt(&[FRESH])));
+        h.add(50, "schedule", Event::InstanceInService(InstanceSeen { instance: fresh() }));
+        let instance = InstanceFacts { born: Some(launched), age_s: Some(115), ..fresh() };
+        let targets = vec![healthy("web-tg"), healthy("api-tg"), unused];
+        h.add(65, "schedule", Event::InstanceServing(InstanceJudged { instance, targets }));
+        let first = Action::Retire(retire(STALE, FRESH));
+        let stale = InstanceFacts {
+            role: Some(Role::Stale),
+            image: Some("ami-1".to_owned()),
+            age_s: Some(86_520),
+            ..sample::facts(STALE)
+        };
+        let pair = |id: &InstanceId| if id.as_str() == STALE { stale.clone() } else { fresh() };
+        let intent = h.add(0, anna, Event::intended(&first, capacity, pair));
+        h.add(1, anna, Event::done(&first, intent.id, 7, Receipt::default()));
         let left = vec![Left { instance: InstanceId::new("i-1"), why: LeftWhy::Protected }];
-        h.add(
-            299,
-            Entry {
-                outcome: Some(Outcome::Incomplete),
-                left,
-                took_ms: Some(420_000),
-                actor: "user:anna".to_owned(),
-                ..kind(Kind::RegenerationClosed)
-            },
-        );
+        let closed = Closed { left, took_ms: 420_000, ..sample::closed(Outcome::Incomplete) };
+        h.add(299, anna, Event::RegenerationClosed(closed));
 
-        h.open(85_980, Entry { trigger: Some(Trigger::Schedule), ..Entry::default() }, &[(FRESH, launched, "ami-2")]);
+        let schedule = Entry {
+            trigger: Some(Trigger::Schedule),
+            ..Entry::new(sample::event(Kind::RegenerationOpened), h.now, "schedule")
+        };
+        h.open(85_980, schedule, &[(FRESH, launched, "ami-2")]);
         let change = Change { desired: Some([1, 2]), max: Some([5, 6]), ..Change::default() };
-        h.add(5, Entry { change: Some(change), ..kind(Kind::GroupChanged) });
-        h.add(
-            55,
-            Entry {
-                code: Some("Throttling".to_owned()),
-                error: Some("Rate exceeded".to_owned()),
-                refusal: Some(RefusalKind::Busy),
-                ..kind(Kind::LaunchRefused)
-            },
-        );
-        let intent = h.add(
-            60,
-            Entry {
-                action: Some(retire(FRESH, NEXT)),
-                successor: id(NEXT),
-                successor_image: Some("ami-3".to_owned()),
-                successor_template: Some(Template { id: "lt-1".to_owned(), version: "44".to_owned() }),
-                successor_age_s: Some(118),
-                age_s: Some(86_515),
-                capacity: Some(capacity),
-                role: Some(Role::Stale),
-                ..fresh(kind(Kind::RetireIntended))
-            },
-        );
-        // The answer was lost: what was seen afterwards concludes it, and does not name the instance.
-        let error = Some("the answer was lost; the effect was seen".to_owned());
-        h.add(
-            15,
-            Entry {
-                intent: Some(intent.id),
-                error,
-                aws: aws("autoscaling:TerminateInstanceInAutoScalingGroup"),
-                ..kind(Kind::RetireAccepted)
-            },
-        );
-        let draining = Verdict { state: TargetState::Draining, ..healthy("web-tg") };
-        h.add(15, Entry { targets: vec![draining], ..fresh(kind(Kind::InstanceDraining)) });
-        h.add(300, Entry { instance: id(FRESH), ..kind(Kind::InstanceTerminated) });
-        h.add(
-            5,
-            Entry {
-                kind: Kind::RegenerationSkipped,
-                group: Some("batch/nightly".to_owned()),
-                account: Some("prod".to_owned()),
-                region: Some("eu-west-1".to_owned()),
-                code: Some("suspended".to_owned()),
-                error: Some("process Launch is suspended on the group\n\u{1b}[31m: resume it".to_owned()),
-                ..Entry::default()
-            },
-        );
+        let changed = GroupChanged { change, relative: false, explanation: None };
+        h.add(5, "schedule", Event::GroupChanged(changed));
+        let refusal = Refusal {
+            code: "Throttling".to_owned(),
+            message: "Rate exceeded".to_owned(),
+            request: None,
+            kind: RefusalKind::Busy,
+        };
+        h.add(55, "schedule", Event::refused(&launch, Uuid::nil(), Some(7), refusal));
+        let second = Action::Retire(retire(FRESH, NEXT));
+        let next = InstanceFacts {
+            image: Some("ami-3".to_owned()),
+            template: Some(Template { id: "lt-1".to_owned(), version: "44".to_owned() }),
+            age_s: Some(118),
+            ..sample::facts(NEXT)
+        };
+        let old = InstanceFacts { role: Some(Role::Stale), age_s: Some(86_515), ..fresh() };
+        let pair = |id: &InstanceId| if id.as_str() == FRESH { old.clone() } else { next.clone() };
+        let intent = h.add(60, "schedule", Event::intended(&second, capacity, pair));
+        h.add(15, "schedule", Event::seen(&second, intent.id, vec![]));
+        let targets = vec![Verdict { state: TargetState::Draining, ..healthy("web-tg") }];
+        h.add(15, "schedule", Event::InstanceDraining(InstanceJudged { instance: fresh(), targets }));
+        h.add(300, "schedule", Event::InstanceTerminated(InstanceSeen { instance: sample::facts(FRESH) }));
+        let cause = Cause {
+            code: "suspended".to_owned(),
+            message: "process Launch is suspended on the group\n\u{1b}[31m: resume it".to_owned(),
+        };
+        let skipped = Event::RegenerationSkipped(NotOpened { firing: None, cause });
+        h.append(5, Entry::new(skipped, h.now, "schedule").about(&group("batch/nightly")));
         h
     }
 
@@ -297,17 +228,17 @@ fn a_list_is_a_table_with_a_sentence_for_each_entry() {
         2026-11-21 03:00:04Z  launch.intended       web                                 user:anna  launch 1 in eu-west-1b: 1 serving, 1 wanted
         2026-11-21 03:00:05Z  launch.accepted       web                                 user:anna  AWS launches i-086a1c2b3d4e5f602
         2026-11-21 03:00:55Z  instance.in_service   web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is InService
-        2026-11-21 03:02:00Z  instance.serving      web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 serves: healthy in web-tg, api-tg; waived: old-tg
+        2026-11-21 03:02:00Z  instance.serving      web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is serving: healthy in web-tg, api-tg; waived: old-tg
         2026-11-21 03:02:00Z  retire.intended       web            i-07da1c2b3d4e5f601  user:anna  retire i-07da1c2b3d4e5f601 (stale, 24h2m, ami-1): i-086a1c2b3d4e5f602 (ami-2) serves in its place; 1 serves without it, 1 must
         2026-11-21 03:02:01Z  retire.accepted       web            i-07da1c2b3d4e5f601  user:anna  AWS retires i-07da1c2b3d4e5f601
-        2026-11-21 03:07:00Z  regeneration.closed   web                                 user:anna  incomplete after 7m; left: i-1, protected from scale-in (policy: protected = "skip")
+        2026-11-21 03:07:00Z  regeneration.closed   web                                 user:anna  incomplete after 7m; not replaced: i-1, protected from scale-in (policy: protected = "skip")
         2026-11-22 03:00:00Z  regeneration.opened   web                                 schedule   opened by schedule: 1 of 1 members is stale, born before 2026-11-22 03:00:00Z; judged by web-tg, api-tg; waived: old-tg
         2026-11-22 03:00:05Z  group.changed         web                                 schedule   desired capacity changed externally from 1 to 2, max size changed externally from 5 to 6; adopted
         2026-11-22 03:01:00Z  launch.refused        web                                 schedule   not launched: Rate exceeded (Throttling)
         2026-11-22 03:02:00Z  retire.intended       web            i-086a1c2b3d4e5f602  schedule   retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serves without it, 1 must
-        2026-11-22 03:02:15Z  retire.accepted       web                                 schedule   AWS retires the instance (the answer was lost; the effect was seen)
-        2026-11-22 03:02:30Z  instance.draining     web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 drains: draining in web-tg
-        2026-11-22 03:07:30Z  instance.terminated   web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is gone
+        2026-11-22 03:02:15Z  retire.accepted       web            i-086a1c2b3d4e5f602  schedule   AWS retires i-086a1c2b3d4e5f602 (the answer was lost; the effect was seen)
+        2026-11-22 03:02:30Z  instance.draining     web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is draining: draining in web-tg
+        2026-11-22 03:07:30Z  instance.terminated   web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is terminated
         2026-11-22 03:07:35Z  regeneration.skipped  batch/nightly                       schedule   not opened: process Launch is suspended on the group �[31m: resume it
     "#]]);
 }
@@ -364,7 +295,7 @@ fn each_filter_selects_and_all_of_them_must_fit() {
     history.check_seqs(&["--outcome", "refused,skipped,incomplete"], &[8, 11, 16]);
     history.check_seqs(&["--outcome", "done"], &[3, 7, 13]);
     history.check_seqs(&["--instance", STALE], &[1, 6, 7]);
-    history.check_seqs(&["--instance", &FRESH[..6]], &[3, 4, 5, 6, 9, 12, 14, 15]);
+    history.check_seqs(&["--instance", &FRESH[..6]], &[3, 4, 5, 6, 9, 12, 13, 14, 15]);
     history.check_seqs(&["--instance", "i-1"], &[8]);
     let regeneration = history.regeneration.to_string();
     history.check_seqs(&["--regeneration", &regeneration], &[9, 10, 11, 12, 13, 14, 15]);
@@ -515,25 +446,15 @@ fn one_entry_is_shown_with_every_field() {
         position  12 of 17
         what      retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serves without it, 1 must
 
-        v                   1
-        kind                retire.intended
-        t                   2026-11-22T03:02:00.000000Z
-        wseq                13
-        actor               schedule
-        account             prod
-        region              eu-west-1
-        zone                eu-west-1b
-        group               web
-        instance            i-086a1c2b3d4e5f602
-        role                stale
-        successor           i-0b5e1c2b3d4e5f603
-        image               ami-2
-        successor_image     ami-3
-        template            id lt-1, version 43
-        successor_template  id lt-1, version 44
-        age_s               86515  (24h1m)
-        successor_age_s     118  (1m58s)
-        action
+        v             1
+        kind          retire.intended
+        t             2026-11-22T03:02:00.000000Z
+        wseq          13
+        actor         schedule
+        account       prod
+        region        eu-west-1
+        group         web
+        data
           retire
             instance   i-086a1c2b3d4e5f602
             why        stale
@@ -541,10 +462,22 @@ fn one_entry_is_shown_with_every_field() {
             successor  i-0b5e1c2b3d4e5f603
             serving    1
             floor      1
-        capacity            min 1, desired 2, max 5, wanted 1, members 2, serving 2, draining 0
+          capacity  min 1, desired 2, max 5, wanted 1, members 2, serving 2, draining 0
+          instance
+            id        i-086a1c2b3d4e5f602
+            role      stale
+            zone      eu-west-1b
+            image     ami-2
+            template  id lt-1, version 43
+            age_s     86515  (24h1m)
+          successor
+            id        i-0b5e1c2b3d4e5f603
+            image     ami-3
+            template  id lt-1, version 44
+            age_s     118  (1m58s)
     "#]].assert_eq(&text);
     let text = history.ask(&["show", "9"], None).0;
-    assert!(text.contains("\nopened\n  cutoff       2026-11-22T03:00:00.000000Z\n"), "{text}");
+    assert!(text.contains("\ndata\n  cutoff       2026-11-22T03:00:00.000000Z\n"), "{text}");
     assert!(text.contains(FRESH), "{text}");
     assert!(text.contains("    born      2026-11-21T03:00:05.000000Z\n"), "{text}");
     // By the beginning of its id as well.
@@ -564,7 +497,7 @@ fn the_life_of_an_instance_is_a_story() {
     let first = text.split("in regeneration ").nth(1).unwrap().split('\n').next().unwrap().to_owned();
     expect![[r#"
         i-086a1c2b3d4e5f602
-          state       gone since 2026-11-22 03:07:30Z
+          state       terminated since 2026-11-22 03:07:30Z
           group       web (prod, eu-west-1)
           zone        eu-west-1b
           image       ami-2
@@ -580,7 +513,7 @@ fn the_life_of_an_instance_is_a_story() {
                                       wanted by user:anna (CVE-2026-1, "now"), in regeneration REGENERATION-1
                                       autoscaling:LaunchInstances, request 7a62c49f
         2026-11-21 03:00:55Z      #4  InService
-        2026-11-21 03:02:00Z      #5  serves: healthy in web-tg, api-tg; waived: old-tg
+        2026-11-21 03:02:00Z      #5  is serving: healthy in web-tg, api-tg; waived: old-tg
         2026-11-21 03:02:00Z      #6  takes the place of i-07da1c2b3d4e5f601 (ami-1), which is to be retired
         2026-11-22 03:00:00Z      #9  a member when a regeneration is opened by schedule: born before 2026-11-22 03:00:00Z, so to be replaced
         2026-11-22 03:02:00Z     #12  to be retired: stale, born before 2026-11-22 03:00:00Z
@@ -588,9 +521,8 @@ fn the_life_of_an_instance_is_a_story() {
                                       verified: i-0b5e1c2b3d4e5f603 (ami-3, lt-1 version 44, 1m58s old) serves in its place
                                       verified: 1 serves without it, 1 must (2 members, 2 serving, 0 draining, 1 wanted, 2 desired)
         2026-11-22 03:02:15Z     #13  AWS retires it (the answer was lost; the effect was seen)
-                                      autoscaling:TerminateInstanceInAutoScalingGroup, request 7a62c49f
-        2026-11-22 03:02:30Z     #14  drains: draining in web-tg
-        2026-11-22 03:07:30Z     #15  gone: 24h7m, 7m25s over max_age 24h
+        2026-11-22 03:02:30Z     #14  draining: draining in web-tg
+        2026-11-22 03:07:30Z     #15  terminated: 24h7m, 7m25s over max_age 24h
     "#]].assert_eq(&text.replace(&first, "REGENERATION-1"));
 }
 
@@ -623,7 +555,7 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
 fn many_entries_are_listed_page_by_page_and_in_order() {
     let mut history = History::new();
     for _ in 0..600 {
-        history.add(1, Entry { kind: Kind::DaemonStarted, ..Entry::default() });
+        history.append(1, Entry::new(Event::DaemonStarted(Nothing {}), history.now, "schedule"));
     }
     let journal = Sqlite::read(history.dir.path()).unwrap();
     for reverse in [false, true] {
@@ -641,59 +573,58 @@ fn many_entries_are_listed_page_by_page_and_in_order() {
 fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
     let bare = |kind: &Kind| {
         let (software, writer) = ("regend 0.1.0".to_owned(), "host-1".to_owned());
-        let entry = Entry { kind: *kind, actor: "user:anna".to_owned(), software, writer, ..Entry::default() };
-        let outcome = render::outcome(&entry);
-        assert!(outcome.is_none_or(|word| render::OUTCOMES.contains(&word)), "{outcome:?} cannot be asked for");
+        let entry = Entry::new(sample::event(*kind), at("2026-11-22T03:00:00Z"), "user:anna");
+        let entry = Entry { software, writer, ..entry };
+        let outcome = entry.event.outcome();
+        assert!(outcome.is_none_or(|word| OUTCOMES.contains(&word)), "{outcome:?} cannot be asked for");
         format!("{kind:22} {}\n", render::sentence(&entry))
     };
     expect![[r#"
-        regeneration.opened    opened by user:anna
-        regeneration.held      waits before it opens: no reason is recorded
-        regeneration.resumed   resumed by user:anna
-        regeneration.paused    paused by user:anna
-        regeneration.aborted   ends early: no reason is recorded
-        regeneration.closed    closed
-        regeneration.skipped   not opened: no reason is recorded
-        regeneration.missed    did not open when it was due: no reason is recorded
-        lease.intended         an action that is not recorded
+        regeneration.opened    opened by user:anna: 0 of 0 members are stale, born before 1970-01-01 00:00:00Z; judged by web
+        regeneration.queued    queued: AWS said no
+        regeneration.held      held: AWS said no
+        regeneration.released  released: no hold any more
+        regeneration.recovered recovered after a restart
+        regeneration.aborted   ending early as failed: AWS said no (Code)
+        regeneration.closed    completed after 0s
+        regeneration.skipped   not opened: AWS said no (Code)
+        regeneration.missed    missed a run: AWS said no (Code)
+        lease.intended         take the lease until 00:00:00Z
         lease.taken            the lease is taken
         lease.released         the lease is released
-        lease.refused          the lease is not written: no reason is recorded
-        lease.unknown          the lease: the answer was lost (no reason is recorded); looking for the effect
-        max_size.intended      an action that is not recorded
+        lease.refused          cannot write the lease tag: AWS said no (Code)
+        lease.unknown          the lease: the answer was lost (AWS said no); looking for the effect
+        max_size.intended      raise max size from 10 to 11
         max_size.raised        max size is raised
         max_size.restored      max size is restored
-        max_size.refused       max size is not changed: no reason is recorded
-        max_size.unknown       max size: the answer was lost (no reason is recorded); looking for the effect
-        min_size.intended      an action that is not recorded
+        max_size.refused       max size is not changed: AWS said no (Code)
+        max_size.unknown       max size: the answer was lost (AWS said no); looking for the effect
+        min_size.intended      restore min size from 2 to 1
         min_size.restored      min size is restored
-        min_size.refused       min size is not changed: no reason is recorded
-        min_size.unknown       min size: the answer was lost (no reason is recorded); looking for the effect
-        launch.intended        an action that is not recorded
+        min_size.refused       min size is not changed: AWS said no (Code)
+        min_size.unknown       min size: the answer was lost (AWS said no); looking for the effect
+        launch.intended        launch 1 in a: 3 serving, 3 wanted
         launch.accepted        desired capacity is raised: Auto Scaling launches
-        launch.refused         not launched: no reason is recorded
-        launch.unknown         the launch: the answer was lost (no reason is recorded); looking for the effect
-        surplus.intended       an action that is not recorded
+        launch.refused         not launched: AWS said no (Code)
+        launch.unknown         the launch: the answer was lost (AWS said no); looking for the effect
+        surplus.intended       take desired capacity back from 5 to 4
         surplus.returned       desired capacity is taken back
-        surplus.refused        desired capacity is not taken back: no reason is recorded
-        surplus.unknown        desired capacity: the answer was lost (no reason is recorded); looking for the effect
-        retire.intended        an action that is not recorded
-        retire.accepted        AWS retires the instance
-        retire.refused         the instance is not retired: no reason is recorded
-        retire.unknown         retiring the instance: the answer was lost (no reason is recorded); looking for the effect
-        action.vetoed          vetoed: an action that is not recorded: no reason is recorded
-        instance.launched      the instance appears, launched by Auto Scaling, or attached by others
-        instance.in_service    the instance is InService
-        instance.serving       the instance serves: Auto Scaling and EC2 call it healthy
-        instance.failed        the instance failed: no reason is recorded
-        instance.draining      the instance drains
-        instance.terminated    the instance is gone
-        instance.lost          the instance is lost: no reason is recorded
-        group.changed          the group changed externally; adopted
-        gate.closed            the gate closed: no reason is recorded
-        gate.opened            the gate opened: no reason is recorded
+        surplus.refused        desired capacity is not taken back: AWS said no (Code)
+        surplus.unknown        desired capacity: the answer was lost (AWS said no); looking for the effect
+        retire.intended        retire i-1 (stale): 3 serve without it, 3 must
+        retire.accepted        AWS retires i-1
+        retire.refused         i-1 is not retired: AWS said no (Code)
+        retire.unknown         retiring i-1: the answer was lost (AWS said no); looking for the effect
+        action.vetoed          vetoed: release the lease: it is not ours
+        instance.launched      i-1 joined, launched by Auto Scaling, or attached by others
+        instance.in_service    i-1 is InService
+        instance.serving       i-1 is serving: Auto Scaling and EC2 call it healthy
+        instance.failed        i-1 failed: AWS said no (Code)
+        instance.draining      i-1 is draining
+        instance.terminated    i-1 is terminated
+        instance.lost          i-1 is lost: terminated outside regend
+        group.changed          desired capacity changed externally from 3 to 4; adopted
         daemon.started         regend 0.1.0 started on host-1 by user:anna
-        daemon.reloaded        regend 0.1.0 read its configuration again, for user:anna
         daemon.stopped         regend 0.1.0 stopped
     "#]].assert_eq(&Kind::ALL.iter().map(bare).collect::<String>());
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
-use regend::domain::entry::{Entry, Kind};
+use regend::domain::journal::{Entry, Event, Nothing};
 use regend::domain::lease::{Lease, TAG};
 use regend::engine::ports::Journal;
 use rustix::process::Signal;
@@ -456,7 +456,7 @@ fn child() {
 }
 
 fn mark(reason: &str) -> Entry {
-    Entry { kind: Kind::DaemonStarted, t: Utc::now(), reason: Some(reason.to_owned()), ..Entry::default() }
+    Entry { reason: Some(reason.to_owned()), ..Entry::new(Event::DaemonStarted(Nothing {}), Utc::now(), "schedule") }
 }
 
 fn audit(dir: &Path) -> Command {

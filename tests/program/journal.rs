@@ -13,11 +13,10 @@ use expect_test::{Expect, expect};
 use regend::adapters::journal::lock::StateLock;
 use regend::adapters::journal::query::Filter;
 use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
-use regend::domain::action::Outcome;
-use regend::domain::entry::{Entry, Kind, Member, Opened, VERSION};
+use regend::domain::action::{Action, Receipt};
 use regend::domain::group::{GroupKey, InstanceId, Zone};
+use regend::domain::journal::{Entry, Event, InstanceJudged, Kind, Member, Opened, VERSION};
 use regend::domain::lease::Lease;
-use regend::domain::policy::Policy;
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::Time;
 use regend::engine::ports::{Journal, JournalError};
@@ -25,6 +24,8 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::sample;
 
 fn at(text: &str) -> Time {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
@@ -39,41 +40,24 @@ fn raw(dir: &Path) -> Connection {
 }
 
 fn some(kind: Kind) -> Entry {
-    Entry { kind, t: at("2026-11-22T03:00:00Z"), actor: "schedule".to_owned(), ..Entry::default() }
+    Entry::new(sample::event(kind), at("2026-11-22T03:00:00Z"), "schedule")
 }
 
 fn of(kind: Kind, regeneration: Uuid) -> Entry {
-    Entry {
-        regeneration: Some(regeneration),
-        account: Some("prod".to_owned()),
-        region: Some("eu-west-1".to_owned()),
-        group: Some("web".to_owned()),
-        ..some(kind)
-    }
+    let web = GroupKey { account: "prod".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
+    Entry { regeneration: Some(regeneration), ..some(kind).about(&web) }
 }
 
 fn opened(regeneration: Uuid) -> Entry {
     let member = Member { instance: InstanceId::new("i-1"), zone: Zone::new("eu-west-1a"), born: None, image: None };
-    let opened = Opened {
-        cutoff: at("2026-11-22T03:00:00.123456789Z"),
-        window_ends: at("2026-11-22T07:00:00Z"),
-        policy: Policy::default(),
-        min: 1,
-        max: 5,
-        desired: 3,
-        members: vec![member],
-        serving: None,
-        waived: vec![],
-        judged_by: vec!["web-tg".to_owned()],
-        scaled_by: vec![],
-        cautious: None,
-        inherited: None,
-    };
-    Entry { opened: Some(Box::new(opened)), ..of(Kind::RegenerationOpened, regeneration) }
+    let (cutoff, window_ends) = (at("2026-11-22T03:00:00.123456789Z"), at("2026-11-22T07:00:00Z"));
+    let firing = Some("2026-11-22T04:00:00".to_owned());
+    let opened = Opened { cutoff, window_ends, firing, members: vec![member], ..sample::opened() };
+    Entry { event: Event::RegenerationOpened(Box::new(opened)), ..of(Kind::RegenerationOpened, regeneration) }
 }
 
 fn closed(regeneration: Uuid) -> Entry {
-    Entry { outcome: Some(Outcome::Completed), ..of(Kind::RegenerationClosed, regeneration) }
+    of(Kind::RegenerationClosed, regeneration)
 }
 
 fn entries(dir: &Path) -> Vec<(u64, Entry)> {
@@ -228,7 +212,7 @@ fn what_was_opened_and_not_closed_is_recovered_in_order() {
         (of(Kind::RegenerationHeld, ids[1]), true),
         (of(Kind::RegenerationHeld, ids[0]), false),
         (closed(ids[0]), false),
-        (of(Kind::RegenerationPaused, ids[1]), true),
+        (of(Kind::RegenerationReleased, ids[1]), true),
         (closed(ids[2]), false),
         // Taken over again from another host's lease: what counts is the latest opening.
         (opened(ids[2]), true),
@@ -256,16 +240,19 @@ fn the_scheduler_learns_when_a_group_was_regenerated() {
     let key = |account: &str| GroupKey { account: account.into(), region: "eu-west-1".into(), name: "web".into() };
     let id = journal.new_id(at("2026-11-22T03:00:00Z"));
     let minutes = |count| at("2026-11-22T03:00:00Z") + TimeDelta::minutes(count);
-    let i1 = || Some(InstanceId::new("i-1"));
+    let launch = Action::Launch { count: 1, zone: None, token: String::new() };
+    let receipt = Receipt { instances: vec![InstanceId::new("i-2")], ..Receipt::default() };
+    let launched = Event::done(&launch, Uuid::nil(), 0, receipt);
+    let serving = Event::InstanceServing(InstanceJudged { instance: sample::facts("i-2"), targets: vec![] });
     assert_eq!(journal.first_daemon_start().unwrap(), None);
     assert_eq!(journal.pace(&key("prod")).unwrap(), None);
     for entry in [
         some(Kind::DaemonStarted),
-        Entry { firing: Some("2026-11-22T04:00:00".to_owned()), ..opened(id) },
-        Entry { instances: vec![InstanceId::new("i-2")], t: minutes(1), ..of(Kind::LaunchAccepted, id) },
-        Entry { instance: Some(InstanceId::new("i-2")), t: minutes(3), ..of(Kind::InstanceServing, id) },
-        Entry { instance: i1(), t: minutes(4), ..of(Kind::RetireAccepted, id) },
-        Entry { instance: i1(), t: minutes(9), ..of(Kind::InstanceTerminated, id) },
+        opened(id),
+        Entry { t: minutes(1), event: launched, ..of(Kind::LaunchAccepted, id) },
+        Entry { t: minutes(3), event: serving, ..of(Kind::InstanceServing, id) },
+        Entry { t: minutes(4), ..of(Kind::RetireAccepted, id) },
+        Entry { t: minutes(9), ..of(Kind::InstanceTerminated, id) },
         Entry { t: minutes(10), ..closed(id) },
     ] {
         journal.append(entry).unwrap();
@@ -381,7 +368,7 @@ fn an_entry_that_was_changed_is_noticed_in_recovery_with_its_position() {
     let dir = dir();
     let mut journal = Sqlite::open(dir.path()).unwrap();
     let id = journal.new_id(at("2026-11-22T03:00:00Z"));
-    for entry in [opened(id), of(Kind::RegenerationHeld, id), of(Kind::RegenerationPaused, id)] {
+    for entry in [opened(id), of(Kind::RegenerationHeld, id), of(Kind::RegenerationReleased, id)] {
         journal.append(entry).unwrap();
     }
     let conn = raw(dir.path());

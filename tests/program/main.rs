@@ -17,6 +17,8 @@ mod daemon;
 #[cfg(feature = "aws")]
 mod endpoint;
 mod journal;
+#[path = "../sample.rs"]
+mod sample;
 #[cfg(feature = "aws")]
 mod scaling;
 mod simulate;

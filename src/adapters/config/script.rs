@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::ConfigError;
 use super::reader::{Report, Section, count, duration, flag, near, text};
-use crate::domain::entry::Trigger;
+use crate::domain::journal::Trigger;
 use crate::domain::policy::Policy;
 use crate::domain::span::{Invalid, Span};
 use crate::sim::bucket::Bucket;

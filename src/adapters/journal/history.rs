@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, named_params};
 
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::{GroupKey, InstanceId};
+use crate::domain::journal::{Entry, Event, Kind};
 use crate::domain::plan::Pace;
 use crate::domain::span::{Span, Time};
 
@@ -103,24 +103,22 @@ struct Stopwatch {
 
 impl Stopwatch {
     fn take(&mut self, entry: &Entry) {
-        match (entry.kind, &entry.instance) {
-            (Kind::LaunchAccepted, _) => {
-                for instance in &entry.instances {
-                    self.begun.insert(instance.clone(), entry.t);
-                }
+        match &entry.event {
+            Event::LaunchAccepted(accepted) => {
+                self.begun.extend(accepted.instances.iter().map(|instance| (instance.clone(), entry.t)));
             }
-            (Kind::InstanceLaunched, Some(instance)) => {
-                self.begun.entry(instance.clone()).or_insert(entry.t);
+            Event::InstanceLaunched(launched) => {
+                self.begun.entry(launched.instance.id.clone()).or_insert(entry.t);
             }
-            (Kind::RetireAccepted, Some(instance)) => {
-                self.begun.insert(instance.clone(), entry.t);
+            Event::RetireAccepted(accepted) => {
+                self.begun.insert(accepted.instance.clone(), entry.t);
             }
-            (Kind::InstanceServing, Some(instance)) => {
-                let took = self.end(instance, entry.t);
+            Event::InstanceServing(judged) => {
+                let took = self.end(&judged.instance.id, entry.t);
                 self.launches.extend(took);
             }
-            (Kind::InstanceTerminated, Some(instance)) => {
-                let took = self.end(instance, entry.t);
+            Event::InstanceTerminated(seen) => {
+                let took = self.end(&seen.instance.id, entry.t);
                 self.drains.extend(took);
             }
             _ => {}

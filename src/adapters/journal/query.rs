@@ -6,8 +6,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use uuid::Uuid;
 
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::InstanceId;
+use crate::domain::journal::{Entry, Kind};
 use crate::domain::span::Time;
 use crate::render::clean;
 
@@ -36,7 +36,7 @@ pub struct Filter {
     pub kinds: Vec<String>,
     /// A glob.
     pub actor: Option<String>,
-    /// Words of [`crate::render::OUTCOMES`], of which one must fit.
+    /// Words of [`crate::domain::journal::OUTCOMES`], of which one must fit.
     pub outcomes: Vec<String>,
     /// At most so many, in the order asked for.
     pub limit: Option<u64>,

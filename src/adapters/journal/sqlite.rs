@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use crate::domain::entry::{Entry, VERSION};
 use crate::domain::group::GroupKey;
+use crate::domain::journal::{Entry, VERSION};
 use crate::domain::span::Time;
 
 use crate::engine::ports::{Journal, JournalError};

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use chrono::SecondsFormat;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::Error};
 
 use crate::adapters::journal::sqlite::Stored;
-use crate::domain::entry::Entry;
+use crate::domain::journal::{Cause, Entry, Event};
 use crate::domain::span::Span;
 use crate::render;
 
@@ -38,9 +39,9 @@ impl Table {
         let text = |text: &Option<String>| text.as_deref().map_or_else(String::new, render::clean);
         let row = [
             render::at(entry.t),
-            entry.kind.to_string(),
+            entry.kind().to_string(),
             text(&entry.group),
-            entry.instance.as_ref().map_or_else(String::new, |id| render::clean(id.as_str())),
+            entry.event.instance().map_or_else(String::new, |id| render::clean(id.as_str())),
             render::clean(&entry.actor),
             render::sentence(&entry),
         ];
@@ -141,7 +142,7 @@ const CSV: [&str; 25] = [
     "regeneration",
     "intent",
     "code",
-    "error",
+    "message",
     "request_id",
     "what",
 ];
@@ -151,23 +152,48 @@ pub(super) fn csv_header(out: &mut impl Write) -> io::Result<()> {
 }
 
 pub(super) fn csv(out: &mut impl Write, stored: &Stored, entry: &Entry) -> io::Result<()> {
-    // Read from the stored bytes, so that each value is spelled as it is there.
-    let json: serde_json::Value = serde_json::from_slice(&stored.body).map_err(io::Error::other)?;
-    let cells = CSV.map(|column| match column {
-        "seq" => stored.seq.to_string(),
-        "what" => render::sentence(entry),
-        "outcome" => render::outcome(entry).unwrap_or_default().to_owned(),
-        "request_id" => plain(&json["aws"][column]),
-        _ => plain(&json[column]),
-    });
+    let cells = CSV.map(|column| cell(column, stored, entry));
     writeln!(out, "{}", cells.map(|cell| quoted(&cell)).join(","))
 }
 
-fn plain(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Null => String::new(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
+fn cell(column: &str, stored: &Stored, entry: &Entry) -> String {
+    let event = &entry.event;
+    let known = |value: Option<String>| value.unwrap_or_default();
+    let facts = event.facts();
+    let successor = match event {
+        Event::RetireIntended(intended) => intended.successor.as_ref(),
+        _ => None,
+    };
+    let joined = |part: fn(&Cause) -> &str, by| event.causes().iter().map(part).collect::<Vec<_>>().join(by);
+    match column {
+        "seq" => stored.seq.to_string(),
+        "id" => entry.id.to_string(),
+        "t" => entry.t.to_rfc3339_opts(SecondsFormat::Micros, true),
+        "rt" => entry.rt.to_rfc3339_opts(SecondsFormat::Micros, true),
+        "kind" => entry.kind().to_string(),
+        "outcome" => event.outcome().unwrap_or_default().to_owned(),
+        "actor" => entry.actor.clone(),
+        "trigger" => known(entry.trigger.map(|trigger| trigger.word().to_owned())),
+        "reason" => known(entry.reason.clone()),
+        "account" => known(entry.account.clone()),
+        "region" => known(entry.region.clone()),
+        "group" => known(entry.group.clone()),
+        "instance" => known(event.instance().map(ToString::to_string)),
+        "zone" => known(facts.and_then(|facts| facts.zone.as_ref()).map(ToString::to_string)),
+        "role" => known(facts.and_then(|facts| facts.role).map(|role| role.word().to_owned())),
+        "image" => known(facts.and_then(|facts| facts.image.clone())),
+        "age_s" => known(facts.and_then(|facts| facts.age_s).map(|age| age.to_string())),
+        "successor" => known(successor.map(|facts| facts.id.to_string())),
+        "successor_image" => known(successor.and_then(|facts| facts.image.clone())),
+        "regeneration" => known(entry.regeneration.map(|id| id.to_string())),
+        "intent" => known(event.conclusion().map(|(intent, _)| intent.to_string())),
+        "code" => joined(|cause| &cause.code, ","),
+        "message" => match event.causes() {
+            [] => event.message().unwrap_or_default().to_owned(),
+            _ => joined(|cause| &cause.message, "; "),
+        },
+        "request_id" => known(event.call().and_then(|call| call.request_id.clone())),
+        _ => render::sentence(entry),
     }
 }
 

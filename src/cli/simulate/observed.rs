@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::adapters::config::Config;
 use crate::domain::group::Group;
-use crate::domain::plan::{Pace, left_words, plan};
+use crate::domain::plan::{Pace, plan};
 use crate::domain::policy::Policy;
 use crate::domain::span::Span;
 use crate::engine::ports::{Ask, Cloud};
+use crate::render::left_words;
 
 use super::super::Failure;
 use super::super::select::{connect, list, select, unreachable};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::domain::action::Outcome;
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::InstanceId;
+use crate::domain::journal::{self, Entry};
 use crate::domain::span::{Span, Time};
 use crate::engine::fleet::{Ended, Event};
 use crate::harness::play::{End, Run, Told, play};
@@ -152,10 +152,10 @@ impl Teller {
         match event {
             Event::Recorded(entry, _) => {
                 self.names.learn(entry);
-                if entry.kind == Kind::RegenerationHeld {
-                    self.waits = entry.error.clone().unwrap_or_default();
+                if let journal::Event::RegenerationHeld(held) = &entry.event {
+                    self.waits = render::messages(&held.holds);
                 }
-                if is_worth_a_line(entry.kind) {
+                if is_worth_a_line(entry.kind()) {
                     self.say(entry.t, &render::sentence(entry));
                 }
             }
@@ -215,7 +215,7 @@ impl Names {
 
     /// The stale members are numbered by age.
     fn learn(&mut self, entry: &Entry) {
-        let Some(opened) = entry.opened.as_deref().filter(|_| entry.kind == Kind::RegenerationOpened) else { return };
+        let Some(opened) = entry.event.opened() else { return };
         let mut stale: Vec<_> = opened.members.iter().filter(|m| m.born < Some(opened.cutoff)).collect();
         stale.sort_by_key(|m| (m.born, &m.instance));
         for (n, member) in stale.into_iter().enumerate() {

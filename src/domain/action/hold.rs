@@ -37,7 +37,6 @@ pub enum Hold {
     CanaryBake { until: Time },
     Baking { until: Time },
     // Interference and limits: somebody must know, so they are recorded.
-    Paused,
     Suspended { process: String, reason: String },
     InstanceRefresh { id: String },
     ZonalShift,
@@ -115,8 +114,7 @@ impl Hold {
             | Self::BackingOff { .. }
             | Self::CanaryBake { .. }
             | Self::Baking { .. } => true,
-            Self::Paused
-            | Self::Suspended { .. }
+            Self::Suspended { .. }
             | Self::InstanceRefresh { .. }
             | Self::ZonalShift
             | Self::WarmPoolReuse
@@ -155,7 +153,6 @@ impl Hold {
             Self::BackingOff { .. } => "backing_off",
             Self::CanaryBake { .. } => "canary_bake",
             Self::Baking { .. } => "baking",
-            Self::Paused => "paused",
             Self::Suspended { .. } => "suspended",
             Self::InstanceRefresh { .. } => "instance_refresh",
             Self::ZonalShift => "zonal_shift",
@@ -226,7 +223,6 @@ impl fmt::Display for Hold {
             Self::BackingOff { code, until } => write!(f, "AWS answered {code}: trying again at {}", at(until)),
             Self::CanaryBake { until } => write!(f, "the canary bakes until {}", at(until)),
             Self::Baking { until } => write!(f, "all replaced; watched until {}", at(until)),
-            Self::Paused => write!(f, "paused by an operator: `regend resume` lets it go on"),
             Self::Suspended { process, reason } if reason.is_empty() => {
                 write!(f, "process {process} is suspended on the group: resume it to go on")
             }

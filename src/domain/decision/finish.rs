@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason};
-use crate::domain::entry::{Change, Left, LeftWhy};
 use crate::domain::group::{Instance, InstanceId, Lifecycle};
+use crate::domain::journal::{Change, Left, LeftWhy};
 use crate::domain::lease::Lease;
 use crate::domain::regeneration::{Retirement, SETTLE};
 use crate::domain::span::Time;
@@ -244,7 +244,6 @@ impl<'a> View<'a> {
             min: known.min_to_restore().map(|before| [before, group.min]),
             desired: (known.raised > 0).then_some([self.wanted, group.desired]),
             max: known.max_to_restore().map(|before| [before, group.max]),
-            relative: false,
         };
         (kept != Change::default() && !group.deleting).then_some(kept)
     }

@@ -93,9 +93,6 @@ impl<'a> View<'a> {
     /// What is being done to the group by others: never fight it.
     pub(super) fn interference(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
-        if known.paused {
-            return self.hold(Hold::Paused);
-        }
         if let Some(wait) = self.lacks_members() {
             return Some(wait);
         }

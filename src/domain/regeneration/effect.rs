@@ -1,9 +1,9 @@
 //! What an effect of regend's changes in what is remembered, and what becomes of each instance.
 
-use super::{Intent, Newcomer, OURS, POOL, Regeneration, Retirement, SETTLE, Settling};
+use super::{Intent, Newcomer, Regeneration, Retirement, SETTLE, Settling};
 use crate::domain::action::{Action, Retire};
-use crate::domain::entry::{Entry, Kind};
 use crate::domain::group::InstanceId;
+use crate::domain::journal::{Entry, Event, LaunchedBy};
 use crate::domain::span::Time;
 
 impl Regeneration {
@@ -40,17 +40,18 @@ impl Regeneration {
                 self.min = *to;
             }
             Action::Launch { count, .. } => {
+                let Event::LaunchAccepted(accepted) = &entry.event else { return };
                 // Some may have died before anybody saw them. Only what AWS refused never was.
-                let shown = u32::try_from(entry.instances.len()).unwrap_or(u32::MAX);
-                let came = if entry.code.is_some() { shown } else { shown.max(*count) };
-                for id in &entry.instances {
+                let shown = u32::try_from(accepted.instances.len()).unwrap_or(u32::MAX);
+                let came = if accepted.shortfall.is_some() { shown } else { shown.max(*count) };
+                for id in &accepted.instances {
                     self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
                 }
-                self.expect(intent.desired.saturating_add(came), entry.t, entry.instances.clone());
+                self.expect(intent.desired.saturating_add(came), entry.t, accepted.instances.clone());
                 self.raised = self.raised.saturating_add(came);
                 // A partial launch is a refusal of the rest.
-                if entry.code.is_some() {
-                    self.refusals.note(intent, entry);
+                if let Some(shortfall) = &accepted.shortfall {
+                    self.refusals.note(intent, None, shortfall, entry.t);
                 }
             }
             Action::Grow { from, to, min, max } => {
@@ -103,34 +104,35 @@ impl Regeneration {
         }
     }
 
-    pub(super) fn instance(&mut self, entry: &Entry, id: InstanceId) {
-        let now = entry.t;
-        match entry.kind {
-            Kind::InstanceLaunched => {
-                let ours = entry.code.as_deref() == Some(OURS);
-                let claimed = ours || entry.code.as_deref() == Some(POOL);
+    /// Takes in what became of an instance. Other events change nothing.
+    pub(super) fn instance(&mut self, event: &Event, now: Time) {
+        let Some(id) = event.instance().cloned() else { return };
+        match event {
+            Event::InstanceLaunched(launched) => {
+                let ours = launched.launched_by == LaunchedBy::Regend;
+                let claimed = ours || launched.launched_by == LaunchedBy::WarmPool;
                 self.unclaimed = self.unclaimed.saturating_sub(u32::from(claimed));
                 self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
             }
-            Kind::InstanceInService => {
+            Event::InstanceInService(_) => {
                 let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
                 newcomer.in_service.get_or_insert(now);
             }
-            Kind::InstanceServing => {
+            Event::InstanceServing(_) => {
                 let newcomer = self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false));
                 newcomer.serving.get_or_insert(now);
                 self.served.push(now);
             }
-            Kind::InstanceFailed => {
+            Event::InstanceFailed(_) => {
                 self.failures += 1;
                 self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, false)).failed = true;
             }
-            Kind::InstanceDraining => {
+            Event::InstanceDraining(_) => {
                 if let Some(retirement) = self.retired.get_mut(&id) {
                     retirement.draining = true;
                 }
             }
-            _ => {
+            Event::InstanceTerminated(_) | Event::InstanceLost(_) => {
                 if let Some(newcomer) = self.newcomers.get_mut(&id) {
                     newcomer.gone = true;
                 }
@@ -145,6 +147,7 @@ impl Regeneration {
                     }
                 }
             }
+            _ => {}
         }
     }
 }

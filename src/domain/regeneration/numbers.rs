@@ -1,7 +1,7 @@
 //! The group's numbers: what everyone else wants, what of them is regend's, and what others change.
 
 use super::{Regeneration, SETTLE, Settling};
-use crate::domain::entry::Change;
+use crate::domain::journal::GroupChanged;
 use crate::domain::span::Time;
 
 impl Regeneration {
@@ -44,8 +44,10 @@ impl Regeneration {
         self.settling.iter().filter(recent).any(|settling| settling.was == desired)
     }
 
-    /// The group's numbers changed, and regend did not do it. `is_told`: Auto Scaling says who did.
-    pub(super) fn changed(&mut self, change: &Change, is_told: bool, now: Time) {
+    /// The group's numbers changed, and regend did not do it.
+    pub(super) fn changed(&mut self, changed: &GroupChanged, now: Time) {
+        let change = &changed.change;
+        let is_told = changed.explanation.is_some();
         if let Some([_, max]) = change.max {
             // They set it: there is nothing of ours left to restore.
             self.max = max;
@@ -58,7 +60,7 @@ impl Regeneration {
         let before = self.wanted();
         let raised = self.raised;
         let wanted = match change.desired {
-            Some([from, to]) if change.relative => before.saturating_add(to).saturating_sub(from),
+            Some([from, to]) if changed.relative => before.saturating_add(to).saturating_sub(from),
             Some([_, to]) => to,
             None => before,
         };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::domain::action::{Action, Outcome, Reason, RefusalKind};
-use crate::domain::entry::Entry;
 use crate::domain::group::{InstanceId, Zone};
+use crate::domain::journal::Cause;
 use crate::domain::span::Time;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,15 +85,15 @@ impl Refusals {
     }
 
     /// One more, with what it says of the next try.
-    pub(super) fn note(&mut self, intent: &Intent, entry: &Entry) {
+    pub(super) fn note(&mut self, intent: &Intent, kind: Option<RefusalKind>, cause: &Cause, at: Time) {
         self.in_a_row += 1;
-        self.first.get_or_insert(entry.t);
-        self.last = Some(entry.t);
-        self.code = entry.code.clone().unwrap_or_default();
-        self.message = entry.error.clone().unwrap_or_default();
+        self.first.get_or_insert(at);
+        self.last = Some(at);
+        self.code = cause.code.clone();
+        self.message = cause.message.clone();
         let launches = matches!(intent.action, Action::Launch { .. });
         // Many policies are older than `LaunchInstances`: without it there is another way to launch.
-        self.kind = match entry.refusal {
+        self.kind = match kind {
             Some(RefusalKind::Forbidden) if launches => Some(RefusalKind::NotOffered),
             // A partial launch: what did not come was not to be had.
             None if launches => Some(RefusalKind::NoCapacity),
@@ -105,7 +105,7 @@ impl Refusals {
             Some(RefusalKind::NotOffered) => self.no_direct_launch = true,
             Some(RefusalKind::NoCapacity) => {
                 if let Action::Launch { zone: Some(zone), .. } = &intent.action {
-                    self.dry.insert(zone.clone(), entry.t);
+                    self.dry.insert(zone.clone(), at);
                 }
             }
             Some(RefusalKind::Busy | RefusalKind::Forbidden | RefusalKind::Invalid) | None => {}

@@ -2,8 +2,8 @@
 
 use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
-use crate::domain::entry::{Entry, Kind, VERSION};
 use crate::domain::group::Group;
+use crate::domain::journal::{self, Cause, Entry, NotOpened, Queued};
 use crate::domain::plan::{self, Skipped};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
@@ -71,7 +71,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         if let Some(hold) = plan::waits(now, group, opener) {
             return self.wait(queued, &hold, tell);
         }
-        let kept = self.journal.last_closed(&group.key)?.and_then(|closed| closed.kept);
+        let kept = self.journal.last_closed(&group.key)?.and_then(|entry| entry.event.closed()?.kept.clone());
         let id = self.journal.new_id(now);
         let entry = match plan::open(now, queued.asked, group, policy, opener, id, kept.as_ref()) {
             Ok(entry) => entry,
@@ -89,8 +89,9 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     fn wait(&mut self, queued: PendingRequest, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
         if queued.held.is_none() {
-            let entry = self.about(&queued.wish, Kind::RegenerationHeld, &hold.into());
-            let entry = self.journal.append(Entry { firing: None, ..entry })?;
+            let hold = Cause { code: hold.code().to_owned(), message: hold.to_string() };
+            let entry = self.entry(&queued.wish, journal::Event::RegenerationQueued(Queued { hold }));
+            let entry = self.journal.append(entry)?;
             tell(Event::Waits(&queued.wish.key, &entry));
         }
         self.queue.push(PendingRequest { held: Some(LEASED_AGAIN.after(now)), ..queued });
@@ -99,29 +100,21 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     }
 
     fn skip(&mut self, wish: &RunRequest, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        let entry = self.about(wish, Kind::RegenerationSkipped, &skipped);
+        let cause = Cause { code: skipped.code.clone(), message: skipped.why.clone() };
+        let firing = wish.opener.firing.clone();
+        let entry = self.entry(wish, journal::Event::RegenerationSkipped(NotOpened { firing, cause }));
         self.journal.append(entry)?;
         self.end(&wish.key, Ended::Skipped(skipped), tell);
         Ok(())
     }
 
     /// An entry of a regeneration that is not open.
-    fn about(&self, wish: &RunRequest, kind: Kind, why: &Skipped) -> Entry {
+    fn entry(&self, wish: &RunRequest, event: journal::Event) -> Entry {
         Entry {
-            v: VERSION,
-            kind,
-            t: self.clock.now(),
-            actor: wish.opener.actor.clone(),
             trigger: Some(wish.opener.trigger),
-            firing: wish.opener.firing.clone(),
             reason: wish.opener.reason.clone(),
-            account: Some(wish.key.account.clone()),
-            region: Some(wish.key.region.clone()),
-            group: Some(wish.key.name.clone()),
-            code: Some(why.code.clone()),
-            error: Some(why.why.clone()),
             config: self.config.clone(),
-            ..Entry::default()
+            ..Entry::new(event, self.clock.now(), wish.opener.actor.clone()).about(&wish.key)
         }
     }
 }

@@ -4,13 +4,12 @@ use super::{Active, Reconciler};
 use crate::domain::action::Hold;
 use crate::domain::activity::{self, Activity};
 use crate::domain::change_detection::LOST;
-use crate::domain::entry::{Aws, Entry, Kind};
-use crate::domain::group::{Group, is_autoscaled};
+use crate::domain::group::{Group, InstanceId, is_autoscaled};
+use crate::domain::journal::{Entry, Event, Explanation, GroupChanged};
 use crate::domain::regeneration::{SETTLE, SKEW};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, unless_stopped};
-use crate::engine::ports::Journal;
-use crate::engine::ports::{ACTIVITIES, Cloud};
+use crate::engine::ports::{Cloud, Journal};
 
 /// How often a group that lacks members is asked why.
 const ASK_AGAIN: Span = Span::minutes(1);
@@ -57,20 +56,17 @@ pub(super) fn attribute(
     changes: &mut [Entry],
     activities: &[Activity],
 ) -> Option<Hold> {
-    let change = changes.iter_mut().find_map(|entry| {
-        let [before, after] = entry.change.as_ref()?.desired?;
-        Some((entry, before, after))
+    let change = changes.iter_mut().find_map(|entry| match &mut entry.event {
+        Event::GroupChanged(changed) => changed.change.desired.map(|[before, after]| (changed, before, after)),
+        _ => None,
     });
-    let Some((entry, before, after)) = change else {
+    let Some((changed, before, after)) = change else {
         active.unattributed = None;
         return None;
     };
     if let Some((relative, says)) = activity::who_resized(activities, before, after, is_autoscaled(&group.tags)) {
         active.unattributed = None;
-        entry.error = Some(format!("AWS says: {says}"));
-        if let Some(change) = &mut entry.change {
-            change.relative = relative;
-        }
+        (changed.relative, changed.explanation) = (relative, Some(says.to_owned()));
         return None;
     }
     let since = *active.unattributed.get_or_insert(group.seen);
@@ -88,28 +84,36 @@ pub(super) fn attribute(
 /// has not failed.
 pub(super) fn explained(mut changes: Vec<Entry>, activities: &[Activity]) -> Vec<Entry> {
     changes.retain_mut(|entry| {
-        if !is_loss(entry) {
-            return true;
-        }
-        let why = entry.instance.as_ref().and_then(|instance| activity::why_gone(activities, instance));
-        let Some((activity, why)) = why else { return true };
-        if let Some(error) = &mut entry.error {
-            error.push_str("; AWS says: ");
-            error.push_str(why);
-            let (api, activity_id) = (ACTIVITIES.to_owned(), Some(activity.id.clone()));
-            entry.aws = Some(Aws { api, request_id: None, activity_id });
-        }
-        entry.kind != Kind::InstanceFailed || !activity::was_ended_by_others(why)
+        let is_failure = matches!(entry.event, Event::InstanceFailed(_));
+        let Some((id, explanation)) = explanation_of_loss(&mut entry.event) else { return true };
+        let Some((activity, why)) = activity::why_gone(activities, &id) else { return true };
+        *explanation = Some(Explanation { activity_id: activity.id.clone(), cause: why.to_owned() });
+        !is_failure || !activity::was_ended_by_others(why)
     });
     changes
 }
 
 /// Desired capacity changed, and regend did not change it.
 fn is_resize(entry: &Entry) -> bool {
-    entry.change.as_ref().is_some_and(|change| change.desired.is_some())
+    matches!(&entry.event, Event::GroupChanged(GroupChanged { change, .. }) if change.desired.is_some())
 }
 
-/// An instance went that regend did not retire.
+/// An instance is gone that regend did not retire.
 fn is_loss(entry: &Entry) -> bool {
-    entry.kind == Kind::InstanceLost || (entry.kind == Kind::InstanceFailed && entry.code.as_deref() == Some(LOST))
+    match &entry.event {
+        Event::InstanceLost(_) => true,
+        Event::InstanceFailed(failed) => failed.cause.code == LOST,
+        _ => false,
+    }
+}
+
+/// The instance that is gone, and where its explanation belongs.
+fn explanation_of_loss(event: &mut Event) -> Option<(InstanceId, &mut Option<Explanation>)> {
+    match event {
+        Event::InstanceLost(lost) => Some((lost.instance.id.clone(), &mut lost.explanation)),
+        Event::InstanceFailed(failed) if failed.cause.code == LOST => {
+            Some((failed.instance.id.clone(), &mut failed.explanation))
+        }
+        _ => None,
+    }
 }

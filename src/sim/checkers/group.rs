@@ -3,7 +3,7 @@
 
 use super::{Ambiguity, Broken, Checker};
 use crate::domain::action::Action;
-use crate::domain::entry::Entry;
+use crate::domain::journal::Entry;
 use crate::domain::lease::Lease;
 use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
@@ -123,7 +123,7 @@ impl Checker {
     fn unseen(&self, world: &World, entries: &[Entry], moment: &Moment) -> u32 {
         let recent = |call: &&Call| call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
         let intended = |call: &Call| {
-            let intent = entries.iter().find(|entry| entry.action.as_ref() == Some(&call.action));
+            let intent = entries.iter().find(|entry| entry.event.names_action(&call.action));
             intent.map_or(call.seen.at, |intent| intent.rt.min(call.seen.at))
         };
         let rests_on = |call: &Call| match call.action {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Reason};
-use regend::domain::entry::{Kind, Role};
+use regend::domain::journal::{Kind, Role};
 use regend::domain::lease::{LONGEST, Lease, TAG};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
@@ -107,7 +107,12 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
     // Another regeneration does it all again; the same one never does, whichever host goes on with it. Those that
     // fail and those that others take must come again.
     let others = story.cutoffs.len().saturating_sub(1);
-    let went = story.scene.entries(Kind::InstanceLost).iter().filter(|entry| entry.role == Some(Role::Fresh)).count();
+    let went = story
+        .scene
+        .entries(Kind::InstanceLost)
+        .iter()
+        .filter(|entry| entry.event.facts().and_then(|facts| facts.role) == Some(Role::Fresh))
+        .count();
     let failed = |call: &&Call| matches!(&call.action, Action::Retire(retire) if retire.why == Reason::Failed);
     let failed = story.scene.harness.world.borrow().history.calls.iter().filter(failed).count();
     let most = base.launched.max(base.members) + others * base.members + went + failed;
@@ -121,7 +126,7 @@ impl Timeline {
     fn begin(scenario: &Scenario, quiet: bool) -> Self {
         let mut scene = (scenario.make)();
         scene.trace.quiet = quiet;
-        scene.trigger = regend::domain::entry::Trigger::Schedule;
+        scene.trigger = regend::domain::journal::Trigger::Schedule;
         let last_start = scene.now();
         let mut story = Self {
             scene,
@@ -175,7 +180,7 @@ impl Timeline {
     /// What is in a journal that will be lost.
     fn remember(&mut self) {
         for entry in self.scene.entries(Kind::RegenerationOpened) {
-            let (Some(id), Some(opened)) = (entry.regeneration, entry.opened) else { continue };
+            let (Some(id), Some(opened)) = (entry.regeneration, entry.event.opened()) else { continue };
             if *self.cutoffs.entry(id).or_insert(opened.cutoff) != opened.cutoff {
                 self.complain(format!("regeneration {id} has another cutoff: {}", opened.cutoff));
             }
@@ -225,13 +230,14 @@ impl Timeline {
             self.complain(format!("one journal, {} opened and {} closed", opened.len(), closed.len()));
         }
         let (Some(opened), Some(closed)) = (opened.last(), closed.last()) else { return };
-        let window_ends = opened.opened.as_ref().map(|opened| opened.window_ends);
-        let outcome = closed.outcome;
-        let in_time = window_ends.is_some_and(|ends| closed.t <= ends) || deaths.is_empty();
+        let window_ends = opened.event.opened().map(|opened| opened.window_ends);
+        let (closed_at, closed) = (closed.t, closed.event.closed().unwrap());
+        let outcome = Some(closed.outcome);
+        let in_time = window_ends.is_some_and(|ends| closed_at <= ends) || deaths.is_empty();
         // Who finds its group regenerated half-way by a lost host may have nothing left to fail with.
         let gone = deaths.iter().any(|death| death.journal == Journal::Gone);
         if in_time && !gone && outcome.is_none_or(|outcome| !scenario.outcomes.contains(&outcome)) {
-            self.complain(format!("it ends {outcome:?}: {:?} {:?}", closed.code, closed.error));
+            self.complain(format!("it ends {outcome:?}: {:?}", closed.cause));
         }
         let least = self.scene.least_serving();
         if least < scenario.serving {

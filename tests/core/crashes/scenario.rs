@@ -1,7 +1,7 @@
 //! The stories in which every process dies: one for each way through the decision.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::Trigger;
+use regend::domain::journal::Trigger;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::harness::Progress;

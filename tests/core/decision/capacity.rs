@@ -785,20 +785,20 @@ fn what_comes_from_a_warm_pool_is_as_old_as_it_is() {
     check(
         "warm-pool, raised 1, unclaimed 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m 26h stranger",
         expect![[r#"
-        news: instance.launched i-4 (pool)
-        news: instance.in_service i-4
-        news: instance.serving i-4
-        retire i-4 (stale): 3 serve without it, 3 must; decrement
-    "#]],
+            news: instance.launched i-4 (WarmPool)
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            retire i-4 (stale): 3 serve without it, 3 must; decrement
+        "#]],
     );
     check(
         "warm-pool, raised 1, unclaimed 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m 5m stranger",
         expect![[r#"
-        news: instance.launched i-4 (pool)
-        news: instance.in_service i-4
-        news: instance.serving i-4
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            news: instance.launched i-4 (WarmPool)
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+        "#]],
     );
 }
 

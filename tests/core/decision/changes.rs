@@ -78,7 +78,7 @@ fn who_goes_in_somebodys_scale_in_did_not_fail() {
         "wanted 3, sees desired 2\ni-1..i-2 serving 25h\ni-3 gone 10m theirs",
         expect![[r#"
             news: group.changed desired 3 -> 2
-            news: instance.lost i-3: it went, and regend did not retire it
+            news: instance.lost i-3
             lease: wanted 2 max 10
             launch 1; token regend-ID-1
             again in 3h1s
@@ -88,9 +88,9 @@ fn who_goes_in_somebodys_scale_in_did_not_fail() {
         "wanted 3, sees desired 2\ni-1 serving 25h\ni-2..i-3 gone 10m theirs",
         expect![[r#"
             news: group.changed desired 3 -> 2
-            news: instance.lost i-2: it went, and regend did not retire it
-            news: instance.failed i-3 (Lost): it went, and regend did not retire it
-            news: instance.lost i-3: it went, and regend did not retire it
+            news: instance.lost i-2
+            news: instance.failed i-3 (Lost): terminated outside regend
+            news: instance.lost i-3
             lease: wanted 2 max 10
             launch 1; token regend-ID-1
             again in 3h1s
@@ -99,19 +99,19 @@ fn who_goes_in_somebodys_scale_in_did_not_fail() {
     check(
         "wanted 3, scaled-in 1\ni-1..i-3 serving 25h\ni-4 draining 10m theirs",
         expect![[r#"
-        news: instance.lost i-4: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: instance.lost i-4
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "wanted 3, scaled-in 0\ni-1..i-3 serving 25h\ni-4 draining 10m theirs",
         expect![[r#"
-        news: instance.failed i-4 (Lost): it went, and regend did not retire it
-        news: instance.lost i-4: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: instance.failed i-4 (Lost): terminated outside regend
+            news: instance.lost i-4
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -242,30 +242,30 @@ fn newcomers_are_ours_as_far_as_we_asked_for_them() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 10s stranger",
         expect![[r#"
-        news: instance.launched i-4 (regend)
-        wait
-        hold: 1 launching
-        again in 15m1s
-    "#]],
+            news: instance.launched i-4 (Regend)
+            wait
+            hold: 1 launching
+            again in 15m1s
+        "#]],
     );
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4..i-5 pending 10s stranger",
         expect![[r#"
-        news: instance.launched i-4 (regend)
-        news: instance.launched i-5 (group)
-        wait
-        hold: 2 launching
-        again in 15m1s
-    "#]],
+            news: instance.launched i-4 (Regend)
+            news: instance.launched i-5 (Others)
+            wait
+            hold: 2 launching
+            again in 15m1s
+        "#]],
     );
     check(
         "raised 0, wanted 3\ni-1..i-2 serving 25h\ni-4 pending 10s stranger",
         expect![[r#"
-        news: instance.launched i-4 (group)
-        launch 1; token regend-ID-1
-        hold: 1 launching
-        again in 15m1s
-    "#]],
+            news: instance.launched i-4 (Others)
+            launch 1; token regend-ID-1
+            hold: 1 launching
+            again in 15m1s
+        "#]],
     );
 }
 
@@ -315,10 +315,10 @@ fn one_look_without_a_member_says_nothing_and_two_say_that_it_is_gone() {
     check(
         "wanted 3\ni-1 gone 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        news: instance.lost i-1: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: instance.lost i-1
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "wanted 3\ni-1 absent retired 25h\ni-2..i-4 serving 10m ours",
@@ -350,8 +350,8 @@ fn an_instance_that_was_just_launched_may_not_show_yet() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 31s ours",
         expect![[r#"
-            news: instance.failed i-4 (Lost): it went, and regend did not retire it
-            news: instance.lost i-4: it went, and regend did not retire it
+            news: instance.failed i-4 (Lost): terminated outside regend
+            news: instance.lost i-4
             wait
             hold: the group has 3 members for a desired capacity of 4: it launches by itself
             again in 10m1s
@@ -385,18 +385,18 @@ fn a_stale_instance_that_goes_by_itself_is_not_a_failure() {
     check(
         "wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        news: instance.lost i-1: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: instance.lost i-1
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
     check(
         "wanted 3\ni-1 retained 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        news: instance.lost i-1: it went, and regend did not retire it
-        launch 1; token regend-ID-1
-        again in 3h1s
-    "#]],
+            news: instance.lost i-1
+            launch 1; token regend-ID-1
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -405,8 +405,8 @@ fn a_fresh_instance_that_dies_is_a_failure() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours",
         expect![[r#"
-            news: instance.failed i-4 (Lost): it went, and regend did not retire it
-            news: instance.lost i-4: it went, and regend did not retire it
+            news: instance.failed i-4 (Lost): terminated outside regend
+            news: instance.lost i-4
             wait
             hold: the group has 3 members for a desired capacity of 4: it launches by itself
             again in 10m1s
@@ -415,8 +415,8 @@ fn a_fresh_instance_that_dies_is_a_failure() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 draining 5m ours",
         expect![[r#"
-            news: instance.failed i-4 (Lost): it went, and regend did not retire it
-            news: instance.lost i-4: it went, and regend did not retire it
+            news: instance.failed i-4 (Lost): terminated outside regend
+            news: instance.lost i-4
             wait
             hold: the group has 3 members for a desired capacity of 4: it launches by itself
             again in 10m1s
@@ -425,7 +425,7 @@ fn a_fresh_instance_that_dies_is_a_failure() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 5m ours failed",
         expect![[r#"
-            news: instance.lost i-4: it went, and regend did not retire it
+            news: instance.lost i-4
             wait
             hold: the group has 3 members for a desired capacity of 4: it launches by itself
             again in 10m1s
@@ -439,7 +439,7 @@ fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
     check(
         "raised 1, wanted 2, unclaimed 1\ni-1..i-2 serving 25h\ni-3 serving 1h5m stranger",
         expect![[r#"
-            news: instance.launched i-3 (regend)
+            news: instance.launched i-3 (Regend)
             news: instance.in_service i-3
             news: instance.serving i-3
             retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-3
@@ -448,7 +448,7 @@ fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
     check(
         "raised 1, wanted 2, unclaimed 1\ni-1..i-2 serving 25h\ni-3 serving 1h5m1s stranger",
         expect![[r#"
-            news: instance.launched i-3 (group)
+            news: instance.launched i-3 (Others)
             news: instance.in_service i-3
             news: instance.serving i-3
             retire i-1 (stale): 2 serve without it, 2 must; decrement

@@ -413,18 +413,18 @@ fn what_somebodys_instance_refresh_replaces_did_not_fail() {
     check(
         "refresh r-1\ni-1..i-3 serving 25h\ni-4 gone 5m ours",
         expect![[r#"
-        news: instance.lost i-4: it went, and regend did not retire it
-        wait
-        hold: instance refresh r-1 is in progress: waiting until it ends
-        again in 3h1s
-    "#]],
+            news: instance.lost i-4
+            wait
+            hold: instance refresh r-1 is in progress: waiting until it ends
+            again in 3h1s
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 gone 5m ours",
         expect![[r#"
-        news: instance.failed i-4 (Lost): it went, and regend did not retire it
-        news: instance.lost i-4: it went, and regend did not retire it
-        retire i-1 (stale): 2 serve without it, 2 must; decrement
-    "#]],
+            news: instance.failed i-4 (Lost): terminated outside regend
+            news: instance.lost i-4
+            retire i-1 (stale): 2 serve without it, 2 must; decrement
+        "#]],
     );
 }

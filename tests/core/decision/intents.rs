@@ -23,7 +23,7 @@ fn a_launch_is_repeated_with_the_same_token() {
 #[test]
 fn a_launch_is_repeated_in_spite_of_all_else() {
     check(
-        "intent 5s launch 1 a token-7, paused, suspended Launch, failures 9\ni-1..i-3 serving 25h",
+        "intent 5s launch 1 a token-7, suspended Launch, failures 9\ni-1..i-3 serving 25h",
         expect![[r#"
         launch 1 in a; token token-7
     "#]],
@@ -96,13 +96,13 @@ fn a_launch_with_an_old_token_of_which_only_half_is_seen_did_not_happen() {
     check(
         "intent 10m1s launch 1 a, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
         expect![[r#"
-        news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
-        news: instance.launched i-4 (group)
-        wait
-        hold: 1 launching
-        hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
-        again in 5s
-    "#]],
+            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+            news: instance.launched i-4 (Others)
+            wait
+            hold: 1 launching
+            hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+            again in 5s
+        "#]],
     );
     check(
         "intent 10m1s launch 2 a, wanted 3, sees desired 5\ni-1..i-3 serving 25h\ni-4 pending 3s stranger",
@@ -408,8 +408,8 @@ fn of_more_strangers_than_were_launched_the_first_to_come_are_ours() {
         "intent 10m1s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h\ni-4 pending 3s stranger\ni-5 pending 4s stranger\ni-6 pending ageless stranger",
         expect![[r#"
             news: launch.accepted i-5: the answer was lost; the effect was seen
-            news: instance.launched i-4 (group)
-            news: instance.launched i-6 (group)
+            news: instance.launched i-4 (Others)
+            news: instance.launched i-6 (Others)
             wait
             hold: 3 launching
             hold: EC2 does not tell the age of 1 yet
@@ -448,7 +448,7 @@ fn a_lost_launch_cannot_have_brought_who_was_born_before_it() {
         expect![[r#"
             news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
             news: group.changed desired 3 -> 4
-            news: instance.launched i-4 (group)
+            news: instance.launched i-4 (Others)
             news: instance.in_service i-4
             news: instance.serving i-4
             wait

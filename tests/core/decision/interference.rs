@@ -115,31 +115,6 @@ fn a_zonal_shift_fails_nobody() {
 }
 
 #[test]
-fn a_paused_regeneration_waits_for_its_operator_and_nobody_else() {
-    with(
-        "paused",
-        expect![[r#"
-        wait
-        hold: paused by an operator: `regend resume` lets it go on
-    "#]],
-    );
-    with(
-        "paused, window over",
-        expect![[r#"
-        wait
-        hold: paused by an operator: `regend resume` lets it go on
-    "#]],
-    );
-    with(
-        "paused, refresh ir-1, suspended Launch",
-        expect![[r#"
-        wait
-        hold: paused by an operator: `regend resume` lets it go on
-    "#]],
-    );
-}
-
-#[test]
 fn a_group_that_is_being_deleted_ends_it_at_once() {
     with(
         "deleting",
@@ -151,7 +126,7 @@ fn a_group_that_is_being_deleted_ends_it_at_once() {
     "#]],
     );
     with(
-        "deleting, paused, max 4, max-before 3",
+        "deleting, max 4, max-before 3",
         expect![[r#"
         close aborted: GroupDeleted: the group is being deleted
         left i-1: not_reached

@@ -341,17 +341,18 @@ fn what_is_no_lease_is_told_from_one() {
 #[test]
 fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
     check(
-        "paused, lease 10m\ni-1..i-3 serving 25h",
+        "refresh ir-1, lease 10m\ni-1..i-3 serving 25h",
         expect![[r#"
         take the lease until 13:36:30Z; wanted 3 surge 1 max 10
     "#]],
     );
     check(
-        "paused, lease 10h\ni-1..i-3 serving 25h",
+        "refresh ir-1, lease 10h\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: paused by an operator: `regend resume` lets it go on
-    "#]],
+            wait
+            hold: instance refresh ir-1 is in progress: waiting until it ends
+            again in 3h1s
+        "#]],
     );
     check(
         "suspended Launch, lease 10m\ni-1..i-3 serving 25h",
@@ -361,21 +362,22 @@ fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
     );
     // What was refused a moment ago is not asked again at once.
     check(
-        "paused, lease 10m, refused busy 1 1s\ni-1..i-3 serving 25h",
+        "refresh ir-1, lease 10m, refused busy 1 1s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: paused by an operator: `regend resume` lets it go on
-    "#]],
+            wait
+            hold: instance refresh ir-1 is in progress: waiting until it ends
+            again in 3h1s
+        "#]],
     );
     // It waits as long as for anything else, and what succeeded since is not waited for.
     check(
-        "paused, lease 10m, refused busy 1 last 5s\ni-1..i-3 serving 25h",
+        "refresh ir-1, lease 10m, refused busy 1 last 5s\ni-1..i-3 serving 25h",
         expect![[r#"
             take the lease until 13:36:30Z; wanted 3 surge 1 max 10
         "#]],
     );
     check(
-        "paused, lease 10m, refused busy 0 last 1s\ni-1..i-3 serving 25h",
+        "refresh ir-1, lease 10m, refused busy 0 last 1s\ni-1..i-3 serving 25h",
         expect![[r#"
             take the lease until 13:36:30Z; wanted 3 surge 1 max 10
         "#]],

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use regend::domain::entry::Trigger;
 use regend::domain::group::InstanceId;
-use regend::domain::plan::{self, Opener, Pace, left_words};
+use regend::domain::journal::Trigger;
+use regend::domain::plan::{self, Opener, Pace};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::Span;
+use regend::render::left_words;
 use uuid::Uuid;
 
 use super::table::{DAEMON, Scene, now};
@@ -481,7 +482,7 @@ fn opened(table: &str, trigger: Trigger) -> String {
     match plan::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7), None) {
         Ok(entry) => {
             let mut entry: serde_json::Value = serde_json::from_slice(&entry.to_bytes().unwrap()).unwrap();
-            entry["opened"].as_object_mut().unwrap().remove("policy");
+            entry["data"].as_object_mut().unwrap().remove("policy");
             format!("{entry:#}\n")
         }
         Err(skipped) => format!("{}: {skipped}\n", skipped.code),
@@ -517,13 +518,10 @@ fn the_opening_says_who_wanted_it_and_what_was_there() {
               "account": "default",
               "actor": "user:alice",
               "boot": "00000000-0000-0000-0000-000000000000",
-              "firing": "2026-11-22T12:00:00",
-              "group": "web",
-              "id": "00000000-0000-0000-0000-000000000000",
-              "kind": "regeneration.opened",
-              "opened": {
+              "data": {
                 "cutoff": "2026-11-22T12:00:00.000000Z",
                 "desired": 2,
+                "firing": "2026-11-22T12:00:00",
                 "inherited": {
                   "daemon": "here",
                   "raised": 0
@@ -551,10 +549,13 @@ fn the_opening_says_who_wanted_it_and_what_was_there() {
                 ],
                 "window_ends": "2026-11-22T16:00:00.000000Z"
               },
+              "group": "web",
+              "id": "00000000-0000-0000-0000-000000000000",
+              "kind": "regeneration.opened",
               "reason": "a new image",
               "regeneration": "00000000-0000-0000-0000-000000000007",
               "region": "eu-west-1",
-              "rt": "1970-01-01T00:00:00.000000Z",
+              "rt": "2026-11-22T12:00:00.000000Z",
               "software": "",
               "t": "2026-11-22T12:00:00.000000Z",
               "trigger": "manual",

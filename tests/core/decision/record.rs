@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use expect_test::{Expect, expect};
 use regend::domain::action::{Refusal, RefusalKind};
 use regend::domain::change_detection::detect_changes;
-use regend::domain::entry::{Conclusion, Entry, Kind};
 use regend::domain::group::Template;
+use regend::domain::journal::{Entry, Event};
 use uuid::Uuid;
 
 use super::Scene;
@@ -41,19 +41,19 @@ fn short(entry: &Entry) -> String {
     let bytes = entry.to_bytes().unwrap();
     assert_eq!(serde_json::from_slice::<Entry>(&bytes).unwrap(), *entry, "it reads back as it was written");
     let mut text = String::from_utf8(bytes).unwrap();
-    let (kind, nil) = (entry.kind, Uuid::nil());
+    let (kind, nil) = (entry.kind(), Uuid::nil());
     for same in [
         format!(r#""v":1,"id":"{nil}","kind":"{kind}","t":"2026-11-22T12:00:00.000000Z","#),
-        format!(r#""rt":"1970-01-01T00:00:00.000000Z","writer":"","boot":"{nil}","wseq":0,"#),
+        format!(r#""rt":"2026-11-22T12:00:00.000000Z","writer":"","boot":"{nil}","wseq":0,"#),
         format!(r#""actor":"schedule","regeneration":"{ID}","#),
         r#""account":"default","region":"eu-west-1","#.to_owned(),
         r#""group":"web","#.to_owned(),
-        r#","software":"""#.to_owned(),
+        r#""software":"","#.to_owned(),
     ] {
         assert!(text.contains(&same), "{same} is missing in {text}");
         text = text.replace(&same, "");
     }
-    format!("{} {text}", entry.kind)
+    format!("{} {text}", entry.kind())
 }
 
 #[test]
@@ -61,21 +61,21 @@ fn a_newcomers_way_is_recorded_with_what_it_really_is() {
     check(
         "targets web api\ni-1..i-3 serving 25h\ni-4 b pending 5m stranger",
         expect![[r#"
-        instance.launched {"zone":"b","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:55:00.000000Z","age_s":300,"code":"group"}
-    "#]],
+            instance.launched {"data":{"instance":{"id":"i-4","role":"fresh","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:55:00.000000Z","age_s":300},"launched_by":"others"}}
+        "#]],
     );
     check(
         "targets web api\ni-1..i-3 serving 25h\ni-4 b initial:api:Elb.RegistrationInProgress 5m ours noted",
         expect![[r#"
-        instance.in_service {"zone":"b","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:55:00.000000Z","age_s":300}
-    "#]],
+            instance.in_service {"data":{"instance":{"id":"i-4","role":"fresh","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:55:00.000000Z","age_s":300}}}
+        "#]],
     );
     check(
         "targets web old, waived old\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 b unused:old:Target.NotInUse healthy-for 5m 6m stranger",
         expect![[r#"
-            instance.launched {"zone":"b","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:54:00.000000Z","age_s":360,"code":"group"}
-            instance.in_service {"zone":"b","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:54:00.000000Z","age_s":360}
-            instance.serving {"zone":"b","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:54:00.000000Z","age_s":360,"targets":[{"target_group":"web","state":"healthy"},{"target_group":"old","state":"unused","code":"Target.NotInUse","waived":true}]}
+            instance.launched {"data":{"instance":{"id":"i-4","role":"fresh","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:54:00.000000Z","age_s":360},"launched_by":"others"}}
+            instance.in_service {"data":{"instance":{"id":"i-4","role":"fresh","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:54:00.000000Z","age_s":360}}}
+            instance.serving {"data":{"instance":{"id":"i-4","role":"fresh","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:54:00.000000Z","age_s":360},"targets":[{"target_group":"web","state":"healthy"},{"target_group":"old","state":"unused","code":"Target.NotInUse","waived":true}]}}
         "#]],
     );
 }
@@ -85,8 +85,8 @@ fn a_failure_is_recorded_with_every_verdict() {
     check(
         "targets web api\ni-1..i-3 serving 25h\ni-4 b unhealthy:api:Target.Timeout in-service 10m1s 20m ours",
         expect![[r#"
-        instance.failed {"zone":"b","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:40:00.000000Z","age_s":1200,"targets":[{"target_group":"web","state":"healthy"},{"target_group":"api","state":"unhealthy","code":"Target.Timeout"}],"code":"Target.Timeout","error":"unhealthy (Target.Timeout) in target group api for more than 10m"}
-    "#]],
+            instance.failed {"data":{"instance":{"id":"i-4","role":"fresh","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:40:00.000000Z","age_s":1200},"cause":{"code":"Target.Timeout","message":"unhealthy (Target.Timeout) in target group api for more than 10m"},"targets":[{"target_group":"web","state":"healthy"},{"target_group":"api","state":"unhealthy","code":"Target.Timeout"}]}}
+        "#]],
     );
 }
 
@@ -95,23 +95,23 @@ fn whoever_leaves_is_recorded_with_what_is_known_of_it() {
     check(
         "i-1..i-2 serving 25h\ni-3 b draining retired:1m 25h\ni-4 b serving 25h",
         expect![[r#"
-        instance.draining {"zone":"b","instance":"i-3","role":"stale","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-21T11:00:00.000000Z","age_s":90000,"targets":[{"target_group":"tg","state":"draining"}]}
-    "#]],
+            instance.draining {"data":{"instance":{"id":"i-3","role":"stale","zone":"b","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-21T11:00:00.000000Z","age_s":90000},"targets":[{"target_group":"tg","state":"draining"}]}}
+        "#]],
     );
     check(
         "i-1..i-2 serving 25h\ni-3 b gone retired:1m 25h\ni-4 c gone retired:1m 30m ours",
         expect![[r#"
-        instance.terminated {"zone":"b","instance":"i-3","role":"stale","image":"ami-0","born":"2026-11-21T11:00:00.000000Z","age_s":90000}
-        instance.terminated {"instance":"i-4","role":"fresh"}
-    "#]],
+            instance.terminated {"data":{"instance":{"id":"i-3","role":"stale","zone":"b","image":"ami-0","born":"2026-11-21T11:00:00.000000Z","age_s":90000}}}
+            instance.terminated {"data":{"instance":{"id":"i-4","role":"fresh"}}}
+        "#]],
     );
     check(
         "i-1..i-2 serving 25h\ni-3 b gone 25h\ni-4 c draining 30m ours",
         expect![[r#"
-        instance.failed {"zone":"c","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:30:00.000000Z","age_s":1800,"code":"Lost","error":"it went, and regend did not retire it"}
-        instance.lost {"zone":"c","instance":"i-4","role":"fresh","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:30:00.000000Z","age_s":1800,"error":"it went, and regend did not retire it"}
-        instance.lost {"zone":"b","instance":"i-3","role":"stale","image":"ami-0","born":"2026-11-21T11:00:00.000000Z","age_s":90000,"error":"it went, and regend did not retire it"}
-    "#]],
+            instance.failed {"data":{"instance":{"id":"i-4","role":"fresh","zone":"c","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:30:00.000000Z","age_s":1800},"cause":{"code":"Lost","message":"terminated outside regend"}}}
+            instance.lost {"data":{"instance":{"id":"i-4","role":"fresh","zone":"c","image":"ami-1","template":{"id":"lt-1","version":"7"},"born":"2026-11-22T11:30:00.000000Z","age_s":1800}}}
+            instance.lost {"data":{"instance":{"id":"i-3","role":"stale","zone":"b","image":"ami-0","born":"2026-11-21T11:00:00.000000Z","age_s":90000}}}
+        "#]],
     );
 }
 
@@ -120,8 +120,8 @@ fn an_effect_that_was_seen_names_the_call() {
     check(
         "intent 5s raise-max 10 11, sees max 11\ni-1..i-3 serving 25h",
         expect![[r#"
-        max_size.raised {"intent":"00000000-0000-0000-0000-000000000007","aws":{"api":"autoscaling:UpdateAutoScalingGroup"},"error":"the answer was lost; the effect was seen"}
-    "#]],
+            max_size.raised {"data":{"intent":"00000000-0000-0000-0000-000000000007","call":{"api":"autoscaling:UpdateAutoScalingGroup"},"answer_lost":true}}
+        "#]],
     );
 }
 
@@ -137,12 +137,12 @@ fn a_refusal_names_the_call_and_what_it_was_about() {
             request: Some("request-7".to_owned()),
             kind: RefusalKind::Invalid,
         };
-        let entry = Entry::about(Kind::concluded(&action, Conclusion::Refused), &known, now());
-        writeln!(out, "{}", short(&entry.refused(Uuid::from_u128(7), &action, refusal))).unwrap();
+        let refused = Event::refused(&action, Uuid::from_u128(7), None, refusal);
+        writeln!(out, "{}", short(&known.entry(refused, now()))).unwrap();
     }
     expect![[r#"
-        launch.refused {"intent":"00000000-0000-0000-0000-000000000007","zone":"b","aws":{"api":"autoscaling:LaunchInstances","request_id":"request-7"},"code":"Code","error":"AWS said no","refusal":"invalid"}
-        retire.refused {"intent":"00000000-0000-0000-0000-000000000007","instance":"i-1","aws":{"api":"autoscaling:TerminateInstanceInAutoScalingGroup","request_id":"request-7"},"code":"Code","error":"AWS said no","refusal":"invalid"}
-        max_size.refused {"intent":"00000000-0000-0000-0000-000000000007","aws":{"api":"autoscaling:UpdateAutoScalingGroup","request_id":"request-7"},"code":"Code","error":"AWS said no","refusal":"invalid"}
+        launch.refused {"data":{"intent":"00000000-0000-0000-0000-000000000007","call":{"api":"autoscaling:LaunchInstances","request_id":"request-7"},"refusal":"invalid","cause":{"code":"Code","message":"AWS said no"}}}
+        retire.refused {"data":{"intent":"00000000-0000-0000-0000-000000000007","call":{"api":"autoscaling:TerminateInstanceInAutoScalingGroup","request_id":"request-7"},"refusal":"invalid","cause":{"code":"Code","message":"AWS said no"},"instance":"i-1"}}
+        max_size.refused {"data":{"intent":"00000000-0000-0000-0000-000000000007","call":{"api":"autoscaling:UpdateAutoScalingGroup","request_id":"request-7"},"refusal":"invalid","cause":{"code":"Code","message":"AWS said no"}}}
     "#]].assert_eq(&out);
 }

@@ -408,7 +408,7 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
         "10s",
         "i-5 draining 5m theirs lost",
         expect![[r#"
-            news: instance.lost i-5: it went, and regend did not retire it
+            news: instance.lost i-5
             wait
             hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
             again in 19m51s
@@ -418,7 +418,7 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
         "20m",
         "i-5 draining 5m theirs lost",
         expect![[r#"
-            news: instance.lost i-5: it went, and regend did not retire it
+            news: instance.lost i-5
             wait
             hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
             again in 1s
@@ -428,7 +428,7 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
         "20m1s",
         "i-5 draining 5m theirs lost",
         expect![[r#"
-            news: instance.lost i-5: it went, and regend did not retire it
+            news: instance.lost i-5
             release the lease
         "#]],
     );
@@ -444,8 +444,8 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
     check(
         "scaled-by policy cpu, max 4, wanted 4\ni-1..i-4 serving 10m theirs\ni-5 draining 5m theirs lost",
         expect![[r#"
-            news: instance.failed i-5 (Lost): it went, and regend did not retire it
-            news: instance.lost i-5: it went, and regend did not retire it
+            news: instance.failed i-5 (Lost): terminated outside regend
+            news: instance.lost i-5
             release the lease
         "#]],
     );

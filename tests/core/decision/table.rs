@@ -8,11 +8,11 @@ use chrono::{TimeZone, Utc};
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use regend::domain::change_detection;
 use regend::domain::decision::{self, Close, DaemonId, Decision, Next};
-use regend::domain::entry::{Entry, Inherited, Kind, Left, Member, Opened, Trigger};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
 use regend::domain::health_tracker::HealthTracker;
+use regend::domain::journal::{Entry, Event, Inherited, Left, Member, Opened, Trigger};
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
 use regend::domain::regeneration::{Ending, Intent, Newcomer, Regeneration, Retirement, Settling};
@@ -346,6 +346,7 @@ impl Scene {
             !is_newcomer(line) && !line.has("stranger") && (old || line.has("original"))
         };
         let opened = Opened {
+            firing: None,
             cutoff,
             window_ends,
             policy,
@@ -382,7 +383,6 @@ impl Scene {
         known.failures = header.number("failures").unwrap_or(0);
         known.launches = header.number("launches").unwrap_or(0);
         known.scaled_in = header.number("scaled-in").unwrap_or(0);
-        known.paused = header.flag("paused");
         known.released = header.flag("released");
         known.leased_at = header.word("leased").map(ago);
         if let Some(words) = header.take("desired-range") {
@@ -525,20 +525,14 @@ impl Scene {
 }
 
 fn open(at: Time, opened: Opened) -> Regeneration {
+    let group = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
     let entry = Entry {
-        kind: Kind::RegenerationOpened,
-        t: at,
-        actor: "schedule".to_owned(),
         trigger: Some(Trigger::Schedule),
         regeneration: Some(ID),
-        account: Some("default".to_owned()),
-        region: Some("eu-west-1".to_owned()),
-        group: Some("web".to_owned()),
-        opened: Some(Box::new(opened)),
-        ..Entry::default()
+        ..Entry::new(Event::RegenerationOpened(Box::new(opened)), at, "schedule").about(&group)
     };
     let known = Regeneration::open(&entry).unwrap();
-    assert_eq!(known.group, GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() });
+    assert_eq!(known.group, group);
     known
 }
 
@@ -625,25 +619,32 @@ fn watched(group: &mut Group, known: &Regeneration, lines: &[Line<'_>]) -> Healt
 }
 
 fn news_line(entry: &Entry) -> String {
-    let mut out = entry.kind.to_string();
-    if let Some(instance) = &entry.instance {
+    let mut out = entry.kind().to_string();
+    for instance in entry.event.instances() {
         write!(out, " {instance}").unwrap();
     }
-    for instance in &entry.instances {
-        write!(out, " {instance}").unwrap();
+    if let Event::InstanceLaunched(launched) = &entry.event {
+        write!(out, " ({:?})", launched.launched_by).unwrap();
     }
-    if let Some(code) = &entry.code {
-        write!(out, " ({code})").unwrap();
+    for cause in entry.event.causes() {
+        write!(out, " ({})", cause.code).unwrap();
     }
-    if let Some(change) = &entry.change {
+    if let Event::GroupChanged(changed) = &entry.event {
+        let change = &changed.change;
         for (what, pair) in [("min", change.min), ("desired", change.desired), ("max", change.max)] {
             if let Some([before, after]) = pair {
                 write!(out, " {what} {before} -> {after}").unwrap();
             }
         }
     }
-    if let Some(error) = &entry.error {
-        write!(out, ": {error}").unwrap();
+    for cause in entry.event.causes() {
+        write!(out, ": {}", cause.message).unwrap();
+    }
+    if let Some(message) = entry.event.message() {
+        write!(out, ": {message}").unwrap();
+    }
+    if entry.event.is_answer_lost() {
+        out += ": the answer was lost; the effect was seen";
     }
     out
 }

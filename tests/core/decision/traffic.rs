@@ -2,8 +2,8 @@
 
 use expect_test::expect;
 use regend::domain::change_detection;
-use regend::domain::entry::Kind;
 use regend::domain::group::{TargetHealth, TargetState, Waived};
+use regend::domain::journal::Kind;
 use regend::domain::span::Span;
 
 use super::check;
@@ -71,7 +71,7 @@ fn when_the_listener_comes_back_a_newcomer_has_its_whole_time_to_become_healthy(
         group.instances.iter_mut().filter(|i| i.id.as_str() == "i-4").for_each(|i| i.targets = vec![unhealthy.clone()]);
         scene.watch.take(&mut group, &Waived::default());
         let changes = change_detection::detect_changes(group.seen, &group, &scene.known, &mut scene.watch);
-        assert_eq!(changes.iter().any(|entry| entry.kind == Kind::InstanceFailed), failed, "{after}: {changes:?}");
+        assert_eq!(changes.iter().any(|entry| entry.kind() == Kind::InstanceFailed), failed, "{after}: {changes:?}");
     }
 }
 

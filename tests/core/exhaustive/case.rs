@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
-use regend::domain::entry::{Entry, Kind, Opened};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
+use regend::domain::journal::{Entry, Event, Opened};
 use regend::domain::lease::Lease;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::regeneration::{Ending, Intent, Newcomer, Refusals, Regeneration, Retirement};
@@ -40,6 +40,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
     let opened = Opened {
         cutoff: opened_at,
         window_ends,
+        firing: None,
         policy,
         min: 0,
         max,
@@ -52,16 +53,10 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         cautious: None,
         inherited: None,
     };
-    let entry = Entry {
-        kind: Kind::RegenerationOpened,
-        t: opened_at,
-        regeneration: Some(Uuid::from_u128(1)),
-        account: Some("default".to_owned()),
-        region: Some("here".to_owned()),
-        group: Some("web".to_owned()),
-        opened: Some(Box::new(opened)),
-        ..Entry::default()
-    };
+    let group = GroupKey { account: "default".to_owned(), region: "here".to_owned(), name: "web".to_owned() };
+    let event = Event::RegenerationOpened(Box::new(opened));
+    let entry =
+        Entry { regeneration: Some(Uuid::from_u128(1)), ..Entry::new(event, opened_at, "schedule").about(&group) };
     let mut known = Regeneration::open(&entry).expect("it opens");
     known.raised = rest.raised;
     known.unclaimed = rest.raised.saturating_sub(ours);

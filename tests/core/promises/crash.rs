@@ -1,7 +1,7 @@
 //! Killed between any two steps, and started again, as a story; `crashes` tries it everywhere.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::{Entry, Kind, Trigger};
+use regend::domain::journal::{Entry, Kind, Trigger};
 use regend::domain::span::Span;
 use regend::harness::Progress;
 use regend::sim::group_behavior::GroupBehavior;
@@ -42,7 +42,7 @@ fn everywhere(make: impl Fn() -> Scene, outage: Span) -> u64 {
         let opened = scene.entries(Kind::RegenerationOpened);
         assert_eq!(opened.len(), 1, "killed before touch {touch}: one regeneration and one cutoff");
         let closed = scene.entries(Kind::RegenerationClosed);
-        let outcome = closed.first().and_then(|e| e.outcome);
+        let outcome = closed.first().and_then(|e| e.event.closed()).map(|closed| closed.outcome);
         assert_eq!(outcome, Some(Outcome::Completed), "killed before touch {touch}\n{}", scene.trace.lines);
         assert!(scene.least_serving() >= 4, "killed before touch {touch}\n{}", scene.trace.lines);
         assert!(scene.launched() <= 4, "killed before touch {touch}\n{}", scene.trace.lines);
@@ -78,7 +78,7 @@ fn killed_half_way() -> Scene {
 #[test]
 fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
     let mut scene = killed_half_way();
-    let cutoff = |scene: &Scene| opened(scene).opened.map(|o| o.cutoff);
+    let cutoff = |scene: &Scene| opened(scene).event.opened().map(|o| o.cutoff);
     let (first, launched) = (cutoff(&scene), scene.launched());
     let later = Span::hours(7).after(scene.now());
     scene.harness.pass(later);
@@ -100,7 +100,8 @@ fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
     let scene = scene.finish().expect(Outcome::Completed);
     let second = opened(&scene);
     assert_ne!(second.regeneration, first.regeneration);
-    let (cutoff, inherited) = second.opened.map(|o| (o.cutoff, o.inherited)).expect("it says what it starts from");
+    let (cutoff, inherited) =
+        second.event.opened().map(|o| (o.cutoff, o.inherited.clone())).expect("it says what it starts from");
     assert_eq!((cutoff, inherited.map(|i| (i.raised, i.max))), (tomorrow, Some((1, Some(4)))));
     // Its surplus is there to begin with.
     assert_eq!(scene.launched(), launched + 4, "nothing outlives the day\n{}", scene.trace.lines);
@@ -118,13 +119,15 @@ fn who_waits_for_a_live_lease_opens_when_it_is_dead_and_goes_on_with_its_cutoff(
     let scene = scene.finish().expect(Outcome::Completed);
     let second = opened(&scene);
     assert_eq!(second.regeneration, first.regeneration);
-    assert_eq!(second.opened.map(|o| (o.cutoff, o.inherited.is_some())), first.opened.map(|o| (o.cutoff, true)));
+    assert_eq!(
+        second.event.opened().map(|o| (o.cutoff, o.inherited.is_some())),
+        first.event.opened().map(|o| (o.cutoff, true))
+    );
     assert!(launched > 1 && scene.launched() <= 4, "what is fresh stays\n{}", scene.trace.lines);
-    let held = scene.entries(Kind::RegenerationHeld);
-    let waits: Vec<_> = held.iter().filter(|e| e.regeneration.is_none()).collect();
-    let says: Vec<_> = waits.iter().map(|e| (e.code.as_deref(), e.firing.as_deref())).collect();
-    assert_eq!(says, [(Some("leased_by_other"), None)], "that it waits is recorded, once, and uses no firing up");
-    assert!(second.firing.is_some());
+    let waits = scene.entries(Kind::RegenerationQueued);
+    let says: Vec<_> = waits.iter().map(|e| (e.event.causes()[0].code.as_str(), e.event.firing())).collect();
+    assert_eq!(says, [("leased_by_other", None)], "that it waits is recorded, once, and uses no firing up");
+    assert!(second.event.firing().is_some());
 }
 
 fn opened(scene: &Scene) -> Entry {

@@ -1,7 +1,7 @@
 //! Replacements that fail: how soon it stops, and what is left serving.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::{Kind, LeftWhy};
+use regend::domain::journal::{Cause, Kind, LeftWhy};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::sim::event::{Event, Which};
@@ -19,7 +19,10 @@ fn stops(scene: Scene, launches: usize) {
         scene.harness.world.borrow().group(&scene.key).map(|g| g.serving().filter(|i| i.born < scene.start).count());
     assert_eq!(old, Some(4));
     let closed = scene.entries(Kind::RegenerationClosed);
-    assert_eq!(closed.first().map(|e| e.left.iter().filter(|l| l.why == LeftWhy::NotReached).count()), Some(4));
+    assert_eq!(
+        closed.first().map(|e| e.event.closed().unwrap().left.iter().filter(|l| l.why == LeftWhy::NotReached).count()),
+        Some(4)
+    );
 }
 
 #[test]
@@ -62,9 +65,9 @@ fn three_abreast_fail_together_and_no_more_come() {
 fn a_failed_replacement_is_retired_and_named_with_its_target_group() {
     let scene = with(GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() }).run();
     let failed = scene.entries(Kind::InstanceFailed);
-    let first = failed.first().map(|e| (e.code.clone(), e.error.clone()));
+    let first = failed.first().map(|e| e.event.causes()[0].clone());
     let says = "unhealthy (Target.FailedHealthChecks) in target group web for more than 10m";
-    assert_eq!(first, Some((Some("Target.FailedHealthChecks".into()), Some(says.into()))));
+    assert_eq!(first, Some(Cause { code: "Target.FailedHealthChecks".into(), message: says.into() }));
 }
 
 #[test]
@@ -72,7 +75,7 @@ fn a_canary_is_watched_before_the_rest() {
     let policy = Policy { max_surge: Share::Count(4), canary: 1, canary_bake: Span::minutes(30), ..policy() };
     let scene = under(policy).run().expect(Outcome::Completed);
     let launched = scene.entries(Kind::LaunchAccepted);
-    assert_eq!(launched.iter().map(|e| e.instances.len()).collect::<Vec<_>>().first(), Some(&1));
+    assert_eq!(launched.iter().map(|e| e.event.instances().len()).collect::<Vec<_>>().first(), Some(&1));
     let gap = launched.get(1).zip(launched.first()).map(|(b, a)| Span::between(a.t, b.t));
     assert!(gap.is_some_and(|gap| gap >= Span::minutes(30)), "{gap:?}");
 }
@@ -100,6 +103,9 @@ fn a_surplus_that_must_serve_stays_and_the_record_says_so() {
     let scene = scene.run().expect(Outcome::Incomplete);
     assert_eq!(scene.moments().last().map(|m| (m.desired, m.serving)), Some((4, 3)), "{}", scene.trace.lines);
     let closed = scene.entries(Kind::RegenerationClosed);
-    let why = closed.first().and_then(|entry| entry.error.clone()).unwrap_or_default();
+    let why = closed
+        .first()
+        .and_then(|entry| entry.event.causes().first().map(|cause| cause.message.clone()))
+        .unwrap_or_default();
     assert!(why.contains("desired capacity stays 4, and 3 is wanted: without the surplus 2 would serve"), "{why}");
 }

@@ -1,7 +1,7 @@
 //! Calls that are lost, throttled or refused.
 
 use regend::domain::action::{Action, Outcome};
-use regend::domain::entry::Kind;
+use regend::domain::journal::Kind;
 use regend::domain::span::Span;
 use regend::sim::bucket::Bucket;
 use regend::sim::fault::{Fault, Faults};
@@ -96,7 +96,7 @@ fn blind_now_and_then_it_waits() {
 #[test]
 fn an_intent_names_the_action_whole() {
     let scene = plain().run();
-    assert!(scene.entries(Kind::RetireIntended).iter().all(|e| matches!(e.action, Some(Action::Retire(_)))));
+    assert!(scene.entries(Kind::RetireIntended).iter().all(|e| matches!(e.event.action(), Some(Action::Retire(_)))));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the seeds found, each cut down to what matters.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::Kind;
+use regend::domain::journal::Kind;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::harness::Progress;

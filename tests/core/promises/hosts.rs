@@ -1,6 +1,6 @@
 //! Another host that finds what a dead one left.
 
-use regend::domain::entry::{Kind, Trigger};
+use regend::domain::journal::{Kind, Trigger};
 use regend::domain::span::Span;
 use regend::engine::fleet::Ended;
 use regend::harness::Progress;
@@ -66,7 +66,7 @@ fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
     second.assert_kept();
     let opened = second.entries(Kind::RegenerationOpened).pop().expect("it opened");
     assert!(first.entries(Kind::RegenerationClosed).iter().all(|closed| closed.rt <= opened.rt));
-    assert_eq!(opened.opened.map(|opened| opened.cutoff), Some(asked), "as of when it was asked for");
+    assert_eq!(opened.event.opened().map(|opened| opened.cutoff), Some(asked), "as of when it was asked for");
     assert_eq!(second.launched(), 4, "{}", second.trace.lines);
 }
 

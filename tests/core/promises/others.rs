@@ -1,7 +1,7 @@
 //! Other people and fate at work on the same group.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::{Kind, LeftWhy};
+use regend::domain::journal::{Kind, LeftWhy};
 use regend::domain::policy::{Policy, Treatment};
 use regend::domain::span::Span;
 use regend::engine::fleet::Ended;
@@ -82,7 +82,11 @@ fn a_suspended_process_holds_it_until_it_is_resumed() {
     for process in ["Launch", "Terminate", "AddToLoadBalancer"] {
         let scene = plain().at(60, Event::Suspend(process)).at(3600, Event::Resume).run().expect(Outcome::Completed);
         let held = scene.entries(Kind::RegenerationHeld);
-        assert!(held.iter().any(|e| e.code.as_deref() == Some("suspended")), "{}", scene.trace.lines);
+        assert!(
+            held.iter().any(|e| e.event.causes().iter().any(|cause| cause.code == "suspended")),
+            "{}",
+            scene.trace.lines
+        );
     }
 }
 
@@ -101,7 +105,7 @@ fn a_zonal_shift_is_waited_for() {
 fn a_protected_instance_is_left_and_named() {
     let scene = plain().at(0, Event::Protect(Which::Nth(1))).run().expect(Outcome::Incomplete);
     let closed = scene.entries(Kind::RegenerationClosed);
-    let left: Vec<_> = closed.iter().flat_map(|e| &e.left).map(|left| left.why).collect();
+    let left: Vec<_> = closed.iter().flat_map(|e| &e.event.closed().unwrap().left).map(|left| left.why).collect();
     assert_eq!((left, scene.launched()), (vec![LeftWhy::Protected], 3));
 }
 
@@ -115,7 +119,7 @@ fn a_protected_instance_is_replaced_where_the_policy_says_so() {
 fn an_instance_in_standby_is_left_and_named() {
     let scene = plain().at(0, Event::StandBy(Which::Nth(1))).run().expect(Outcome::Incomplete);
     let closed = scene.entries(Kind::RegenerationClosed);
-    let left: Vec<_> = closed.iter().flat_map(|e| &e.left).map(|left| left.why).collect();
+    let left: Vec<_> = closed.iter().flat_map(|e| &e.event.closed().unwrap().left).map(|left| left.why).collect();
     assert_eq!(left, vec![LeftWhy::Standby]);
 }
 

@@ -1,7 +1,7 @@
 //! Groups of every size and shape, with nothing going wrong.
 
 use regend::domain::action::Outcome;
-use regend::domain::entry::Kind;
+use regend::domain::journal::Kind;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::sim::group::Shape;
@@ -49,7 +49,7 @@ fn a_target_group_without_a_listener_is_waived() {
     let shape = Shape { target_groups: vec![true, false], ..shape(2, 4, 10) };
     let scene = Scene::new(shape, GroupBehavior::default(), policy()).run().expect(Outcome::Completed);
     let opened = scene.entries(Kind::RegenerationOpened);
-    let waived = opened.first().and_then(|e| e.opened.as_ref()).map(|o| o.waived.clone());
+    let waived = opened.first().and_then(|e| e.event.opened()).map(|o| o.waived.clone());
     assert_eq!(waived, Some(vec!["web-2".to_owned()]));
 }
 

@@ -1,6 +1,6 @@
 //! What a seed draws: the group and its nature, the policy, other people's hands, and what goes wrong.
 
-use regend::domain::entry::Trigger;
+use regend::domain::journal::Trigger;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
 use regend::harness::Disk;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use chrono::TimeDelta;
 
-use regend::domain::entry::{Entry, Kind, Trigger};
+use regend::domain::journal::{Cause, Entry, Kind, Trigger};
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
 use regend::engine::fleet::Ended;
@@ -281,7 +281,7 @@ impl Timeline {
             self.start(n);
             let scene = &mut self.scenes[n];
             let opened = [Kind::RegenerationOpened, Kind::RegenerationSkipped];
-            if !scene.harness.journal.entries().iter().any(|entry| opened.contains(&entry.kind)) {
+            if !scene.harness.journal.entries().iter().any(|entry| opened.contains(&entry.kind())) {
                 scene.wish();
             }
         }
@@ -345,7 +345,8 @@ impl Timeline {
         }
         let Some(scene) = self.scenes.first_mut() else { return };
         let closed = scene.entries(Kind::RegenerationClosed).pop();
-        let Some((at, code)) = closed.and_then(|entry| Some((entry.rt, entry.code?))) else { return };
+        let closed = closed.and_then(|entry| Some((entry.rt, entry.event.closed()?.cause.clone()?)));
+        let Some((at, Cause { code, message })) = closed else { return };
         let forbidden =
             !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
         let truth = scene.harness.world.borrow().truth(&scene.key);
@@ -362,10 +363,9 @@ impl Timeline {
         // One that is ill and must not be touched keeps all others from going.
         let ill = (truth.serving.len() as u32) < truth.members;
         if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
-            let error = scene.entries(Kind::RegenerationClosed).pop().and_then(|entry| entry.error).unwrap_or_default();
-            let says = format!("nobody was in the way, and it ends: {code}: {error}");
+            let says = format!("nobody was in the way, and it ends: {code}: {message}");
             // Or somebody was, just when it was not looking.
-            let excuse = error.contains("max size stays").then_some(Ambiguity::TakenForMore);
+            let excuse = message.contains("max size stays").then_some(Ambiguity::TakenForMore);
             scene.broken.push(Broken { promise: 0, at, says, excuse });
         }
     }

@@ -1,14 +1,10 @@
 //! The tables: how each version of them comes from the one before, and what of an entry is indexed.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, Transaction, params};
 use sha2::{Digest, Sha256};
 
-use crate::domain::action::{Action, Retire};
-use crate::domain::entry::Entry;
 use crate::domain::group::InstanceId;
-use crate::render;
+use crate::domain::journal::Entry;
 
 /// What makes an SQLite file a journal of regend's: `rgnd`.
 pub(super) const APPLICATION: i32 = 0x7267_6e64;
@@ -126,7 +122,7 @@ pub(super) fn insert(tx: &Transaction<'_>, seq: i64, body: &[u8], entry: &Entry)
         seq,
         leaf(body),
         entry.id.as_bytes(),
-        entry.kind.as_str(),
+        entry.kind().as_str(),
         entry.t.timestamp_micros(),
         entry.rt.timestamp_micros(),
         entry.actor,
@@ -134,26 +130,14 @@ pub(super) fn insert(tx: &Transaction<'_>, seq: i64, body: &[u8], entry: &Entry)
         entry.account,
         entry.region,
         entry.group,
-        entry.instance.as_ref().map(InstanceId::as_str),
-        render::outcome(entry),
-        entry.firing,
+        entry.event.instance().map(InstanceId::as_str),
+        entry.event.outcome(),
+        entry.event.firing(),
         body,
     ])?;
     let mut mention = tx.prepare_cached("INSERT INTO mention (instance, seq) VALUES (?1, ?2)")?;
-    for instance in named(entry) {
+    for instance in entry.event.instances() {
         mention.execute(params![instance.as_str(), seq])?;
     }
     Ok(())
-}
-
-/// Every instance that an entry names, in whatever role.
-fn named(entry: &Entry) -> BTreeSet<&InstanceId> {
-    let retire = match &entry.action {
-        Some(Action::Retire(Retire { instance, successor, .. })) => Some([Some(instance), successor.as_ref()]),
-        _ => None,
-    };
-    let opened = entry.opened.iter().flat_map(|opened| &opened.members).map(|member| &member.instance);
-    let left = entry.left.iter().map(|left| &left.instance);
-    let pair = entry.instance.iter().chain(&entry.successor).chain(&entry.instances);
-    pair.chain(retire.into_iter().flatten().flatten()).chain(opened).chain(left).collect()
 }

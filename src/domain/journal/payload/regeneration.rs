@@ -1,0 +1,208 @@
+//! What the entries about a regeneration and its group have of their own.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::action::Outcome;
+use crate::domain::group::{InstanceId, Zone};
+use crate::domain::journal::micros;
+use crate::domain::policy::Policy;
+use crate::domain::span::Time;
+
+/// What a regeneration starts from; enough to resume it without the day's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Opened {
+    #[serde(with = "micros")]
+    #[schemars(with = "String")]
+    pub cutoff: Time,
+    /// No batch starts after this.
+    #[serde(with = "micros")]
+    #[schemars(with = "String")]
+    pub window_ends: Time,
+    /// The scheduled local time that fired: it never fires twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firing: Option<String>,
+    pub policy: Policy,
+    pub min: u32,
+    pub max: u32,
+    pub desired: u32,
+    pub members: Vec<Member>,
+    /// How many of them served: nothing that is given back may leave fewer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serving: Option<u32>,
+    /// Target groups that no listener uses; their verdict is waived.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub waived: Vec<String>,
+    /// Judged by these, or `auto_scaling_and_ec2` when there is none.
+    pub judged_by: Vec<String>,
+    /// What changes desired capacity by itself: a surplus goes out together with the limits.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scaled_by: Vec<String>,
+    /// Why it proceeds like a canary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cautious: Option<String>,
+    /// What a dead owner's lease says must still be undone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inherited: Option<Inherited>,
+}
+
+/// An instance that was in the group when the regeneration opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    pub instance: InstanceId,
+    pub zone: Zone,
+    #[serde(with = "micros::option", skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>")]
+    pub born: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+}
+
+/// Obligations taken over with another daemon's lease.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inherited {
+    pub daemon: String,
+    /// Min and max size to restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// How much of desired capacity was the other's surplus.
+    pub raised: u32,
+}
+
+/// A stable word for programs, and the same for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cause {
+    pub code: String,
+    pub message: String,
+}
+
+/// `regeneration.queued`: it is asked for, and opens later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Queued {
+    pub hold: Cause,
+}
+
+/// `regeneration.held`: all holds now in force that an operator must know of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    pub holds: Vec<Cause>,
+}
+
+/// A kind that has nothing of its own: the envelope says it all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// `regeneration.aborted`: it ends early, as this. What is left is to hand the group back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aborted {
+    pub outcome: Outcome,
+    pub cause: Cause,
+}
+
+/// `regeneration.closed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Closed {
+    pub outcome: Outcome,
+    /// Why it is not simply completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Since it was opened.
+    pub took_ms: u64,
+    /// Absent where the group is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+    /// Instances that were not replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub left: Vec<Left>,
+    /// Numbers that could not be put back, as `[what they were, what they are]`. The next regeneration of the group takes
+    /// them over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Change>,
+}
+
+/// `regeneration.skipped` and `regeneration.missed`: what was due did not open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotOpened {
+    /// The scheduled local time that fired: it never fires twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub firing: Option<String>,
+    pub cause: Cause,
+}
+
+/// An instance that was not replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    pub instance: InstanceId,
+    pub why: LeftWhy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftWhy {
+    Protected,
+    Standby,
+    /// Younger than `min_age`.
+    Young,
+    /// In a state that regend does not touch: detaching, retained, unknown.
+    Untouchable,
+    /// Retired, but still draining after `drain_timeout`.
+    Draining,
+    /// Retired, and kept by its termination hook.
+    Retained,
+    /// EC2 does not know it any more.
+    UnknownToEc2,
+    /// The regeneration ended before its turn.
+    NotReached,
+}
+
+/// The arithmetic at the observation that an entry rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Capacity {
+    pub min: u32,
+    pub desired: u32,
+    pub max: u32,
+    pub wanted: u32,
+    pub members: u32,
+    pub serving: u32,
+    pub draining: u32,
+}
+
+/// Numbers of the group, as `[before, after]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<[u32; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<[u32; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<[u32; 2]>,
+}
+
+/// `group.changed`: the group's numbers changed, and regend did not change them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupChanged {
+    pub change: Change,
+    /// Desired capacity was changed relative to what it was, surplus included: by a scaling policy or an autoscaler.
+    /// Otherwise it was set to what is wanted from now on.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub relative: bool,
+    /// Who changed desired capacity, in AWS's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<String>,
+}

@@ -1,0 +1,62 @@
+//! A regeneration under way, and what can come of a step of it.
+
+use crate::domain::action::{Hold, Outcome};
+use crate::domain::group::Group;
+use crate::domain::health_tracker::HealthTracker;
+use crate::domain::regeneration::{Illegal, Regeneration};
+use crate::domain::span::Time;
+use crate::engine::ports::JournalError;
+
+/// A regeneration under way, with what only its own process remembers.
+pub struct Active {
+    pub regeneration: Regeneration,
+    pub health: HealthTracker,
+    /// Look closely the next time: see [`crate::engine::ports::Ask`].
+    pub include_refresh: bool,
+    pub look_at: Time,
+    /// The latest look and why nothing more happens now, for whoever watches.
+    pub shown: Option<(Group, Vec<Hold>)>,
+    /// When the group was last asked why it does not launch what it lacks, and what it said.
+    pub(super) asked: Option<(Time, Option<Hold>)>,
+    /// The latest look that asked for instance refreshes.
+    pub(super) asked_refresh: Option<Time>,
+    /// Since when looks have shown a desired capacity that others set, while Auto Scaling does not tell who did.
+    pub(super) unattributed: Option<Time>,
+}
+
+impl Active {
+    /// A regeneration at which this process has not looked yet.
+    pub fn new(regeneration: Regeneration, look_at: Time) -> Self {
+        Self {
+            regeneration,
+            health: HealthTracker::default(),
+            include_refresh: true,
+            look_at,
+            shown: None,
+            asked: None,
+            asked_refresh: None,
+            unattributed: None,
+        }
+    }
+}
+
+/// What came of a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Something was done: look again at once.
+    Acted,
+    /// Look again at this time, or earlier.
+    Wait(Option<Time>),
+    Closed(Outcome),
+}
+
+/// Why the loop cannot go on. AWS is not touched after this.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the journal contradicts itself: {0}. This is a bug or a damaged journal; nothing more is done")]
+    Illegal(#[from] Illegal),
+    #[error("the same look at {0} kept bringing news. This is a bug; nothing more is done")]
+    DetectionDiverged(String),
+}

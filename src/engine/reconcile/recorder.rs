@@ -1,0 +1,96 @@
+//! The entries that a step writes, and how they reach the journal and the regeneration's state.
+
+use std::collections::BTreeSet;
+
+use super::{Active, Reconciler, Stop};
+use crate::domain::action::{Action, Hold, Outcome};
+use crate::domain::change_detection::instance_facts;
+use crate::domain::decision::{self, Close};
+use crate::domain::group::{Group, InstanceId, Lifecycle};
+use crate::domain::journal::{Aborted, Capacity, Cause, Closed, Entry, Event, Held, InstanceFacts, Nothing};
+use crate::domain::regeneration::{Ending, Regeneration};
+use crate::domain::span::Time;
+use crate::engine::clock::Clock;
+use crate::engine::ports::{Cloud, Journal};
+
+impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
+    /// Writes an entry, takes it into the state, and tells those who watch.
+    pub(super) fn append(&mut self, active: &mut Active, entry: Entry) -> Result<Entry, Stop> {
+        let entry = self.journal.append(entry)?;
+        active.regeneration.apply(&entry)?;
+        (self.tell)(&entry, &active.regeneration);
+        Ok(entry)
+    }
+
+    pub(super) fn record(&mut self, active: &mut Active, event: Event) -> Result<Entry, Stop> {
+        let entry = active.regeneration.entry(event, self.clock.now());
+        self.append(active, entry)
+    }
+
+    pub(super) fn intended(&self, active: &Active, group: &Group, action: &Action) -> Event {
+        let now = self.clock.now();
+        let facts = |id: &InstanceId| match group.instance(id) {
+            Some(instance) => instance_facts(&active.regeneration, instance, now),
+            None => InstanceFacts::of(id.clone()),
+        };
+        Event::intended(action, capacity(now, group, &active.regeneration), facts)
+    }
+
+    pub(super) fn abort(&mut self, active: &mut Active, ending: Ending) -> Result<(), Stop> {
+        let Ending { outcome, code, why } = ending;
+        self.record(active, Event::RegenerationAborted(Aborted { outcome, cause: Cause { code, message: why } }))?;
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self, active: &mut Active, group: &Group, close: Close) -> Result<Outcome, Stop> {
+        let Close { outcome, left, kept, why, code } = close;
+        let cause = code.zip(why).map(|(code, message)| Cause { code, message });
+        let now = self.clock.now();
+        let capacity = Some(capacity(now, group, &active.regeneration));
+        let took_ms = took_ms(&active.regeneration, now);
+        self.record(active, Event::RegenerationClosed(Closed { outcome, cause, took_ms, capacity, left, kept }))?;
+        Ok(outcome)
+    }
+
+    /// Records the holds that an operator must know of, when they change.
+    pub(super) fn note_holds(&mut self, active: &mut Active, holds: &[Hold]) -> Result<(), Stop> {
+        let notable: Vec<_> = holds.iter().filter(|hold| !hold.is_ordinary()).collect();
+        let codes: BTreeSet<_> = notable.iter().map(|hold| hold.code().to_owned()).collect();
+        if codes == active.regeneration.held {
+            return Ok(());
+        }
+        let event = if notable.is_empty() {
+            Event::RegenerationReleased(Nothing {})
+        } else {
+            let holds =
+                notable.into_iter().map(|hold| Cause { code: hold.code().to_owned(), message: hold.to_string() });
+            Event::RegenerationHeld(Held { holds: holds.collect() })
+        };
+        self.record(active, event)?;
+        Ok(())
+    }
+}
+
+/// How long a regeneration has been open.
+pub(in crate::engine) fn took_ms(regeneration: &Regeneration, now: Time) -> u64 {
+    u64::try_from((now - regeneration.opened_at).num_milliseconds()).unwrap_or_default()
+}
+
+fn capacity(now: Time, group: &Group, regeneration: &Regeneration) -> Capacity {
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Capacity {
+        min: group.min,
+        desired: group.desired,
+        max: group.max,
+        wanted: regeneration.wanted(),
+        members: count(group.members().filter(|i| !regeneration.is_retired(&i.id)).count()),
+        serving: decision::serving(now, group, regeneration),
+        draining: count(
+            group
+                .instances
+                .iter()
+                .filter(|i| i.lifecycle == Lifecycle::Terminating || regeneration.is_retired(&i.id))
+                .count(),
+        ),
+    }
+}
