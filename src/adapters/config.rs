@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -45,10 +44,6 @@ pub struct Config {
 pub struct Daemon {
     /// Where the journal and the lock live.
     pub state_dir: PathBuf,
-    /// Where operators' commands arrive.
-    pub control_socket: PathBuf,
-    /// Where metrics and the status page are served, if anywhere.
-    pub listen: Option<SocketAddr>,
     /// How many groups regenerate at the same time.
     pub max_concurrent_groups: u32,
     /// After this many aborted groups nothing further opens.
@@ -57,13 +52,7 @@ pub struct Daemon {
 
 impl Default for Daemon {
     fn default() -> Self {
-        Self {
-            state_dir: "/var/lib/regend".into(),
-            control_socket: "/run/regend/control.sock".into(),
-            listen: Some((Ipv4Addr::LOCALHOST, 9464).into()),
-            max_concurrent_groups: 5,
-            max_failed_groups: 1,
-        }
+        Self { state_dir: "/var/lib/regend".into(), max_concurrent_groups: 5, max_failed_groups: 1 }
     }
 }
 
@@ -204,19 +193,8 @@ impl GroupRule {
 
 fn daemon(mut section: Section<'_, '_>) -> Daemon {
     let mut daemon = Daemon::default();
-    let Daemon { state_dir, control_socket, listen, max_concurrent_groups, max_failed_groups } = &mut daemon;
+    let Daemon { state_dir, max_concurrent_groups, max_failed_groups } = &mut daemon;
     section.read("state_dir", state_dir, text::<PathBuf>);
-    section.read("control_socket", control_socket, text::<PathBuf>);
-    section.read("listen", listen, |value| {
-        let address: String = text(value)?;
-        let hint = r#"write for example "127.0.0.1:9464", or "" to turn it off"#;
-        match address.as_str() {
-            "" => Ok(None),
-            _ => {
-                address.parse().map(Some).map_err(|_| Invalid::new(format!("{address:?} is no address and port"), hint))
-            }
-        }
-    });
     section.read("max_concurrent_groups", max_concurrent_groups, count);
     section.read("max_failed_groups", max_failed_groups, count);
     for (key, limit) in [("max_concurrent_groups", *max_concurrent_groups), ("max_failed_groups", *max_failed_groups)] {

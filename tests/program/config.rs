@@ -44,8 +44,6 @@ fn the_contract_of_the_design_is_understood() {
         r#"
         [daemon]
         state_dir = "/tmp/state"
-        control_socket = "/tmp/socket"
-        listen = ""
         max_concurrent_groups = 2
         max_failed_groups = 3
         [aws]
@@ -76,8 +74,6 @@ fn the_contract_of_the_design_is_understood() {
         (
             Daemon {
                 state_dir: "/tmp/state",
-                control_socket: "/tmp/socket",
-                listen: None,
                 max_concurrent_groups: 2,
                 max_failed_groups: 3,
             },
@@ -246,7 +242,7 @@ warmup = "30"
 max_surge = "5000%"
 
 [daemon]
-listen = "9464"
+max_failed_groups = "1"
 max_concurent_groups = 3
 
 [[groups]]
@@ -259,7 +255,7 @@ acount = "prod"
             regend.toml:5:10: policy.window: a window of 8d is impossible; write more than "0s" and at most "7d"
             regend.toml:6:10: policy.warmup: "30" has no unit; write for example "30s"
             regend.toml:7:13: policy.max_surge: "5000%" is more than 1000%; write for example "10%"
-            regend.toml:10:10: daemon.listen: "9464" is no address and port; write for example "127.0.0.1:9464", or "" to turn it off
+            regend.toml:10:21: daemon.max_failed_groups: "1" is no count; write a whole number, for example 2
             regend.toml:11:1: daemon.max_concurent_groups: unknown key; did you mean "max_concurrent_groups"?
             regend.toml:15:1: groups.acount: unknown key; did you mean "account"?
         "#]],
@@ -274,7 +270,7 @@ fn what_is_not_toml_is_reported_with_its_place_and_the_rest_still_read() {
             "[policy\nbake = \"1s\"\n",
             "[policy]\nwarmup = \nbake = 5\n",
             "[policy]\nbake = \"1s\"\nbake = \"2s\"\n",
-            "[policy]\nbake = 1\n[daemon\nlisten = \"\"\nbake = 2",
+            "[policy]\nbake = 1\n[daemon\nstate_dir = \"\"\nbake = 2",
             "[policy]\n[policy]\n",
         ],
         expect![[r#"
