@@ -189,8 +189,8 @@ fn the_man_page_and_the_completions_are_whole() {
     let permissions: Vec<_> = plain.split(|c: char| !c.is_alphanumeric() && c != ':').filter(looks).collect();
     assert!(permissions.len() >= 10, "{permissions:?}");
     for permission in permissions.iter().map(|word| word.trim_start_matches("fB")) {
-        let written = include_str!("../../README.md").contains(&format!("\"{permission}\""));
-        assert!(written, "README's policy lacks {permission}");
+        let written = include_str!("../../docs/iam-policy.md").contains(&format!("\"{permission}\""));
+        assert!(written, "docs/iam-policy.md lacks {permission}");
     }
     if Path::new("/usr/bin/groff").exists() {
         let mut groff = Command::new("groff");
