@@ -19,7 +19,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-COPIED = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches", "config", "ARCHITECTURE.md"]
+COPIED = ["Cargo.toml", "Cargo.lock", "src", "tests", "benches", "config", "docs", "README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
 # Quick ones first: most mutants do not live to see the others.
 STAGES = [["--skip", "crashes::", "--skip", "seeds::"], ["crashes::"], ["seeds::"]]
 # A mutant that makes something endless is caught, too.

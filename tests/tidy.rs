@@ -1,8 +1,11 @@
-//! The structure is still the structure: layers, file headers, sizes, and one word for each concept.
+//! The rules of the repository that a machine can check: layers, file headers, sizes, documents and words.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+#[path = "tidy/documents.rs"]
+mod documents;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -170,36 +173,4 @@ fn one_word_for_each_concept() {
         }
     }
     assert!(found.is_empty(), "the glossary has another word:\n{}", found.join("\n"));
-}
-
-#[test]
-fn every_dependency_is_justified() {
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let section = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
-    for line in section.lines().filter(|line| line.contains('=') && !line.starts_with('#')) {
-        let name = line.split('=').next().unwrap().trim();
-        assert!(architecture.contains(&format!("`{name}`")), "ARCHITECTURE.md does not say why {name} is needed");
-    }
-}
-
-#[test]
-fn every_invariant_names_a_test_that_exists() {
-    let architecture = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let tests: String = sources("tests").into_iter().map(|(_, text)| text).collect();
-    let section =
-        architecture.split("## Invariants").nth(1).expect("a section on invariants").split("\n## ").next().unwrap();
-    let rows: Vec<_> = section
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.contains("---") && !line.starts_with("| invariant"))
-        .collect();
-    assert!(rows.len() >= 10, "the invariants are listed in a table");
-    for row in rows {
-        let held_by = row.rsplit('|').nth(1).unwrap_or_default();
-        let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
-        assert!(!names.is_empty(), "no test holds: {row}");
-        for name in names {
-            assert!(tests.contains(&format!("fn {name}(")), "ARCHITECTURE.md names a test that does not exist: {name}");
-        }
-    }
 }

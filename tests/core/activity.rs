@@ -82,7 +82,7 @@ fn losses(event: Event, behavior: GroupBehavior) -> Vec<String> {
 }
 
 #[test]
-fn the_record_says_in_awss_words_why_an_instance_went() {
+fn the_record_has_the_cause_that_aws_gives_for_a_lost_instance() {
     let well = GroupBehavior::default;
     assert_eq!(losses(Event::Kill(Which::Oldest), well()), ["an EC2 instance status checks failure."]);
     let checked = GroupBehavior { elb_checks: Some(0), ..well() };

@@ -134,7 +134,7 @@ fn a_blackout_keeps_a_group_from_opening_and_is_recorded() {
 }
 
 #[test]
-fn one_sweep_serves_all_that_are_due() {
+fn one_observation_serves_every_group_that_is_due() {
     let alone = play(LIMITS, &[("a", policy(), GroupBehavior::default())], None);
     let groups = ["a", "b", "c", "d"].map(|name| (name, policy(), GroupBehavior::default()));
     let four = play(LIMITS, &groups, None);

@@ -135,7 +135,7 @@ fn a_group_that_one_look_does_not_show_is_not_gone() {
 }
 
 #[test]
-fn what_somebody_sets_during_a_look_is_not_written_over() {
+fn an_external_change_during_an_observation_is_not_overwritten() {
     // With the second, max size has to be raised as well.
     for (max, event) in [(10, Happening::SetDesired(7)), (4, Happening::SetMax(9)), (10, Happening::Scale(-2))] {
         for looks in 1..40 {

@@ -32,7 +32,7 @@ fn scripts() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_scenario_is_told_as_it_was() {
+fn every_scenario_matches_its_transcript() {
     let bless = std::env::var_os("REGEND_BLESS").is_some();
     let mut failures = String::new();
     for path in scripts() {

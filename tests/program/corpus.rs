@@ -126,7 +126,7 @@ fn any_question_to_any_entries_is_answered() {
 }
 
 #[test]
-fn any_history_and_any_look_get_a_decision() {
+fn any_history_and_any_observation_get_a_decision() {
     hold("decision", 1000);
 }
 

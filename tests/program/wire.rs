@@ -161,7 +161,7 @@ fn a_surge_of_three_runs_three_abreast_and_drains_overlap_launches() {
 }
 
 #[test]
-fn replacements_that_never_turn_healthy_stop_it() {
+fn replacements_that_never_become_healthy_stop_the_regeneration() {
     let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
     let made = endpoint.seed(&["--size", "4", "--max", "10", "--age", "90000"]);
     let originals = ids(&made["groups"][0]["instances"]);
@@ -225,7 +225,7 @@ fn killed(endpoint: &Endpoint, made: &Value, after_ms: u64) {
 }
 
 #[test]
-fn lost_answers_are_looked_for_in_the_world() {
+fn after_a_lost_answer_the_effect_is_observed() {
     let endpoint = Endpoint::faithful(&["--boot", "0.5", "--healthy-after", "0.5", "--drain", "0.5"]);
     let made = endpoint.seed(&["--size", "2", "--max", "2", "--age", "90000"]);
     let before = endpoint.show(&[]);
@@ -246,7 +246,7 @@ fn lost_answers_are_looked_for_in_the_world() {
 }
 
 #[test]
-fn an_operator_who_scales_out_half_way_has_the_last_word() {
+fn desired_capacity_raised_by_an_operator_is_kept() {
     let endpoint = Endpoint::faithful(&["--boot", "0.7", "--healthy-after", "0.7", "--drain", "0.7"]);
     let made = endpoint.seed(&["--size", "4", "--max", "12", "--age", "90000"]);
     let originals = ids(&made["groups"][0]["instances"]);

@@ -73,7 +73,7 @@ fn a_raised_min_size_takes_the_surplus_for_theirs() {
 }
 
 #[test]
-fn who_goes_in_somebodys_scale_in_did_not_fail() {
+fn an_instance_terminated_by_an_external_scale_in_has_not_failed() {
     check(
         "wanted 3, sees desired 2\ni-1..i-2 serving 25h\ni-3 gone 10m theirs",
         expect![[r#"

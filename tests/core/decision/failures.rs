@@ -181,7 +181,7 @@ fn the_close_names_everybody_who_was_not_reached() {
 }
 
 #[test]
-fn completed_means_that_nobody_is_left_who_is_old_enough() {
+fn completed_only_when_no_stale_instance_is_left() {
     check(
         "lease none\ni-1 serving 20m ours",
         expect![[r#"
@@ -409,7 +409,7 @@ fn a_fresh_instance_that_the_look_does_not_show_yet_keeps_it_open() {
 }
 
 #[test]
-fn what_somebodys_instance_refresh_replaces_did_not_fail() {
+fn an_instance_replaced_by_an_instance_refresh_has_not_failed() {
     check(
         "refresh r-1\ni-1..i-3 serving 25h\ni-4 gone 5m ours",
         expect![[r#"

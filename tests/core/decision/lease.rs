@@ -569,7 +569,7 @@ fn what_a_dead_owner_left_is_taken_over_once() {
 }
 
 #[test]
-fn what_somebody_left_who_wrote_over_our_lease_is_taken_over_too() {
+fn the_surplus_of_a_daemon_that_overwrote_the_lease_is_taken_over() {
     let held = "tag of another-host -3m, lease 10h";
     check(
         &format!("{held}, wanted 4\ni-1..i-4 serving 25h"),

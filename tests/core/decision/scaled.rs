@@ -253,7 +253,7 @@ fn a_surplus_that_is_taken_again_and_again_goes_out_ever_later() {
 }
 
 #[test]
-fn what_auto_scaling_cannot_launch_for_as_long_as_a_launch_may_take_is_given_up() {
+fn what_auto_scaling_cannot_launch_within_launch_timeout_is_given_up() {
     check(
         "no-direct-launch, raised 1, wanted 3, short-for 15m\ni-1..i-3 serving 25h",
         expect![[r#"
@@ -280,7 +280,7 @@ fn what_auto_scaling_cannot_launch_for_as_long_as_a_launch_may_take_is_given_up(
 }
 
 #[test]
-fn failures_are_judged_before_members_that_a_look_lacks() {
+fn failures_are_judged_before_members_that_an_observation_lacks() {
     check(
         "max_failures 1, failures 2, raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 absent 1m theirs",
         expect![[r#"

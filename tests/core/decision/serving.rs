@@ -174,7 +174,7 @@ fn auto_scalings_own_verdict_counts() {
 }
 
 #[test]
-fn every_target_group_must_call_it_healthy() {
+fn an_instance_serves_only_when_every_target_group_reports_it_healthy() {
     check(
         "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"

@@ -57,7 +57,7 @@ fn serving_is_recorded_when_the_slow_start_is_over() {
 }
 
 #[test]
-fn when_the_listener_comes_back_a_newcomer_has_its_whole_time_to_become_healthy() {
+fn when_the_listener_is_back_a_new_instance_has_its_whole_health_timeout() {
     let mut scene =
         Scene::read("raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse in-service 50m 55m ours");
     assert!(change_detection::detect_changes(now(), &scene.group, &scene.known, &mut scene.watch).is_empty());

@@ -39,7 +39,7 @@ const ALL: [&str; 8] = [
 ];
 
 #[test]
-fn promise_1_nothing_rests_on_a_look_from_before_the_last_effect() {
+fn promise_1_no_retirement_rests_on_an_observation_from_before_the_last_effect() {
     check(
         "max_unavailable 1, effect 1s, seen 2s\ni-1..i-3 serving 25h",
         &ALL,
@@ -65,7 +65,7 @@ fn promise_1_nothing_rests_on_a_look_from_before_the_last_effect() {
 }
 
 #[test]
-fn promise_1_nobody_is_retired_below_the_floor() {
+fn promise_1_no_instance_is_retired_below_the_floor() {
     check(
         "i-1..i-3 serving 25h",
         &["retire i-1 stale"],
@@ -270,7 +270,7 @@ fn promise_1_auto_scaling_never_chooses_the_victim() {
 }
 
 #[test]
-fn promise_2_nobody_is_retired_twice() {
+fn promise_2_no_instance_is_retired_twice() {
     check(
         "max_unavailable 1, wanted 3\ni-1 serving retired 25h\ni-2..i-4 serving 25h",
         &["retire i-1 stale"],
@@ -970,7 +970,7 @@ fn promise_1_what_a_target_group_does_not_use_does_not_serve_unless_the_policy_a
 }
 
 #[test]
-fn promise_1_a_newcomer_in_its_slow_start_does_not_serve() {
+fn promise_1_an_instance_in_its_slow_start_does_not_serve() {
     let retire = ["retire i-1 stale decrement"];
     check(
         "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s 5m ours",

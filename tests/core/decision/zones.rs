@@ -5,7 +5,7 @@ use expect_test::expect;
 use super::check;
 
 #[test]
-fn among_equal_zones_the_next_one_comes_where_the_oldest_is() {
+fn among_equal_zones_the_next_launch_is_in_the_zone_of_the_oldest_instance() {
     check(
         "i-1 a serving 25h\ni-2 b serving 25h\ni-3 c serving 26h",
         expect![[r#"
@@ -23,7 +23,7 @@ fn among_equal_zones_the_next_one_comes_where_the_oldest_is() {
 }
 
 #[test]
-fn one_goes_only_where_the_zones_stay_balanced() {
+fn desired_capacity_falls_only_where_the_zones_stay_balanced() {
     // The surplus is in a, so the oldest, in b, waits for its turn.
     check(
         "raised 1\ni-1 b serving 27h\ni-2 a serving 25h\ni-3 a serving 5m ours",
@@ -50,7 +50,7 @@ fn one_goes_only_where_the_zones_stay_balanced() {
 }
 
 #[test]
-fn at_the_price_of_one_more_the_last_zone_is_filled_before_the_surplus_goes() {
+fn the_last_zone_is_filled_before_the_surplus_is_given_back() {
     check(
         "raised 1\ni-1 b serving 25h\ni-2 a serving 10m ours\ni-3 a serving 5m ours",
         expect![[r#"

@@ -51,7 +51,7 @@ fn everywhere(make: impl Fn() -> Scene, outage: Span) -> u64 {
 }
 
 #[test]
-fn killed_between_any_two_steps_it_goes_on() {
+fn killed_between_any_two_steps_the_regeneration_resumes() {
     let steps = everywhere(plain, Span::ZERO);
     assert!(steps > 80, "{steps}");
 }
@@ -90,7 +90,7 @@ fn another_host_goes_on_with_the_cutoff_of_the_one_that_was_lost() {
 }
 
 #[test]
-fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
+fn after_the_window_of_a_lost_host_its_launches_are_replaced_too() {
     let mut scene = killed_half_way();
     let (first, launched) = (opened(&scene), scene.launched());
     let tomorrow = Span::hours(24).after(scene.start);
@@ -108,7 +108,7 @@ fn when_the_lost_ones_window_is_over_what_it_launched_is_replaced_too() {
 }
 
 #[test]
-fn who_waits_for_a_live_lease_opens_when_it_is_dead_and_goes_on_with_its_cutoff() {
+fn a_queued_run_opens_when_the_other_lease_is_dead_and_keeps_its_cutoff() {
     let mut scene = killed_half_way();
     let (first, launched) = (opened(&scene), scene.launched());
     let later = Span::minutes(5).after(scene.now());

@@ -26,7 +26,7 @@ fn stops(scene: Scene, launches: usize) {
 }
 
 #[test]
-fn an_image_that_never_serves_stops_at_the_second() {
+fn an_image_that_never_serves_stops_at_the_second_failure() {
     stops(with(GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() }).run(), 2);
 }
 
@@ -81,7 +81,7 @@ fn a_canary_is_watched_before_the_rest() {
 }
 
 #[test]
-fn a_group_more_ill_than_the_surge_is_cured_one_by_one() {
+fn a_group_with_more_unhealthy_instances_than_the_surge_is_replaced_one_by_one() {
     let scene = Scene::new(shape(1, 3, 10), GroupBehavior::default(), policy());
     let scene = scene.at(0, Event::Sicken(Which::Nth(0))).at(0, Event::Sicken(Which::Nth(1)));
     let scene = scene.run().expect(Outcome::Completed);

@@ -49,7 +49,7 @@ fn a_lost_request_is_noticed() {
 }
 
 #[test]
-fn a_lost_answer_is_found_in_the_world() {
+fn the_effect_of_a_lost_answer_is_observed() {
     for api in APIS {
         each(plain, api, Fault::LostAnswer);
         each(|| Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy()), api, Fault::LostAnswer);
@@ -62,7 +62,7 @@ fn a_lost_answer_is_found_in_the_world() {
 }
 
 #[test]
-fn throttled_it_slows_down() {
+fn throttled_calls_are_made_more_slowly() {
     for api in APIS {
         each(plain, api, Fault::Throttled);
         each(|| Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy()), api, Fault::Busy);

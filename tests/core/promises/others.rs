@@ -32,7 +32,7 @@ fn a_fresh_instance_that_dies_counts_as_a_failure() {
 }
 
 #[test]
-fn scaled_out_half_way_the_new_wish_is_kept() {
+fn desired_capacity_raised_during_a_regeneration_is_kept() {
     for second in (0..520).step_by(13) {
         let scene = plain().at(second, Event::SetDesired(7)).run().expect(Outcome::Completed);
         assert_eq!(scene.moments().last().map(|m| m.desired), Some(7));

@@ -33,7 +33,7 @@ fn at_an_idle_night_no_scale_in_takes_the_surplus() {
 }
 
 #[test]
-fn at_a_peak_nobody_takes_the_room_of_the_surplus() {
+fn at_a_peak_no_scale_out_takes_the_room_of_the_surplus() {
     for kind in [Kind::TargetTracking, Kind::Step, Kind::Simple] {
         let mut cpu = ScalingPolicy::new("cpu-65", kind).needing(&[(0, u32::MAX)]);
         (cpu.warm_up, cpu.cooldown, cpu.out_after) = (0, 0, 1);

@@ -63,7 +63,7 @@ fn it_works_if_launch_instances_does_not_raise_desired_capacity() {
 }
 
 #[test]
-fn a_zone_without_capacity_keeps_its_share_and_the_record_names_who_waits() {
+fn a_zone_without_capacity_keeps_its_share_and_the_record_names_the_waiting_instances() {
     let scene = plain().at(0, Event::DryUp(0)).run().expect(Outcome::Incomplete);
     assert_eq!((scene.least_serving(), scene.launched()), (4, 3), "one of four waits for its zone");
     assert!(scene.moments().iter().all(|m| m.slant <= 1), "{}", scene.trace.lines);
