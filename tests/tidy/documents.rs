@@ -136,6 +136,82 @@ fn the_iam_policy_names_every_action_that_the_source_names() {
     assert!(actions >= 15, "{actions}");
 }
 
+/// Words that no document and no message needs: they name no thing, are not the field's words, or personify.
+const UNPLAIN: [&str; 38] = [
+    "somebody",
+    "nobody",
+    "anybody",
+    "everybody",
+    "whoever",
+    "whomever",
+    "whom",
+    "newcomer",
+    "newcomers",
+    "ours",
+    "theirs",
+    "ill",
+    "sick",
+    "fate",
+    "doings",
+    "news",
+    "tireless",
+    "tidied",
+    "stranger",
+    "strangers",
+    "meddled",
+    "wish",
+    "wishes",
+    "went",
+    "goes on",
+    "goes no further",
+    "look",
+    "looks",
+    "looked",
+    "sweep",
+    "sweeps",
+    "at their word",
+    "last word",
+    "its senses",
+    "stands in",
+    "who waits",
+    "in truth",
+    "as it was there",
+];
+
+/// How many unplain words the messages of the source may hold: a ratchet that may only fall.
+const UNPLAIN_IN_MESSAGES: usize = 66;
+
+#[test]
+fn messages_and_documents_use_plain_words() {
+    let mut found = Vec::new();
+    for name in documents().into_iter().chain(["config/regend.toml".to_owned()]) {
+        for (n, line) in document(&name).lines().enumerate() {
+            found.extend(unplain(line).into_iter().map(|word| format!("{name}:{}: `{word}`", n + 1)));
+        }
+    }
+    assert!(found.is_empty(), "name the thing (subject, verb, object):\n{}", found.join("\n"));
+    let mut found = Vec::new();
+    for (name, text) in sources("src") {
+        for literal in literals(&text) {
+            found.extend(unplain(&literal).into_iter().map(|word| format!("{name}: `{word}` in {literal:?}")));
+        }
+    }
+    let count = found.len();
+    assert!(count <= UNPLAIN_IN_MESSAGES, "{count} in messages, at most {UNPLAIN_IN_MESSAGES}:\n{}", found.join("\n"));
+}
+
+/// The words of [`UNPLAIN`] in a text, as whole words. What stands in the place of a value does not count.
+fn unplain(text: &str) -> Vec<&'static str> {
+    let said = text
+        .split('{')
+        .enumerate()
+        .map(|(n, part)| if n == 0 { part } else { part.split_once('}').unwrap_or(("", part)).1 });
+    let text = said.collect::<Vec<_>>().join(" ");
+    let words: Vec<_> = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+    let text = format!(" {} ", words.join(" ").to_lowercase());
+    UNPLAIN.iter().copied().filter(|word| text.contains(&format!(" {word} "))).collect()
+}
+
 /// The string literals of a source file.
 fn literals(text: &str) -> Vec<String> {
     let mut literals = Vec::new();
