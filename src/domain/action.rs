@@ -79,9 +79,9 @@ impl Retire {
 pub enum Reason {
     /// Born before the cutoff.
     Stale,
-    /// A fresh instance that missed a deadline or fell ill.
+    /// A fresh instance that failed: it missed a deadline or became unhealthy.
     Failed,
-    /// One more than wanted, and ours.
+    /// Above wanted, and part of regend's own surplus.
     Surplus,
 }
 
@@ -223,7 +223,7 @@ pub enum Outcome {
     Incomplete,
     /// Replacements failed; all remaining stale instances still serve.
     Failed,
-    /// Somebody, or the group's own state, ended it.
+    /// An operator ended it, or the state of the group did.
     Aborted,
 }
 
