@@ -23,7 +23,8 @@ impl Activity {
         self.description.starts_with("Launching")
     }
 
-    fn is_about(&self, instance: &InstanceId) -> bool {
+    /// Whether it launches or terminates this instance.
+    pub fn is_about(&self, instance: &InstanceId) -> bool {
         self.description.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').any(|word| word == instance.as_str())
     }
 }
@@ -64,8 +65,8 @@ impl Resize<'_> {
 }
 
 /// The changes of desired capacity in the causes of these activities, oldest first.
-fn resizes(activities: &[Activity]) -> Vec<Resize<'_>> {
-    let mut oldest_first: Vec<_> = activities.iter().collect();
+fn resizes<'a>(activities: impl Iterator<Item = &'a Activity>) -> Vec<Resize<'a>> {
+    let mut oldest_first: Vec<_> = activities.collect();
     oldest_first.sort_by_key(|activity| activity.at);
     let sentences = oldest_first.into_iter().flat_map(|activity| activity.cause.split("At "));
     let numbers = |says: &str| {
@@ -80,8 +81,14 @@ fn resizes(activities: &[Activity]) -> Vec<Resize<'_>> {
 }
 
 /// Who changed desired capacity from one value to another, as the latest activities tell it: whether each of them
-/// reckoned from what it was, and AWS's words. Nothing, where they do not tell how it came to be what it is.
-pub fn who_resized(activities: &[Activity], from: u32, to: u32, autoscaled: bool) -> Option<(bool, String)> {
+/// reckoned from what it was, and AWS's words. Nothing, where they do not tell how it came to be what it is. The
+/// activities are those of others: what regend itself retires lowers desired capacity too.
+pub fn who_resized<'a>(
+    activities: impl Iterator<Item = &'a Activity>,
+    from: u32,
+    to: u32,
+    autoscaled: bool,
+) -> Option<(bool, String)> {
     let resizes = resizes(activities);
     let mut chain: Vec<Resize<'_>> = Vec::new();
     let mut expected = to;

@@ -1,6 +1,6 @@
 //! What is made of the words in which Auto Scaling tells what it did.
 
-use regend::domain::activity::{Activity, why_gone, why_short};
+use regend::domain::activity::{Activity, who_resized, why_gone, why_short};
 use regend::domain::group::InstanceId;
 use regend::domain::journal;
 use regend::domain::span::{Span, Time};
@@ -127,4 +127,33 @@ fn nobody_asks_for_activities_where_all_goes_as_it_should() {
     let scene =
         Scene::new(shape(4, 4, 4), GroupBehavior { image: Image::Good, ..GroupBehavior::default() }, policy()).run();
     assert_eq!(scene.count("DescribeScalingActivities"), 0);
+}
+
+#[test]
+fn a_change_of_desired_capacity_is_attributed_by_the_latest_activities_that_lead_to_it() {
+    let set = "At 1 a user request explicitly set group desired capacity changing the desired capacity from 3 to 5.";
+    let alarm = "At 2 a monitor alarm in state ALARM triggered policy p changing the desired capacity from 5 to 4.";
+    let both = [told(1, "Launching", set, None), told(2, "Terminating", alarm, None)];
+    let who = |from, to, autoscaled| who_resized(both.iter(), from, to, autoscaled).map(|(relative, _)| relative);
+    assert_eq!(who(5, 4, false), Some(true), "a policy's change is relative");
+    assert_eq!(who(3, 4, false), Some(false), "one of the two was a person's");
+    assert_eq!(who(3, 4, true), Some(true), "a cluster autoscaler sets it like a person");
+    assert_eq!(who(3, 5, false), None, "that was not the latest");
+    assert_eq!(who(2, 4, false), None, "nothing tells how it came from 2");
+}
+
+#[test]
+fn a_change_is_not_explained_by_an_instance_that_regend_retired() {
+    let is_set = |cause: &&str| cause.contains("explicitly set group desired capacity");
+    // Desired capacity is 5 again, as it was before a retirement. At some of these moments it is observed before an
+    // activity tells of the change.
+    for second in 200..260 {
+        let shape = shape(1, 4, 8);
+        let mut scene = Scene::new(shape, GroupBehavior::default(), policy()).at(second, Event::SetDesired(4));
+        scene.wish();
+        let scene = scene.finish();
+        let changes = scene.entries(journal::Kind::GroupChanged);
+        let causes: Vec<_> = changes.iter().filter_map(|entry| entry.event.message()).collect();
+        assert!(causes.iter().all(is_set), "{second}: {causes:?}\n{}", scene.trace.lines);
+    }
 }

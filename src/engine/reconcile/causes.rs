@@ -64,7 +64,9 @@ pub(super) fn attribute(
         active.unattributed = None;
         return None;
     };
-    if let Some((relative, says)) = activity::who_resized(activities, before, after, is_autoscaled(&group.tags)) {
+    let is_ours = |activity: &&Activity| active.regeneration.retired.keys().any(|id| activity.is_about(id));
+    let others = activities.iter().filter(|activity| !is_ours(activity));
+    if let Some((relative, says)) = activity::who_resized(others, before, after, is_autoscaled(&group.tags)) {
         active.unattributed = None;
         (changed.relative, changed.explanation) = (relative, Some(says.to_owned()));
         return None;
