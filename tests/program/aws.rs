@@ -246,7 +246,7 @@ fn a_retirement_whose_activity_is_cancelled_already_is_not_done() {
     wired("a_retirement_whose_activity_is_cancelled_already_is_not_done", cancelled, &[], async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let Answer::Unknown { error } = aws.perform(&key("web"), &retire()).await else { panic!("done?") };
-        assert_eq!(error, "its activity is already Cancelled: on second thoughts");
+        assert_eq!(error, "the scaling activity is already Cancelled: on second thoughts");
     });
 }
 
@@ -304,7 +304,7 @@ fn a_role_that_cannot_be_assumed_is_told_as_aws_tells_it() {
             panic!("assumed?")
         };
         for words in [
-            "role arn:aws:iam::123456789012:role/regend of account prod cannot be assumed",
+            "cannot assume role arn:aws:iam::123456789012:role/regend of account prod",
             "AccessDenied: User: u is not authorized to perform: sts:AssumeRole",
             "external_id",
             "trust policy",
@@ -668,9 +668,9 @@ fn what_an_answer_lacks_is_never_made_up() {
             ("no-desired&", "group no-desired& has no DesiredCapacity"),
             ("no-zones", "group no-zones has no zones"),
             ("no-process", "group no-process has a suspended process without a name"),
-            ("new-status", "group new-status has the status \"Moving\", which regend does not know"),
-            ("addresses", "target group addresses lists 10.0.0.7 and not instances"),
-            ("no-list", "the answer has no list of groups"),
+            ("new-status", "group new-status has the unknown status \"Moving\""),
+            ("addresses", "target group addresses has the target 10.0.0.7, which is not an instance id"),
+            ("no-list", "the response has no list of groups"),
         ] {
             let sweep = aws.look(&[ask(name, false)]).await;
             let Some(Err(error)) = sweep.get(&key(name)) else { panic!("{name}: {sweep:?}") };

@@ -1,4 +1,4 @@
-//! Scaling activities: what a group did, and why, in Auto Scaling's own words.
+//! The scaling activities of a group, and their causes as reported by Auto Scaling.
 
 use std::collections::BTreeSet;
 
@@ -12,13 +12,13 @@ use crate::domain::activity::Activity;
 use crate::domain::span::Time;
 use crate::engine::ports::{ACTIVITIES, CloudError};
 
-/// The most that one call answers with: the latest. Older ones explain nothing that is still asked about.
+/// The maximum number of activities in a response, the latest first. Older ones are not needed.
 const PAGE: i32 = 100;
 
-/// Of how many ended instances EC2 is asked for the reason, the latest first.
+/// The number of terminated instances for which the reason is requested from EC2, the latest first.
 const REASONS: usize = 50;
 
-/// What the group did since then, the latest first.
+/// The activities since then, the latest first.
 pub(super) async fn activities(place: &RegionClient, group: &str, since: Time) -> Result<Vec<Activity>, CloudError> {
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let since = Filter::builder().name("StartTimeLowerBound").values(since).build();
@@ -34,8 +34,9 @@ pub(super) async fn activities(place: &RegionClient, group: &str, since: Time) -
     }
 }
 
-/// Of an instance that Auto Scaling found terminated, EC2 knows why: a Spot interruption, a person's call, or its own
-/// shutdown. No decision waits for it, so nothing is said where EC2 does not answer.
+/// Adds EC2's reason for instances that Auto Scaling found terminated: a Spot interruption, an API call, or a shutdown.
+/// No
+/// decision depends on it, so a failed call is ignored.
 async fn add_reasons(place: &RegionClient, activities: &mut [Activity]) {
     let is_vague = |activity: &&mut Activity| activity.cause.contains("terminated or stopped");
     let id = |activity: &Activity| activity.description.rsplit(' ').next().unwrap_or_default().to_owned();
@@ -48,18 +49,18 @@ async fn add_reasons(place: &RegionClient, activities: &mut [Activity]) {
     let reasons = instance_metadata::end_reasons(place, &ids).await;
     for activity in activities.iter_mut().filter(is_vague) {
         if let Some(reason) = reasons.get(&id(activity)) {
-            activity.cause.push_str(&format!("  EC2 says: {reason}"));
+            activity.cause.push_str(&format!("  EC2 reports: {reason}"));
         }
     }
 }
 
-/// Whether it may be asked.
+/// Checks the permission.
 pub(super) async fn probe(place: &RegionClient, group: &str) -> (&'static str, Result<(), CloudError>) {
     let call = || place.autoscaling.describe_scaling_activities().auto_scaling_group_name(group).max_records(1).send();
     (ACTIVITIES, read(place, ACTIVITIES, call).await.map(drop))
 }
 
-/// Nothing, where AWS does not say when it was.
+/// Absent if AWS does not report the time of the activity.
 fn activity(told: Told) -> Option<Activity> {
     let failed = matches!(told.status_code, Some(Status::Failed | Status::Cancelled));
     Some(Activity {

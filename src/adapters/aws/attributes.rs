@@ -1,4 +1,4 @@
-//! What a target group is set to, which hardly ever changes: its port, its slow start and its deregistration delay.
+//! The settings of target groups, which rarely change: port, slow start and deregistration delay.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -12,22 +12,22 @@ pub(super) const DESCRIBE_GROUPS: &str = "elasticloadbalancing:DescribeTargetGro
 pub(super) const DESCRIBE_ATTRIBUTES: &str = "elasticloadbalancing:DescribeTargetGroupAttributes";
 
 const AT_ONCE: usize = 8;
-/// Target groups in one call.
+/// The number of target groups per call.
 const CHUNK: usize = 20;
-/// How long an answer is believed.
+/// How long settings are cached.
 const LASTS: Duration = Duration::from_secs(3600);
 
-/// What is known of target groups, by ARN.
+/// The cached settings of target groups, by ARN.
 pub(super) type Known = HashMap<String, Settings>;
 
-/// One target group's settings, each with when it was asked for.
+/// The settings of one target group, each with the time of the request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Settings {
     port: Option<(Option<i32>, Instant)>,
     attributes: Option<(Attributes, Instant)>,
 }
 
-/// Zero is what AWS does without the setting, and what is assumed where it may not be read.
+/// Zero is AWS's default, and the assumed value without permission to read it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     pub(super) slow_start: Span,
@@ -35,7 +35,7 @@ pub(super) struct Attributes {
 }
 
 impl Settings {
-    /// The port at which Auto Scaling registers instances; absent where it is not known.
+    /// The port with which Auto Scaling registers instances; absent if it is not known.
     pub(super) fn port(self) -> Option<i32> {
         self.port.and_then(|(port, _)| port)
     }
@@ -45,8 +45,9 @@ impl Settings {
     }
 }
 
-/// Makes the ports of all these target groups known, and the attributes of those that are looked at closely.
-/// Returns those whose attributes are still not known, and why: assumed to be zero, a slow start would be cut short.
+/// Reads the ports of all these target groups, and the attributes of those for which they are requested. Returns the
+/// target
+/// groups whose attributes could not be read, and why: a slow start must not be assumed to be zero.
 pub(super) async fn learn(
     place: &RegionClient,
     arns: &BTreeSet<String>,
@@ -67,7 +68,7 @@ pub(super) async fn learn(
     {
         let mut memory = place.memory();
         let known = &mut memory.target_groups;
-        // A port that cannot be read is not known: then the worst of all ports counts, as if there were one.
+        // If the port cannot be read, the worst health of all ports applies.
         for (arn, port) in ports.into_iter().flatten() {
             known.entry(arn).or_default().port = Some((port, now));
         }
@@ -79,7 +80,7 @@ pub(super) async fn learn(
         let settings = memory.target_groups.entry(arn.clone()).or_default();
         match found {
             Ok(attributes) => settings.attributes = Some((attributes, now)),
-            // What was known an hour ago is better than nothing.
+            // An expired value is better than none.
             Err(_) if settings.attributes.is_some() => {}
             Err(error) => {
                 unlearnt.insert(arn, error);
@@ -89,7 +90,7 @@ pub(super) async fn learn(
     unlearnt
 }
 
-/// Whether both may be asked for.
+/// Checks both permissions.
 pub(super) async fn probe(place: &RegionClient, arn: &str) -> [(&'static str, Result<(), CloudError>); 2] {
     let groups = || place.elb.describe_target_groups().target_group_arns(arn).send();
     let attributes = || place.elb.describe_target_group_attributes().target_group_arn(arn).send();
@@ -99,10 +100,10 @@ pub(super) async fn probe(place: &RegionClient, arn: &str) -> [(&'static str, Re
     ]
 }
 
-/// The port of each of these target groups. Whatever goes wrong leaves it unknown until it is asked for again.
+/// The port of each of these target groups. After an error a port stays unknown until the next request.
 async fn ports(place: &RegionClient, arns: &[String]) -> Vec<(String, Option<i32>)> {
     match described(place, arns).await {
-        // One that does not exist fails the call for all.
+        // A target group that does not exist makes the call fail for all of them.
         Err(CloudError::Other { code, .. }) if code == "TargetGroupNotFound" && arns.len() > 1 => {
             let mut ports = Vec::new();
             for arn in arns {
@@ -111,7 +112,7 @@ async fn ports(place: &RegionClient, arns: &[String]) -> Vec<(String, Option<i32
             }
             ports
         }
-        // No answer is better in a minute.
+        // The same call would return the same error a minute later.
         Err(error) if is_final(place, &error) => arns.iter().map(|arn| (arn.clone(), None)).collect(),
         described => described.unwrap_or_default(),
     }
@@ -140,7 +141,7 @@ async fn attributes(place: &RegionClient, arn: &str) -> Result<Attributes, Cloud
     })
 }
 
-/// No permission, no such call here, or no such target group: that its health cannot be read either is told elsewhere.
+/// No permission, no such action at this endpoint, or no such target group, which is reported when its health is read.
 fn is_final(place: &RegionClient, error: &CloudError) -> bool {
     match error {
         CloudError::Forbidden { .. } => true,

@@ -1,4 +1,4 @@
-//! One call to AWS: what its failure means, and when a read is tried again.
+//! One call to AWS: what its failure means, and when a reading call is retried.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -16,14 +16,16 @@ use super::connect::CredentialSource;
 use super::throttle::jitter;
 use crate::engine::ports::CloudError;
 
-/// A read is begun again at most so often after a fault of the network or of AWS…
+/// The number of retries of a reading call after a failure of the network or of AWS.
 const FAULTS_MAX: u32 = 3;
-/// …or after AWS said that it is asked too much, which takes longer to pass…
+/// The number of retries of a reading call after throttling, which lasts longer.
 const REFUSALS_MAX: u32 = 5;
-/// …and never after this long: with the last attempt's own limit that is half a minute, two ordinary polls.
+/// No retry starts after this time. With the time limit of the last attempt a call takes at most half a minute, which
+/// is two
+/// poll intervals.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Makes a call that changes nothing, at the pace that AWS allows, and again where that can help.
+/// Makes a reading call within the rate limit, and retries it if that can help.
 pub(super) async fn read<T, E, F>(
     place: &RegionClient,
     api: &'static str,
@@ -68,46 +70,46 @@ where
     }
 }
 
-/// Doubled each time, and anything from half to all of it.
+/// The wait before a retry: doubled each time, with a random factor from 0.5 to 1.
 fn back_off(first_ms: u64, nth: u32) -> Duration {
     Duration::from_millis(first_ms << nth.min(5)).mul_f64(0.5 + jitter() / 2.0)
 }
 
-/// Why a call brought no result.
+/// Why a call failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nothing left this host.
+    /// The request was not sent.
     Unsent { class: Class, message: String },
-    /// AWS answered with an error of its own.
+    /// AWS returned an error.
     Answered { status: u16, code: String, message: String, request: Option<String> },
-    /// An endpoint that is not AWS does not know the action, and says so with a page of HTML.
+    /// An endpoint that is not AWS does not know the action, and returned an HTML page.
     NoSuchAction { message: String },
-    /// The answer was lost, or was not AWS's: whether the call took effect cannot be said.
+    /// The response was lost or malformed: the call may have taken effect.
     Lost { message: String },
 }
 
-/// What a failure means, whatever AWS calls it.
+/// The meaning of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     Throttled,
-    /// Something else is under way; the same call may succeed later.
+    /// Another scaling activity is in progress; the same call may succeed later.
     Busy,
-    /// The very same call is still being worked on, from when its first answer was lost.
+    /// The same idempotent call is still in progress.
     StillRunning,
     NoCapacity,
     Forbidden,
-    /// There are no credentials, or those that there were have expired.
+    /// There are no credentials, or they have expired.
     NoCredentials,
-    /// The signature does not fit: the keys, or the host's clock.
+    /// The signature is wrong: because of the keys, or of the host's clock.
     BadSignature,
     NotOffered,
-    /// The network's or AWS's, and likely to pass.
+    /// A failure of the network or of AWS that is probably temporary.
     Fault,
     Invalid,
 }
 
 impl Failure {
-    /// `foreign`: the endpoint is not AWS's own.
+    /// `foreign`: the endpoint is not operated by AWS.
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>, foreign: bool) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -130,14 +132,14 @@ impl Failure {
                         message: meta.message().unwrap_or_default().to_owned(),
                         request: meta.extra("aws_request_id").map(str::to_owned),
                     },
-                    // AWS itself always names an error; even its worst page may come after the effect.
+                    // AWS always returns an error code. An error page without one may come after the call took effect.
                     None if foreign && html && matches!(status, 404 | 500 | 501) => {
-                        Self::NoSuchAction { message: format!("the endpoint answers HTTP {status} and a page of HTML") }
+                        Self::NoSuchAction { message: format!("the endpoint returned HTTP {status} with an HTML page") }
                     }
-                    None => Self::Lost { message: format!("HTTP {status}, but not with an answer of AWS ({message})") },
+                    None => Self::Lost { message: format!("HTTP {status} without an AWS error code ({message})") },
                 }
             }
-            _ => Self::Lost { message: format!("no answer: {message}") },
+            _ => Self::Lost { message: format!("no response: {message}") },
         }
     }
 
@@ -150,7 +152,7 @@ impl Failure {
         }
     }
 
-    /// What a read that failed for good is to its caller.
+    /// The error of a reading call that is not retried any more.
     pub(super) fn into_cloud_error(self, api: &'static str, whose: &CredentialSource) -> CloudError {
         let class = self.class();
         let action = api.to_owned();
@@ -158,10 +160,10 @@ impl Failure {
             (Class::Throttled, _) => CloudError::Throttled { action },
             (Class::NoCredentials, Self::Unsent { message, .. }) => CloudError::NoCredentials(whose.hint(&message)),
             (Class::NoCredentials, Self::Answered { code, message, .. }) => {
-                CloudError::NoCredentials(whose.hint(&format!("{api} answered {code}: {message}")))
+                CloudError::NoCredentials(whose.hint(&format!("{api} returned {code}: {message}")))
             }
             (Class::BadSignature, Self::Answered { code, message, .. }) => CloudError::NoCredentials(format!(
-                "check the secret key, and the clock of this host ({api} answered {code}: {message})"
+                "check the secret key and the clock of this host ({api} returned {code}: {message})"
             )),
             (Class::Forbidden, Self::Answered { message, .. }) => CloudError::Forbidden { action, message },
             (Class::NotOffered, Self::Answered { code, message, .. }) => {
@@ -181,16 +183,17 @@ impl Failure {
     }
 }
 
-/// Our code for an action that the endpoint does not offer.
+/// regend's code for an action that the endpoint does not offer.
 pub(super) const NOT_OFFERED: &str = "NotOffered";
 
-// The SDK does not let us name the types of the next two; their words must do. Should those change one day, an unsent
-// call passes for a lost one: that costs time, and nothing else.
+// The SDK does not export the types of the next two errors, so they are recognized by their text. If the text changes,
+// an
+// unsent call is treated as a lost one, which only costs time.
 
-/// How the connector says that it never had a connection to send on.
+/// The text of the connector's error if no connection was established.
 const CONNECTING: &str = "client error (Connect)";
 
-/// How it is said that there is nothing to sign with.
+/// The texts of the errors if no credentials are available.
 const CREDENTIALS: [&str; 5] = [
     "the credential provider was not enabled",
     "credentials provider timed out",
@@ -199,7 +202,7 @@ const CREDENTIALS: [&str; 5] = [
     "unexpected credentials error",
 ];
 
-/// Sorts AWS's error codes. Those of `LaunchInstances`' per-instance errors go through here too.
+/// The class of an AWS error code, including the per-instance errors of `LaunchInstances`.
 pub(super) fn class(status: u16, code: &str) -> Class {
     match code {
         "Throttling"
@@ -213,7 +216,9 @@ pub(super) fn class(status: u16, code: &str) -> Class {
         | "SlowDown"
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete" => Class::Throttled,
-        // The second and third are declared errors of Auto Scaling with HTTP 500, and as definite as any.
+        // ResourceContention and ServiceLinkedRoleFailure have HTTP status 500, but they are documented errors: the
+        // call had
+        // no effect.
         "ScalingActivityInProgress" | "ResourceContention" | "ServiceLinkedRoleFailure" | "ResourceInUse" => {
             Class::Busy
         }
@@ -232,7 +237,7 @@ pub(super) fn class(status: u16, code: &str) -> Class {
         | "IncompleteSignature"
         | "MissingAuthenticationToken" => Class::BadSignature,
         "UnsupportedOperation" | "InvalidAction" | "UnknownOperationException" => Class::NotOffered,
-        // What EC2 says of an instance type that a zone does not have.
+        // EC2 returns `Unsupported` for an instance type that a zone does not offer.
         "Unsupported"
         | "UnfulfillableCapacity"
         | "ReservationCapacityExceeded"
@@ -241,18 +246,18 @@ pub(super) fn class(status: u16, code: &str) -> Class {
         // InsufficientInstanceCapacity, InsufficientFreeAddressesInSubnet, VcpuLimitExceeded, InstanceLimitExceeded…
         _ if code.starts_with("Insufficient") || code.ends_with("LimitExceeded") => Class::NoCapacity,
         "HealthUnavailable" => Class::Fault,
-        // LocalStack and its kind.
+        // LocalStack and similar emulators.
         _ if status == 501 => Class::NotOffered,
         _ if status >= 500 => Class::Fault,
         _ => Class::Invalid,
     }
 }
 
-/// What an error and each of its causes say.
+/// The message of an error and of each of its causes.
 fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     let say = |error: &(dyn Error + 'static)| match error.downcast_ref::<ErrorMetadata>() {
         Some(meta) => format!("{}: {}", meta.code().unwrap_or("no code"), meta.message().unwrap_or("no message")),
-        // The list of all providers that were tried comes on lines of its own.
+        // The list of all attempted providers follows on separate lines.
         None => error.to_string().lines().next().unwrap_or_default().trim_end_matches(". Attempted:").to_owned(),
     };
     let mut said: Vec<_> = std::iter::successors(Some(error), |&error| error.source()).map(say).collect();
@@ -260,7 +265,7 @@ fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
     said
 }
 
-/// In one line, without the layers that say nothing to a person.
+/// The messages on one line, without those that contain no information for a user.
 fn words(chain: &[String]) -> String {
     const SILENT: [&str; 10] = [
         "dispatch failure",
@@ -279,7 +284,7 @@ fn words(chain: &[String]) -> String {
     if said.is_empty() { chain.join(": ") } else { said.join(": ") }
 }
 
-/// How often each API was called, repeats included.
+/// The number of calls of each API, retries included.
 #[derive(Debug, Default)]
 pub(super) struct Calls(Mutex<BTreeMap<&'static str, u64>>);
 
@@ -293,7 +298,7 @@ impl Calls {
     }
 }
 
-/// Runs all of them, so many at a time, and returns what came of each, in their order.
+/// Runs the futures, at most `at_once` at a time, and returns their outputs in order.
 pub(super) async fn all<F: Future>(at_once: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     let mut waiting = futures.into_iter().enumerate();
     let mut running = Vec::new();

@@ -1,10 +1,10 @@
-//! How a group buys and counts its capacity.
+//! The purchase options of a group, and the unit of its capacity.
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, MixedInstancesPolicy};
 
 use super::observe::members;
 
-/// Neither all On-Demand nor all Spot.
+/// Whether the group mixes On-Demand and Spot instances.
 pub(super) fn mixes(policy: &MixedInstancesPolicy) -> bool {
     let distribution = policy.instances_distribution();
     let base = distribution.and_then(|d| d.on_demand_base_capacity()).unwrap_or(0);
@@ -12,7 +12,7 @@ pub(super) fn mixes(policy: &MixedInstancesPolicy) -> bool {
     !(above == 100 || (above == 0 && base == 0))
 }
 
-/// Whether one instance may count for more than one of desired capacity.
+/// Whether one instance may count as more than one unit of desired capacity.
 pub(super) fn is_weighted(group: &AutoScalingGroup) -> bool {
     let heavy = |weight: Option<&str>| weight.is_some_and(|weight| weight != "1");
     let template = group.mixed_instances_policy().and_then(MixedInstancesPolicy::launch_template);

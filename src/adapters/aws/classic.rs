@@ -1,4 +1,4 @@
-//! What Classic Load Balancers say of their instances, in the words that target groups use for the same.
+//! The health of instances in Classic Load Balancers, translated into the states of target groups.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,12 @@ const DESCRIBE_HEALTH: &str = "elasticloadbalancing:DescribeInstanceHealth";
 
 const AT_ONCE: usize = 4;
 
-/// What stands for a Classic Load Balancer where a target group has its ARN.
+/// The identifier of a Classic Load Balancer in place of a target group's ARN.
 pub(super) fn arn(name: &str) -> String {
     format!("classic/{name}")
 }
 
-/// One call for each load balancer.
+/// Makes one call per load balancer.
 pub(super) async fn verdicts(place: &RegionClient, names: BTreeSet<String>) -> Verdicts {
     let verdicts = all(AT_ONCE, names.iter().map(|name| describe(place, name))).await;
     names.iter().map(|name| arn(name)).zip(verdicts).collect()
@@ -31,14 +31,14 @@ pub(super) async fn probe(place: &RegionClient, name: &str) -> (&'static str, Re
 }
 
 async fn describe(place: &RegionClient, name: &str) -> Result<Verdict, CloudError> {
-    // Without naming instances: AWS then lists those that are registered. There are no pages.
+    // The request names no instances, so AWS lists the registered ones. The response is not paginated.
     let call = || place.classic.describe_instance_health().load_balancer_name(name).send();
     let described = match read(place, DESCRIBE_HEALTH, call).await {
         Err(CloudError::Other { code, .. })
             if matches!(code.as_str(), "LoadBalancerNotFound" | "AccessPointNotFound") =>
         {
             return Err(CloudError::Unusable(format!(
-                "Classic Load Balancer {name} is attached to the group but does not exist: detach it from the group"
+                "Classic Load Balancer {name} is attached to the group but does not exist; detach it from the group"
             )));
         }
         described => described?,
@@ -51,14 +51,14 @@ fn judge(state: &InstanceState) -> TargetHealth {
     let description = state.description().unwrap_or_default();
     let says = |words: &str| description.contains(words);
     let (state, code) = match state.state().unwrap_or_default() {
-        // It still reports InService while connections drain.
+        // The load balancer still reports InService while connections drain.
         "InService" if says("deregistration currently in progress") => (TargetState::Draining, ""),
         "InService" => (TargetState::Healthy, ""),
         "OutOfService" if says("registration is still in progress") => (TargetState::Initial, ""),
-        // The code that a target group has for the same, so that the same rules hold.
+        // This is the code of a target group for the same condition, so that the same rules apply.
         "OutOfService" if says("is not configured to route traffic to") => (TargetState::Unused, "Target.NotInUse"),
         "OutOfService" => (TargetState::Unhealthy, description.trim_end_matches('.')),
-        // `Unknown`, and whatever else is invented: nothing but InService is healthy.
+        // `Unknown` and other states: only InService counts as healthy.
         _ => (TargetState::Unavailable, description.trim_end_matches('.')),
     };
     let code = if code == "N/A" { "" } else { code };

@@ -1,4 +1,5 @@
-//! The way in: credentials, regions and endpoints from the SDK's standard chain, and who that makes us.
+//! The connection to AWS: credentials, regions and endpoints from the standard chain of the SDK, and the caller's
+//! identity.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -17,15 +18,15 @@ use super::{RegionClient, observe};
 use crate::engine::ports::Account;
 use crate::engine::ports::CloudError;
 
-/// What the account is called when none is configured.
+/// The name of the account if none is configured.
 const DEFAULT: &str = "default";
 
-/// For a connection to stand. A host that is there answers within a round trip.
+/// The time limit for establishing a connection, which takes one round trip.
 const CONNECT: Duration = Duration::from_secs(3);
-/// For one attempt of a call that changes nothing.
+/// The time limit for one attempt of a reading call.
 const READ: Duration = Duration::from_secs(10);
 
-/// The credentials of one account, kept to tell whose they are.
+/// The credentials of one account, kept to request the caller's identity.
 pub(super) struct Identity {
     whose: CredentialSource,
     config: SdkConfig,
@@ -35,25 +36,26 @@ pub(super) struct Identity {
 pub(super) struct CredentialSource {
     pub(super) account: String,
     pub(super) region: String,
-    /// The role that regend assumes by itself.
+    /// The role that regend assumes.
     pub(super) role: Option<String>,
 }
 
-/// One place for each region of each account; without accounts, the default credentials in the default region.
+/// One client for each region of each account; without accounts, for the default credentials in the default region.
 pub(super) async fn connect(
     accounts: &[Account],
     calls: &Arc<Calls>,
 ) -> Result<(Vec<RegionClient>, Vec<Identity>), CloudError> {
     let nobody = [Account { name: DEFAULT.to_owned(), regions: Vec::new(), role_arn: None, external_id: None }];
     let accounts = if accounts.is_empty() { &nobody } else { accounts };
-    // Retries are for the providers of credentials; the calls themselves have their own.
+    // These retries apply to the credential providers. AWS calls have their own retries.
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::standard().with_max_attempts(4))
         .timeout_config(limits(READ));
     if let Ok(name) = AppName::new("regend") {
         loader = loader.app_name(name);
     }
-    // Looking for a default region takes seconds on a host that has none.
+    // The search for a default region takes seconds on a host without one, so it is skipped if every account has
+    // regions.
     if let Some(region) = accounts.first().and_then(|account| account.regions.first())
         && accounts.iter().all(|account| !account.regions.is_empty())
     {
@@ -63,7 +65,7 @@ pub(super) async fn connect(
     let (mut places, mut identities) = (Vec::new(), Vec::new());
     for account in accounts {
         let mut regions: Vec<_> = account.regions.iter().cloned().map(Region::new).collect();
-        // AWS_REGION may be set to nothing.
+        // AWS_REGION may be set to an empty string.
         let default = base.region().filter(|region| !region.as_ref().is_empty());
         regions.extend(default.filter(|_| regions.is_empty()).cloned());
         let mut known = BTreeSet::new();
@@ -79,9 +81,10 @@ pub(super) async fn connect(
     Ok((places, identities))
 }
 
-const NO_REGION: &str = "no AWS region is set: set AWS_REGION, or write [[aws.accounts]] with regions = [\"eu-west-1\"] in the configuration";
+const NO_REGION: &str =
+    "no AWS region is set: set AWS_REGION, or add [[aws.accounts]] with regions = [\"eu-west-1\"] in the configuration";
 
-/// The account's own credentials: those of its role, or those that we came with.
+/// The configuration with the credentials of the account's role, or with the default credentials without a role.
 async fn assume(account: &Account, config: SdkConfig) -> SdkConfig {
     let Some(role) = &account.role_arn else { return config };
     let mut provider = AssumeRoleProvider::builder(role).session_name("regend").configure(&config);
@@ -93,8 +96,8 @@ async fn assume(account: &Account, config: SdkConfig) -> SdkConfig {
 }
 
 fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls>) -> RegionClient {
-    // The SDK never repeats a call of its own accord: a read goes through our throttle first, and an effect is never
-    // repeated blindly.
+    // The retries of the SDK are disabled: retries of reading calls go through regend's rate limit, and other calls are
+    // never repeated blindly.
     let config = config.to_builder().region(region.clone()).retry_config(RetryConfig::disabled()).build();
     RegionClient {
         whose: CredentialSource::of(account, region.to_string()),
@@ -111,19 +114,19 @@ fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls
     }
 }
 
-/// Connection and attempt; no attempt is ever repeated by the SDK, so that is the whole call.
+/// The time limits of a connection and of an attempt. The SDK does not retry, so the attempt is the whole call.
 pub(super) fn limits(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(attempt).build()
 }
 
-/// Where Auto Scaling is, when somebody has said so.
+/// The configured endpoint of Auto Scaling, if any.
 fn endpoint(config: &SdkConfig) -> Option<String> {
     let key = ServiceConfigKey::builder().service_id("Auto Scaling").env("AWS_ENDPOINT_URL").profile("endpoint_url");
     let own = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
     own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
-/// Endpoints in a VPC are AWS's own, too.
+/// Whether AWS operates the endpoint. This includes VPC endpoints.
 fn is_aws(url: &str) -> bool {
     let host = url.split("://").last().unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
     ["amazonaws.com", "amazonaws.com.cn", "api.aws", "amazonaws.eu", "api.amazonwebservices.com.cn"]
@@ -132,7 +135,7 @@ fn is_aws(url: &str) -> bool {
 }
 
 impl Identity {
-    /// Who AWS says that we are, by the account's name.
+    /// The account's name, and the ARN of the caller.
     pub(super) async fn ask(&self, calls: &Calls) -> (String, Result<String, CloudError>) {
         const API: &str = "sts:GetCallerIdentity";
         calls.count(API);
@@ -148,16 +151,16 @@ impl CredentialSource {
         Self { account: account.name.clone(), region, role: account.role_arn.clone() }
     }
 
-    /// What to do about credentials that are missing or do not work, and then why.
+    /// What to do about credentials that are missing or do not work, followed by the cause.
     pub(super) fn hint(&self, says: &str) -> String {
         let then = if says.to_lowercase().contains("sso") {
             "run `aws sso login`".to_owned()
         } else if says.contains("Expired") {
-            "they have expired: renew them".to_owned()
+            "the credentials have expired; renew them".to_owned()
         } else if let Some(role) = self.role.as_ref().filter(|_| !says.contains(NO_CREDENTIALS)) {
             let account = &self.account;
             format!(
-                "role {role} of account {account} cannot be assumed: check role_arn and external_id in \
+                "cannot assume role {role} of account {account}; check role_arn and external_id in \
                  [[aws.accounts]], and the role's trust policy"
             )
         } else {
@@ -167,5 +170,5 @@ impl CredentialSource {
     }
 }
 
-/// What the SDK says when nothing in its chain has any.
+/// The message of the SDK if no provider in its chain has credentials.
 const NO_CREDENTIALS: &str = "no credentials found in chain";

@@ -1,4 +1,4 @@
-//! What target groups say of their targets.
+//! The health of targets in target groups.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,13 +14,14 @@ use crate::engine::ports::CloudError;
 
 const DESCRIBE_HEALTH: &str = "elasticloadbalancing:DescribeTargetHealth";
 
-/// Enough to hide the round trips behind AWS's own limit of 10 a second.
+/// The number of concurrent calls, so that AWS's limit of 10 calls per second is reached in spite of the round trip
+/// time.
 const AT_ONCE: usize = 8;
 
-/// What one target group says of each instance that it lists.
+/// The health of each registered instance in one target group.
 pub(super) type Verdict = HashMap<String, TargetHealth>;
 
-/// For each target group, its verdict.
+/// The health in each target group.
 pub(super) type Verdicts = BTreeMap<String, Result<Verdict, CloudError>>;
 
 /// One call for each target group.
@@ -39,12 +40,14 @@ pub(super) fn name(arn: &str) -> &str {
 }
 
 async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError> {
-    // Without naming targets: for those it would invent a state for strangers. There are no pages.
+    // The request names no targets, because AWS returns a state even for targets that are not registered. The response
+    // is
+    // not paginated.
     let call = || place.elb.describe_target_health().target_group_arn(arn).send();
     let described = match read(place, DESCRIBE_HEALTH, call).await {
         Err(CloudError::Other { code, .. }) if code == "TargetGroupNotFound" => {
             return Err(CloudError::Unusable(format!(
-                "target group {} is attached to the group but does not exist: detach it from the group",
+                "target group {} is attached to the group but does not exist; detach it from the group",
                 name(arn)
             )));
         }
@@ -53,8 +56,9 @@ async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError
     let port = place.memory().target_groups.get(arn).and_then(|settings| settings.port());
     let mut verdicts = Verdict::new();
     for target in described.target_health_descriptions() {
-        // Auto Scaling registers an instance at the target group's own port. Further ports are registered by others, such as
-        // an ECS service: what is wrong there says nothing of the instance.
+        // Auto Scaling registers an instance with the port of the target group. Other ports are registered by others,
+        // such as
+        // an ECS service, and their health does not count.
         let at = target.target().and_then(|target| target.port());
         if port.is_some() && at.is_some() && at != port {
             continue;
@@ -62,15 +66,16 @@ async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError
         let Some(id) = given(target.target().and_then(|target| target.id())) else { continue };
         if !id.starts_with("i-") {
             return Err(CloudError::Unusable(format!(
-                "target group {} lists {id} and not instances: regend cannot tell which instance that is, and would wait \
-                 for ever for one to be registered; attach a target group of type `instance`, or let no [[groups]] rule \
-                 match the group",
+                "target group {} has the target {id}, which is not an instance id, so regend cannot verify the health of \
+                 instances; attach a target group of type `instance`, or change the [[groups]] rules so that none \
+                 matches the group",
                 name(arn)
             )));
         }
         let verdict = judge(target);
         match verdicts.get_mut(id) {
-            // Registered with several ports, and which one counts is not known: it is as well as the worst of them.
+            // The instance is registered with several ports, and it is not known which one counts: the worst health
+            // applies.
             Some(known) => {
                 known.shifted |= verdict.shifted;
                 if badness(verdict.state) > badness(known.state) {
@@ -95,11 +100,11 @@ fn judge(target: &TargetHealthDescription) -> TargetHealth {
             "unhealthy" | "unhealthy.draining" => TargetState::Unhealthy,
             "unused" => TargetState::Unused,
             "draining" => TargetState::Draining,
-            // And whatever else is invented: nothing but "healthy" is healthy.
+            // Unknown states included: only "healthy" counts as healthy.
             _ => TargetState::Unavailable,
         },
         code: health.and_then(|health| health.reason()).map(|reason| reason.as_str().to_owned()).unwrap_or_default(),
-        // By the load balancer itself, by DNS, or in a way that AWS does not know or we do not.
+        // A shift by the load balancer, by DNS, or of an unknown kind.
         shifted: target.administrative_override().is_some_and(|over| over.state() != Some(&Override::NoOverride)),
     }
 }

@@ -1,4 +1,4 @@
-//! When instances were first launched, and from which image: asked of EC2 once for each, for it never changes.
+//! The first launch time and the image of instances, requested from EC2 once per instance because they never change.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -14,17 +14,17 @@ use crate::engine::ports::CloudError;
 
 const DESCRIBE_INSTANCES: &str = "ec2:DescribeInstances";
 
-/// Instances asked for in one call: EC2 answers with some 6 kB for each, and an `instance-id` filter takes 200.
+/// The number of instances per call: EC2 returns about 6 kB for each, and an `instance-id` filter accepts 200.
 const CHUNK: usize = 100;
 const CHUNKS_AT_ONCE: usize = 4;
 
-/// When EC2 opened, in 2006: an earlier time is none, and would make every newcomer stale.
+/// The start of EC2 in 2006. An earlier time is invalid, and would make every instance stale.
 const EC2_OPENED: i64 = 1_156_464_000;
 
-/// An instance that no look has shown for so long has left its group.
+/// An instance that no observation has shown for this long has left its group.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// What EC2 said of the instances that recent looks have shown.
+/// EC2's data about the recently observed instances.
 #[derive(Debug, Default)]
 pub(super) struct Births(HashMap<String, Birth>);
 
@@ -32,19 +32,21 @@ pub(super) struct Births(HashMap<String, Birth>);
 pub(super) struct Birth {
     pub(super) born: Option<Time>,
     pub(super) image: Option<String>,
-    /// EC2 has told all that there is to tell.
+    /// Whether EC2 has returned all data.
     settled: bool,
-    /// When a look last showed the instance.
+    /// When the instance was last observed.
     shown: Instant,
 }
 
 impl Births {
-    /// Nothing, where EC2 does not know the instance yet: that is never taken for "dead".
+    /// Absent while EC2 does not know the instance yet, which does not mean that the instance is terminated.
     pub(super) fn get(&self, id: &str) -> Option<&Birth> {
         self.0.get(id)
     }
 
-    /// Notes that these instances are there, forgets those that long are not, and returns those to ask for.
+    /// Records that these instances were observed, removes those that were not observed for long, and returns those
+    /// whose
+    /// data must be requested.
     fn show<'a>(&mut self, ids: &BTreeSet<&'a str>, now: Instant) -> Vec<&'a str> {
         let mut unknown = Vec::new();
         for &id in ids {
@@ -63,7 +65,7 @@ impl Births {
     }
 }
 
-/// Makes known what EC2 says of these instances.
+/// Reads EC2's data about these instances.
 pub(super) async fn learn(place: &RegionClient, ids: &BTreeSet<&str>) -> Result<(), CloudError> {
     let now = Instant::now();
     let unknown = place.memory().instance_metadata.show(ids, now);
@@ -90,7 +92,8 @@ pub(super) async fn learn(place: &RegionClient, ids: &BTreeSet<&str>) -> Result<
     result
 }
 
-/// Why EC2 ended each of these instances, as far as it still knows: "Server.SpotInstanceTermination: …".
+/// EC2's reason for the termination of each of these instances, if it is still known: "Server.SpotInstanceTermination:
+/// …".
 pub(super) async fn end_reasons(place: &RegionClient, ids: &[&str]) -> HashMap<String, String> {
     let Ok(described) = describe(place, ids).await else { return HashMap::new() };
     let instances =
@@ -99,7 +102,7 @@ pub(super) async fn end_reasons(place: &RegionClient, ids: &[&str]) -> HashMap<S
     instances.filter_map(reason).collect()
 }
 
-/// The smallest question that EC2 takes.
+/// The smallest request that EC2 accepts.
 pub(super) async fn probe(place: &RegionClient) -> (&'static str, Result<(), CloudError>) {
     let call = || place.ec2.describe_instances().max_results(5).send();
     (DESCRIBE_INSTANCES, read(place, DESCRIBE_INSTANCES, call).await.map(drop))
@@ -109,7 +112,7 @@ async fn describe(place: &RegionClient, ids: &[&str]) -> Result<DescribeInstance
     let ids: Vec<_> = ids.iter().map(|&id| id.to_owned()).collect();
     let named = || place.ec2.describe_instances().set_instance_ids(Some(ids.clone())).send();
     match read(place, DESCRIBE_INSTANCES, named).await {
-        // One id that EC2 has not heard of yet fails the call for all. A filter just leaves it out.
+        // With ids as arguments, one unknown id makes the call fail for all. A filter ignores it.
         Err(CloudError::Other { code, .. }) if code.starts_with("InvalidInstanceID.") => {
             let filter = Filter::builder().name("instance-id").set_values(Some(ids.clone())).build();
             read(place, DESCRIBE_INSTANCES, || place.ec2.describe_instances().filters(filter.clone()).send()).await
@@ -118,8 +121,9 @@ async fn describe(place: &RegionClient, ids: &[&str]) -> Result<DescribeInstance
     }
 }
 
-/// The first launch: a stop and a start, or a stay in a warm pool, sets the launch time anew, but not the attachment of
-/// the primary interface.
+/// The first launch time. A stop and start, or a stay in a warm pool, changes the launch time, but not the attachment
+/// time of
+/// the primary network interface.
 fn birth(instance: &Instance, now: Instant) -> Birth {
     let attached = instance
         .network_interfaces()
@@ -138,7 +142,7 @@ fn birth(instance: &Instance, now: Instant) -> Birth {
     }
 }
 
-/// A time that can be one of EC2's.
+/// A time that is not before the start of EC2.
 pub(super) fn time(time: &DateTime) -> Option<Time> {
     Time::from_timestamp(time.secs(), time.subsec_nanos()).filter(|time| time.timestamp() >= EC2_OPENED)
 }

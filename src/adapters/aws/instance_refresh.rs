@@ -1,4 +1,4 @@
-//! Instance refreshes that somebody else runs.
+//! Instance refreshes in progress.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use crate::engine::ports::CloudError;
 const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
 const AT_ONCE: usize = 4;
 
-/// Whether they may be asked for.
+/// Checks the permission.
 pub(super) async fn probe(place: &RegionClient, group: &str) -> (&'static str, Result<(), CloudError>) {
     (DESCRIBE_REFRESHES, refresh(place, group).await.map(drop))
 }
 
-/// The instance refresh that somebody runs in each of these groups.
+/// The instance refresh in progress in each of these groups.
 pub(super) async fn refreshes<'a>(
     place: &RegionClient,
     names: BTreeSet<&'a str>,
@@ -29,23 +29,23 @@ async fn refresh(place: &RegionClient, group: &str) -> Result<Option<String>, Cl
     if place.memory().no_refreshes {
         return Ok(None);
     }
-    // Only one can be under way, and the latest come first.
+    // At most one can be in progress, and the latest come first.
     let call = || place.autoscaling.describe_instance_refreshes().auto_scaling_group_name(group).max_records(10).send();
     match read(place, DESCRIBE_REFRESHES, call).await {
         Ok(page) => {
             use InstanceRefreshStatus::{Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful};
             let over = [Cancelled, Failed, RollbackFailed, RollbackSuccessful, Successful];
-            // One that says nothing that we know of goes on.
+            // An unknown status counts as in progress.
             let mut refreshes = page.instance_refreshes.unwrap_or_default().into_iter();
             let found = refreshes.find(|refresh| refresh.status().is_none_or(|status| !over.contains(status)));
             Ok(found.map(|refresh| refresh.instance_refresh_id.unwrap_or_else(|| "without an id".to_owned())))
         }
-        // AWS itself offers it everywhere, whatever it says now.
+        // Remembered only for a foreign endpoint: AWS offers the action everywhere, so its error would be temporary.
         Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => {
             place.memory().no_refreshes = true;
             Ok(None)
         }
-        // It went between the two calls.
+        // The group was deleted between the two calls.
         Err(CloudError::Other { code, message, .. }) if code == "ValidationError" && message.contains("not found") => {
             Ok(None)
         }

@@ -1,4 +1,4 @@
-//! AWS itself, as the loop needs it: the official SDKs behind [`Cloud`]. None of their types leaves this folder.
+//! The implementation of [`Cloud`] by the official AWS SDKs. Their types stay in this folder.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,15 +38,15 @@ pub struct Aws {
     calls: Arc<Calls>,
 }
 
-/// One region of one account: its clients, its limits, and what was learnt there.
+/// One region of one account: its clients, rate limits and cached data.
 struct RegionClient {
     whose: CredentialSource,
     autoscaling: aws_sdk_autoscaling::Client,
     ec2: aws_sdk_ec2::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
-    /// For Classic Load Balancers: the first version of the same API.
+    /// The first version of the Elastic Load Balancing API, for Classic Load Balancers.
     classic: aws_sdk_elasticloadbalancing::Client,
-    /// The endpoint of Auto Scaling is not AWS's own: it may lack actions.
+    /// Whether the endpoint of Auto Scaling is not operated by AWS, so that it may lack actions.
     foreign: bool,
     pace_autoscaling: Limiter,
     pace_ec2: Limiter,
@@ -55,11 +55,12 @@ struct RegionClient {
     calls: Arc<Calls>,
 }
 
-/// Places asked at the same time. Each has limits of its own.
+/// The number of regions that are called at the same time. Each has its own rate limits.
 const REGIONS_AT_ONCE: usize = 8;
 
 impl Aws {
-    /// Finds credentials, regions and endpoints; asks AWS nothing but for roles' sessions. Without accounts: the default
+    /// Resolves credentials, regions and endpoints. Calls AWS only to assume roles. Without accounts it uses the
+    /// default
     /// credentials and region, under the account name `default`.
     ///
     /// # Errors
@@ -70,13 +71,14 @@ impl Aws {
         Ok(Self { places, identities, calls })
     }
 
-    /// Who AWS says that we are in each account: its name, and the ARN.
+    /// The caller's identity in each account: the account's name and the ARN.
     pub async fn identities(&self) -> Vec<(String, Result<String, CloudError>)> {
         call::all(REGIONS_AT_ONCE, self.identities.iter().map(|identity| identity.ask(&self.calls))).await
     }
 
-    /// Calls each reading API once in each place where it can be: where, which, and whether it may be. What changes
-    /// something has no dry run, but for the one call that can be made about nothing.
+    /// Calls each reading API once in each region, and returns the region, the action and the result. Of the other
+    /// calls only
+    /// one can be tried without an effect.
     pub async fn probe(&self) -> Vec<(String, &'static str, Result<(), CloudError>)> {
         let probe = async |place| {
             let mut probes = observe::probe(place).await;
@@ -91,7 +93,7 @@ impl Aws {
         self.places.iter().zip(probes).flat_map(named).collect()
     }
 
-    /// How often each API was called so far, repeats included, by its name in IAM.
+    /// The number of calls of each API, retries included, by its name in IAM.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.calls.all()
     }
@@ -131,7 +133,7 @@ impl Cloud for Aws {
         for ((account, region), asks) in here {
             match self.place(account, region) {
                 Some(place) => looks.push(observe::look(place, asks)),
-                // Left out of the sweep, the groups would pass for gone.
+                // A group without a result would count as deleted.
                 None => sweep.extend(asks.iter().map(|ask| (ask.key.clone(), Err(not_configured(&ask.key))))),
             }
         }

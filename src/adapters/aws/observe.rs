@@ -1,4 +1,4 @@
-//! Looking: what AWS says of groups, their instances and their targets, as the domain sees it.
+//! Observation: reads groups, instances and targets from AWS, and translates them into the domain's types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,29 +25,29 @@ use crate::engine::ports::{Ask, CloudError, Observations};
 
 const DESCRIBE_GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
 
-/// The most groups that one call answers with.
+/// The maximum number of groups in a response.
 const PAGE: i32 = 100;
-/// AWS takes 50 names, and as many as `MaxRecords` where that is given; should it ever say otherwise, 50 it is.
+/// AWS accepts 50 names, or as many as `MaxRecords` if that is given. If AWS rejects more than 50, this number is used.
 const NAMES: usize = PAGE as usize;
 const NAMES_FEWER: usize = 50;
-/// Ten thousand groups in one region: a listing that does not end by then is a loop.
+/// The maximum number of pages, which is enough for ten thousand groups in one region. More pages mean an endless loop.
 const PAGES_MAX: u32 = 100;
 
-/// What one place has taught us.
+/// Cached data of one region.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) instance_metadata: Births,
-    /// The endpoint does not offer `DescribeInstanceRefreshes`: nobody refreshes instances there.
+    /// Whether the endpoint does not offer `DescribeInstanceRefreshes`, and so has no instance refreshes.
     pub(super) no_refreshes: bool,
-    /// The endpoint does not offer `LaunchInstances`.
+    /// Whether the endpoint does not offer `LaunchInstances`.
     pub(super) no_launches: bool,
     fewer_names: bool,
     pub(super) target_groups: attributes::Known,
 }
 
-/// One look at the groups asked for. Those that are not in the result do not exist.
+/// Observes the requested groups. Groups that are absent in the result do not exist.
 pub(super) async fn look(place: &RegionClient, asks: Vec<&Ask>) -> Observations {
-    // Before the first call: an effect that was known by now is in the picture.
+    // The time is taken before the first call: the observation includes every effect that was known by then.
     let seen = Time::from(std::time::SystemTime::now());
     let names: BTreeSet<&str> = asks.iter().map(|ask| ask.key.name.as_str()).collect();
     let mut sweep = Observations::new();
@@ -70,7 +70,7 @@ pub(super) async fn look(place: &RegionClient, asks: Vec<&Ask>) -> Observations 
         .filter(|(name, _)| include_refresh.contains(*name))
         .map(|(name, sources)| (*name, sources))
         .collect();
-    // Ports must be known before health is judged. Mostly they are, from the first look.
+    // The ports must be known before health is evaluated. Usually they are cached since the first observation.
     let unlearnt = attributes::learn(place, &arns, &of_all(&close, |s| &s.target_groups)).await;
     let ids: BTreeSet<&str> =
         groups.iter().flat_map(members).filter_map(|member| given(member.instance_id())).collect();
@@ -103,7 +103,7 @@ pub(super) async fn look(place: &RegionClient, asks: Vec<&Ask>) -> Observations 
     sweep
 }
 
-/// What all of these groups have of one kind.
+/// The items of one kind in all of these groups.
 fn of_all<S: std::borrow::Borrow<Sources>>(
     sources: &BTreeMap<&str, S>,
     kind: impl Fn(&Sources) -> &Vec<String>,
@@ -111,7 +111,7 @@ fn of_all<S: std::borrow::Borrow<Sources>>(
     sources.values().flat_map(|sources| kind(sources.borrow()).iter().cloned()).collect()
 }
 
-/// One group's numbers, and nothing of its instances.
+/// The limits and desired capacity of one group, without its instances.
 pub(super) async fn numbers(place: &RegionClient, group: &str) -> Result<Option<Numbers>, CloudError> {
     let lacking = Lacking::default();
     let only = place.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group);
@@ -119,7 +119,7 @@ pub(super) async fn numbers(place: &RegionClient, group: &str) -> Result<Option<
     found.iter().find(|found| name(found) == group).map(|found| sizes(found, &lacking)).transpose()
 }
 
-/// Every group's name and tags.
+/// The name and tags of every group.
 pub(super) async fn list(place: &RegionClient) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
     let all = place.autoscaling.describe_auto_scaling_groups().include_instances(false);
     let groups = pages(place, &all, &Lacking::default()).await?;
@@ -141,7 +141,7 @@ async fn pages(
         };
         let page = read(place, DESCRIBE_GROUPS, call).await?;
         groups.extend(page.auto_scaling_groups.unwrap_or_default());
-        // With an empty one AWS would begin again.
+        // With an empty token AWS would return the first page again.
         token = page.next_token.filter(|next| !next.is_empty());
         if token.is_none() {
             return Ok(groups);
@@ -150,7 +150,7 @@ async fn pages(
     Err(incomplete(format!("more than {PAGES_MAX} pages of groups")))
 }
 
-/// Tries each reading API that can be tried here.
+/// Calls each reading API that can be tried without a group.
 pub(super) async fn probe(place: &RegionClient) -> Vec<(&'static str, Result<(), CloudError>)> {
     let first = || place.autoscaling.describe_auto_scaling_groups().max_records(PAGE).send();
     let groups = read(place, DESCRIBE_GROUPS, first).await.map(|page| page.auto_scaling_groups.unwrap_or_default());
@@ -174,7 +174,7 @@ pub(super) async fn probe(place: &RegionClient) -> Vec<(&'static str, Result<(),
     probes
 }
 
-/// The groups of these names, by the chunks in which they were asked for, and what they lack.
+/// The groups with these names, in the chunks in which they were requested, and the fields that the responses lack.
 async fn described<'a>(
     place: &RegionClient,
     mut names: Vec<&'a str>,
@@ -186,7 +186,8 @@ async fn described<'a>(
         let chunk: Vec<_> = names.drain(..size.min(names.len())).collect();
         let wanted = chunk.iter().map(|&name| name.to_owned()).collect();
         let these = place.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(wanted));
-        // A page holds as many as there are names; yet what came on a second one would pass for gone.
+        // A page holds as many groups as there are names, but a group on a further page would otherwise count as
+        // deleted.
         match pages(place, &these, lacking).await {
             Err(CloudError::Other { message, .. }) if chunk.len() > NAMES_FEWER && message.contains("limited to") => {
                 place.memory().fewer_names = true;
@@ -198,20 +199,20 @@ async fn described<'a>(
     chunks
 }
 
-/// What a look found, to make groups of.
+/// The data of one observation, from which groups are built.
 struct Seen<'a> {
     place: &'a RegionClient,
     at: Time,
     verdicts: Verdicts,
     instance_metadata: &'a Births,
     known: &'a attributes::Known,
-    /// Target groups whose attributes could not be asked for.
+    /// Target groups whose attributes could not be read.
     unlearnt: BTreeMap<String, CloudError>,
     sources: &'a BTreeMap<&'a str, Sources>,
-    /// Only of groups of which it was asked for, as are refreshes.
+    /// Only for groups for which it was requested, like `refreshes`.
     scalers: BTreeMap<&'a str, Result<Vec<String>, CloudError>>,
     refreshes: BTreeMap<&'a str, Result<Option<String>, CloudError>>,
-    /// Why EC2 could not be asked.
+    /// Why EC2 could not be called.
     unborn: Option<CloudError>,
     no_launches: bool,
     lacking: Lacking,
@@ -235,7 +236,7 @@ impl Seen<'_> {
         let deleting = match group.status().unwrap_or_default() {
             "" => false,
             status if status.to_lowercase().contains("delet") => true,
-            status => return Err(without(&format!("the status \"{status}\", which regend does not know"))),
+            status => return Err(without(&format!("the unknown status \"{status}\""))),
         };
         let nothing = Sources::default();
         let sources = self.sources.get(name(group)).unwrap_or(&nothing);
@@ -292,7 +293,7 @@ impl Seen<'_> {
     fn verdict(&self, arn: &str) -> Result<&Verdict, CloudError> {
         match self.verdicts.get(arn) {
             Some(verdict) => verdict.as_ref().map_err(Clone::clone),
-            None => Err(incomplete(format!("target group {} was not asked", health::name(arn)))),
+            None => Err(incomplete(format!("the health in target group {} was not read", health::name(arn)))),
         }
     }
 
@@ -326,10 +327,10 @@ impl Seen<'_> {
         })
     }
 
-    /// Why `LaunchInstances` cannot be used.
+    /// Why `LaunchInstances` cannot be used for the group.
     fn no_direct_launch(&self, group: &AutoScalingGroup) -> Option<&'static str> {
         if self.no_launches {
-            Some("this endpoint does not offer it")
+            Some("the endpoint does not offer it")
         } else if group.launch_configuration_name().is_some() {
             Some("the group uses a launch configuration")
         } else if group.warm_pool_configuration().is_some() {
@@ -345,8 +346,7 @@ impl Seen<'_> {
 const UNREGISTERED: TargetHealth =
     TargetHealth { state: TargetState::Unregistered, code: String::new(), shifted: false };
 
-/// Folds AWS's lifecycle states to what a decision needs; nothing for a member of a warm pool, which is not one of the
-/// group's.
+/// Translates AWS's lifecycle states. Absent for an instance in the warm pool, which is not a member of the group.
 pub fn lifecycle(state: &str) -> Option<Lifecycle> {
     let (state, phase) = state.split_once(':').unwrap_or((state, ""));
     Some(match state {
@@ -366,7 +366,7 @@ fn name(group: &AutoScalingGroup) -> &str {
     group.auto_scaling_group_name().unwrap_or_default()
 }
 
-/// The instances that are the group's, and not its warm pool's.
+/// The members of the group, without the instances in its warm pool.
 pub(super) fn members(group: &AutoScalingGroup) -> impl Iterator<Item = &Member> {
     let warmed = |member: &&Member| member.lifecycle_state().is_some_and(|state| lifecycle(state.as_str()).is_none());
     group.instances().iter().filter(move |member| !warmed(member))
@@ -379,7 +379,7 @@ fn tags(group: &AutoScalingGroup) -> BTreeMap<String, String> {
     group.tags().iter().filter_map(tag).collect()
 }
 
-/// A group's numbers, unless its description lacks anything.
+/// The limits and desired capacity of a group, if the response is complete.
 fn sizes(group: &AutoScalingGroup, lacking: &Lacking) -> Result<Numbers, CloudError> {
     if let Some(what) = lacking.of(name(group)) {
         return Err(without(group, &what));
@@ -397,7 +397,7 @@ fn without(group: &AutoScalingGroup, what: &str) -> CloudError {
     incomplete(format!("group {} has {what}", name(group)))
 }
 
-/// AWS left something out that its own model promises.
+/// The error for a response without a field that AWS's API model requires.
 fn incomplete(message: String) -> CloudError {
     CloudError::Other { action: DESCRIBE_GROUPS.to_owned(), code: "IncompleteAnswer".to_owned(), message }
 }

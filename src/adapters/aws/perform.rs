@@ -1,4 +1,4 @@
-//! Doing: exactly one call for an action, and what its answer means.
+//! Performs an action by exactly one call, and interprets the response.
 
 use std::error::Error;
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::domain::group::InstanceId;
 use crate::domain::lease;
 use crate::engine::ports::CloudError;
 
-/// For one answer: Auto Scaling takes the wish and works on it afterwards.
+/// The time limit of a call. Auto Scaling accepts the request and processes it afterwards.
 const CHANGE: Duration = Duration::from_secs(20);
-/// `LaunchInstances` answers when EC2 has.
+/// The time limit of `LaunchInstances`, which returns after EC2 has.
 const LAUNCH: Duration = Duration::from_secs(60);
 
-/// Makes the action's one call.
+/// Makes the one call of the action.
 pub(super) async fn perform(place: &RegionClient, group: &str, action: &Action) -> Answer {
     place.limiter(action.api()).charge();
     place.calls.count(action.api());
@@ -43,11 +43,12 @@ pub(super) async fn perform(place: &RegionClient, group: &str, action: &Action) 
     })
 }
 
-/// An id of the right shape that AWS gives to no instance.
+/// A well-formed instance id that AWS never assigns.
 const NOBODY: &str = "i-00000000000000000";
 
-/// Whether instances may be retired, asked about one that does not exist: AWS looks at the permission first. Without it
-/// a regeneration would launch, and then have no way back.
+/// Checks the permission to retire instances by a call for an instance that does not exist: AWS checks the permission
+/// first.
+/// Without this permission a regeneration could launch instances, and not remove them again.
 pub(super) async fn probe(place: &RegionClient) -> (&'static str, Result<(), CloudError>) {
     const API: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
     let call = || {
@@ -62,7 +63,7 @@ pub(super) async fn probe(place: &RegionClient) -> (&'static str, Result<(), Clo
             );
             Err(CloudError::Forbidden { action, message })
         }
-        // That there is no such instance is what is to be heard; elsewhere than at AWS it may be said in any words.
+        // The expected error is that the instance does not exist. Endpoints other than AWS may return another error.
         Err(CloudError::Other { code, .. }) if code == "ValidationError" || place.foreign => Ok(()),
         Ok(_) => Ok(()),
         Err(error) => Err(error),
@@ -85,7 +86,7 @@ async fn call(place: &RegionClient, group: &str, action: &Action) -> Result<Answ
         }
         Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, max: None, .. } => {
             let call = client.set_desired_capacity().auto_scaling_group_name(group).desired_capacity(size(*to));
-            // A cooldown is for policies that scale by themselves.
+            // The cooldown applies to scaling policies only.
             place.done(call.honor_cooldown(false).customize().config_override(limit(CHANGE)).send().await)
         }
         Action::RaiseMaxSize { .. }
@@ -106,14 +107,15 @@ async fn call(place: &RegionClient, group: &str, action: &Action) -> Result<Answ
             let activity = output.activity();
             if let Some(status @ (Status::Failed | Status::Cancelled)) = activity.and_then(|a| a.status_code()) {
                 let why = activity.and_then(|a| a.status_message()).unwrap_or("no reason given");
-                return Ok(Answer::Unknown { error: format!("its activity is already {status}: {why}") });
+                return Ok(Answer::Unknown { error: format!("the scaling activity is already {status}: {why}") });
             }
             let activity = given(activity.and_then(|a| a.activity_id())).map(str::to_owned);
             Ok(Answer::Done(Receipt { activity, ..receipt(&output) }))
         }
         Action::Launch { count, zone, token } => {
             let call = client.launch_instances().auto_scaling_group_name(group).requested_capacity(size(*count));
-            // Left out, the SDK would invent a token; and Auto Scaling must not go on trying behind our back.
+            // Without this token the SDK would generate one, and without this strategy Auto Scaling would retry the
+            // launch.
             let call = call.client_token(token).retry_strategy(RetryStrategy::None);
             let call = call.set_availability_zones(zone.as_ref().map(|zone| vec![zone.to_string()]));
             Ok(launched(&place.tried(call.customize().config_override(limit(LAUNCH)).send().await)?, *count))
@@ -125,7 +127,7 @@ fn tag(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
     Tag::builder().resource_type("auto-scaling-group").resource_id(group).key(lease::TAG)
 }
 
-/// AWS counts in i32.
+/// AWS uses i32 for counts.
 fn size(size: u32) -> i32 {
     i32::try_from(size).unwrap_or(i32::MAX)
 }
@@ -149,7 +151,7 @@ impl RegionClient {
         Ok(Answer::Done(receipt(&self.tried(result)?)))
     }
 
-    /// Whether this is about the endpoint, and not about one group.
+    /// Whether the refusal concerns the endpoint, and not one group.
     fn never_offers(&self, failure: &Failure) -> bool {
         match failure {
             Failure::NoSuchAction { .. } => true,
@@ -159,7 +161,7 @@ impl RegionClient {
     }
 }
 
-/// A launch may bring some, none, or none and no reason.
+/// A response may contain instances, errors, both or neither.
 fn launched(output: &LaunchInstancesOutput, count: u32) -> Answer {
     let Receipt { request, .. } = receipt(output);
     let came = output.instances().iter().flat_map(|collection| collection.instance_ids());
@@ -179,19 +181,19 @@ fn launched(output: &LaunchInstancesOutput, count: u32) -> Answer {
             Answer::Refused(Refusal { code, message, request, kind })
         }
         None if instances.is_empty() => Answer::Unknown {
-            error: format!("LaunchInstances answered with neither an instance nor an error for {count}"),
+            error: format!("LaunchInstances returned neither an instance nor an error ({count} requested)"),
         },
         error => {
             let came = instances.len();
             let fewer = came < usize::try_from(count).unwrap_or(usize::MAX);
             let shortfall =
-                error.or_else(|| fewer.then(|| ("PartialLaunch".to_owned(), format!("{came} of {count} came"))));
+                error.or_else(|| fewer.then(|| ("PartialLaunch".to_owned(), format!("{came} of {count} launched"))));
             Answer::Done(Receipt { instances, request, activity: None, shortfall })
         }
     }
 }
 
-/// What a call without a result means for the action. `whom` is for the messages.
+/// The answer for a failed call. `whom` names the group in messages.
 fn failed(failure: Failure, action: &Action, whom: &str) -> Answer {
     let api = action.api();
     let class = failure.class();
@@ -202,7 +204,7 @@ fn failed(failure: Failure, action: &Action, whom: &str) -> Answer {
         Failure::Lost { message } => Answer::Unknown { error: message },
         Failure::NoSuchAction { message } => match not_offered(action) {
             kind @ RefusalKind::NotOffered => refused(kind, NOT_OFFERED, message, None),
-            // Every endpoint has the others, so this page is about something else.
+            // Every endpoint offers the other actions, so the HTML page has another cause.
             _ => Answer::Unknown { error: message },
         },
         Failure::Unsent { class: Class::NoCredentials, message } => {
@@ -212,9 +214,9 @@ fn failed(failure: Failure, action: &Action, whom: &str) -> Answer {
         Failure::Unsent { message, .. } => refused(RefusalKind::Invalid, "NotSent", message, None),
         Failure::Answered { status, code, message, request } => {
             let kind = match class {
-                // Nothing says that it did not get so far as to take effect.
+                // The call may have taken effect before the error.
                 Class::Fault | Class::StillRunning => {
-                    return Answer::Unknown { error: format!("{api} answered HTTP {status}, {code}: {message}") };
+                    return Answer::Unknown { error: format!("{api} returned HTTP {status}, {code}: {message}") };
                 }
                 Class::Throttled | Class::Busy | Class::NoCredentials => RefusalKind::Busy,
                 Class::Forbidden => {
@@ -230,7 +232,7 @@ fn failed(failure: Failure, action: &Action, whom: &str) -> Answer {
     }
 }
 
-/// Only for a launch is there another way.
+/// The kind of the refusal if the endpoint does not offer the action. Only a launch has an alternative.
 fn not_offered(action: &Action) -> RefusalKind {
     if matches!(action, Action::Launch { .. }) { RefusalKind::NotOffered } else { RefusalKind::Invalid }
 }

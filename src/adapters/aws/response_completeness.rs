@@ -1,5 +1,6 @@
-//! What an answer lacks that AWS's own model promises. The SDK does not tell: where a number is missing it puts 0, where
-//! a yes or no is missing it puts no, and nobody would be protected any more.
+//! Detects missing fields in responses that AWS's API model requires. The SDK replaces a missing number by 0 and a
+//! missing
+//! boolean by false, so that, for example, no instance would be protected any more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
@@ -11,8 +12,7 @@ use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint}
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// What each group lacks in the answers to `DescribeAutoScalingGroups` that it was shown. Texts are not in here: see
-/// [`given`].
+/// The missing fields of each group in the responses to `DescribeAutoScalingGroups`. Strings are checked by [`given`].
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lacking(Arc<Mutex<BTreeMap<String, String>>>);
 
@@ -36,16 +36,16 @@ impl Intercept for Lacking {
     ) -> Result<(), BoxError> {
         let response = context.response();
         let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
-        // Every group would pass for gone.
+        // Otherwise every group would count as deleted.
         if response.status().is_success() && !body.contains("<AutoScalingGroups") {
-            return Err("the answer has no list of groups".into());
+            return Err("the response has no list of groups".into());
         }
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(lacking(&body));
         Ok(())
     }
 }
 
-/// For a text that is missing the SDK puts an empty one.
+/// The SDK replaces a missing string by an empty one.
 pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
@@ -53,18 +53,18 @@ pub(super) fn given(text: Option<&str>) -> Option<&str> {
 const GROUP: [&str; 2] = ["AutoScalingGroups", "member"];
 const MEMBER: [&str; 4] = ["AutoScalingGroups", "member", "Instances", "member"];
 
-/// The groups that lack something, and what. The SDK has read the text before, so it is XML; AWS's has no attributes that
-/// matter, no comments, and no sections that are not to be parsed.
+/// The groups with a missing field, and the field. The SDK has parsed the text before, so it is XML. AWS's XML has no
+/// relevant attributes, no comments and no CDATA sections.
 fn lacking(xml: &str) -> BTreeMap<String, String> {
     let (mut group, mut member): (HashMap<&str, &str>, HashMap<&str, &str>) = Default::default();
     let (mut path, mut lacks, mut found) = (Vec::new(), None, BTreeMap::new());
     for (tag, text) in xml.split('<').filter_map(|part| part.split_once('>')) {
-        // After the response and the result.
+        // Relative to the response and result elements.
         let at = path.get(2..).unwrap_or_default();
         if tag.starts_with('/') {
             if at == MEMBER {
                 let member = mem::take(&mut member);
-                // The warm pool's are none of ours.
+                // Instances in the warm pool are not members.
                 let ours = member.get("LifecycleState").is_none_or(|state| !state.starts_with("Warmed"));
                 if ours && !member.contains_key("ProtectedFromScaleIn") {
                     let id = member.get("InstanceId").copied().unwrap_or("?");
@@ -93,7 +93,7 @@ fn lacking(xml: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// A group's name may have what XML has a use for.
+/// A group's name may contain characters that XML escapes.
 fn plain(text: &str) -> String {
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")];
     entities.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))

@@ -1,4 +1,4 @@
-//! What changes a group's desired capacity by itself: scaling policies, scheduled actions, and autoscalers by their tags.
+//! What scales a group: scaling policies, scheduled actions, and autoscalers, which are recognized by their tags.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,11 @@ pub(super) const DESCRIBE_POLICIES: &str = "autoscaling:DescribePolicies";
 pub(super) const DESCRIBE_SCHEDULES: &str = "autoscaling:DescribeScheduledActions";
 
 const AT_ONCE: usize = 4;
-/// AWS allows 50 policies and 125 scheduled actions in a group: one page shows what there is, if not always all of it.
+/// The page size. AWS allows 50 policies and 125 scheduled actions per group; one page is enough to know that there are
+/// any.
 const PAGE: i32 = 100;
 
-/// Whether both may be asked for.
+/// Checks both permissions.
 pub(super) async fn probe(place: &RegionClient, group: &str) -> [(&'static str, Result<(), CloudError>); 2] {
     [
         (DESCRIBE_POLICIES, policies(place, group).await.map(drop)),
@@ -24,7 +25,7 @@ pub(super) async fn probe(place: &RegionClient, group: &str) -> [(&'static str, 
     ]
 }
 
-/// What scales each of these groups, as phrases for people; without what their tags say.
+/// What scales each of these groups, as phrases, except for autoscalers.
 pub(super) async fn scalers<'a>(
     place: &RegionClient,
     names: &BTreeSet<&'a str>,
@@ -34,7 +35,7 @@ pub(super) async fn scalers<'a>(
 }
 
 async fn scaler(place: &RegionClient, group: &str) -> Result<Vec<String>, CloudError> {
-    // What may not be listed may be there: that is said, and regend still works without the permission.
+    // Without the permission regend assumes that such policies exist, and continues.
     let unless_forbidden = |what: &str, api, found| match found {
         Err(CloudError::Forbidden { .. }) => {
             Ok(vec![format!("{what} that regend may not list (no permission for {api})")])
@@ -58,7 +59,7 @@ fn phrase(policy: &ScalingPolicy) -> String {
     format!("policy {}", policy.policy_name().unwrap_or("without a name"))
 }
 
-/// Neither switched off nor a mere forecast.
+/// Whether the policy is enabled, and more than a forecast.
 fn scales(policy: &ScalingPolicy) -> bool {
     let mode = policy.predictive_scaling_configuration().and_then(|predictive| predictive.mode());
     let only_forecasts = policy.policy_type() == Some("PredictiveScaling")
@@ -77,7 +78,7 @@ async fn schedules(place: &RegionClient, group: &str) -> Result<Vec<String>, Clo
     Ok(actions.iter().map(name).collect())
 }
 
-/// Nothing, where the endpoint does not offer the call, or the group was deleted between two calls.
+/// Empty if the endpoint does not offer the action, or the group was deleted between two calls.
 fn unless_absent<T>(place: &RegionClient, found: Result<Vec<T>, CloudError>) -> Result<Vec<T>, CloudError> {
     match found {
         Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => Ok(Vec::new()),
@@ -88,7 +89,7 @@ fn unless_absent<T>(place: &RegionClient, found: Result<Vec<T>, CloudError>) -> 
     }
 }
 
-/// Autoscalers that mark the groups they scale by a tag. ECS sets its own for a capacity provider.
+/// Autoscalers that tag the groups that they scale. ECS tags the groups of a capacity provider.
 pub(super) fn by_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
     let ecs = tags.contains_key("AmazonECSManaged");
     let found = [(is_autoscaled(tags), "cluster-autoscaler"), (ecs, "ECS capacity provider")];

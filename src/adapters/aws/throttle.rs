@@ -1,22 +1,23 @@
-//! How fast AWS may be asked: a token bucket whose rate creeps up while all goes well and halves when AWS says no.
+//! The rate limit of AWS calls: a token bucket whose rate rises slowly after successful calls and is halved by
+//! throttling.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The arithmetic alone: it is told the time, and answers with how long to wait.
+/// The token bucket without a clock: the caller passes the time, and gets the time to wait.
 #[derive(Debug, Clone)]
 pub struct Throttle {
     pace: Pace,
-    /// Tokens a second.
+    /// Tokens per second.
     rate: f64,
-    /// What may be used at once; below zero it is owed, and whoever comes next waits for it.
+    /// The available tokens. Below zero, the next call waits until they are refilled.
     tokens: f64,
     at: Instant,
     slowed: Option<Instant>,
 }
 
-/// Where a bucket begins and how far it may go, in calls a second.
+/// The initial and the maximum rate of a bucket, in calls per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     pub start: f64,
@@ -27,20 +28,20 @@ pub struct Pace {
 impl Pace {
     /// All Auto Scaling calls of an account and region share one bucket whose size AWS does not publish.
     pub const AUTO_SCALING: Self = Self { start: 5.0, max: 15.0, burst: 10.0 };
-    /// AWS publishes 10 a second with bursts of 40 for `Describe*`, and others in the account ask too.
+    /// AWS documents 10 calls per second with bursts of 40 for `Describe*`, shared with all other callers in the
+    /// account.
     pub const LOAD_BALANCING: Self = Self { start: 5.0, max: 9.0, burst: 20.0 };
-    /// AWS publishes 20 a second with bursts of 100 for calls that change nothing.
+    /// AWS documents 20 calls per second with bursts of 100 for reading calls.
     pub const EC2: Self = Self { start: 10.0, max: 18.0, burst: 20.0 };
 }
 
-/// However often AWS says no, a call is tried every few seconds: a rate of nothing would never find out that it may
-/// rise again.
+/// The lowest rate. With a rate of zero regend could not notice that the throttling has ended.
 const SLOWEST: f64 = 0.2;
 
-/// What each good answer adds to the rate: back from the slowest to a useful one within some twenty calls.
+/// How much each successful call adds to the rate: about twenty calls lead from the lowest to a useful rate.
 const STEP: f64 = 0.05;
 
-/// Calls that were under way together are refused together; that is one reason to slow down, not many.
+/// Refusals within this time count once, because concurrent calls are refused together.
 const ONE_REFUSAL: Duration = Duration::from_secs(1);
 
 impl Throttle {
@@ -48,23 +49,23 @@ impl Throttle {
         Self { pace, rate: pace.start, tokens: pace.burst, at: now, slowed: None }
     }
 
-    /// Takes a token, and says how long to wait until it may be used.
+    /// Takes a token, and returns how long to wait before the call.
     pub fn take(&mut self, now: Instant) -> Duration {
         self.refill(now);
         self.tokens -= 1.0;
         if self.tokens >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.tokens / self.rate) }
     }
 
-    /// AWS answered.
+    /// Records a successful call.
     pub fn answered(&mut self, now: Instant) {
         self.refill(now);
         self.rate = (self.rate + STEP).min(self.pace.max);
     }
 
-    /// AWS refused because of too many calls.
+    /// Records a throttled call.
     pub fn refused(&mut self, now: Instant) {
         self.refill(now);
-        // Its bucket is empty, whatever ours says.
+        // AWS's bucket is empty, so this one is emptied as well.
         self.tokens = self.tokens.min(0.0);
         if self.slowed.is_none_or(|at| now.saturating_duration_since(at) >= ONE_REFUSAL) {
             self.rate = (self.rate / 2.0).max(SLOWEST);
@@ -72,7 +73,7 @@ impl Throttle {
         }
     }
 
-    /// Calls a second.
+    /// The rate in calls per second.
     pub fn rate(&self) -> f64 {
         self.rate
     }
@@ -84,7 +85,7 @@ impl Throttle {
     }
 }
 
-/// A throttle on the real clock.
+/// A token bucket with the real clock.
 #[derive(Debug)]
 pub(super) struct Limiter(Mutex<Throttle>);
 
@@ -93,16 +94,17 @@ impl Limiter {
         Self(Mutex::new(Throttle::new(pace, Instant::now())))
     }
 
-    /// Returns when one more call may be made.
+    /// Waits until the next call is allowed.
     pub(super) async fn wait(&self) {
         let wait = self.with(Throttle::take);
         if !wait.is_zero() {
-            // Up to a quarter longer, so that several hosts do not fall into step.
+            // A random factor of up to 1.25 keeps several hosts from calling in step.
             tokio::time::sleep(wait.mul_f64(1.0 + jitter() / 4.0)).await;
         }
     }
 
-    /// Counts a call that does not wait: it was decided on a look that only grows older. Those after it wait instead.
+    /// Counts a call that does not wait, because the observation behind it is getting older. The following calls wait
+    /// instead.
     pub(super) fn charge(&self) {
         self.with(Throttle::take);
     }
@@ -120,7 +122,7 @@ impl Limiter {
     }
 }
 
-/// A number from 0 to 1, good enough to spread calls out: the keys of std's hash maps are random.
+/// A random number from 0 to 1, taken from the random keys of std's hash maps.
 pub(super) fn jitter() -> f64 {
     f64::from((RandomState::new().hash_one(0_u8) >> 32) as u32) / f64::from(u32::MAX)
 }

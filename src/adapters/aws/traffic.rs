@@ -1,4 +1,4 @@
-//! By which ways traffic reaches a group: which of them regend asks for their verdict, and which it cannot read.
+//! The traffic sources of a group: those whose health regend reads, and those whose health it cannot read.
 
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 
@@ -9,11 +9,11 @@ pub(super) struct Sources {
     pub(super) target_groups: Vec<String>,
     /// Names of Classic Load Balancers.
     pub(super) classic: Vec<String>,
-    /// VPC Lattice target groups, and whatever AWS adds one day, as phrases for people.
+    /// VPC Lattice target groups and traffic sources of unknown types, as phrases.
     pub(super) unverified: Vec<String>,
 }
 
-/// Attached in the old way or in the new one; AWS shows most of them in both.
+/// Collects the sources from the old fields and from `TrafficSources`; AWS lists most of them in both.
 pub(super) fn sources(group: &AutoScalingGroup) -> Sources {
     let mut sources = Sources::default();
     for arn in group.target_group_arns() {
@@ -41,7 +41,7 @@ fn push(list: &mut Vec<String>, item: String) {
     }
 }
 
-/// The type of a traffic source that AWS shows without one.
+/// The type of a traffic source without a type.
 fn kind_of(identifier: &str) -> &'static str {
     match identifier {
         arn if arn.contains(":elasticloadbalancing:") => "elbv2",
