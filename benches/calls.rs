@@ -70,7 +70,7 @@ fn row(size: u32, surge: Share, boot: (u32, u32)) {
         firing: None,
     };
     let (concurrency, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
-    harness.fleet.wish(RunRequest { key: key.clone(), policy, opener, obstacle: None });
+    harness.fleet.request(RunRequest { key: key.clone(), policy, opener, hold: None });
     while matches!(harness.step(None, &mut |_| {}), Ok(Progress::Done)) {}
     let world = harness.world.borrow();
     let wall = (world.now() - start).num_seconds();

@@ -87,8 +87,8 @@ fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
         }
     }
     let _ = veto(now, group, known, &action(draw));
-    let agenda = decision::agenda(now, group, known);
-    assert!(agenda.due.len() + agenda.left.len() <= group.instances.len());
+    let remaining = decision::remaining(now, group, known);
+    assert!(remaining.due.len() + remaining.left.len() <= group.instances.len());
     assert!(decision::serving(now, group, known) as usize <= group.instances.len());
 }
 
@@ -416,7 +416,7 @@ fn lease(draw: &mut Draw<'_>) -> String {
         surge: draw.number(),
         min: draw.maybe(Draw::number),
         max: draw.number(),
-        most: draw.number(),
+        max_allowed: draw.number(),
     };
     if draw.one_in(16) { draw.text() } else { lease.to_string() }
 }

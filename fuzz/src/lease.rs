@@ -16,7 +16,7 @@ pub fn lease(data: &[u8]) {
             let again = written.parse::<Lease>();
             assert_eq!(again.map(|again| again.to_string()), Ok(written.clone()), "of {text:?}");
             assert!(lease.is_of(&lease.daemon), "{} is not its own", lease.daemon);
-            assert!(lease.is_dead(lease.dies()) && !lease.is_dead(Span::seconds(1).before(lease.dies())));
+            assert!(lease.is_dead(lease.expires()) && !lease.is_dead(Span::seconds(1).before(lease.expires())));
         }
         Err(error) => assert_readable(&error.to_string()),
     }

@@ -1,4 +1,4 @@
-//! The configuration file: TOML turned into the domain's types, or everything that is wrong with it at once.
+//! The configuration file: parses TOML into the domain's types, and reports all problems at once.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,23 +18,25 @@ pub use self::reader::Problem;
 mod reader;
 pub mod script;
 
-/// Health is continuous only as far as it is looked at; a target can fall ill and recover within two minutes.
+/// The longest accepted poll interval. A target can become unhealthy and recover within two minutes, and regend would
+/// miss
+/// that with a longer interval.
 const POLL_MAX: Span = Span::minutes(1);
 
-/// All that an operator can say.
+/// The whole configuration.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The process itself.
+    /// The section `[daemon]`.
     pub daemon: Daemon,
-    /// Which accounts to work in, and how often to look.
+    /// The section `[aws]`.
     pub aws: Aws,
-    /// What holds for every group unless its rule says otherwise.
+    /// The section `[policy]`: the defaults of all groups.
     pub policy: Policy,
-    /// When no batch starts.
+    /// The sections `[[blackouts]]`.
     pub blackouts: Vec<Blackout>,
-    /// Which groups are regenerated: the first rule that matches decides.
+    /// The sections `[[groups]]`: the first rule that matches a group applies.
     pub groups: Vec<GroupRule>,
-    /// What works, but hardly as it was meant.
+    /// Settings that are valid, but probably not intended.
     pub warnings: Vec<Problem>,
     bytes: Vec<u8>,
 }
@@ -42,11 +44,11 @@ pub struct Config {
 /// The section `[daemon]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Daemon {
-    /// Where the journal and the lock live.
+    /// The directory of the journal and the lock file.
     pub state_dir: PathBuf,
-    /// How many groups regenerate at the same time.
+    /// The number of groups that regenerate at the same time.
     pub max_concurrent_groups: u32,
-    /// After this many aborted groups nothing further opens.
+    /// The number of failed or aborted groups after which no further regeneration opens.
     pub max_failed_groups: u32,
 }
 
@@ -59,9 +61,9 @@ impl Default for Daemon {
 /// The section `[aws]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Aws {
-    /// Between two looks at an active group.
+    /// The time between two observations of an active group.
     pub poll_interval: Span,
-    /// None: the default credentials and region.
+    /// The accounts; empty for the default credentials and region.
     pub accounts: Vec<Account>,
 }
 
@@ -71,58 +73,58 @@ impl Default for Aws {
     }
 }
 
-/// One `[[groups]]`: which groups, and the policy that they get.
+/// One `[[groups]]` rule: which groups it matches, and their policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRule {
     /// A glob over the group's name.
     pub name: String,
-    /// Tags that the group must have.
+    /// The tags that the group must have.
     pub tags: BTreeMap<String, String>,
-    /// The account that it must be in.
+    /// The account of the group.
     pub account: Option<String>,
-    /// `[policy]` with this rule's own keys on top.
+    /// `[policy]`, overridden by the keys of this rule.
     pub policy: Policy,
-    /// Where the rule begins in the file.
+    /// The line of the file at which the rule begins.
     pub line: usize,
 }
 
-/// Why there is no configuration. Printed, it says everything: there is no further cause to ask for.
+/// Why the configuration could not be loaded. The message includes the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// Nothing there.
+    /// The file does not exist.
     #[error(
-        "there is no configuration at {path}; write one (the regend.toml of the package explains every key), \
-         or name another with --config or $REGEND_CONFIG"
+        "there is no configuration file {path}; create it (the regend.toml of the package explains every key), \
+         or name another one with --config or $REGEND_CONFIG"
     )]
     Missing {
-        /// Where it should have been.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// There, but not to be had.
+    /// The file exists and cannot be read.
     #[error("cannot read {path}: {cause}; {hint}")]
     Unreadable {
-        /// Where it is.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         cause: io::Error,
-        /// What to do about it.
+        /// How to correct it.
         hint: &'static str,
     },
-    /// Read, and wrong; in the order of the file, one a line.
+    /// The file has problems: one per line, in the order of the file.
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Invalid(Vec<Problem>),
 }
 
 impl ConfigError {
-    /// What it means that the file could not be read.
+    /// The error for a file that could not be read.
     #[must_use]
     pub fn unread(path: &Path, cause: io::Error) -> Self {
         let path = path.to_owned();
         let hint = match cause.kind() {
             io::ErrorKind::NotFound => return Self::Missing { path },
-            io::ErrorKind::PermissionDenied => "let the user that runs regend read the file and enter its directory",
-            io::ErrorKind::InvalidData => "write it in UTF-8",
-            _ => "name a file that can be read",
+            io::ErrorKind::PermissionDenied => "give the user that runs regend permission to read the file",
+            io::ErrorKind::InvalidData => "save it as UTF-8",
+            _ => "name a readable file",
         };
         Self::Unreadable { path, cause, hint }
     }
@@ -132,16 +134,16 @@ impl Config {
     /// Reads the file.
     ///
     /// # Errors
-    /// If there is none, it cannot be read, or anything in it is wrong: then with everything that is.
+    /// The file does not exist, cannot be read, or has problems: then all of them.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|cause| ConfigError::unread(path, cause))?;
         Self::parse(path, &text)
     }
 
-    /// Reads the text of a file; its path is for the messages.
+    /// Parses the text of a file. The path appears in the messages.
     ///
     /// # Errors
-    /// With everything that is wrong in it.
+    /// All problems of the text.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let report = Report::new(path, text);
         let (document, errors) = DeTable::parse_recoverable(text);
@@ -154,27 +156,30 @@ impl Config {
         config.aws = aws(root.table("aws"));
         let mut section = root.table("policy");
         policy(&mut section, &mut config.policy);
-        judge(&section, &config.policy, None);
+        report_policy(&section, &config.policy, None);
         section.close();
         config.blackouts = root.tables("blackouts").into_iter().filter_map(blackout).collect();
         config.groups = groups(root.tables("groups"), &config);
         if config.groups.is_empty() {
-            let what = "without a rule every group is left alone";
-            root.warning("groups", Invalid::new(what, r#"write [[groups]] and below it for example name = "*""#));
+            let what = "without a rule regend regenerates no group";
+            root.warning(
+                "groups",
+                Invalid::new(what, r#"write [[groups]], and on the next line for example name = "*""#),
+            );
         }
         root.close();
         config.warnings = report.finish().map_err(ConfigError::Invalid)?;
         Ok(config)
     }
 
-    /// The policy of the first rule that matches. A group that matches none is left alone.
+    /// The policy of the first rule that matches; absent if no rule matches: such a group is not regenerated.
     #[must_use]
     pub fn policy_for(&self, account: &str, name: &str, tags: &BTreeMap<String, String>) -> Option<&Policy> {
         let rule = self.groups.iter().find(|rule| rule.matches(account, name, tags))?;
         Some(&rule.policy)
     }
 
-    /// SHA-256 of the file's bytes in hexadecimal: which configuration it was.
+    /// SHA-256 of the file's bytes in hexadecimal, which identifies the configuration in the journal.
     #[must_use]
     pub fn hash(&self) -> String {
         Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -183,7 +188,7 @@ impl Config {
 
 impl GroupRule {
     fn matches(&self, account: &str, name: &str, tags: &BTreeMap<String, String>) -> bool {
-        // For the crate a slash separates; in a group's name it is a character like any other.
+        // The crate does not match a slash with "*", but in a group's name a slash is an ordinary character.
         let plain = |text: &str| text.replace('/', "\u{1}");
         self.account.as_ref().is_none_or(|wanted| wanted == account)
             && self.tags.iter().all(|(key, value)| tags.get(key) == Some(value))
@@ -199,7 +204,7 @@ fn daemon(mut section: Section<'_, '_>) -> Daemon {
     section.read("max_failed_groups", max_failed_groups, count);
     for (key, limit) in [("max_concurrent_groups", *max_concurrent_groups), ("max_failed_groups", *max_failed_groups)] {
         if limit == 0 {
-            section.problem(key, Invalid::new("with 0 no group would ever open", "write at least 1"));
+            section.problem(key, Invalid::new("0 would prevent every regeneration", "write at least 1"));
         }
     }
     section.close();
@@ -210,10 +215,10 @@ fn aws(mut section: Section<'_, '_>) -> Aws {
     let mut aws = Aws::default();
     section.read("poll_interval", &mut aws.poll_interval, duration);
     if aws.poll_interval == Span::ZERO {
-        section.problem("poll_interval", Invalid::new("0s would never pause", r#"write for example "15s""#));
+        section.problem("poll_interval", Invalid::new("0s is not an interval", r#"write for example "15s""#));
     }
     if aws.poll_interval > POLL_MAX {
-        let what = format!("{} would miss what happens between two looks", aws.poll_interval);
+        let what = format!("{} is too long to notice short interruptions of health", aws.poll_interval);
         section.problem("poll_interval", Invalid::new(what, r#"write at most "1m""#));
     }
     let mut lines = BTreeMap::new();
@@ -229,7 +234,7 @@ fn aws(mut section: Section<'_, '_>) -> Aws {
         if let Some(name) = &name
             && let Some(first) = lines.insert(name.clone(), section.line())
         {
-            let what = format!("{name:?} is already the account of line {first}");
+            let what = format!("{name:?} is already the name of the account in line {first}");
             section.problem("name", Invalid::new(what, "give each account its own name"));
         }
         section.close();
@@ -242,7 +247,7 @@ fn aws(mut section: Section<'_, '_>) -> Aws {
 }
 
 fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
-    // Taken apart without "..", so that a new key does not compile until it can be configured.
+    // Destructured without "..", so that the compiler finds a key that cannot be configured yet.
     let Policy {
         schedule,
         timezone,
@@ -291,9 +296,9 @@ fn policy(section: &mut Section<'_, '_>, policy: &mut Policy) {
     section.read("stage", stage, count);
 }
 
-/// What a policy's own judgement adds; what it has inherited was said where it came from.
-fn judge(section: &Section<'_, '_>, policy: &Policy, inherited: Option<&Policy>) {
-    // Each judgement walks through a year of the schedule: a file of a thousand rules must not take a minute.
+/// Reports the problems and warnings of a policy, except those that it shares with the policy that it inherits from.
+fn report_policy(section: &Section<'_, '_>, policy: &Policy, inherited: Option<&Policy>) {
+    // Each check walks through a year of the schedule, and a file with a thousand rules must not take a minute.
     if inherited == Some(policy) {
         return;
     }
@@ -311,7 +316,7 @@ fn judge(section: &Section<'_, '_>, policy: &Policy, inherited: Option<&Policy>)
 fn blackout(mut section: Section<'_, '_>) -> Option<Blackout> {
     let from = section.required("from", moment, r#"write for example from = "2026-12-24""#);
     let to = section.required("to", moment, r#"write for example to = "2026-12-27""#);
-    let reason: Option<String> = section.required("reason", text, "it is what an operator reads when nothing starts");
+    let reason: Option<String> = section.required("reason", text, r#"write for example reason = "year-end freeze""#);
     section.close();
     Blackout::new(&from?, &to?, &reason?).map_err(|invalid| section.problem("from", invalid)).ok()
 }
@@ -331,9 +336,12 @@ fn groups(sections: Vec<Section<'_, '_>>, config: &Config) -> Vec<GroupRule> {
             line: section.line(),
         };
         policy(&mut section, &mut rule.policy);
-        judge(&section, &rule.policy, Some(&config.policy));
+        report_policy(&section, &rule.policy, Some(&config.policy));
         if name.is_none() && rule.account.is_none() && rule.tags.is_empty() {
-            section.problem("name", Invalid::new("is missing", r#"say which groups; name = "*" means all"#));
+            section.problem(
+                "name",
+                Invalid::new("is missing", r#"write which groups the rule matches; name = "*" matches all"#),
+            );
         }
         if let Some(account) = &rule.account {
             known_account(&section, account, &config.aws.accounts);
@@ -341,8 +349,9 @@ fn groups(sections: Vec<Section<'_, '_>>, config: &Config) -> Vec<GroupRule> {
         let same =
             |other: &&GroupRule| (&other.name, &other.tags, &other.account) == (&rule.name, &rule.tags, &rule.account);
         if let Some(first) = rules.iter().find(same) {
-            let what = format!("line {} selects the same groups as line {}", rule.line, first.line);
-            section.problem("name", Invalid::new(what, "the first one decides: remove the other"));
+            let what =
+                format!("the rule in line {} matches the same groups as the one in line {}", rule.line, first.line);
+            section.problem("name", Invalid::new(what, "only the first rule applies; remove one of them"));
         }
         section.close();
         rules.push(rule);
@@ -356,7 +365,7 @@ fn known_account(section: &Section<'_, '_>, account: &str, accounts: &[Account])
     }
     let hint = match near(account, accounts.iter().map(|known| known.name.as_str())) {
         Some(names) => names,
-        None => format!("write [[aws.accounts]] with name = {account:?}"),
+        None => format!("add [[aws.accounts]] with name = {account:?}"),
     };
-    section.problem("account", Invalid::new(format!("{account:?} is no account"), hint));
+    section.problem("account", Invalid::new(format!("{account:?} is not a configured account"), hint));
 }

@@ -1,4 +1,4 @@
-//! `regend audit`: what the journal says, to people and to programs.
+//! `regend audit`: queries the journal.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -27,45 +27,45 @@ pub struct AuditArgs {
 enum Question {
     /// List entries, oldest first
     List(ListArgs),
-    /// Show one entry, whole
+    /// Show one entry with all its fields
     Show(ShowArgs),
-    /// Tell the life of one instance: born, served, retired, by whom and why
+    /// Show the history of one instance: launched, serving, retired, by whom and why
     Instance(InstanceArgs),
 }
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// What happened then or later: 2026-11-22, 2026-11-22T03:12:44Z, 2d or 90m ago, today, yesterday; always UTC
+    /// Entries at this time or later, in UTC: 2026-11-22, 2026-11-22T03:12:44Z, 2d, 90m, today or yesterday
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// What happened before then
+    /// Entries before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
-    /// Groups whose name fits
+    /// Entries of groups whose name matches
     #[arg(long, value_name = "GLOB")]
     group: Option<String>,
-    /// Every entry that names the instance, in whatever role
+    /// Entries that name this instance in any role
     #[arg(long, value_name = "ID")]
     instance: Option<String>,
-    /// One regeneration; the beginning of its id is enough
+    /// Entries of this regeneration; a prefix of the id is sufficient
     #[arg(long, value_name = "ID")]
     regeneration: Option<String>,
-    /// Kinds of entries, such as `retire.*` or `*.refused,*.unknown`
+    /// Entries of these kinds, such as `retire.*` or `*.refused,*.unknown`
     #[arg(long, value_name = "GLOB,…", value_delimiter = ',')]
     kind: Vec<String>,
-    /// Who wanted it, such as `schedule` or `user:*`
+    /// Entries with this actor, such as `schedule` or `user:*`
     #[arg(long, value_name = "GLOB")]
     actor: Option<String>,
-    /// What came of it
+    /// Entries with this outcome
     #[arg(long, value_name = "WORD,…", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(crate::domain::journal::OUTCOMES))]
     outcome: Vec<String>,
-    /// At most so many; with --reverse the newest so many
+    /// The maximum number of entries; with --reverse the newest ones
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Newest first
     #[arg(long)]
     reverse: bool,
-    /// `json` prints one object a line: the very bytes that were recorded and hashed
+    /// `json` prints one object per line: exactly the bytes that were recorded and hashed
     #[arg(long, value_enum, default_value = "table")]
     output: ListOutput,
 }
@@ -79,20 +79,20 @@ enum ListOutput {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// The entry's position, or its id; the beginning of the id is enough
+    /// The entry's position or id; a prefix of the id is sufficient
     #[arg(value_name = "ID|SEQ")]
     entry: String,
-    /// `json` prints the very bytes that were recorded and hashed
+    /// `json` prints exactly the bytes that were recorded and hashed
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
 
 #[derive(Debug, Args)]
 struct InstanceArgs {
-    /// The instance's id; its beginning is enough
+    /// The instance's id; a prefix is sufficient
     #[arg(value_name = "ID")]
     instance: String,
-    /// `json` prints every entry that names it, one a line
+    /// `json` prints every entry that names the instance, one per line
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
@@ -103,27 +103,26 @@ enum Output {
     Json,
 }
 
-/// Answers one question; returns the exit code: 0, 1 when what was asked for does not exist, 2 when the question cannot
-/// be understood.
+/// Runs one query. Returns the exit code: 0, or 1 if the requested item does not exist, or 2 if the query is malformed.
 ///
 /// # Errors
-/// The journal cannot be read, or the answer not be written.
+/// The journal cannot be read, or the output cannot be written.
 pub fn run(args: &AuditArgs, state_dir: &Path, out: &mut impl Write) -> anyhow::Result<u8> {
     let now = DateTime::<Utc>::from(SystemTime::now());
     let width = comfy_table::Table::new().width().map(usize::from);
     answer(args, &Setting { state_dir, now, width }, out, &mut io::stderr())
 }
 
-/// What an answer depends on besides the question.
+/// What the output depends on besides the arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
     pub state_dir: &'a Path,
     pub now: Time,
-    /// Of the terminal; absent = the answer goes to a program, and nothing is cut or wrapped.
+    /// The width of the terminal; absent if the output goes to a program, so that nothing is cut or wrapped.
     pub width: Option<usize>,
 }
 
-/// As [`run`], for a setting of one's own.
+/// Like [`run`], with an explicit setting.
 ///
 /// # Errors
 /// As for [`run`].
@@ -141,9 +140,9 @@ pub fn answer(
     };
     match answered.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => Ok(exit::DONE),
-        // Whoever reads has seen enough: `… | head`.
+        // A closed pipe (`… | head`) is not an error.
         Err(Failed::Written(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::DONE),
-        Err(Failed::Written(error)) => Err(anyhow::Error::new(error).context("cannot write the answer")),
+        Err(Failed::Written(error)) => Err(anyhow::Error::new(error).context("cannot write to stdout")),
         Err(Failed::Asked(Unanswered::Journal(error))) => Err(error.into()),
         Err(Failed::Asked(Unanswered::Malformed(message))) => {
             writeln!(err, "regend: {message}")?;
@@ -156,7 +155,7 @@ pub fn answer(
     }
 }
 
-/// Why a question was not answered.
+/// Why a query failed.
 enum Failed {
     Asked(Unanswered),
     Written(io::Error),
@@ -184,7 +183,7 @@ fn list(args: &ListArgs, setting: &Setting<'_>, out: &mut impl Write, err: &mut 
     let journal = Sqlite::read(setting.state_dir)?;
     let filter = match args.filter(&journal, setting.now) {
         Ok(filter) => filter,
-        // To list nothing is an answer; what may have been meant is said all the same.
+        // An empty list is a valid result. A hint about similar names is printed nevertheless.
         Err(Unanswered::Unknown(message)) => {
             writeln!(err, "no entries: {message}")?;
             return Ok(());
@@ -253,7 +252,7 @@ fn show(args: &ShowArgs, setting: &Setting<'_>, out: &mut impl Write) -> Result<
         let message = format!("{asked} is an instance: `regend audit instance {asked}`");
         return Err(Unanswered::Malformed(message).into());
     }
-    // Positions have no leading zeros, and ids of our time do.
+    // Positions have no leading zeros, and UUIDv7 ids of this century do.
     let position = asked.parse().ok().filter(|_| asked == "0" || !asked.starts_with('0'));
     let stored = match position {
         Some(seq) => journal.at(seq)?,
@@ -280,13 +279,13 @@ fn instance(args: &InstanceArgs, setting: &Setting<'_>, out: &mut impl Write) ->
     }
 }
 
-/// One stored entry as one line: its bytes have no line ends of their own.
+/// One stored entry as one line. Its bytes contain no line breaks.
 fn line(out: &mut impl Write, stored: &Stored) -> Result<(), Failed> {
     out.write_all(&stored.body)?;
     Ok(out.write_all(b"\n")?)
 }
 
-/// A time as people write it; a date is its first moment in UTC.
+/// Parses a time. A date means midnight in UTC.
 fn when(text: &str, now: Time) -> Result<Time, Unanswered> {
     let midnight = |date: NaiveDate| date.and_hms_opt(0, 0, 0).map(|time| time.and_utc());
     let iso = text.replacen(' ', "T", 1);
@@ -303,6 +302,6 @@ fn when(text: &str, now: Time) -> Result<Time, Unanswered> {
     };
     found.ok_or_else(|| {
         let hint = "write for example 2026-11-22, 2026-11-22T03:12:44Z, 2d, 90m, today or yesterday";
-        Unanswered::Malformed(format!("{text:?} is no time: {hint}"))
+        Unanswered::Malformed(format!("{text:?} is not a time; {hint}"))
     })
 }

@@ -15,39 +15,40 @@ use super::{Failure, Global, exit, plan, print};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Names or globs; none = every group that the configuration rules
+    /// Names or globs of groups [default: every group that a [[groups]] rule matches]
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
 }
 
-/// What regend may have to call and what no harmless call can prove. Without one of these it stops before it has launched
-/// anything, or finds another way; only the tag of its lease may stay.
+/// The permissions that no read-only call can verify. Without one of these regend stops before it launches anything, or
+/// uses
+/// another call; only the lease tag may be left on the group.
 pub(super) const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
     ec2:DescribeLaunchTemplateVersions), autoscaling:SetDesiredCapacity, autoscaling:UpdateAutoScalingGroup, \
     autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
 
-/// What regend calls to look, as IAM spells it; and what follows where it does without the permission.
+/// The reading calls, as IAM spells them, and the consequence of a missing permission where regend can work without it.
 pub(super) const LOOKS: [(&str, Option<&str>); 11] = [
     ("autoscaling:DescribeAutoScalingGroups", None),
     ("autoscaling:DescribeInstanceRefreshes", None),
     ("autoscaling:DescribeScalingActivities", None),
-    ("autoscaling:DescribePolicies", Some("without it every group is taken to be scaled by policies")),
-    ("autoscaling:DescribeScheduledActions", Some("without it every group is taken to have scheduled actions")),
+    ("autoscaling:DescribePolicies", Some("without it, regend assumes that every group has scaling policies")),
+    ("autoscaling:DescribeScheduledActions", Some("without it, regend assumes that every group has scheduled actions")),
     ("ec2:DescribeInstances", None),
     ("elasticloadbalancing:DescribeTargetHealth", None),
     (
         "elasticloadbalancing:DescribeTargetGroups",
-        Some("without it an instance that is registered on several ports is judged by the worst of them"),
+        Some("without it, an instance that is registered with several ports is as healthy as the worst of them"),
     ),
     (
         "elasticloadbalancing:DescribeTargetGroupAttributes",
-        Some("without it no slow start is waited for: set warmup to the longest one"),
+        Some("without it, regend does not wait for slow starts: set warmup to the longest slow start"),
     ),
     ("elasticloadbalancing:DescribeInstanceHealth", None),
     ("sts:GetCallerIdentity", None),
 ];
 
-/// What regend does without a permission that it can do without.
+/// The consequence of a missing permission that regend can work without.
 fn without(action: &str) -> Option<&'static str> {
     LOOKS.iter().find(|(api, _)| *api == action).and_then(|(_, without)| *without)
 }
@@ -58,7 +59,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     let from = global.config.as_deref().unwrap_or_else(|| std::path::Path::new(super::CONFIG));
     match crate::adapters::config::Config::load(from) {
         Ok(_) => good(&format!("configuration {}", from.display())),
-        Err(ConfigError::Missing { .. }) => good("no configuration file: the defaults apply"),
+        Err(ConfigError::Missing { .. }) => good("no configuration file; the defaults apply"),
         Err(error) => bad(&error.to_string()),
     }
     for warning in &config.warnings {
@@ -74,13 +75,13 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         }
     }
     let mut aws = connect(&config).await?;
-    let mut strangers = Vec::new();
+    let mut reported = Vec::new();
     for (place, identity) in aws.identities().await {
         match identity {
             Ok(arn) => good(&format!("credentials for {place}: {arn}")),
             Err(error) => {
                 bad(&format!("credentials for {place}: {error}"));
-                strangers.push(error);
+                reported.push(error);
                 worst = exit::UNREACHABLE;
             }
         }
@@ -92,38 +93,38 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
                 note(&format!("{place}: {error}; {}", without(action).unwrap_or_default()));
             }
             Err(error) => {
-                // Without credentials every probe says what was said of them already.
-                if !strangers.contains(&error) {
+                // Without credentials every probe returns the error that was already reported for the credentials.
+                if !reported.contains(&error) {
                     bad(&format!("{place}: {error}"));
                 }
                 worst = exit::UNREACHABLE;
             }
         }
     }
-    note(&format!("no harmless call proves these, so they are not checked: {CHANGES}"));
+    note(&format!("not checked, because no read-only call can verify these permissions: {CHANGES}"));
     if worst != exit::DONE {
         return Ok(worst);
     }
     let chosen = select(&list(&mut aws).await?, &config, &args.groups)?;
     if chosen.is_empty() {
-        note("no group matches a [[groups]] rule: nothing would be regenerated");
+        note("no group matches a [[groups]] rule; nothing would be regenerated");
     }
     let known = Known::read(&state_dir, &chosen)?;
     for (group, plan, ruled) in plan::look(&mut aws, &chosen, &known).await? {
         let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
         match plan.holds.first() {
             None => good(&format!("group {name}: {} to replace", plan.replace.len())),
-            Some(obstacle) => {
-                bad(&format!("group {name}: {obstacle}"));
+            Some(hold) => {
+                bad(&format!("group {name}: {hold}"));
                 worst = worst.max(exit::HELD);
             }
         }
         plan.notes.iter().for_each(|text| note(&format!("group {name}: {text}")));
-        plan.left
-            .iter()
-            .for_each(|left| note(&format!("group {name}: {} is left alone, {}", left.instance, left_words(left.why))));
+        plan.left.iter().for_each(|left| {
+            note(&format!("group {name}: {} is not replaced: {}", left.instance, left_words(left.why)))
+        });
         if !ruled {
-            note(&format!("group {name}: no [[groups]] rule matches it, so the daemon leaves it alone"));
+            note(&format!("group {name}: no [[groups]] rule matches it, so the daemon does not regenerate it"));
         }
     }
     Ok(worst)
@@ -142,6 +143,6 @@ fn note(text: &str) {
 }
 
 fn tell(verdict: &str, text: &str) {
-    // That nobody reads on does not change what is so.
+    // A closed pipe does not change the result of the check.
     let _ = print(format!("{verdict:<4}  {text}\n"));
 }

@@ -1,4 +1,4 @@
-//! `regend daemon`: each group by its own schedule, until told to stop.
+//! `regend daemon`: regenerates each group on its own schedule, until it is asked to stop.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,16 +21,16 @@ use crate::render;
 use super::select::{Chosen, connect, select};
 use super::{Failure, Global, actor, exit, results, say};
 
-/// How often new groups and new tags are looked for.
+/// How often all groups are listed.
 const LIST_EVERY: Span = Span::minutes(10);
-/// And when a place could not be listed, as while the network of a host that boots is not there yet.
-const LIST_AGAIN: Span = Span::minutes(1);
-/// When a group that could not be seen is tried again: its firing is not used up.
-const BLIND_AGAIN: Span = Span::minutes(1);
-/// How often the same trouble is told of while it lasts.
-const TELL_AGAIN: Span = Span::minutes(10);
-/// When what "@every" owes, and the fleet's breaker has skipped, is tried again.
-const SKIPPED_AGAIN: Span = Span::hours(1);
+/// When to list again after a failure, for example while the host's network is still starting.
+const LIST_RETRY: Span = Span::minutes(1);
+/// When to try again to open a regeneration of a group that could not be observed. The firing still counts.
+const OPEN_RETRY: Span = Span::minutes(1);
+/// How often a persistent failure is logged.
+const LOG_AGAIN: Span = Span::minutes(10);
+/// When to retry an overdue "@every" schedule whose regeneration was skipped.
+const SKIPPED_RETRY: Span = Span::hours(1);
 
 type Daemon = Fleet<Aws, Sqlite, Wall>;
 
@@ -38,7 +38,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let config = global.config()?;
     if config.groups.is_empty() {
         return Err(Failure::usage(
-            "the configuration has no [[groups]]: every group would be left alone. Write a rule, for example name = \"*\"",
+            "the configuration has no [[groups]] rule, so no group would be regenerated; add one, for example with name = \"*\"",
         ));
     }
     let state_dir = global.state_dir(&config);
@@ -46,7 +46,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let journal = Sqlite::open(&state_dir)?;
     let aws = connect(&config).await?;
     let clock = Wall::default();
-    super::stop_on_signals(&clock, exit::DONE, "what is open stays open: the next start resumes it");
+    super::stop_on_signals(&clock, exit::DONE, "open regenerations stay open; the next start resumes them");
     let limits = Limits {
         poll: config.aws.poll_interval,
         max_concurrent: config.daemon.max_concurrent_groups as usize,
@@ -65,7 +65,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let mut scheduler =
         Scheduler { config: &config, groups: Vec::new(), list_at: clock.now(), tried: BTreeMap::new(), before };
     while !clock.stopping() {
-        let wake = scheduler.turn(&mut fleet, &mut log).await?;
+        let wake = scheduler.request_due(&mut fleet, &mut log).await?;
         notify(&fleet, &scheduler, wake);
         if fleet.is_idle() {
             fleet.clock.clone().sleep_until(wake).await;
@@ -78,27 +78,27 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     for active in fleet.active() {
         let regeneration = &active.regeneration;
         say(&format!(
-            "regeneration {} of {} stays open: the next start resumes it",
+            "regeneration {} of {} stays open; the next start resumes it",
             regeneration.id, regeneration.group
         ));
     }
     Ok(exit::DONE)
 }
 
-/// Turns schedules into wishes.
+/// Requests regenerations as the schedules fire.
 struct Scheduler<'a> {
     config: &'a Config,
     groups: Vec<Chosen>,
     list_at: Time,
-    /// When each group was last wished for, and when the blackout ends that it ran into.
+    /// When each group was last requested, and the end of the blackout that was in effect.
     tried: BTreeMap<GroupKey, (Time, Option<Time>)>,
-    /// When a daemon first watched these groups: what fired earlier was nobody's to miss.
+    /// When a daemon first ran with this journal: earlier firings do not count as missed.
     before: Option<Time>,
 }
 
 impl Scheduler<'_> {
-    /// Wishes for what fires now; returns when the next thing fires or the list is due.
-    async fn turn(&mut self, fleet: &mut Daemon, log: &mut Log) -> Result<Time, Failure> {
+    /// Requests the regenerations whose schedules fire now. Returns when the next one fires or the list is due.
+    async fn request_due(&mut self, fleet: &mut Daemon, log: &mut Log) -> Result<Time, Failure> {
         let now = fleet.clock.now();
         if now >= self.list_at {
             let clock = fleet.clock.clone();
@@ -106,17 +106,18 @@ impl Scheduler<'_> {
                 listing = fleet.cloud.list() => listing,
                 () = clock.stopped_for(Span::ZERO) => return Ok(now),
             };
-            let again = if listing.failed.is_empty() { LIST_EVERY } else { LIST_AGAIN };
+            let again = if listing.failed.is_empty() { LIST_EVERY } else { LIST_RETRY };
             self.list_at = again.after(now);
             for ((account, region), error) in &listing.failed {
-                let text = || format!("{account} in {region} cannot be listed, trying every {again}: {error}");
-                log.trouble(&format!("{account} in {region}"), now, text);
+                let text =
+                    || format!("cannot list the groups of {account} in {region}, retrying every {again}: {error}");
+                log.failing(&format!("{account} in {region}"), now, text);
             }
             for (account, region) in &listing.reached {
-                log.over(&format!("{account} in {region}"), now, "can be listed again");
+                log.recovered(&format!("{account} in {region}"), now, "groups listed again");
             }
             let mut groups = select(&listing, self.config, &[])?;
-            // What could not be listed this time is still there.
+            // Groups that could not be listed this time are kept.
             let known: BTreeSet<_> = groups.iter().map(|c| c.key.clone()).collect();
             let unseen = |key: &GroupKey| listing.failed.contains_key(&(key.account.clone(), key.region.clone()));
             groups.extend(
@@ -132,14 +133,14 @@ impl Scheduler<'_> {
             }
             let (schedule, timezone) = (&one.policy.schedule, one.policy.timezone);
             let next = schedule.next_after(timezone, now, last).map(|next| next.at);
-            // What "@every" owes is owed until it opens; a clock's firing is used up when it was acted upon.
-            let owed = next.is_some_and(|next| next <= now);
-            if let Some(until) = self.waits_until(fleet, &one.key, owed).filter(|until| *until > now) {
-                wake = wake.min(until).min(next.filter(|_| !owed).unwrap_or(until));
+            // An "@every" schedule is overdue until a regeneration opens. A crontab firing counts once.
+            let overdue = next.is_some_and(|next| next <= now);
+            if let Some(until) = self.retry_at(fleet, &one.key, overdue).filter(|until| *until > now) {
+                wake = wake.min(until).min(next.filter(|_| !overdue).unwrap_or(until));
                 continue;
             }
             if let Some(firing) = schedule.latest_at_or_before(timezone, now, last)
-                && (owed || !fleet.journal.has_fired(&one.key, &firing.local)?)
+                && (overdue || !fleet.journal.has_fired(&one.key, &firing.local)?)
             {
                 let blackout = self.fire(fleet, one, firing, now)?;
                 self.tried.insert(one.key.clone(), (now, blackout));
@@ -149,17 +150,17 @@ impl Scheduler<'_> {
         Ok(wake.max(Span::seconds(1).after(now)))
     }
 
-    /// Until when a group is left alone whose last wish did not open.
-    fn waits_until(&self, fleet: &Daemon, key: &GroupKey, owed: bool) -> Option<Time> {
+    /// When to request a group again whose last request did not open a regeneration.
+    fn retry_at(&self, fleet: &Daemon, key: &GroupKey, overdue: bool) -> Option<Time> {
         let (tried, blackout) = self.tried.get(key)?;
         match fleet.ended.get(key)? {
-            Ended::Skipped(_) if owed => Some(blackout.unwrap_or_else(|| SKIPPED_AGAIN.after(*tried))),
-            Ended::Unreachable(_) | Ended::NoSuchGroup => Some(BLIND_AGAIN.after(*tried)),
-            Ended::Skipped(_) | Ended::Closed(_) | Ended::LostSight(..) => None,
+            Ended::Skipped(_) if overdue => Some(blackout.unwrap_or_else(|| SKIPPED_RETRY.after(*tried))),
+            Ended::Unreachable(_) | Ended::NoSuchGroup => Some(OPEN_RETRY.after(*tried)),
+            Ended::Skipped(_) | Ended::Closed(_) | Ended::GaveUp(..) => None,
         }
     }
 
-    /// Wishes for what fires; returns when the blackout ends that it runs into.
+    /// Requests the regeneration of a firing. Returns the end of the blackout that is in effect.
     fn fire(&self, fleet: &mut Daemon, one: &Chosen, firing: Firing, now: Time) -> Result<Option<Time>, Failure> {
         let calendar = one.policy.calendar(&self.config.blackouts);
         let window_ends = calendar.window_ends(firing.at);
@@ -192,8 +193,8 @@ impl Scheduler<'_> {
             Some(Closed::Window { until }) => *until,
             None => None,
         };
-        let obstacle = closed.map(Hold::from);
-        fleet.wish(RunRequest { key: one.key.clone(), policy: one.policy.clone(), opener, obstacle });
+        let hold = closed.map(Hold::from);
+        fleet.request(RunRequest { key: one.key.clone(), policy: one.policy.clone(), opener, hold });
         Ok(until)
     }
 }
@@ -205,7 +206,7 @@ fn mark(fleet: &mut Daemon, event: journal::Event) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `systemctl status` shows.
+/// Updates the status line of `systemctl status`.
 fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
     let running: Vec<_> = fleet
         .active()
@@ -215,14 +216,14 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
             format!("{} {}/{total}", regeneration.group, regeneration.replaced())
         })
         .collect();
-    let blind: Vec<_> =
-        fleet.blind().map(|(key, since)| format!("{key} since {}", since.format("%m-%d %H:%MZ"))).collect();
-    if !blind.is_empty() {
-        let status = format!("regenerating {}; still trying to look at {}", running.join(", "), blind.join(", "));
+    let failing: Vec<_> =
+        fleet.unobservable().map(|(key, since)| format!("{key} since {}", since.format("%m-%d %H:%MZ"))).collect();
+    if !failing.is_empty() {
+        let status = format!("regenerating {}; observation failing for {}", running.join(", "), failing.join(", "));
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
         return;
     }
-    let waiting: Vec<_> = fleet.waiting().map(|key| format!("; {key} waits for another host")).collect();
+    let waiting: Vec<_> = fleet.queued().map(|key| format!("; {key} queued (leased by another daemon)")).collect();
     let waiting = waiting.concat();
     let status = match running.is_empty() {
         true => {
@@ -233,26 +234,27 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Status(&status)]);
 }
 
-/// For journald, which adds the time itself. A daemon tries for ever: a trouble that lasts is told of now and then, and
-/// when it is over.
+/// The log for journald, which adds the time. A daemon retries forever, so a persistent failure is logged at intervals,
+/// and
+/// when it ends.
 #[derive(Default)]
 struct Log {
-    /// Since when each trouble lasts, and when it was last told of.
-    troubles: BTreeMap<String, (Time, Time)>,
+    /// Since when each failure persists, and when it was last logged.
+    failures: BTreeMap<String, (Time, Time)>,
 }
 
 impl Log {
-    fn trouble(&mut self, what: &str, now: Time, text: impl FnOnce() -> String) {
-        let (since, told) = self.troubles.get(what).copied().unwrap_or((now, Time::MIN_UTC));
-        if now >= TELL_AGAIN.after(told) {
+    fn failing(&mut self, what: &str, now: Time, text: impl FnOnce() -> String) {
+        let (since, logged) = self.failures.get(what).copied().unwrap_or((now, Time::MIN_UTC));
+        if now >= LOG_AGAIN.after(logged) {
             let lasts = if since == now { String::new() } else { format!(" (for {})", Span::between(since, now)) };
             say(&format!("{}{lasts}", text()));
-            self.troubles.insert(what.to_owned(), (since, now));
+            self.failures.insert(what.to_owned(), (since, now));
         }
     }
 
-    fn over(&mut self, what: &str, now: Time, text: &str) {
-        if let Some((since, _)) = self.troubles.remove(what) {
+    fn recovered(&mut self, what: &str, now: Time, text: &str) {
+        if let Some((since, _)) = self.failures.remove(what) {
             say(&format!("{what}: {text}, after {}", Span::between(since, now)));
         }
     }
@@ -268,31 +270,31 @@ impl Log {
                     say(&format!("{}: {remains}; {how}", regeneration.group));
                 }
             }
-            Event::Looked(regeneration, _, holds) => {
-                self.over(&place(&regeneration.group), now, "can be looked at again");
-                tracing::debug!(group = %regeneration.group, ?holds, "looked");
+            Event::Observed(regeneration, _, holds) => {
+                self.recovered(&place(&regeneration.group), now, "observation succeeded");
+                tracing::debug!(group = %regeneration.group, ?holds, "observed");
             }
             Event::Resumed(regeneration) => {
                 say(&format!("{}: resuming regeneration {}", regeneration.group, regeneration.id));
             }
-            Event::Waits(key, entry) => say(&format!("{key}: {}", render::sentence(entry))),
-            Event::Blind(key, error, _) => {
-                let text = || format!("{key}: cannot be looked at, and is tried again until it can: {error}");
-                self.trouble(&place(key), now, text);
+            Event::Queued(key, entry) => say(&format!("{key}: {}", render::sentence(entry))),
+            Event::ObservationFailed(key, error, _) => {
+                let text = || format!("{key}: observation failed, retrying: {error}");
+                self.failing(&place(key), now, text);
             }
             Event::Ended(key, Ended::Unreachable(error)) => {
-                let text = || format!("{key}: not opened, and tried again every {BLIND_AGAIN}: {error}");
-                self.trouble(&place(key), now, text);
+                let text = || format!("{key}: not opened, retrying every {OPEN_RETRY}: {error}");
+                self.failing(&place(key), now, text);
             }
             Event::Ended(key, Ended::Skipped(skipped)) => say(&format!("{key}: skipped: {skipped}")),
-            Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: it no longer exists")),
-            // A daemon is tireless: the second never comes.
-            Event::Ended(_, Ended::Closed(_) | Ended::LostSight(..)) => {}
+            Event::Ended(key, Ended::NoSuchGroup) => say(&format!("{key}: not opened: the group no longer exists")),
+            // A daemon retries forever, so it never gives up.
+            Event::Ended(_, Ended::Closed(_) | Ended::GaveUp(..)) => {}
         }
     }
 }
 
-/// Groups of one name in two places have their troubles apart.
+/// A name for the group that is unique among accounts and regions.
 fn place(key: &GroupKey) -> String {
     format!("{key} ({}, {})", key.account, key.region)
 }

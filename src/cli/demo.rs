@@ -1,4 +1,5 @@
-//! `regend demo`: the production loop over a simulated group, faster than life, then the audit of what happened.
+//! `regend demo`: runs the production control loop on a simulated group, faster than real time, and then lists the
+//! journal.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -29,19 +30,19 @@ use super::{Cli, Command, Failure, audit, exit, print, say};
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    /// Simulated seconds in a real one
+    /// Simulated seconds per real second
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1000))]
     speed: u32,
 }
 
-const WHAT: &str = "\
-A simulated group `web`: 8 instances over three zones behind two target groups, all a day old.
-Meanwhile one replacement never becomes healthy, one old instance dies by itself, and somebody scales out.
-The loop, the decisions and the journal are the real ones; only AWS is simulated, and faster than life.
+const INTRODUCTION: &str = "\
+A simulated group `web`: 8 instances in 3 zones, in 2 target groups, all 24 h old.
+During the regeneration one replacement never becomes healthy, one old instance fails, and an operator scales out.
+The control loop, the decisions and the journal are the production code. Only AWS and the time are simulated.
 ";
 
-/// What the audit at the end shows. The journal has all of it.
-const TOLD: &str = "regeneration.*,group.changed,instance.failed,instance.lost,retire.intended";
+/// The kinds of entries that are listed at the end.
+const LISTED: &str = "regeneration.*,group.changed,instance.failed,instance.lost,retire.intended";
 
 pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     let state_dir = temporary()?;
@@ -61,13 +62,13 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     let opener = Opener {
         actor: "user:demo".to_owned(),
         trigger: Trigger::Manual,
-        reason: Some("to see it work".to_owned()),
+        reason: Some("demonstration".to_owned()),
         daemon: fleet.journal.writer().to_owned(),
         window_ends: policy.window.after(clock.now()),
         firing: None,
     };
-    say(WHAT);
-    fleet.wish(RunRequest { key: key.clone(), policy, opener, obstacle: None });
+    say(INTRODUCTION);
+    fleet.request(RunRequest { key: key.clone(), policy, opener, hold: None });
     let mut show = Show::new(std::io::stderr().is_terminal());
     while !fleet.is_idle() && !clock.stopping() {
         fleet.step(None, &mut |event| show.event(&event)).await?;
@@ -79,12 +80,12 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         None => exit::HELD,
     };
     let command = format!("regend --state-dir {} audit", state_dir.display());
-    print(format!("\nWhat the journal says (`{command} list --kind '{TOLD}'`):\n\n"))?;
-    let asked = ["regend", "audit", "list", "--kind", TOLD];
+    print(format!("\nThe main journal entries (`{command} list --kind '{LISTED}'`):\n\n"))?;
+    let asked = ["regend", "audit", "list", "--kind", LISTED];
     if let Ok(Cli { command: Command::Audit(args), .. }) = Cli::try_parse_from(asked) {
         audit::run(&args, &state_dir, &mut std::io::stdout().lock())?;
     }
-    print(format!("\nThe journal stays in {}. Ask it more:\n\n", state_dir.display()))?;
+    print(format!("\nThe journal is kept in {}. More queries:\n\n", state_dir.display()))?;
     print(format!("  {command} list --reverse --limit 20\n  {command} list --output json\n"))?;
     if let Some(instance) = first_retired(&fleet.journal)? {
         print(format!("  {command} instance {instance}\n"))?;
@@ -98,7 +99,7 @@ fn world(key: &GroupKey, now: Time) -> World {
     let shape = Shape { min: 4, max: 16, desired: 8, zones: 3, target_groups: vec![true, true], age: Span::hours(24) };
     let behavior = GroupBehavior { boot: (35, 55), health: (15, 25), drain: 60, ..GroupBehavior::default() };
     world.add(key.clone(), &shape, behavior);
-    // The first replacements are in service by then, and no target group calls them healthy yet.
+    // At 58 s the first replacements are in service, and not yet healthy in any target group.
     let story = [(58, Event::Sicken(Which::Newest)), (95, Event::Kill(Which::Oldest)), (260, Event::SetDesired(10))];
     for (seconds, event) in story {
         world.schedule(Span::seconds(seconds).after(now), key, event);
@@ -106,7 +107,7 @@ fn world(key: &GroupKey, now: Time) -> World {
     world
 }
 
-/// An instance whose life is worth asking for.
+/// The first instance that was retired, as an example for `audit instance`.
 fn first_retired(journal: &Sqlite) -> Result<Option<String>, Failure> {
     let kinds = vec![Kind::RetireIntended.as_str().to_owned()];
     let filter = Filter { kinds, limit: Some(1), ..Filter::default() };
@@ -114,17 +115,17 @@ fn first_retired(journal: &Sqlite) -> Result<Option<String>, Failure> {
     Ok(journal.parse(&stored?)?.event.instance().map(ToString::to_string))
 }
 
-/// A directory of its own, which outlives the program so that its journal can be asked.
+/// A new directory, which is kept after the program ends so that its journal can be queried.
 fn temporary() -> Result<PathBuf, Failure> {
     let dir = std::env::temp_dir().join(format!("regend-demo-{}", std::process::id()));
     std::fs::create_dir_all(&dir).map_err(|error| Failure {
         code: exit::UNREACHABLE,
-        message: format!("cannot make a directory for the demo's journal at {}: {error}", dir.display()),
+        message: format!("cannot create the directory {} for the demo's journal: {error}", dir.display()),
     })?;
     Ok(dir)
 }
 
-/// A clock that runs so many times faster. It starts in the past, so that the story ends about now.
+/// A clock that runs faster than real time. It starts in the past, so that the demonstration ends at about the present.
 #[derive(Clone)]
 struct Fast {
     wall: Wall,

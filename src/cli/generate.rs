@@ -1,4 +1,4 @@
-//! `regend generate`: the man page and shell completions, written from the command line's own definition.
+//! `regend generate`: the man page and shell completions, generated from the definition of the command line.
 
 use clap::Subcommand;
 
@@ -58,22 +58,22 @@ fn manual(mut command: clap::Command, out: &mut dyn std::io::Write) -> std::io::
     page.render_extra_section(out)
 }
 
-/// What regend has to be allowed, as IAM spells it.
+/// The permissions that regend needs, as IAM spells them.
 #[cfg(feature = "aws")]
 fn permissions(out: &mut dyn std::io::Write) -> std::io::Result<()> {
-    writeln!(out, ".SH PERMISSIONS\nTo look at groups, regend calls:")?;
+    writeln!(out, ".SH PERMISSIONS\nTo observe groups, regend calls:")?;
     for (api, without) in LOOKS {
-        writeln!(out, ".TP\n\\fB{api}\\fR\n{}", without.unwrap_or("needed"))?;
+        writeln!(out, ".TP\n\\fB{api}\\fR\n{}", without.unwrap_or("required"))?;
     }
     writeln!(out, ".PP\nTo regenerate a group it calls: autoscaling:TerminateInstanceInAutoScalingGroup, {CHANGES}.")
 }
 
-/// What is not ASCII, as every formatter of man pages reads it.
+/// Escapes non-ASCII characters in the notation that every man page formatter reads.
 fn portable(page: &str) -> String {
     page.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) }).collect()
 }
 
-/// A command's own arguments; the global ones are told once, at the top.
+/// The arguments of one command. The global ones are listed once, at the top.
 fn options(command: &clap::Command, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let own = |arg: &&clap::Arg| !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "help";
     for arg in command.get_arguments().filter(own) {

@@ -1,4 +1,4 @@
-//! The command line: what was typed, which command it means, and with which exit code it ends.
+//! The command line: parses the arguments, runs the command, and maps its result to an exit code.
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -30,24 +30,25 @@ pub mod simulate;
 #[cfg(feature = "aws")]
 mod status;
 
-/// Where the configuration is when nobody says otherwise.
+/// The default path of the configuration file.
 const CONFIG: &str = "/etc/regend/regend.toml";
 
-/// Exit codes: other programs drive regend through them.
+/// The exit codes, on which other programs depend.
 pub mod exit {
     pub const DONE: u8 = 0;
     /// A regeneration failed or was aborted, the journal is not intact, an asked-for condition is not met.
     pub const FAILED: u8 = 1;
-    /// Usage or configuration.
+    /// A mistake in the arguments or the configuration.
     pub const USAGE: u8 = 2;
-    /// Something was skipped, held back or cannot be proved.
+    /// Something was skipped, held or cannot be proved.
     pub const HELD: u8 = 3;
     /// AWS or the store could not be reached.
     pub const UNREACHABLE: u8 = 4;
 }
 
-/// Replaces every instance of EC2 Auto Scaling groups with a fresh one: verified before the old one is drained, and
-/// recorded.
+/// Replaces every instance of EC2 Auto Scaling groups with a fresh one. Each replacement is verified before the old
+/// instance
+/// is drained, and every step is recorded.
 #[derive(Debug, Parser)]
 #[command(name = "regend", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
@@ -58,11 +59,11 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all done; 1 a regeneration failed or was aborted, or the journal is not intact;
-2 usage or configuration; 3 something was skipped or held back; 4 could not reach AWS or the journal.
+Exit codes: 0 success; 1 a regeneration failed or was aborted, or the journal is damaged;
+2 wrong arguments or configuration; 3 something was skipped or held; 4 AWS or the journal is unreachable.
 
-AWS credentials, region and endpoints come from the SDK's standard chain: AWS_PROFILE, AWS_REGION,
-AWS_ENDPOINT_URL, the instance's role and so on.";
+AWS credentials, region and endpoints come from the standard chain of the AWS SDK: AWS_PROFILE,
+AWS_REGION, AWS_ENDPOINT_URL, the instance profile and so on.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options, before or after the command")]
@@ -71,37 +72,37 @@ struct Global {
     #[arg(long, global = true, env = "REGEND_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Where the journal and the lock live [default: `daemon.state_dir`, /var/lib/regend]
+    /// The directory of the journal and the lock file [default: `daemon.state_dir`, /var/lib/regend]
     #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
 
-    /// Say more on stderr; twice for every call
+    /// Log more to stderr; repeat it to log every AWS call
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the scheduler: each group by its own schedule, until told to stop
+    /// Run the scheduler, which regenerates each group on its own schedule
     #[cfg(feature = "aws")]
     Daemon,
-    /// Regenerate groups now, and wait
+    /// Regenerate groups now and wait for the result
     #[cfg(feature = "aws")]
     Run(run::RunArgs),
     /// Show what a run would do and how long it should take; changes nothing
     #[cfg(feature = "aws")]
     Plan(plan::PlanArgs),
-    /// Show groups, their oldest instances, what runs, what holds it, and what comes next
+    /// Show for each group its oldest instance, open regeneration, holds and next scheduled run
     #[cfg(feature = "aws")]
     Status(status::StatusArgs),
     /// Check configuration, credentials, permissions and each group's readiness; changes nothing
     #[cfg(feature = "aws")]
     Check(check::CheckArgs),
-    /// Show the whole loop on a simulated group: no AWS, no configuration
+    /// Regenerate a simulated group as a demonstration, without AWS and without configuration
     Demo(demo::DemoArgs),
-    /// Rehearse a policy on a simulated group: how long, how far down, at what cost; changes nothing
+    /// Try a policy on a simulated group, and report duration, lowest serving capacity and cost; changes nothing
     Simulate(simulate::SimulateArgs),
-    /// Ask the journal what happened
+    /// Query the journal
     Audit(audit::AuditArgs),
     /// Write the man page or shell completions to stdout
     #[command(hide = true)]
@@ -111,24 +112,24 @@ enum Command {
     },
 }
 
-/// How results are printed.
+/// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Output {
     Text,
     Json,
 }
 
-/// An error that ends the program, with the exit code it means.
+/// An error that ends the program, with its exit code.
 #[derive(Debug)]
 struct Failure {
     code: u8,
     message: String,
 }
 
-/// Runs the program; its exit code is the answer.
+/// Runs the program, and returns its exit code.
 pub fn main() -> u8 {
-    let cli = Cli::try_parse().unwrap_or_else(|error| or_a_near_command(error).exit());
-    tell_log(&cli);
+    let cli = Cli::try_parse().unwrap_or_else(|error| suggest_command(error).exit());
+    init_log(&cli);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -138,8 +139,10 @@ pub fn main() -> u8 {
     }
 }
 
-/// clap's measure of likeness does not see that `rnu` is `run`: what two swapped letters explain is suggested, too.
-fn or_a_near_command(mut error: clap::Error) -> clap::Error {
+/// Suggests a command that differs by one edit or two swapped letters. The similarity measure of clap does not suggest
+/// `run`
+/// for `rnu`.
+fn suggest_command(mut error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind, ContextValue};
     if let (Some(ContextValue::String(typed)), None) =
         (error.get(ContextKind::InvalidSubcommand), error.get(ContextKind::SuggestedSubcommand))
@@ -180,35 +183,36 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
 }
 
 fn block_on<F: Future<Output = Result<u8, Failure>>>(future: F) -> Result<u8, Failure> {
-    // One thread is enough: regend waits for AWS, and hardly computes.
+    // One thread is enough, because regend spends its time waiting for AWS.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure { code: exit::FAILED, message: format!("cannot start: {error}") })?;
     let result = runtime.block_on(future);
-    // A name that is being looked up has a thread of its own, which nothing can stop: it is not waited for.
+    // A DNS lookup runs on a thread that cannot be stopped, so the shutdown does not wait for it.
     runtime.shutdown_background();
     result
 }
 
-/// Writes a result to stdout. Whoever reads may have seen enough (`… | head`): that is no error.
+/// Writes a result to stdout. A closed pipe (`… | head`) is not an error.
 fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure { code: exit::FAILED, message: format!("cannot write the answer: {error}") })
+            Err(Failure { code: exit::FAILED, message: format!("cannot write to stdout: {error}") })
         }
         _ => Ok(()),
     }
 }
 
-/// Writes a line to stderr. That nobody reads it is no reason to stop a regeneration half-way, as `eprintln!` would.
+/// Writes a line to stderr. Unlike `eprintln!` it does not panic if stderr is closed, because that must not stop a
+/// regeneration.
 fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
-/// The log is for developers and for journald; what users read is printed by the commands.
-fn tell_log(cli: &Cli) {
+/// Initializes the log for developers. Output for users is printed by the commands.
+fn init_log(cli: &Cli) {
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
     let level = match cli.global.verbose {
@@ -217,8 +221,8 @@ fn tell_log(cli: &Cli) {
         2 => "regend=debug,warn",
         _ => "debug",
     };
-    let asked = std::env::var("REGEND_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
-    let filter = asked.or_else(|| level.parse().ok()).unwrap_or_default();
+    let from_env = std::env::var("REGEND_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
+    let filter = from_env.or_else(|| level.parse().ok()).unwrap_or_default();
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).log_internal_errors(false);
@@ -226,7 +230,7 @@ fn tell_log(cli: &Cli) {
 }
 
 impl Global {
-    /// The configuration that was named, or the usual one, or, where there is none, the defaults.
+    /// The named configuration, otherwise the one at the default path, otherwise the defaults.
     fn config(&self) -> Result<Config, Failure> {
         let (path, named) = match &self.config {
             Some(path) => (path.as_path(), true),
@@ -293,7 +297,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Who runs this program, for the record: the account behind `sudo`, where there is one.
+/// The user that runs this program, for the journal: with `sudo` the user who called it.
 #[cfg(feature = "aws")]
 fn actor() -> String {
     let uid = rustix::process::getuid();
@@ -310,9 +314,11 @@ fn actor() -> String {
     format!("user:{}", name.unwrap_or_else(|| uid.as_raw().to_string()))
 }
 
-/// The first SIGINT or SIGTERM asks the loop to stop after the call in flight; what is open stays resumable. A second
-/// one ends the program at once, with what the first would have ended it with, and these last words: nothing is lost by
-/// it but an answer, which the next start looks for.
+/// The first SIGINT or SIGTERM asks the control loop to stop after the call in flight; an open regeneration stays
+/// resumable.
+/// The second one ends the program at once with `code`, and with a message that ends in `words`. Only the response of
+/// the
+/// call in flight is lost, and the next start determines its effect by observation.
 fn stop_on_signals(clock: &crate::engine::clock::Wall, code: u8, words: &'static str) {
     use tokio::signal::unix::{SignalKind, signal};
     let clock = clock.clone();

@@ -1,4 +1,4 @@
-//! `regend plan`: what a run would do, why, in which order, how many at once, and for how long.
+//! `regend plan`: which instances a run would replace, in which order, how many at a time, and how long it should take.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,20 +19,20 @@ use crate::engine::reconcile::Stop;
 use crate::render;
 use crate::render::left_words;
 
-use super::select::{Chosen, connect, list, select, unless_blind, unreachable};
+use super::select::{Chosen, connect, list, select, unless_incomplete, unreachable};
 use super::{Failure, Global, Output, exit, print, say};
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
-    /// Names or globs; none = every group that the configuration rules
+    /// Names or globs of groups [default: every group that a [[groups]] rule matches]
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
-    /// `json` prints one object a line, for programs
+    /// `json` prints one object per line, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
 
-/// So many instances of a group are listed one by one; the rest is counted.
+/// The number of instances of a group that are listed; the rest is counted.
 const LISTED_MAX: usize = 20;
 
 pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
@@ -41,15 +41,15 @@ pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure
     let listing = list(&mut aws).await?;
     let chosen = select(&listing, &config, &args.groups)?;
     if chosen.is_empty() {
-        say("regend: no group matches a [[groups]] rule of the configuration: nothing would be regenerated");
-        return Ok(unless_blind(&listing, exit::HELD));
+        say("regend: no group matches a [[groups]] rule of the configuration; nothing would be regenerated");
+        return Ok(unless_incomplete(&listing, exit::HELD));
     }
     let known = Known::read(&global.state_dir(&config), &chosen)?;
     let plans = look(&mut aws, &chosen, &known).await?;
-    Ok(unless_blind(&listing, print_all(&plans, args.output)?))
+    Ok(unless_incomplete(&listing, print_all(&plans, args.output)?))
 }
 
-/// Prints the plans; the exit code says whether any of them would not start now.
+/// Prints the plans. Returns the exit code, which tells whether any of them would not start now.
 pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result<u8, Failure> {
     for (_, plan, ruled) in plans {
         print(match output {
@@ -60,7 +60,7 @@ pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result
     Ok(if plans.iter().any(|(_, plan, _)| !plan.holds.is_empty()) { exit::HELD } else { exit::DONE })
 }
 
-/// A plan for each group, as it is now.
+/// The plan of each group, from a new observation.
 pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
     let asks: Vec<_> =
         chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: true, scalers: true }).collect();
@@ -72,11 +72,11 @@ pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Res
             Some(Ok(group)) => {
                 let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
                 let mut plan = plan::plan(now, &group, &one.policy, pace);
-                // A lease that could not be released is in nobody's way on the host whose it is.
+                // This daemon's own lease, for example one that could not be released, does not hold its run.
                 plan.holds
                     .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));
                 if let Some(open) = known.open.get(&one.key) {
-                    go_on(&mut plan, &group, open);
+                    resume(&mut plan, &group, open);
                 }
                 plans.push((group, plan, one.ruled));
             }
@@ -84,13 +84,13 @@ pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Res
                 let Failure { code, message } = unreachable(&error);
                 return Err(Failure { code, message: format!("{}: {message}", one.key) });
             }
-            None => return Err(Failure::usage(format!("the group {} went away while it was looked at", one.key))),
+            None => return Err(Failure::usage(format!("the group {} was deleted meanwhile", one.key))),
         }
     }
     Ok(plans)
 }
 
-/// The plan as text, for an operator who decides whether to go ahead.
+/// The plan as text, for an operator who decides whether to start the run.
 pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
     let mut text = format!(
         "{} ({}, {}): desired {} (min {}, max {})\n",
@@ -98,9 +98,9 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
     );
     let mut line = |indent: &str, said: String| text.push_str(&format!("{indent}{said}\n"));
     let based = if plan.pace.measured {
-        "as measured in this group before"
+        "measured in this group"
     } else {
-        "assumed: nothing of this group is in the journal yet"
+        "assumed; the journal has no measurements of this group yet"
     };
     match plan.replace.len() {
         0 => line("  ", "nothing to replace".to_owned()),
@@ -111,34 +111,42 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
             || "unknown".to_owned(),
             |s| render::rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))),
         );
-        let sick = if planned.serving { "" } else { "  not serving" };
+        let note = if planned.serving { "" } else { "  not serving" };
         let image = planned.image.as_deref().unwrap_or("image unknown");
-        line("  ", format!("{:>3}  {}  {}  age {age}  {image}{sick}", n + 1, planned.instance, planned.zone));
+        line("  ", format!("{:>3}  {}  {}  age {age}  {image}{note}", n + 1, planned.instance, planned.zone));
     }
     if plan.replace.len() > LISTED_MAX {
-        line("       ", format!("… and {} more, younger or in less crowded zones", plan.replace.len() - LISTED_MAX));
+        line("       ", format!("… and {} more", plan.replace.len() - LISTED_MAX));
     }
     for left in &plan.left {
-        line("  ", format!("left alone: {}, {}", left.instance, left_words(left.why)));
+        line("  ", format!("not replaced: {}, {}", left.instance, left_words(left.why)));
     }
     if let Some(to) = plan.raises_max_size_to {
-        line("  ", format!("max size is raised from {} to {to} meanwhile, and restored", plan.max));
+        line(
+            "  ",
+            format!("max size is raised from {} to {to} for the regeneration, and restored at its end", plan.max),
+        );
     }
     if !ruled {
-        line("  ", "note: no [[groups]] rule of the configuration matches it; the [policy] defaults apply".to_owned());
+        line(
+            "  ",
+            "note: no [[groups]] rule of the configuration matches this group; the defaults in [policy] apply"
+                .to_owned(),
+        );
     }
     for note in &plan.notes {
         line("  ", format!("note: {note}"));
     }
-    for obstacle in &plan.holds {
-        line("  ", format!("would not start now: {obstacle}"));
+    for hold in &plan.holds {
+        line("  ", format!("would not start now: {hold}"));
     }
     text
 }
 
-/// A run would go on with what is open rather than begin anew: its own lease is no obstacle, and what it has launched is
-/// not to be replaced.
-fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
+/// Adapts the plan to the open regeneration, which a run would resume: its own lease does not hold it, and fresh
+/// instances
+/// are not replaced.
+fn resume(plan: &mut Plan, group: &Group, open: &Regeneration) {
     let own = open.id.to_string();
     plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
     plan.replace.retain(|planned| {
@@ -147,29 +155,29 @@ fn go_on(plan: &mut Plan, group: &Group, open: &Regeneration) {
     plan.concurrency = plan.concurrency.min(u32::try_from(plan.replace.len()).unwrap_or(u32::MAX).max(1));
     let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
     plan.notes.push(format!(
-        "regeneration {own}, opened {since} by {}, is unfinished: a run goes on with it, under the policy that it began with",
+        "regeneration {own}, opened {since} by {}, is open: a run resumes it under its original policy",
         open.actor
     ));
 }
 
-/// What the journal knows of the groups; nothing, where there is none.
+/// What the journal contains about the groups; empty without a journal.
 #[derive(Default)]
 pub(super) struct Known {
-    /// How long things took before.
+    /// The measured pace of each group.
     paces: BTreeMap<GroupKey, Pace>,
-    /// What is unfinished.
+    /// The open regenerations.
     open: BTreeMap<GroupKey, Regeneration>,
-    /// Under which name this host holds leases.
+    /// The daemon's name in leases.
     writer: String,
 }
 
 impl Known {
     pub(super) fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
-        // Closed again when this returns: the journal is written over another connection.
+        // The connection is closed when this returns. The journal is written by another connection.
         let journal = match Sqlite::read(state_dir) {
             Ok(journal) => journal,
             Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
-            // To look at AWS needs no journal, and whoever looks may not be allowed to read it.
+            // A plan is possible without the journal, and the user may not have permission to read it.
             Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
                 say(&format!("regend: {error}"));
                 return Ok(Self::default());
@@ -187,7 +195,7 @@ impl Known {
     }
 }
 
-/// Whether nothing was ever recorded there, rather than that it may not be read.
+/// Whether the journal does not exist yet, as opposed to being unreadable.
 pub(super) fn is_new(state_dir: &Path, error: &JournalError) -> bool {
     matches!(error, JournalError::Read { .. }) && matches!(state_dir.join(FILE).try_exists(), Ok(false))
 }

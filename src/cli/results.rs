@@ -1,4 +1,4 @@
-//! What a run says of each group at the end: for people a sentence, for programs one object a line, and the exit code.
+//! The result of a run for each group: a sentence or a JSON object per line, and the exit code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::render::left_words;
 use super::show::Show;
 use super::{Failure, Output, exit, print};
 
-/// What came of one group, for programs.
+/// The result of one group.
 #[derive(Debug, Serialize)]
 struct Result_ {
     account: String,
@@ -34,20 +34,20 @@ struct Result_ {
     why: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remains: Option<String>,
-    /// Commands, in their order.
+    /// The commands that restore the group manually, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     undo: Vec<String>,
     took_s: i64,
 }
 
-/// What is told of each group at the end.
+/// What is needed to report the result of each group at the end.
 #[derive(Default)]
 pub(super) struct Records {
-    /// Every group that the run is about.
+    /// Every group of the run.
     pub(super) asked: BTreeSet<GroupKey>,
     regenerations: BTreeMap<GroupKey, Regeneration>,
     closed: BTreeMap<GroupKey, Closed>,
-    /// Under which name the journal is written, and leases are held.
+    /// The journal's writer, which is the daemon's name in leases.
     writer: String,
 }
 
@@ -67,12 +67,13 @@ impl Records {
             Event::Resumed(regeneration) => {
                 self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
             }
-            Event::Looked(..) | Event::Waits(..) | Event::Blind(..) | Event::Ended(..) => {}
+            Event::Observed(..) | Event::Queued(..) | Event::ObservationFailed(..) | Event::Ended(..) => {}
         }
     }
 
-    /// Prints a result for each group and weighs them: a failure outweighs what could not be reached, and that what was
-    /// held back.
+    /// Prints the result of each group, and returns the exit code: a failure takes precedence over an unreachable AWS,
+    /// and
+    /// that over a hold.
     pub(super) fn conclude(
         &self,
         ended: &BTreeMap<GroupKey, Ended>,
@@ -114,22 +115,23 @@ impl Records {
                 ("skipped", Some(skipped.code.clone()), Some(skipped.why.clone()), exit::HELD)
             }
             Some(Ended::Unreachable(error)) => ("unreachable", None, Some(error.to_string()), exit::UNREACHABLE),
-            Some(Ended::LostSight(error, lasts)) => {
+            Some(Ended::GaveUp(error, lasts)) => {
                 let why = format!(
-                    "it could not be looked at for {lasts}: {error}. Its regeneration stays open: `regend run {key}` \
-                     goes on where it was"
+                    "gave up after {lasts} without an observation: {error}; the regeneration stays open: \
+                     `regend run {key}` resumes it"
                 );
                 ("unreachable", None, Some(why), exit::UNREACHABLE)
             }
             Some(Ended::NoSuchGroup) => ("skipped", None, Some("the group no longer exists".to_owned()), exit::HELD),
             None if regeneration.is_some() => {
-                ("stopped", None, Some(format!("`regend run {key}` goes on where it was")), exit::HELD)
+                ("stopped", None, Some(format!("`regend run {key}` resumes it")), exit::HELD)
             }
-            None => ("not_begun", None, Some(format!("`regend run {key}` begins")), exit::HELD),
+            None => ("not_begun", None, Some(format!("`regend run {key}` starts it")), exit::HELD),
         };
-        // A stop is made on purpose, and who makes it knows what runs: only what nobody may come back to is spelt out.
+        // A stopped run is resumed by the user who stopped it. What was not restored is listed only for runs that
+        // ended.
         let remains = match ended {
-            Some(Ended::Closed(_) | Ended::LostSight(..)) => regeneration.and_then(|r| remains(r, &self.writer)),
+            Some(Ended::Closed(_) | Ended::GaveUp(..)) => regeneration.and_then(|r| remains(r, &self.writer)),
             _ => None,
         };
         let (remains, undo) = remains.unzip();
@@ -169,7 +171,7 @@ impl Result_ {
             text.push_str(&format!(": {why}"));
         }
         for left in &self.left {
-            text.push_str(&format!("\n  left: {}, {}", left.instance, left_words(left.why)));
+            text.push_str(&format!("\n  not replaced: {}, {}", left.instance, left_words(left.why)));
         }
         if let Some(remains) = &self.remains {
             text.push_str(&format!("\n  {remains}\n  {}", how_to_undo(&self.group, &self.undo)));
@@ -178,23 +180,24 @@ impl Result_ {
     }
 }
 
-/// What regend has changed in the group and not put back, and the commands that do so by hand; nothing, where all is as
-/// it was found.
+/// What regend has changed in the group and not restored, and the commands that restore it manually; absent if
+/// everything is
+/// restored.
 pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(String, Vec<String>)> {
     let (mut facts, mut undo) = (Vec::new(), Vec::new());
     let GroupKey { region, name, .. } = &regeneration.group;
     let mut command = |what: &str, more: String| undo.push(format!("aws autoscaling {what} --region {region} {more}"));
     if let Some(before) = regeneration.min_to_restore() {
-        facts.push(format!("min size {}, which was {before}", regeneration.min));
+        facts.push(format!("min size is {} (originally {before})", regeneration.min));
         command("update-auto-scaling-group", format!("--auto-scaling-group-name {name} --min-size {before}"));
     }
     let raised = regeneration.raised;
     if raised > 0 {
-        facts.push(format!("desired capacity {}, and {} is wanted", regeneration.desired, regeneration.wanted()));
-        // Auto Scaling would choose an old one: those that came last go by name.
-        let came = |n: &Newcomer| (n.ours || regeneration.is_shifted()) && !n.gone;
-        let came = regeneration.newcomers.iter().filter(|(id, n)| came(n) && !regeneration.is_retired(id));
-        let mut ours: Vec<_> = came.collect();
+        facts.push(format!("desired capacity is {} (wanted {})", regeneration.desired, regeneration.wanted()));
+        // Auto Scaling could terminate a stale instance, so the newest instances are terminated by id.
+        let is_surplus = |n: &Newcomer| (n.ours || regeneration.is_shifted()) && !n.gone;
+        let newest = regeneration.newcomers.iter().filter(|(id, n)| is_surplus(n) && !regeneration.is_retired(id));
+        let mut ours: Vec<_> = newest.collect();
         ours.sort_by_key(|(_, newcomer)| std::cmp::Reverse(newcomer.since));
         for (id, _) in ours.iter().take(raised as usize) {
             command(
@@ -208,20 +211,20 @@ pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(Stri
         }
     }
     if let Some(before) = regeneration.max_before {
-        facts.push(format!("max size {}, which was {before}", regeneration.max));
+        facts.push(format!("max size is {} (originally {before})", regeneration.max));
         command("update-auto-scaling-group", format!("--auto-scaling-group-name {name} --max-size {before}"));
     }
     if let Some(until) = regeneration.lease.as_ref().map(|lease| lease.until) {
-        facts.push(format!("the lease of regend on {writer}, until {}", until.format("%Y-%m-%d %H:%MZ")));
+        facts.push(format!("the lease of daemon {writer} until {}", until.format("%Y-%m-%d %H:%MZ")));
         command(
             "delete-tags",
             format!("--tags ResourceId={name},ResourceType=auto-scaling-group,Key={}", crate::domain::lease::TAG),
         );
     }
-    (!facts.is_empty()).then(|| (format!("not put back: {}", facts.join("; ")), undo))
+    (!facts.is_empty()).then(|| (format!("not restored: {}", facts.join("; ")), undo))
 }
 
-/// Two ways to put a group in order: regend's own, and the one without it.
+/// How to restore a group: by regend, or manually.
 pub(super) fn how_to_undo(group: &str, undo: &[String]) -> String {
-    format!("`regend run {group}` does so when it can; or by hand, in this order:\n    {}", undo.join("\n    "))
+    format!("to restore it, run `regend run {group}`, or these commands in this order:\n    {}", undo.join("\n    "))
 }

@@ -1,4 +1,4 @@
-//! `regend run`: regenerate groups now, show how it goes, and leave with what came of it.
+//! `regend run`: regenerates groups now, shows the progress, and returns the result as the exit code.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -16,7 +16,7 @@ use crate::engine::fleet::{Event, Fleet, Limits, RunRequest};
 use crate::engine::ports::Journal;
 
 use super::results::Records;
-use super::select::{connect, list, select, unless_blind};
+use super::select::{connect, list, select, unless_incomplete};
 use super::show::Show;
 use super::{Failure, Global, Output, actor, exit, plan, say};
 
@@ -28,47 +28,47 @@ pub(super) struct RunArgs {
     /// Every group that a [[groups]] rule of the configuration matches
     #[arg(long)]
     all: bool,
-    /// Do not ask; needed without a terminal
+    /// Do not ask for confirmation; required without a terminal
     #[arg(long, short)]
     yes: bool,
-    /// Why: kept in the journal
+    /// The reason for the run, recorded in the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Show the plan and stop
+    /// Show the plan and exit
     #[arg(long)]
     dry_run: bool,
-    /// `json` prints one object a line, for programs
+    /// `json` prints one object per line, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
 
 pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
-    // clap would say which argument is wrong, and not what there is to choose from.
+    // The message of clap would name the wrong argument, but not the alternatives.
     if args.all != args.groups.is_empty() {
-        let wrong = if args.all { "names of groups and --all do not go together" } else { "which groups?" };
+        let wrong = if args.all { "--all cannot be combined with names of groups" } else { "no group is named" };
         return Err(Failure::usage(format!(
-            "{wrong}: `regend run web api-*` regenerates those that are named, `regend run --all` every group that a \
-             [[groups]] rule of the configuration matches"
+            "{wrong}: `regend run web api-*` regenerates the named groups, `regend run --all` every group that a [[groups]] \
+             rule of the configuration matches"
         )));
     }
     let config = global.config()?;
     if args.all && config.groups.is_empty() {
         return Err(Failure::usage(
-            "--all means every group that a [[groups]] rule matches, and the configuration has none",
+            "--all regenerates every group that a [[groups]] rule matches, but the configuration has no such rule",
         ));
     }
     let mut aws = connect(&config).await?;
     let listing = list(&mut aws).await?;
     let chosen = select(&listing, &config, &args.groups)?;
     if chosen.is_empty() {
-        say("regend: no group matches a [[groups]] rule: nothing to regenerate");
-        return Ok(unless_blind(&listing, exit::HELD));
+        say("regend: no group matches a [[groups]] rule; nothing to regenerate");
+        return Ok(unless_incomplete(&listing, exit::HELD));
     }
     let state_dir = global.state_dir(&config);
     if args.dry_run {
         let known = plan::Known::read(&state_dir, &chosen)?;
         let plans = plan::look(&mut aws, &chosen, &known).await?;
-        return Ok(unless_blind(&listing, plan::print_all(&plans, args.output)?));
+        return Ok(unless_incomplete(&listing, plan::print_all(&plans, args.output)?));
     }
     let _lock = StateLock::take(&state_dir)?;
     let known = plan::Known::read(&state_dir, &chosen)?;
@@ -81,7 +81,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     };
     let mut fleet = Fleet::new(aws, journal, clock.clone(), limits);
     fleet.config = Some(config.hash());
-    fleet.tireless = false;
+    fleet.retries_forever = false;
     let mut show = Show::new(std::io::stderr().is_terminal());
     let mut records = Records::of(fleet.journal.writer());
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
@@ -98,7 +98,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         };
         if !named(&other.group) {
             show.line(&format!(
-                "regeneration {} of {} is unfinished too: `regend run {}` goes on with it",
+                "regeneration {} of {} is also open: `regend run {}` resumes it",
                 other.id, other.group, other.group
             ));
         }
@@ -112,15 +112,15 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             confirm(count, plans.len())?;
         }
     }
-    // Until here a signal ends it at once, whatever it waits for: nothing was changed.
-    super::stop_on_signals(&clock, exit::HELD, "what is open stays open: the same command goes on where it was");
+    // Before this point a signal ends the program at once, because nothing was changed.
+    super::stop_on_signals(&clock, exit::HELD, "open regenerations stay open: run the same command to resume");
     let actor = actor();
     let daemon = fleet.journal.writer().to_owned();
     for one in fresh {
         let now = clock.now();
         let calendar = one.policy.calendar(&config.blackouts);
         let window_ends = calendar.window_ends(now);
-        let obstacle = calendar.is_clear(now).err().map(Hold::from);
+        let hold = calendar.is_clear(now).err().map(Hold::from);
         let opener = Opener {
             actor: actor.clone(),
             trigger: Trigger::Manual,
@@ -130,7 +130,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             firing: None,
         };
         records.asked.insert(one.key.clone());
-        fleet.wish(RunRequest { key: one.key, policy: one.policy, opener, obstacle });
+        fleet.request(RunRequest { key: one.key, policy: one.policy, opener, hold });
     }
     {
         let mut tell = |event: Event<'_>| {
@@ -142,12 +142,12 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
         }
     }
     show.finish();
-    Ok(unless_blind(&listing, records.conclude(&fleet.ended, &show, args.output)?))
+    Ok(unless_incomplete(&listing, records.conclude(&fleet.ended, &show, args.output)?))
 }
 
 fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("nothing was changed: without a terminal to ask on, pass --yes"));
+        return Err(Failure::usage("nothing was changed: confirmation needs a terminal; without one, pass --yes"));
     }
     let s = |n| if n == 1 { "" } else { "s" };
     let mut err = std::io::stderr().lock();

@@ -1,4 +1,4 @@
-//! Which groups a command is about: names and globs against what AWS lists and the configuration rules.
+//! The selection of groups by names, globs and the rules of the configuration.
 
 use std::collections::BTreeMap;
 
@@ -10,21 +10,21 @@ use crate::engine::ports::{Cloud, CloudError, Listing};
 
 use super::{Failure, exit, say};
 
-/// A group that a command is about.
+/// A selected group.
 pub(super) struct Chosen {
     pub(super) key: GroupKey,
     pub(super) policy: Policy,
-    /// A rule of the configuration names it; otherwise `[policy]` itself applies.
+    /// Whether a rule of the configuration matches the group; otherwise the defaults in `[policy]` apply.
     pub(super) ruled: bool,
 }
 
-/// How many near names an unknown one is answered with.
+/// The number of similar names that are suggested for an unknown one.
 const NEAR_MAX: usize = 3;
 
-/// The groups that AWS lists, with their policies; connects, and says which places could not be reached.
+/// Lists all groups, and prints which accounts and regions could not be listed.
 pub(super) async fn list(aws: &mut Aws) -> Result<Listing, Failure> {
     let listing = aws.list().await;
-    // One account's credentials fail alike in all its regions: that is told once.
+    // Missing credentials of an account cause the same error in each region, so it is printed once.
     let mut failed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for ((account, region), error) in &listing.failed {
         failed.entry(error.to_string()).or_default().push(format!("{account} in {region}"));
@@ -37,14 +37,17 @@ pub(super) async fn list(aws: &mut Aws) -> Result<Listing, Failure> {
     Ok(listing)
 }
 
-/// What a command ends with that did all it could, in the places that could be reached.
-pub(super) fn unless_blind(listing: &Listing, code: u8) -> u8 {
+/// The exit code of a command: `code`, unless some accounts or regions could not be listed.
+pub(super) fn unless_incomplete(listing: &Listing, code: u8) -> u8 {
     match listing.failed.is_empty() {
         true => code,
         false if code == exit::FAILED => code,
         false => {
             let places: Vec<_> = listing.failed.keys().map(|(account, region)| format!("{account}/{region}")).collect();
-            say(&format!("regend: the groups of {} are not in this: they could not be listed", places.join(", ")));
+            say(&format!(
+                "regend: the result is incomplete, because the groups of {} could not be listed",
+                places.join(", ")
+            ));
             exit::UNREACHABLE
         }
     }
@@ -59,7 +62,7 @@ pub(super) fn unreachable(error: &CloudError) -> Failure {
     Failure { code: exit::UNREACHABLE, message: error.to_string() }
 }
 
-/// The groups that `patterns` name; without any, those that the configuration rules.
+/// The groups that match `patterns`; without patterns, those that a rule of the configuration matches.
 pub(super) fn select(listing: &Listing, config: &Config, patterns: &[String]) -> Result<Vec<Chosen>, Failure> {
     let mut chosen = Vec::new();
     for (key, tags) in &listing.groups {
@@ -76,13 +79,13 @@ pub(super) fn select(listing: &Listing, config: &Config, patterns: &[String]) ->
     }
     let mut lines: Vec<_> = unknown.iter().map(|name| unknown_group(name, listing)).collect();
     if !listing.failed.is_empty() {
-        lines.push("some accounts or regions could not be listed (see above): it may be there".to_owned());
+        lines.push("some accounts or regions could not be listed (see above), so the group may exist there".to_owned());
         return Err(Failure { code: exit::UNREACHABLE, message: lines.join("\n") });
     }
     Err(Failure::usage(lines.join("\n")))
 }
 
-/// A slash separates nothing in a group's name.
+/// Whether the glob matches the name. A slash is an ordinary character in a group's name.
 fn matches(pattern: &str, name: &str) -> bool {
     let plain = |text: &str| text.replace('/', "\u{1}");
     pattern == name || glob_match::glob_match(&plain(pattern), &plain(name))
@@ -102,13 +105,13 @@ fn unknown_group(name: &str, listing: &Listing) -> String {
         .collect();
     let hint = match near.is_empty() {
         false => format!("did you mean {}?", near.join(" or ")),
-        true if listing.groups.is_empty() => "no group at all is there; another region or account?".to_owned(),
+        true if listing.groups.is_empty() => "no groups exist there; check the region and the account".to_owned(),
         true => {
             let others = match listing.groups.len() {
-                1 => "1 other is".to_owned(),
-                n => format!("{n} others are"),
+                1 => "1 other group exists".to_owned(),
+                n => format!("{n} other groups exist"),
             };
-            format!("{others} there (`regend status '*'` lists them); another region or account?")
+            format!("{others} there (`regend status '*'` lists them); check the region and the account")
         }
     };
     format!("there is no Auto Scaling group `{name}` in {}: {hint}", places.join(", "))

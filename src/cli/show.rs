@@ -1,4 +1,4 @@
-//! How a regeneration looks while it runs: a live view on a terminal, plain lines elsewhere; always on stderr.
+//! The progress of a regeneration on stderr: a live view on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 
@@ -14,29 +14,29 @@ use crate::domain::span::{Span, Time};
 use crate::engine::fleet::{Ended, Event};
 use crate::render;
 
-/// Without a terminal, a long wait says at least this often how things stand.
-const QUIET_MAX: Span = Span::minutes(1);
+/// Without a terminal, the progress is printed at least this often.
+const PROGRESS_EVERY: Span = Span::minutes(1);
 
 pub(super) struct Show {
     live: Option<MultiProgress>,
     bars: BTreeMap<GroupKey, ProgressBar>,
-    /// When each group was last spoken of.
-    spoken: BTreeMap<GroupKey, Time>,
-    /// What AWS has not permitted, in its words.
+    /// When a line about each group was last printed.
+    printed_at: BTreeMap<GroupKey, Time>,
+    /// AWS's message about a missing permission, by group.
     forbidden: BTreeMap<GroupKey, String>,
 }
 
 impl Show {
     pub(super) fn new(terminal: bool) -> Self {
         let live = terminal.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
-        Self { live, bars: BTreeMap::new(), spoken: BTreeMap::new(), forbidden: BTreeMap::new() }
+        Self { live, bars: BTreeMap::new(), printed_at: BTreeMap::new(), forbidden: BTreeMap::new() }
     }
 
-    /// One line that stays.
+    /// Prints a line.
     pub(super) fn line(&self, text: &str) {
         match &self.live {
             Some(live) => {
-                // A terminal that cannot be written to is no reason to stop a regeneration.
+                // A terminal that cannot be written to must not stop a regeneration.
                 let _ = live.println(text);
             }
             None => super::say(text),
@@ -46,7 +46,7 @@ impl Show {
     pub(super) fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Recorded(entry, regeneration) => self.recorded(entry, regeneration),
-            Event::Looked(regeneration, group, holds) => self.looked(regeneration, group, holds),
+            Event::Observed(regeneration, group, holds) => self.looked(regeneration, group, holds),
             Event::Resumed(regeneration) => {
                 let opened = regeneration.opened_at.format("%Y-%m-%d %H:%M:%SZ");
                 self.say(
@@ -55,10 +55,10 @@ impl Show {
                     &format!("resuming regeneration {}, opened {opened} by {}", regeneration.id, regeneration.actor),
                 );
             }
-            Event::Waits(key, entry) => self.say(entry.t, key, &render::sentence(entry)),
-            Event::Blind(key, error, again) => {
+            Event::Queued(key, entry) => self.say(entry.t, key, &render::sentence(entry)),
+            Event::ObservationFailed(key, error, again) => {
                 let again = again.format("%H:%M:%SZ");
-                self.say(Utc::now(), key, &format!("cannot be looked at, trying again at {again}: {error}"));
+                self.say(Utc::now(), key, &format!("observation failed, retrying at {again}: {error}"));
             }
             Event::Ended(key, ended) => {
                 if let Some(bar) = self.bars.remove(*key) {
@@ -67,9 +67,12 @@ impl Show {
                 match ended {
                     Ended::Skipped(skipped) => self.say(Utc::now(), key, &format!("skipped: {skipped}")),
                     Ended::Unreachable(error) => self.say(Utc::now(), key, &format!("not opened: {error}")),
-                    Ended::NoSuchGroup => self.say(Utc::now(), key, "not opened: it no longer exists"),
-                    Ended::LostSight(error, lasts) => {
-                        let text = format!("not looked at for {lasts}, and not tried again: it stays open: {error}");
+                    Ended::NoSuchGroup => self.say(Utc::now(), key, "not opened: the group no longer exists"),
+                    Ended::GaveUp(error, lasts) => {
+                        let text = format!(
+                            "gave up after {lasts} without an observation: {error}; the regeneration stays open: run the \
+                             same command to resume"
+                        );
                         self.say(Utc::now(), key, &text);
                     }
                     Ended::Closed(_) => {}
@@ -79,13 +82,13 @@ impl Show {
     }
 
     fn say(&mut self, at: Time, key: &GroupKey, text: &str) {
-        self.spoken.insert(key.clone(), at);
+        self.printed_at.insert(key.clone(), at);
         self.line(&format!("{} {key}  {text}", at.format("%H:%M:%SZ")));
     }
 
     fn recorded(&mut self, entry: &Entry, regeneration: &Regeneration) {
         let key = &regeneration.group;
-        // A missing permission is told when it is found. The entries after it repeat it for those who read them alone.
+        // A missing permission is printed when it is detected. Later entries repeat it, because each must be complete.
         let sentence = render::sentence(entry);
         let brief = self.brief(key, &sentence);
         let repeats = brief != sentence;
@@ -99,7 +102,7 @@ impl Show {
         }
     }
 
-    /// The text without what it repeats.
+    /// The text without a message that was already printed.
     pub(super) fn brief(&self, key: &GroupKey, text: &str) -> String {
         self.forbidden.get(key).map_or_else(|| text.to_owned(), |told| text.replace(told, "see above"))
     }
@@ -109,11 +112,11 @@ impl Show {
         let now = group.seen;
         let serving = decision::serving(now, group, regeneration);
         let total = regeneration.replaced()
-            + decision::agenda(now, group, regeneration).due.len()
+            + decision::remaining(now, group, regeneration).due.len()
             + regeneration.draining().filter(|(id, _)| regeneration.originals.contains(*id)).count();
         let replaced = regeneration.replaced();
         let waits: Vec<_> = holds.iter().map(ToString::to_string).collect();
-        let says = format!("{serving} of {} serve; {}", regeneration.wanted(), shortened(&waits));
+        let message = format!("{serving} of {} serving; {}", regeneration.wanted(), shortened(&waits));
         if let Some(live) = &self.live {
             let bar = self.bars.entry(key.clone()).or_insert_with(|| {
                 let style =
@@ -125,13 +128,13 @@ impl Show {
             });
             bar.set_length(total as u64);
             bar.set_position(replaced as u64);
-            bar.set_message(says);
-        } else if self.spoken.get(key).is_none_or(|at| Span::between(*at, now) >= QUIET_MAX) {
-            self.say(now, key, &format!("{replaced} of {total} replaced; {says}"));
+            bar.set_message(message);
+        } else if self.printed_at.get(key).is_none_or(|at| Span::between(*at, now) >= PROGRESS_EVERY) {
+            self.say(now, key, &format!("{replaced} of {total} replaced; {message}"));
         }
     }
 
-    /// Takes the live view away.
+    /// Removes the live view.
     pub(super) fn finish(&mut self) {
         for bar in std::mem::take(&mut self.bars).into_values() {
             bar.finish_and_clear();
@@ -141,14 +144,14 @@ impl Show {
 
 fn shortened(waits: &[String]) -> String {
     match waits {
-        [] => "looking".to_owned(),
+        [] => "observing".to_owned(),
         [one] => one.clone(),
         [one, two] => format!("{one}; {two}"),
         [one, two, rest @ ..] => format!("{one}; {two}; and {} more", rest.len()),
     }
 }
 
-/// What an operator follows along. The journal has the rest.
+/// Whether an entry of this kind is printed as progress. All entries are in the journal.
 pub(super) fn is_worth_a_line(kind: Kind) -> bool {
     !matches!(
         kind,

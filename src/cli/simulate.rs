@@ -1,4 +1,4 @@
-//! `regend simulate`: a policy rehearsed on a described, remembered or observed group, before it meets a real one.
+//! `regend simulate`: tries a policy on a simulated group, which is described by arguments, by the journal or by AWS.
 
 use std::path::{Path, PathBuf};
 
@@ -22,42 +22,42 @@ use super::{Failure, Global, Output, print, say};
 
 #[cfg(feature = "aws")]
 mod observed;
-mod story;
 mod summary;
+mod timeline;
 
 use summary::rounded;
 
-pub use story::Timeline;
+pub use timeline::Timeline;
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
-    /// The group's name: which `[[groups]]` rule holds for it, and what the journal remembers of it
+    /// The group's name, which selects the `[[groups]]` rule and the measurements in the journal
     #[arg(value_name = "GROUP", default_value = "web", conflicts_with = "script")]
     name: String,
-    /// Play a scenario: a group, a policy, and what happens meanwhile
+    /// Run a scenario file: a group, a policy, and events
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Begin with the group as AWS shows it now; nothing is changed in AWS
+    /// Start from the present state of the group in AWS; changes nothing in AWS
     #[cfg(feature = "aws")]
     #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "name", "desired", "min", "max", "zones", "target_groups"])]
     group_from_aws: Option<String>,
-    /// Play this seed once, and tell what happens
+    /// Run this seed once, and print every step
     #[arg(long)]
     seed: Option<u64>,
-    /// Play so many seeds, and tell how they spread [default: 200]
+    /// The number of seeds to run; prints the distribution of the results [default: 200]
     #[arg(long, conflicts_with = "seed", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     runs: Option<u32>,
     /// `json` prints one object, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
-    /// Try another policy than the configuration's, such as `--set max_surge=25%`
+    /// Override a key of the policy, such as `--set max_surge=25%`
     #[arg(long, value_name = "KEY=VALUE", conflicts_with = "script")]
     set: Vec<String>,
     #[command(flatten)]
     described: Described,
 }
 
-/// What is not said is as the journal remembers it, or assumed.
+/// The description of the group. Missing values are taken from the journal, or assumed.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "The group")]
 #[group(id = "a_description", conflicts_with = "script", multiple = true)]
@@ -65,82 +65,82 @@ struct Described {
     /// Desired capacity
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
     desired: Option<u32>,
-    /// [default: as desired]
+    /// Min size [default: desired capacity]
     #[arg(long, value_name = "N")]
     min: Option<u32>,
-    /// [default: as desired, which leaves no room]
+    /// Max size [default: desired capacity, which leaves no room for a surge]
     #[arg(long, value_name = "N")]
     max: Option<u32>,
-    /// In how many availability zones
+    /// The number of Availability Zones
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=6))]
     zones: Option<u32>,
-    /// Behind how many target groups
+    /// The number of target groups
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=50))]
     target_groups: Option<u32>,
-    /// From launch to InService, such as `45s-90s`
+    /// The time from launch to InService, such as `45s-90s`
     #[arg(long, value_name = "TIME")]
     boot: Option<Range>,
-    /// From InService to healthy in each target group
+    /// The time from InService to healthy in each target group
     #[arg(long, value_name = "TIME")]
     health: Option<Range>,
-    /// The target groups' deregistration delay
+    /// The deregistration delay of the target groups
     #[arg(long, value_name = "TIME")]
     drain: Option<Span>,
-    /// How many of the replacements never become healthy, such as `2%`
+    /// The share of replacements that never become healthy, such as `2%`
     #[arg(long, value_name = "RATE")]
     flawed: Option<Rate>,
 }
 
-/// What is assumed of a group that nobody has described and the journal does not know.
+/// The assumed values of a group that is neither described nor in the journal.
 const DESIRED: u32 = 6;
 const ZONES: u32 = 3;
 const RUNS: u32 = 200;
 
-/// A script, and where what is in it comes from.
-struct Rehearsed {
+/// A script, and the sources of its values.
+struct Setup {
     script: Script,
-    /// Short words for the header.
+    /// The source of the policy, for the header.
     policy_from: String,
     pace_from: &'static str,
-    /// What else is to be known of the group before it is believed.
+    /// What else the user should know about the group.
     notes: Vec<String>,
 }
 
 pub(super) async fn simulate(global: &Global, args: &SimulateArgs) -> Result<u8, Failure> {
-    let rehearsed = rehearsed(global, args).await?;
-    let script = &rehearsed.script;
-    let told = args.seed.or_else(|| (args.script.is_some() && args.runs.is_none()).then_some(script.seed));
-    if let Some(seed) = told {
-        let story = Timeline::of(script, seed);
+    let setup = setup(global, args).await?;
+    let script = &setup.script;
+    let single = args.seed.or_else(|| (args.script.is_some() && args.runs.is_none()).then_some(script.seed));
+    if let Some(seed) = single {
+        let timeline = Timeline::of(script, seed);
         print(match args.output {
-            Output::Text => format!("{}\n{}", summary::header(&rehearsed), story.text()),
-            Output::Json => format!("{}\n", story.json(script)),
+            Output::Text => format!("{}\n{}", summary::header(&setup), timeline.text()),
+            Output::Json => format!("{}\n", timeline.json(script)),
         })?;
-        return Ok(story.code());
+        return Ok(timeline.code());
     }
     let runs = many(script, args.runs.unwrap_or(RUNS));
     print(match args.output {
         Output::Text => {
             let remedy = remedy(script, &runs).unwrap_or_default();
-            format!("{}\n{}{remedy}", summary::header(&rehearsed), summary::text(script, &runs))
+            format!("{}\n{}{remedy}", summary::header(&setup), summary::text(script, &runs))
         }
         Output::Json => format!("{}\n", summary::json(script, &runs)),
     })?;
     Ok(summary::code(&runs))
 }
 
-/// The told play of a script's text, as `regend simulate --script FILE` prints it.
+/// Runs a script, and returns the output of `regend simulate --script FILE`.
 ///
 /// # Errors
-/// With everything that is wrong in it.
-pub fn tell(path: &Path, source: &str) -> Result<(String, Timeline), ConfigError> {
+/// All problems of the script.
+pub fn transcript(path: &Path, source: &str) -> Result<(String, Timeline), ConfigError> {
     let script = script::parse(path, source)?;
-    let story = Timeline::of(&script, script.seed);
-    let rehearsed = Rehearsed::told(script);
-    Ok((format!("{}\n{}", summary::header(&rehearsed), story.text()), story))
+    let timeline = Timeline::of(&script, script.seed);
+    let setup = Setup::from_script(script);
+    Ok((format!("{}\n{}", summary::header(&setup), timeline.text()), timeline))
 }
 
-/// As many plays as there are seeds, from 1 on, over all processors.
+/// Runs the seeds from 1 to `runs` on all processors.
 fn many(script: &Script, runs: u32) -> Vec<Run> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let some = |first: usize| {
@@ -149,14 +149,14 @@ fn many(script: &Script, runs: u32) -> Vec<Run> {
     };
     let mut runs: Vec<Run> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|first| scope.spawn(move || some(first))).collect();
-        // A play that panics is a bug, and shows itself as one run less.
+        // A run that panics is a bug, and is missing in the count.
         threads.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
     });
     runs.sort_by_key(|run| run.seed);
     runs
 }
 
-/// Where time alone is too short, the next larger surge that makes it fit.
+/// A suggestion if only the time is too short: the next larger surge with which the policy fits.
 fn remedy(script: &Script, runs: &[Run]) -> Option<String> {
     const RUNS: u32 = 20;
     if runs.iter().all(|run| run.in_window || !run.lacked_time()) {
@@ -165,8 +165,8 @@ fn remedy(script: &Script, runs: &[Run]) -> Option<String> {
     let wanted = script.shape.desired;
     let room = script.policy.raise_max_size || script.shape.max > wanted;
     if !room && runs.iter().all(|run| run.replaced == 0) {
-        let lacks = Hold::MaxSize { desired: wanted, max: script.shape.max };
-        return Some(format!("Time is not what lacks: {lacks}.\n"));
+        let hold = Hold::MaxSize { desired: wanted, max: script.shape.max };
+        return Some(format!("More time would not help: {hold}.\n"));
     }
     let mut surge = script.policy.max_surge.rounded_up(wanted).max(1);
     while surge < wanted {
@@ -175,18 +175,18 @@ fn remedy(script: &Script, runs: &[Run]) -> Option<String> {
         let tried = many(&Script { policy, ..script.clone() }, RUNS);
         if !tried.iter().any(Run::lacked_time) {
             let slowest = tried.iter().map(|run| run.took).max().unwrap_or_default();
-            return Some(format!("Time would suffice with `--set max_surge={surge}`: at most {}.\n", rounded(slowest)));
+            return Some(format!("With `--set max_surge={surge}` it would fit: at most {}.\n", rounded(slowest)));
         }
     }
-    Some("No max_surge makes it fit: it takes a longer window.\n".to_owned())
+    Some("No max_surge makes it fit; a longer window is necessary.\n".to_owned())
 }
 
-async fn rehearsed(global: &Global, args: &SimulateArgs) -> Result<Rehearsed, Failure> {
+async fn setup(global: &Global, args: &SimulateArgs) -> Result<Setup, Failure> {
     if let Some(path) = &args.script {
         let source = std::fs::read_to_string(path)
             .map_err(|cause| Failure::usage(format!("cannot read {}: {cause}", path.display())))?;
         let script = script::parse(path, &source).map_err(|error| mistakes(path, &error))?;
-        return Ok(Rehearsed::told(script));
+        return Ok(Setup::from_script(script));
     }
     let config = global.config()?;
     let state_dir = global.state_dir(&config);
@@ -194,43 +194,42 @@ async fn rehearsed(global: &Global, args: &SimulateArgs) -> Result<Rehearsed, Fa
     if let Some(name) = &args.group_from_aws {
         let observed = observed::observe(&config, name).await?;
         let policy_from = policy_from(global, &config, args, name, observed.ruled);
-        let memory = Memory::of_key(&state_dir, &observed.group.key)?;
+        let recorded = Recorded::of_key(&state_dir, &observed.group.key)?;
         let policy = adjusted(observed.policy.clone(), args)?;
         let notes = observed.notes(&policy);
         let mut script = Script::observed(&observed.group, policy);
         script.poll = config.aws.poll_interval;
-        let pace_from = set_pace(&mut script, memory.as_ref(), &args.described);
-        return Ok(Rehearsed { script, policy_from, pace_from, notes });
+        let pace_from = set_pace(&mut script, recorded.as_ref(), &args.described);
+        return Ok(Setup { script, policy_from, pace_from, notes });
     }
-    let memory = Memory::of_name(&state_dir, &args.name)?;
-    let account = memory.as_ref().map_or("default", |memory| &memory.key.account);
+    let recorded = Recorded::of_name(&state_dir, &args.name)?;
+    let account = recorded.as_ref().map_or("default", |recorded| &recorded.key.account);
     let rule = config.policy_for(account, &args.name, &std::collections::BTreeMap::new());
     let policy_from = policy_from(global, &config, args, &args.name, rule.is_some());
     let policy = adjusted(rule.unwrap_or(&config.policy).clone(), args)?;
-    let shape = shape(&args.described, memory.as_ref())?;
+    let shape = shape(&args.described, recorded.as_ref())?;
     let mut script = Script::of(shape, policy);
     script.poll = config.aws.poll_interval;
-    match &memory {
-        Some(memory) => script.key = memory.key.clone(),
+    match &recorded {
+        Some(recorded) => script.key = recorded.key.clone(),
         None => script.key.name.clone_from(&args.name),
     }
-    let pace_from = set_pace(&mut script, memory.as_ref(), &args.described);
-    Ok(Rehearsed { script, policy_from, pace_from, notes: Vec::new() })
+    let pace_from = set_pace(&mut script, recorded.as_ref(), &args.described);
+    Ok(Setup { script, policy_from, pace_from, notes: Vec::new() })
 }
 
-impl Rehearsed {
-    /// A script says everything itself.
-    fn told(script: Script) -> Self {
+impl Setup {
+    /// A script file contains all values.
+    fn from_script(script: Script) -> Self {
         Self { script, policy_from: "the script".to_owned(), pace_from: "the script", notes: Vec::new() }
     }
 }
 
 fn policy_from(global: &Global, config: &Config, args: &SimulateArgs, name: &str, ruled: bool) -> String {
-    // Whether anything at all was configured.
     let configured = || global.config.is_some() || config.hash() != Config::default().hash();
     let from = match ruled {
         true => format!("the configuration's rule for {name}"),
-        false if configured() => format!("the configuration's [policy]: no rule matches {name}"),
+        false if configured() => format!("the configuration's [policy], because no rule matches {name}"),
         false => "the defaults".to_owned(),
     };
     if args.set.is_empty() { from } else { format!("{from}; and --set") }
@@ -250,31 +249,31 @@ fn mistakes(path: &Path, error: &ConfigError) -> Failure {
     }
 }
 
-/// The group as the flags say; what they do not say, as it was when it was last regenerated.
-fn shape(described: &Described, memory: Option<&Memory>) -> Result<Shape, Failure> {
-    let opened = memory.map(|memory| &memory.opened);
+/// The group as described by the arguments. Missing values are those of its last regeneration.
+fn shape(described: &Described, recorded: Option<&Recorded>) -> Result<Shape, Failure> {
+    let opened = recorded.map(|recorded| &recorded.opened);
     let desired = described.desired.unwrap_or_else(|| opened.map_or(DESIRED, |o| o.desired));
-    let remembered = opened.filter(|_| described.desired.is_none());
-    let min = described.min.unwrap_or_else(|| remembered.map_or(desired, |o| o.min));
-    let max = described.max.unwrap_or_else(|| remembered.map_or(desired, |o| o.max));
+    let last = opened.filter(|_| described.desired.is_none());
+    let min = described.min.unwrap_or_else(|| last.map_or(desired, |o| o.min));
+    let max = described.max.unwrap_or_else(|| last.map_or(desired, |o| o.max));
     if min > desired || desired > max {
         let what = format!("desired capacity {desired} is not between min {min} and max {max}");
-        return Err(Failure::usage(Invalid::new(what, "AWS has no such group").to_string()));
+        return Err(Failure::usage(Invalid::new(what, "write min <= desired <= max").to_string()));
     }
     let zones = opened.map(|o| o.members.iter().map(|m| &m.zone).collect::<std::collections::BTreeSet<_>>().len());
     let zones = described.zones.unwrap_or_else(|| zones.filter(|n| *n > 0).map_or(ZONES, |n| n as u32));
-    let judges = |o: &Opened| o.judged_by.iter().filter(|name| *name != "auto_scaling_and_ec2").count();
+    let target_groups_in_use = |o: &Opened| o.judged_by.iter().filter(|name| *name != "auto_scaling_and_ec2").count();
     let target_groups = match (described.target_groups, opened) {
         (Some(count), _) => vec![true; count as usize],
-        (None, Some(opened)) => [vec![true; judges(opened)], vec![false; opened.waived.len()]].concat(),
+        (None, Some(opened)) => [vec![true; target_groups_in_use(opened)], vec![false; opened.waived.len()]].concat(),
         (None, None) => vec![true],
     };
     Ok(Shape { min, max, desired, zones, target_groups, age: Span::hours(24) })
 }
 
-/// How long things take: as the flags say, as it was measured, or as AWS's defaults make it.
-fn set_pace(script: &mut Script, memory: Option<&Memory>, described: &Described) -> &'static str {
-    let measured = memory.and_then(|memory| memory.pace.map(|pace| (pace, memory.opened.policy.warmup)));
+/// Sets how long the steps of a replacement take: as described by the arguments, measured, or by AWS's defaults.
+fn set_pace(script: &mut Script, recorded: Option<&Recorded>, described: &Described) -> &'static str {
+    let measured = recorded.and_then(|recorded| recorded.pace.map(|pace| (pace, recorded.opened.policy.warmup)));
     let seconds = |span: Span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX);
     let behavior = &mut script.behavior;
     *behavior = GroupBehavior {
@@ -286,8 +285,8 @@ fn set_pace(script: &mut Script, memory: Option<&Memory>, described: &Described)
         ..behavior.clone()
     };
     if let Some((pace, warmup)) = measured {
-        // The third quartile was measured, with the warmup of then, whatever is tried now. Two thirds of the rest is taken
-        // for the boot.
+        // The measured value is the third quartile, and includes the warmup of that time. Two thirds of the rest are
+        // attributed to the boot.
         let launch = seconds(pace.launch).saturating_sub(seconds(warmup)).max(3);
         let around = |typical: u32| (typical * 3 / 4, typical * 11 / 10);
         (behavior.boot, behavior.health) = (around(launch * 2 / 3), around(launch / 3));
@@ -300,19 +299,19 @@ fn set_pace(script: &mut Script, memory: Option<&Memory>, described: &Described)
     behavior.flawed = flawed.map_or(behavior.flawed, |Rate(rate)| rate);
     match (measured, boot.is_some() || health.is_some() || drain.is_some()) {
         (_, true) => "as described",
-        (Some(_), false) => "as measured in this group before",
-        (None, false) => "assumed: this group was never measured",
+        (Some(_), false) => "measured in this group",
+        (None, false) => "assumed; the journal has no measurements of this group",
     }
 }
 
-/// What the journal remembers of a group.
-struct Memory {
+/// What the journal contains about a group.
+struct Recorded {
     key: GroupKey,
     opened: Opened,
     pace: Option<Pace>,
 }
 
-impl Memory {
+impl Recorded {
     fn of_name(state_dir: &Path, name: &str) -> Result<Option<Self>, Failure> {
         Self::find(state_dir, name, |_| true)
     }
@@ -329,7 +328,7 @@ impl Memory {
         let journal = match Sqlite::read(state_dir) {
             Ok(journal) => journal,
             Err(error) => {
-                // Whoever rehearses may not be allowed to read it, and needs it only for the pace.
+                // The user may not have permission to read the journal, which is needed only for the pace.
                 say(&format!("regend: {error}"));
                 return Ok(None);
             }

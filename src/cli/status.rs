@@ -1,4 +1,4 @@
-//! `regend status`: groups, their oldest instances, what runs, what holds it, and what comes next.
+//! `regend status`: for each group its oldest instance, open regeneration, holds and next scheduled run.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -21,26 +21,26 @@ use crate::engine::ports::{Journal, JournalError};
 use crate::render;
 
 use super::plan::is_new;
-use super::select::{Chosen, connect, list, select, unless_blind};
+use super::select::{Chosen, connect, list, select, unless_incomplete};
 use super::{Failure, Global, Output, exit, say};
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Names or globs; none = every group that the configuration rules
+    /// Names or globs of groups [default: every group that a [[groups]] rule matches]
     #[arg(value_name = "GROUP")]
     groups: Vec<String>,
-    /// Look again every few seconds, until interrupted
+    /// Refresh every 5 seconds until interrupted
     #[arg(long)]
     watch: bool,
-    /// `json` prints one object a line, for programs
+    /// `json` prints one object per line, for programs
     #[arg(long, value_enum, default_value = "text")]
     output: Output,
 }
 
-/// Between two looks of `--watch`.
+/// The refresh interval of `--watch`.
 const WATCH: Duration = Duration::from_secs(5);
 
-/// What is told of one group.
+/// The status of one group.
 #[derive(Debug, Serialize)]
 struct Line {
     account: String,
@@ -50,7 +50,7 @@ struct Line {
     healthy: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_age_s: Option<i64>,
-    /// Longer than the policy's `max_age`.
+    /// Whether the oldest instance exceeds the policy's `max_age`.
     overdue: bool,
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
         let clear = if args.watch && out.is_terminal() { "\x1b[2J\x1b[H" } else { "" };
         let written = write!(out, "{clear}{text}").and_then(|()| out.flush());
         drop(out);
-        let code = unless_blind(&listing, if seen { exit::DONE } else { exit::UNREACHABLE });
+        let code = unless_incomplete(&listing, if seen { exit::DONE } else { exit::UNREACHABLE });
         if written.is_err() || !args.watch {
             return Ok(code);
         }
@@ -94,7 +94,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     }
 }
 
-/// A line for each group, and whether everything that they tell of could be seen.
+/// A line for each group, and whether all groups and the journal could be read.
 async fn lines(
     aws: &mut crate::adapters::aws::Aws,
     chosen: &[Chosen],
@@ -120,12 +120,12 @@ async fn lines(
     Ok((lines, seen))
 }
 
-/// What the journal says of each group; nothing, where there is no journal yet.
+/// What the journal contains about each group; empty if there is no journal yet.
 #[derive(Default)]
 struct Past {
     open: BTreeMap<GroupKey, Regeneration>,
     journal: Option<Sqlite>,
-    /// There is a journal, or there may be one, and it may not be read.
+    /// Whether the journal exists, or may exist, and cannot be read.
     hidden: bool,
 }
 
@@ -167,7 +167,7 @@ impl Past {
             }
             None => match Lease::on(group).filter(|lease| !lease.is_dead(now)) {
                 Some(lease) => {
-                    format!("regend on {} is at work; its lease ends {}", lease.daemon, lease.dies().format("%H:%MZ"))
+                    format!("leased by daemon {} until {}", lease.daemon, lease.expires().format("%H:%MZ"))
                 }
                 None if self.hidden => "unknown".to_owned(),
                 None => "idle".to_owned(),

@@ -1,4 +1,4 @@
-//! What regend can do to the world, and why it does it.
+//! The actions that regend can perform, why it performs them, and what AWS answers.
 
 use std::fmt;
 
@@ -12,63 +12,67 @@ pub use hold::Hold;
 
 mod hold;
 
-/// One effect: exactly one AWS call. Nothing is written to AWS that is not one of these.
+/// One effect: exactly one AWS call. regend changes nothing in AWS by any other call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// `CreateOrUpdateTags`: mark the group as being regenerated, with what must be restored.
+    /// `CreateOrUpdateTags`: marks the group as leased, and stores what must be restored.
     TakeLease {
         value: String,
         #[serde(with = "super::journal::micros")]
         #[schemars(with = "String")]
         until: Time,
     },
-    /// `DeleteTags`, only the lease.
+    /// `DeleteTags` of the lease tag only.
     ReleaseLease,
     /// `UpdateAutoScalingGroup`, max size only.
     RaiseMaxSize { from: u32, to: u32 },
     /// `UpdateAutoScalingGroup`, max size only.
     RestoreMaxSize { from: u32, to: u32 },
-    /// `UpdateAutoScalingGroup`, min size only: the first step of giving a shifted surplus back.
+    /// `UpdateAutoScalingGroup`, min size only: the first step of returning a surplus that was shifted with the limits.
     RestoreMinSize { from: u32, to: u32 },
-    /// `LaunchInstances`: relative, idempotent by its token. One zone a call.
+    /// `LaunchInstances`: relative to the current desired capacity, idempotent by its token, one zone per call.
     Launch { count: u32, zone: Option<Zone>, token: String },
-    /// Raises desired capacity, so that Auto Scaling launches: `SetDesiredCapacity` from the value just read, or, with new
-    /// limits, `UpdateAutoScalingGroup`. One call changes all of them: a scaling policy never sees a surplus that the
-    /// limits do not allow for, and a warm pool, which grows with max size, does not grow.
+    /// Raises desired capacity, so that Auto Scaling launches: `SetDesiredCapacity` from the value just read, or, with
+    /// new
+    /// limits, `UpdateAutoScalingGroup`. One call changes all of them, because a scaling policy must not see a surplus
+    /// that
+    /// exceeds the limits, and a warm pool, whose size follows max size, must not grow.
     Grow { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
-    /// Takes back a surplus for which no instance ever came, or whose instances are as good as all others, so that Auto
-    /// Scaling may choose among them: `SetDesiredCapacity`, or, where limits were shifted with the surplus,
-    /// `UpdateAutoScalingGroup` with all of them, which leaves nothing to take in between.
+    /// Lowers desired capacity by a surplus that never launched, or when every member is fresh and serving, so that
+    /// Auto
+    /// Scaling may terminate any of them: `SetDesiredCapacity`, or, where the limits were shifted with the surplus,
+    /// `UpdateAutoScalingGroup` with all of them, so that no scaling policy acts between two calls.
     Shrink { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
     /// `TerminateInstanceInAutoScalingGroup`: Auto Scaling itself deregisters, drains and runs hooks.
     Retire(Retire),
 }
 
-/// The retirement of one named instance, with the arithmetic that allows it.
+/// The retirement of one named instance, with the numbers that allow it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retire {
     pub instance: InstanceId,
     pub why: Reason,
-    /// Whether desired capacity falls with it.
+    /// Whether the call decrements desired capacity.
     pub decrement: bool,
-    /// The verified instance that takes its place; absent when it is a surplus or a failure.
+    /// The serving instance that replaces it; absent for a surplus or a failed replacement.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub successor: Option<InstanceId>,
-    /// Serving instances that remain without it.
+    /// The number of serving instances after its removal.
     pub serving: u32,
-    /// `wanted - max_unavailable`; for a surplus no more than served at the opening.
+    /// The minimum of `serving`: `wanted - max_unavailable`; for a surplus at most the number that served at the
+    /// opening.
     pub floor: u32,
 }
 
 impl Retire {
-    /// Why it may go, in words.
+    /// The numbers that allow the retirement, as a phrase.
     pub fn arithmetic(&self) -> String {
         let (serving, floor) = (self.serving, self.floor);
-        let serve = if serving == 1 { "serves" } else { "serve" };
+        let remain = if serving == 1 { "remains" } else { "remain" };
         match serving < floor {
-            true => format!("it serves nobody; {serving} {serve} without it"),
-            false => format!("{serving} {serve} without it, {floor} must"),
+            true => format!("not serving; {serving} {remain} in service"),
+            false => format!("{serving} serving after removal (minimum {floor})"),
         }
     }
 }
@@ -85,7 +89,7 @@ pub enum Reason {
     Surplus,
 }
 
-/// The noun of an action's journal entries: `launch.intended`, `max_size.raised`.
+/// The resource in the kind of an action's journal entries: `launch.intended`, `max_size.raised`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     Lease,
@@ -108,8 +112,9 @@ impl Action {
         }
     }
 
-    /// Whether it may undo what somebody has just set: it puts a number in the place of whatever is there by then, or
-    /// takes one from it. AWS has no compare-and-set.
+    /// Whether the call can overwrite a number that was changed since the last observation: it sets an absolute value,
+    /// or
+    /// decrements the current one. AWS has no compare-and-set.
     pub fn overwrites_capacity(&self) -> bool {
         match self {
             Self::RaiseMaxSize { .. }
@@ -122,7 +127,7 @@ impl Action {
         }
     }
 
-    /// The min size, desired capacity and max size that it sets, each only if it does.
+    /// The min size, desired capacity and max size that the call sets; absent for each that it does not set.
     pub fn sets(&self) -> (Option<u32>, Option<u32>, Option<u32>) {
         match *self {
             Self::RaiseMaxSize { to, .. } | Self::RestoreMaxSize { to, .. } => (None, None, Some(to)),
@@ -133,7 +138,7 @@ impl Action {
         }
     }
 
-    /// The call it makes, as IAM and CloudTrail spell it.
+    /// The name of the call, as IAM and CloudTrail spell it.
     pub fn api(&self) -> &'static str {
         match self {
             Self::TakeLease { .. } => "autoscaling:CreateOrUpdateTags",
@@ -155,21 +160,21 @@ impl Action {
 /// What AWS answered to an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// The call took effect. Instances that came with it, and per-instance errors of a partial launch.
+    /// The call took effect.
     Done(Receipt),
-    /// AWS refused: nothing was changed.
+    /// AWS refused the call, and nothing was changed.
     Refused(Refusal),
-    /// The answer was lost, or says nothing about the effect: only looking can tell.
+    /// The response was lost, or does not tell whether the call took effect: only an observation can.
     Unknown { error: String },
 }
 
-/// What a call that took effect brought back.
+/// What AWS returned for a call that took effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Receipt {
     pub instances: Vec<InstanceId>,
     pub request: Option<String>,
     pub activity: Option<String>,
-    /// For a launch that brought fewer than asked: AWS's code and words.
+    /// AWS's error code and message for a launch of fewer instances than requested.
     pub shortfall: Option<(String, String)>,
 }
 
@@ -186,22 +191,22 @@ pub struct Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
-    /// Throttled, or another activity is in progress: the same call may succeed later.
+    /// Throttled, or another scaling activity is in progress: the same call may succeed later.
     Busy,
     /// No permission.
     Forbidden,
-    /// No capacity in the zone asked for.
+    /// No capacity in the requested zone.
     NoCapacity,
-    /// `LaunchInstances` does not exist for this group or endpoint.
+    /// `LaunchInstances` is not available for this group or endpoint.
     NotOffered,
-    /// The arithmetic did not fit the group any more, or anything else AWS says no to.
+    /// The numbers did not fit the group any more, or any other refusal.
     Invalid,
 }
 
 impl RefusalKind {
-    /// Whether a launch that is refused like this cannot have happened under the same token before: AWS would have
-    /// answered with what that brought.
-    pub fn speaks_of_the_launch(self) -> bool {
+    /// Whether this refusal of a repeated launch proves that no earlier call with the same token took effect: AWS would
+    /// have returned the instances of that call.
+    pub fn disproves_earlier_launch(self) -> bool {
         match self {
             Self::NoCapacity | Self::NotOffered => true,
             Self::Busy | Self::Forbidden | Self::Invalid => false,
@@ -219,9 +224,9 @@ fn at(time: &Time) -> impl fmt::Display + use<> {
 pub enum Outcome {
     /// Every instance born before the cutoff is gone.
     Completed,
-    /// The record names those that were left, and why.
+    /// Some stale instances remain; the journal names them, and why.
     Incomplete,
-    /// Replacements failed; all remaining stale instances still serve.
+    /// Replacements failed; all remaining stale instances are still serving.
     Failed,
     /// An operator ended it, or the state of the group did.
     Aborted,
@@ -268,7 +273,7 @@ impl fmt::Display for Action {
                 }
             }
             Self::Shrink { from, to, min, max } => {
-                write!(f, "take desired capacity back from {from} to {to}")?;
+                write!(f, "lower desired capacity from {from} to {to}")?;
                 if let Some(min) = min {
                     write!(f, ", min size to {min}")?;
                 }

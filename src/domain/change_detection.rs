@@ -88,7 +88,8 @@ impl Look<'_> {
                 (limits && desired.is_none_or(is_set), vec![])
             }
             Action::Launch { count, .. } => {
-                // The token tells it better for as long as it lives. After that strangers must do, of whom some may have
+                // The token tells it better for as long as it lives. After that strangers must do, of whom some may
+                // have
                 // died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
                 let expired = group.seen > TOKEN_LIFE.after(intent.at);
                 let raised = group.desired == intent.desired.saturating_add(*count);
@@ -217,11 +218,11 @@ impl Look<'_> {
             let serving = newcomer.serving.is_none() && now >= warmup.after(since);
             return serving.then(|| self.entry(Event::InstanceServing(self.judged(instance))));
         }
-        if self.group.is_untold(instance, &waived) {
+        if self.group.is_health_inconclusive(instance, &waived) {
             return None;
         }
         // That a target group does not use the instance is no illness. What else is wrong still counts.
-        let complaint = self.group.complaint(instance, &waived).filter(|(_, health)| !health.is_not_in_use());
+        let complaint = self.group.first_unhealthy(instance, &waived).filter(|(_, health)| !health.is_not_in_use());
         let sick_since = health.sick_since(&instance.id)?;
         let since = if newcomer.serving.is_some() { sick_since } else { in_service };
         let since = health.untold_at(&instance.id).map_or(since, |untold| since.max(untold));
@@ -279,7 +280,8 @@ impl Look<'_> {
                 _ => {}
             }
         }
-        // An instance that goes in a scale-in that is not believed yet has not failed: it is judged when the change is known.
+        // An instance that goes in a scale-in that is not believed yet has not failed: it is judged when the change is
+        // known.
         if self.group.desired != known.desired {
             return changes;
         }

@@ -1,4 +1,5 @@
-//! The decision: from one look and what is remembered, the one effect to have now, or why not now.
+//! The decision: the one action to perform now, or the reasons to wait, from one observation and the regeneration's
+//! state.
 
 use chrono::TimeDelta;
 
@@ -14,20 +15,22 @@ mod preconditions;
 mod replace;
 mod zones;
 
-/// What to do after a look. At most one effect: the next one needs a look that began after this one was known.
+/// What to do after an observation. At most one action: the next one needs an observation that began after the outcome
+/// of
+/// this one was known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Decision {
     pub next: Next,
     pub holds: Vec<Hold>,
-    /// When something may change without the world changing: a deadline or the end of a wait.
+    /// When the decision may change although nothing else does: a deadline or the end of a wait.
     pub look_again_at: Option<Time>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     Act(Action),
-    /// Stop replacing, tidy up, then close with this outcome.
+    /// Stop replacing, restore the group, then close with this outcome.
     End(Ending),
     Close(Close),
     Wait,
@@ -37,67 +40,67 @@ pub enum Next {
 pub struct Close {
     pub outcome: Outcome,
     pub left: Vec<Left>,
-    /// Numbers that stay as regend made them.
+    /// The limits and desired capacity that were not restored.
     pub kept: Option<Change>,
-    /// What could not be put back, or why it ended early.
+    /// What could not be restored, or why the regeneration ended early.
     pub why: Option<String>,
     pub code: Option<String>,
 }
 
-/// Who decides which daemon this is, for its lease.
+/// The daemon that decides, for the lease.
 #[derive(Debug, Clone, Copy)]
 pub struct DaemonId<'a> {
     /// The journal's writer.
     pub daemon: &'a str,
 }
 
-/// Decides. Total: every group and every regeneration gets an answer, and nothing is assumed that the look does not show.
+/// Decides. The function is total, and assumes nothing that the observation does not show.
 pub fn decide(now: Time, me: DaemonId<'_>, group: &Group, regeneration: &Regeneration) -> Decision {
     let mut view = View::new(now, me, group, regeneration);
     let next = view.next();
     Decision { next, holds: view.holds, look_again_at: view.wake }
 }
 
-/// What a regeneration has before it.
-pub struct Agenda<'a> {
-    /// Whose turn comes, in order, and whether they serve.
+/// The instances that a regeneration still has to replace.
+pub struct Remaining<'a> {
+    /// The instances to replace, in order, and whether each is serving.
     pub due: Vec<(&'a Instance, bool)>,
     pub left: Vec<Left>,
-    /// How many are replaced at once.
+    /// The number of instances that are replaced at the same time.
     pub concurrency: u32,
 }
 
-/// What is left to do, without deciding anything.
-pub fn agenda<'a>(now: Time, group: &'a Group, regeneration: &'a Regeneration) -> Agenda<'a> {
+/// The instances that are still to be replaced. Decides nothing.
+pub fn remaining<'a>(now: Time, group: &'a Group, regeneration: &'a Regeneration) -> Remaining<'a> {
     let view = View::new(now, DaemonId { daemon: "" }, group, regeneration);
     let due = view.due.iter().map(|i| (*i, view.serves(i))).collect();
-    // Where max size may not be raised, no more come at once than fit under it.
+    // If max size may not be raised, it limits the surge.
     let room = if view.policy.raise_max_size { u32::MAX } else { group.max.saturating_sub(view.wanted) };
     let surge = view.surge.min(room);
     let concurrency = if surge > 0 { surge } else { view.wanted - view.floor };
-    Agenda { due, left: view.left, concurrency }
+    Remaining { due, left: view.left, concurrency }
 }
 
-/// The arithmetic of one look.
+/// What one observation and the regeneration's state mean for the decision.
 struct View<'a> {
     now: Time,
     me: DaemonId<'a>,
     group: &'a Group,
     known: &'a Regeneration,
     policy: &'a Policy,
-    /// The policy's warmup, or a longer slow start of a target group.
+    /// The policy's warmup, or the slow start of a target group if that is longer.
     warmup: Span,
     /// Members that regend did not retire.
     live: Vec<&'a Instance>,
-    /// Of those, the ones that serve.
+    /// The serving instances among them.
     serving: Vec<&'a Instance>,
-    /// Stale ones whose turn comes, in the order of their retirement.
+    /// The stale instances to replace, in the order of their retirement.
     due: Vec<&'a Instance>,
     left: Vec<Left>,
     wanted: u32,
     floor: u32,
     surge: u32,
-    /// Whether a surplus goes out together with the group's limits, since something scales the group.
+    /// Whether min and max size are shifted with the surplus, because something scales the group.
     shifts: bool,
     holds: Vec<Hold>,
     wake: Option<Time>,
@@ -121,7 +124,7 @@ impl<'a> View<'a> {
         };
         let serving: Vec<_> = live.iter().copied().filter(|i| serves(i)).collect();
         let wanted = known.wanted();
-        // What EC2 has forgotten will never serve, and what is wanted of the others is not more for it.
+        // An instance that EC2 no longer knows will never serve, so it lowers the minimum that must serve.
         let forgotten = count(&live.iter().filter(|i| known.is_forgotten(i, group.seen)).collect::<Vec<_>>());
         let mut view = Self {
             now,
@@ -145,7 +148,7 @@ impl<'a> View<'a> {
         view
     }
 
-    /// Splits the stale instances into those that are due and those that are left, and puts the due ones in order.
+    /// Splits the stale instances into those to replace, in order, and those to leave alone.
     fn sort_stale(&mut self) {
         let known = self.known;
         for instance in self.group.instances.iter().filter(|i| !known.is_retired(&i.id)) {
@@ -181,12 +184,12 @@ impl<'a> View<'a> {
         self.serving.iter().any(|i| i.id == instance.id)
     }
 
-    /// Healthy, even if it still warms up; or nobody can tell.
+    /// Whether the instance may be receiving traffic: healthy, even if still warming up, or of unknown health.
     fn may_serve(&self, instance: &Instance) -> bool {
         instance.healthy_since.is_some() || self.group.may_serve(instance, &self.known.waived(self.group))
     }
 
-    /// Serving instances that remain without this one.
+    /// The number of serving instances after the removal of this one.
     fn serving_without(&self, instance: &Instance) -> u32 {
         count(&self.serving) - u32::from(self.serves(instance))
     }
@@ -206,7 +209,7 @@ impl<'a> View<'a> {
         Some(Next::Wait)
     }
 
-    /// The rules, in order. The first that has something to say says it.
+    /// Applies the rules in order; the first one that returns something decides.
     fn next(&mut self) -> Next {
         self.explain();
         None.or_else(|| self.intent())
@@ -220,14 +223,14 @@ impl<'a> View<'a> {
             .or_else(|| self.fit_limits())
             .or_else(|| self.retire_failed())
             .or_else(|| self.retire_stale())
-            .or_else(|| self.cannot_come())
+            .or_else(|| self.surplus_overdue())
             .or_else(|| self.launch())
             .or_else(|| self.return_surplus())
             .or_else(|| self.finish())
             .unwrap_or(Next::Wait)
     }
 
-    /// What is under way, for whoever watches.
+    /// Adds a hold for everything that is in progress, for the progress view.
     fn explain(&mut self) {
         let (policy, seen) = (self.policy, self.group.seen);
         let pending = count(&self.live.iter().filter(|i| i.lifecycle == Lifecycle::Pending).collect::<Vec<_>>());
@@ -245,15 +248,15 @@ impl<'a> View<'a> {
                     self.holds.push(Hold::Warming { instance: instance.id.clone(), serving_at });
                 }
                 None => {
-                    let complaint = self.group.complaint(instance, &waived);
-                    if let Some((target_group, _)) = complaint.filter(|(_, health)| health.is_not_in_use()) {
-                        Hold::not_in_use(&mut self.holds, &target_group.name);
+                    let unhealthy = self.group.first_unhealthy(instance, &waived);
+                    if let Some((target_group, _)) = unhealthy.filter(|(_, health)| health.is_not_in_use()) {
+                        Hold::add_not_in_use(&mut self.holds, &target_group.name);
                         continue;
                     }
                     self.holds.push(Hold::Unhealthy {
                         instance: instance.id.clone(),
-                        target_group: complaint.map(|(t, _)| t.name.clone()).unwrap_or_default(),
-                        says: complaint.map_or_else(|| "unhealthy".to_owned(), |(_, h)| h.to_string()),
+                        target_group: unhealthy.map(|(t, _)| t.name.clone()).unwrap_or_default(),
+                        message: unhealthy.map_or_else(|| "unhealthy".to_owned(), |(_, h)| h.to_string()),
                     });
                 }
             }
@@ -267,7 +270,7 @@ impl<'a> View<'a> {
                 None => policy.launch_timeout.after(n.since),
                 Some(at) => policy.health_timeout.after(at),
             })
-            // A deadline is missed a moment after it, not at it.
+            // A deadline is missed only after its instant has passed.
             .map(|at| at + TimeDelta::seconds(1))
             .collect();
         for at in deadlines {
@@ -289,7 +292,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// How many instances serve, by the rules of the decision.
+/// The number of serving instances, by the rules of the decision.
 pub fn serving(now: Time, group: &Group, regeneration: &Regeneration) -> u32 {
     count(&View::new(now, DaemonId { daemon: "" }, group, regeneration).serving)
 }

@@ -1,4 +1,4 @@
-//! What was seen: a group, its instances and their health in each target group, at one look.
+//! One observation of an Auto Scaling group: its numbers, its instances, and their health in each target group.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,43 +8,47 @@ use serde::{Deserialize, Serialize};
 
 use super::span::{Span, Time};
 
-/// One look at one Auto Scaling group. Nothing in here is remembered from an earlier look, except where a field says so.
+/// One observation of one Auto Scaling group. Nothing in here stems from an earlier observation, except where a field
+/// says
+/// so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub key: GroupKey,
-    /// When the look *began*. An effect known before this moment is in the picture.
+    /// When the observation *began*. An effect known before this moment is included.
     pub seen: Time,
     pub min: u32,
     pub max: u32,
     pub desired: u32,
-    /// Since when each look has shown fewer members than desired and nobody on the way; kept by [`super::health_tracker::HealthTracker`].
+    /// Since when each observation has shown fewer members than desired and none pending; kept by
+    /// [`super::health_tracker::HealthTracker`].
     pub short_since: Option<Time>,
     /// The zones the group is configured for, in AWS's order.
     pub zones: Vec<Zone>,
-    /// Every member in any lifecycle state, warm pool members aside.
+    /// Every member in any lifecycle state, except warm pool members.
     pub instances: Vec<Instance>,
     pub target_groups: Vec<TargetGroup>,
     pub suspended: Vec<Suspension>,
     /// AWS reports a status only for a group that is being deleted.
     pub deleting: bool,
     pub warm_pool: bool,
-    /// The warm pool takes back who is scaled in (`ReuseOnScaleIn`), as old as it is.
+    /// Whether scaled-in instances return to the warm pool at their old age (`ReuseOnScaleIn`).
     pub reuses: bool,
-    /// What changes desired capacity by itself: scaling policies, scheduled actions, autoscalers, each as a phrase for
-    /// people ("policy cpu-65"). Only known where it was asked for.
+    /// What scales the group: scaling policies, scheduled actions, autoscalers, each as a phrase ("policy cpu-65").
+    /// Empty
+    /// unless it was requested.
     pub scaled_by: Vec<String>,
     /// Traffic sources whose health regend cannot read, such as VPC Lattice target groups, by name.
     pub unverified: Vec<String>,
-    /// Why `LaunchInstances` cannot be used for this group or endpoint; absent = it can.
+    /// Why `LaunchInstances` cannot be used for this group or endpoint; absent if it can.
     pub no_direct_launch: Option<String>,
-    /// The raw value of the lease tag: a hint from outside.
+    /// The raw value of the lease tag. It is untrusted input.
     pub lease: Option<String>,
-    /// An instance refresh that somebody else runs; only known where it was asked for.
+    /// The id of an instance refresh in progress; absent unless it was requested.
     pub refresh: Option<String>,
     pub tags: BTreeMap<String, String>,
 }
 
-/// A group's numbers.
+/// The limits and the desired capacity of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
     pub min: u32,
@@ -52,7 +56,7 @@ pub struct Numbers {
     pub max: u32,
 }
 
-/// What names a group among all accounts and regions.
+/// Identifies a group among all accounts and regions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GroupKey {
     /// The name of `[[aws.accounts]]`, or `default`.
@@ -66,39 +70,40 @@ pub struct Instance {
     pub id: InstanceId,
     pub zone: Zone,
     pub lifecycle: Lifecycle,
-    /// Auto Scaling's own verdict (`HealthStatus`).
+    /// Whether Auto Scaling reports `HealthStatus` `Healthy`.
     pub healthy: bool,
-    /// Protected from scale-in. `TerminateInstanceInAutoScalingGroup` ignores this: regend must not.
+    /// Protected from scale-in. `TerminateInstanceInAutoScalingGroup` ignores this, so regend must not.
     pub protected: bool,
     /// The first launch: the earlier of EC2's launch time and the primary interface's attachment.
     /// Absent while EC2 does not know the instance yet.
     pub born: Option<Time>,
     pub image: Option<String>,
     pub template: Option<Template>,
-    /// One verdict for each of the group's target groups, in their order. Absent = never registered there.
+    /// The target health in each of the group's target groups, in their order. Absent: never registered there.
     pub targets: Vec<TargetHealth>,
-    /// Since when each look has found it InService and healthy everywhere; kept by [`super::health_tracker::HealthTracker`].
+    /// Since when each observation has shown it InService and healthy in every target group; kept by
+    /// [`super::health_tracker::HealthTracker`].
     pub healthy_since: Option<Time>,
-    /// Since when each look has lacked its birth; kept by [`super::health_tracker::HealthTracker`].
+    /// Since when each observation has lacked its launch time; kept by [`super::health_tracker::HealthTracker`].
     pub unknown_since: Option<Time>,
 }
 
-/// The launch template that the instance was really launched from.
+/// The launch template that the instance was launched from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Template {
     pub id: String,
     pub version: String,
 }
 
-/// A target group, or a Classic Load Balancer, whose verdicts are of the same kind.
+/// A target group, or a Classic Load Balancer, which reports instance health in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetGroup {
-    /// For a Classic Load Balancer `classic/` and its name.
+    /// The ARN; for a Classic Load Balancer `classic/` and its name.
     pub arn: String,
     pub name: String,
     /// How long a newly healthy target gets a growing share of the load (`slow_start.duration_seconds`); zero for none.
     pub slow_start: Span,
-    /// How long a deregistered target drains (`deregistration_delay.timeout_seconds`); zero where it is not known.
+    /// How long a deregistered target drains (`deregistration_delay.timeout_seconds`); zero if it is not known.
     pub deregistration_delay: Span,
 }
 
@@ -109,7 +114,7 @@ impl TargetGroup {
     }
 }
 
-/// Which verdicts do not count against an instance.
+/// Which target health does not count against an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waived {
     /// Target groups that no listener uses, by index.
@@ -119,25 +124,25 @@ pub struct Waived {
 }
 
 impl Waived {
-    /// Whether this verdict, of the target group with this index, is not asked.
+    /// Whether this health, in the target group with this index, is ignored.
     pub fn skips(&self, n: usize, health: &TargetHealth) -> bool {
         self.target_groups.contains(&n) || (self.not_in_use && health.is_not_in_use())
     }
 }
 
-/// What one target group says of one instance.
+/// The health of one instance in one target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetHealth {
     pub state: TargetState,
-    /// AWS's reason code, such as `Target.FailedHealthChecks`; empty when there is none.
+    /// AWS's reason code, such as `Target.FailedHealthChecks`; empty if there is none.
     pub code: String,
-    /// A zonal shift keeps traffic away whatever the health.
+    /// Whether a zonal shift keeps traffic away from the instance, whatever its health.
     pub shifted: bool,
 }
 
 impl TargetHealth {
     /// The target group sends the instance no traffic and does not check its health: no listener forwards to the target
-    /// group, or the instance's zone is not enabled on the load balancer. It says nothing about the instance itself.
+    /// group, or the instance's zone is not enabled on the load balancer. This tells nothing about the instance itself.
     pub fn is_not_in_use(&self) -> bool {
         self.state == TargetState::Unused && self.code == "Target.NotInUse"
     }
@@ -156,14 +161,14 @@ pub enum TargetState {
     Unregistered,
 }
 
-/// A process that somebody suspended, with AWS's reason text.
+/// A suspended Auto Scaling process, with AWS's reason text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspension {
     pub process: String,
     pub reason: String,
 }
 
-/// The lifecycle states of an Auto Scaling member, folded to what a decision needs.
+/// The lifecycle states of a member, reduced to those that a decision distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lifecycle {
@@ -178,14 +183,14 @@ pub enum Lifecycle {
     Standby,
     /// `Detaching`, `Detached`.
     Detaching,
-    /// `ReplacingRootVolume…`: the group refreshes the disk in place.
+    /// `ReplacingRootVolume…`: the root volume is replaced in place.
     ReplacingRootVolume,
-    /// A state this version does not know: a member that is neither counted nor touched.
+    /// A state that this version does not know. The instance is neither counted nor retired.
     Unknown,
 }
 
 impl Lifecycle {
-    /// Counts towards the group's desired capacity.
+    /// Whether a member in this state counts towards desired capacity.
     pub fn counts(self) -> bool {
         match self {
             Self::Pending | Self::InService | Self::ReplacingRootVolume => true,
@@ -194,8 +199,9 @@ impl Lifecycle {
     }
 }
 
-/// Whether a Kubernetes cluster autoscaler scales the group with these tags: it finds the group by one of them. It sets
-/// desired capacity as a person does, and computes it from what it saw.
+/// Whether a Kubernetes cluster autoscaler scales a group with these tags: it finds the group by one of them. It sets
+/// desired
+/// capacity by `SetDesiredCapacity`, relative to the value that it last read.
 pub fn is_autoscaled(tags: &BTreeMap<String, String>) -> bool {
     tags.keys().any(|key| key.starts_with("k8s.io/cluster-autoscaler/"))
 }
@@ -214,37 +220,40 @@ impl Group {
         self.instances.iter().filter(|instance| instance.lifecycle.counts())
     }
 
-    /// The target groups that no listener uses: every member that they know is `unused` with `Target.NotInUse`, for ever.
-    /// A member that was launched while AddToLoadBalancer was suspended is known to none, and says nothing of them.
+    /// The target groups without a listener, by index: every registered member is permanently `unused` with
+    /// `Target.NotInUse`. A member that is not registered, because AddToLoadBalancer was suspended, does not count.
     pub fn waived(&self) -> Vec<usize> {
-        let verdicts = |n: usize| {
+        let registered = |n: usize| {
             let in_service = self.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
             in_service.filter_map(move |i| i.targets.get(n)).filter(|t| t.state != TargetState::Unregistered)
         };
-        let unused = |n: &usize| verdicts(*n).count() > 0 && verdicts(*n).all(TargetHealth::is_not_in_use);
+        let unused = |n: &usize| registered(*n).count() > 0 && registered(*n).all(TargetHealth::is_not_in_use);
         (0..self.target_groups.len()).filter(unused).collect()
     }
 
     /// InService, not marked unhealthy, and healthy in every target group that is in use.
     pub fn is_healthy(&self, instance: &Instance, waived: &Waived) -> bool {
-        let well = |health: &TargetHealth| health.state == TargetState::Healthy && !health.shifted;
-        let agrees = |n: usize| match instance.targets.get(n) {
-            Some(health) => waived.skips(n, health) || well(health),
+        let is_healthy = |health: &TargetHealth| health.state == TargetState::Healthy && !health.shifted;
+        let counts_as_healthy = |n: usize| match instance.targets.get(n) {
+            Some(health) => waived.skips(n, health) || is_healthy(health),
             None => waived.target_groups.contains(&n),
         };
-        instance.lifecycle == Lifecycle::InService && instance.healthy && (0..self.target_groups.len()).all(agrees)
+        instance.lifecycle == Lifecycle::InService
+            && instance.healthy
+            && (0..self.target_groups.len()).all(counts_as_healthy)
     }
 
-    /// How long an instance must have been healthy until it serves: `least`, or until the longest slow start of a target
-    /// group in use is over. Before that it gets less than its share of the load.
-    pub fn warmup(&self, least: Span, waived: &Waived) -> Span {
+    /// How long an instance must have been healthy to count as serving: `minimum`, or the longest slow start of a
+    /// target
+    /// group in use, during which an instance receives less than its share of the load.
+    pub fn warmup(&self, minimum: Span, waived: &Waived) -> Span {
         let in_use = self.target_groups.iter().enumerate().filter(|(n, _)| !waived.target_groups.contains(n));
-        in_use.map(|(_, target_group)| target_group.slow_start).fold(least, Span::max)
+        in_use.map(|(_, target_group)| target_group.slow_start).fold(minimum, Span::max)
     }
 
-    /// The first target group that does not call the instance healthy, for messages and records. One that does not use
-    /// the instance comes last: what is wrong with the instance matters more.
-    pub fn complaint<'a>(
+    /// The first target group in which the instance is not healthy. A target group that does not use the instance comes
+    /// last, because a problem of the instance itself matters more.
+    pub fn first_unhealthy<'a>(
         &'a self,
         instance: &'a Instance,
         waived: &Waived,
@@ -259,17 +268,18 @@ impl Group {
             .min_by_key(|(_, health)| health.is_not_in_use())
     }
 
-    /// Whether a target group that counts cannot tell its health: it may serve, for all that is known.
+    /// Whether the health of the instance is unavailable in a target group that counts, so that it may be serving.
     pub fn may_serve(&self, instance: &Instance, waived: &Waived) -> bool {
-        let mut verdicts = instance.targets.iter().enumerate().filter(|(n, health)| !waived.skips(*n, health));
-        verdicts.any(|(_, health)| health.state == TargetState::Unavailable)
+        let mut targets = instance.targets.iter().enumerate().filter(|(n, health)| !waived.skips(*n, health));
+        targets.any(|(_, health)| health.state == TargetState::Unavailable)
     }
 
-    /// Whether nothing tells that the instance is ill, although it is not healthy: traffic is kept away from its zone,
-    /// its health cannot be told, or the only complaint is that a target group does not use it.
-    pub fn is_untold(&self, instance: &Instance, waived: &Waived) -> bool {
+    /// Whether the instance is not healthy for a reason that is no fault of its own: a zonal shift, unavailable health,
+    /// or
+    /// a target group that does not use it.
+    pub fn is_health_inconclusive(&self, instance: &Instance, waived: &Waived) -> bool {
         let is_shifted = instance.targets.iter().any(|health| health.shifted);
-        let is_unused = || self.complaint(instance, waived).is_some_and(|(_, health)| health.is_not_in_use());
+        let is_unused = || self.first_unhealthy(instance, waived).is_some_and(|(_, health)| health.is_not_in_use());
         is_shifted || self.may_serve(instance, waived) || (instance.healthy && is_unused())
     }
 
@@ -303,11 +313,11 @@ macro_rules! name {
 }
 
 name! {
-    /// `i-…`, as AWS names it.
+    /// An EC2 instance id, `i-…`.
     InstanceId
 }
 name! {
-    /// An availability zone, such as `eu-west-1a`.
+    /// An Availability Zone, such as `eu-west-1a`.
     Zone
 }
 
@@ -338,7 +348,7 @@ impl fmt::Display for TargetHealth {
             write!(f, " ({})", self.code)?;
         }
         if self.shifted {
-            f.write_str(", and shifted away from its zone")?;
+            f.write_str(", with a zonal shift away from its zone")?;
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ impl HealthTracker {
                 None => Some(*self.unknown.entry(instance.id.clone()).or_insert(seen)),
             };
         }
-        let untold = group.instances.iter().filter(|i| group.is_untold(i, waived));
+        let untold = group.instances.iter().filter(|i| group.is_health_inconclusive(i, waived));
         self.untold.extend(untold.map(|i| (i.id.clone(), seen)));
         let unknown = |id: &InstanceId| group.instance(id).is_some_and(|instance| instance.born.is_none());
         self.unknown.retain(|id, _| unknown(id));
@@ -72,7 +72,8 @@ impl HealthTracker {
         self.sick.get(id).copied()
     }
 
-    /// The latest look at which nothing told whether the instance was ill. A deadline for becoming healthy counts from it.
+    /// The latest look at which nothing told whether the instance was ill. A deadline for becoming healthy counts from
+    /// it.
     pub fn untold_at(&self, id: &InstanceId) -> Option<Time> {
         self.untold.get(id).copied()
     }

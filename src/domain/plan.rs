@@ -1,4 +1,4 @@
-//! What a regeneration would do and how long it should take; and the entry that opens it.
+//! The plan of a regeneration, its estimated duration, and the entry that opens it.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use super::span::{Span, Time};
 
 mod traffic;
 
-/// What will be replaced, in which order, how many at once, and for how long.
+/// Which instances are replaced, in which order, how many at a time, and how long it should take.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     pub group: GroupKey,
@@ -26,15 +26,15 @@ pub struct Plan {
     pub max: u32,
     pub replace: Vec<Planned>,
     pub left: Vec<Left>,
-    /// How many are replaced at once.
+    /// The number of instances that are replaced at the same time.
     pub concurrency: u32,
-    /// Whether max size must be raised for the surge.
+    /// The value to which max size is raised for the surge; absent if it is not raised.
     pub raises_max_size_to: Option<u32>,
     pub estimate: Span,
     pub pace: Pace,
-    /// Why it would not start now.
+    /// Why the regeneration would not start now.
     pub holds: Vec<Hold>,
-    /// What an operator should know before it starts.
+    /// What an operator should know before the regeneration starts.
     pub notes: Vec<String>,
 }
 
@@ -42,26 +42,27 @@ pub struct Plan {
 pub struct Planned {
     pub instance: InstanceId,
     pub zone: Zone,
-    /// Absent while EC2 does not tell.
+    /// Absent while EC2 does not report the launch time.
     pub age_s: Option<i64>,
     pub image: Option<String>,
     pub serving: bool,
 }
 
-/// How long things take in this group.
+/// How long the steps of a replacement take in this group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     /// From launch to serving, `warmup` included.
     pub launch: Span,
-    /// From retire to gone.
+    /// From retirement to termination.
     pub drain: Span,
-    /// Measured in this group's own journal, or assumed.
+    /// Whether the durations were measured from the group's journal entries; otherwise they are assumed.
     pub measured: bool,
 }
 
 impl Pace {
-    /// Before a group has been measured: a minute to boot, AWS's default half minute to the first health check, and
-    /// AWS's default deregistration delay of 300 s.
+    /// The pace of a group without measurements: one minute to boot, AWS's default health check interval of 30 s, and
+    /// AWS's
+    /// default deregistration delay of 300 s.
     pub fn assumed(policy: &Policy) -> Self {
         Self { launch: Span::seconds(90) + policy.warmup, drain: Span::minutes(5), measured: false }
     }
@@ -73,15 +74,15 @@ pub struct Opener {
     pub actor: String,
     pub trigger: Trigger,
     pub reason: Option<String>,
-    /// The journal's writer: a lease of its own is not somebody else's.
+    /// The journal's writer, to recognize its own lease.
     pub daemon: String,
-    /// No batch starts after this.
+    /// The end of the window: no batch starts after it.
     pub window_ends: Time,
-    /// The scheduled local time that fired.
+    /// The scheduled local time for which the regeneration opens.
     pub firing: Option<String>,
 }
 
-/// Why a regeneration does not open. Nothing was changed.
+/// Why a regeneration was not opened. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     pub code: String,
@@ -100,7 +101,7 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// The plan for a group as it was just seen.
+/// The plan for a group as it was just observed.
 pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let opener = Opener {
         actor: "plan".to_owned(),
@@ -117,21 +118,21 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
             let mut group = group.clone();
             let waived = regeneration.waived(&group);
             HealthTracker::default().take(&mut group, &waived);
-            let agenda = decision::agenda(now, &group, &regeneration);
-            let planned = agenda.due.iter().map(|(instance, serving)| Planned {
+            let remaining = decision::remaining(now, &group, &regeneration);
+            let planned = remaining.due.iter().map(|(instance, serving)| Planned {
                 instance: instance.id.clone(),
                 zone: instance.zone.clone(),
                 age_s: instance.born.map(|born| Span::between(born, now).as_secs()),
                 image: instance.image.clone(),
                 serving: *serving,
             });
-            (planned.collect::<Vec<_>>(), agenda.left, agenda.concurrency)
+            (planned.collect::<Vec<_>>(), remaining.left, remaining.concurrency)
         }
-        // An opening entry made above opens: there is no other case.
+        // The opening entry from above always opens a regeneration.
         Err(_) => (Vec::new(), Vec::new(), 0),
     };
     let waived = waived(group, policy);
-    // Measured times include it already.
+    // Measured durations include the slow start already.
     let slow_start = Span::seconds((group.warmup(policy.warmup, &waived).as_secs() - policy.warmup.as_secs()) as u32);
     let pace = if pace.measured { pace } else { Pace { launch: pace.launch + slow_start, ..pace } };
     let count = replace.len() as u32;
@@ -156,8 +157,8 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         let by = group.scaled_by.join(", ");
         notes.push(match shifts {
             _ if count == 0 => format!("scaled by {by}"),
-            true => format!("scaled by {by}: min and max size are shifted with the surplus of {surge}, and put back"),
-            false => format!("scaled by {by}, and raise_max_size is false: no surplus goes out at min size"),
+            true => format!("scaled by {by}: min and max size are shifted by the surplus of {surge}, and restored"),
+            false => format!("scaled by {by}, and raise_max_size is false: no surplus can be launched at min size"),
         });
     }
     if peak > group.max && !policy.raise_max_size && group.desired == group.max {
@@ -165,21 +166,24 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
             holds.push(Hold::MaxSize { desired: group.desired, max: group.max });
         } else {
             notes.push(format!(
-                "no room above max size {}: old instances are terminated before their replacements launch",
+                "no room above max size {}: stale instances are terminated before their replacements launch",
                 group.max
             ));
         }
     }
     if estimate > policy.window {
-        notes.push(format!("{estimate} does not fit the window of {}: raise max_surge or window", policy.window));
+        notes.push(format!(
+            "the estimated {estimate} exceeds the window of {}: increase max_surge or window",
+            policy.window
+        ));
     }
     if let Some(why) = &group.no_direct_launch {
-        notes.push(format!("LaunchInstances cannot be used ({why}): desired capacity is raised instead"));
+        notes.push(format!("LaunchInstances cannot be used ({why}); desired capacity is raised instead"));
     }
     notes.extend(
         caution(group, policy)
             .filter(|_| count > 0)
-            .map(|why| format!("{why}: proceeds one at a time until the first replacement serves")),
+            .map(|why| format!("canary mode: {why}; one replacement at a time until the first one is serving")),
     );
     notes.extend(traffic::notes(group, policy, &waived));
     Plan {
@@ -198,7 +202,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     }
 }
 
-/// Why nothing may be started in this group now.
+/// The reasons why no regeneration may start in this group now.
 pub fn holds(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hold> {
     let mut holds = Hold::by_others(group);
     holds.extend(Hold::unverified(group, policy));
@@ -207,23 +211,26 @@ pub fn holds(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hol
     holds
 }
 
-/// Another daemon has the group.
+/// The hold if another daemon has a live lease on the group.
 fn leased(now: Time, group: &Group, daemon: &str) -> Option<Hold> {
     Lease::of_another(now, group, daemon).map(Hold::from)
 }
 
-/// What a schedule waits for before it opens, within its window. It opens when the other is done, or dead: only then is
-/// it known whose regeneration to go on with, and with which cutoff.
-pub fn waits(now: Time, group: &Group, opener: &Opener) -> Option<Hold> {
-    let is_patient = opener.trigger != Trigger::Manual && now <= opener.window_ends && !group.deleting;
-    leased(now, group, &opener.daemon).filter(|_| is_patient)
+/// The hold for which a scheduled run is queued within its window: the live lease of another daemon. Only when that
+/// lease is
+/// released or expired is it known whether to continue the other regeneration, and with which cutoff.
+pub fn queued_by(now: Time, group: &Group, opener: &Opener) -> Option<Hold> {
+    let may_wait = opener.trigger != Trigger::Manual && now <= opener.window_ends && !group.deleting;
+    leased(now, group, &opener.daemon).filter(|_| may_wait)
 }
 
-/// The entry that opens a regeneration of the group as it was just seen, or why it does not open. `asked` is when it was
-/// first wished for: what is born later is fresh. `kept` is what the group's last regeneration could not put back.
+/// The entry that opens a regeneration of the group as it was just observed. `asked` is when the run was first
+/// requested:
+/// it is the cutoff, so instances launched later are fresh. `kept` is what the group's last regeneration did not
+/// restore.
 ///
 /// # Errors
-/// Somebody else is at work on the group, or it is going away.
+/// Why it does not open: another daemon has the lease, something interferes, or the group is being deleted.
 pub fn open(
     now: Time,
     asked: Time,
@@ -236,36 +243,39 @@ pub fn open(
     if group.deleting {
         return Err(Skipped { code: "group_deleted".to_owned(), why: "the group is being deleted".to_owned() });
     }
-    // A person wants to know now. A schedule has a window in which to wait until the obstacle is gone.
-    let obstacle = match opener.trigger {
+    // A manual run is refused at once. A scheduled one opens, and waits within its window until the hold ends.
+    let hold = match opener.trigger {
         Trigger::Manual => holds(now, group, policy, &opener.daemon).into_iter().next(),
-        // Without room for its lease nothing could be changed at all.
+        // Without room for the lease tag nothing can be changed at all.
         Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon).or_else(|| Hold::tags_full(group)),
     };
-    if let Some(obstacle) = &obstacle {
-        return Err(obstacle.into());
+    if let Some(hold) = &hold {
+        return Err(hold.into());
     }
-    // What is left of a lease is a dead owner's: while its window lasts, its regeneration is gone on with, under its
-    // cutoff. After that only its obligations are left, or what it launched would outlive another day. So it is with a
-    // lease of our own that could not be released: our journal knows our regenerations.
+    // A lease that is still on the group has expired. Within the window its regeneration is continued under its cutoff.
+    // After the window only its obligations are taken over, because under the old cutoff the instances that it launched
+    // would live for another day. The same holds for a lease of this daemon that could not be released: the journal
+    // knows
+    // all regenerations of this daemon.
     let lease = Lease::on(group);
-    let goes_on = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
-    let id = lease.as_ref().filter(goes_on).map_or(id, |lease| lease.regeneration);
+    let is_continued = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
+    let id = lease.as_ref().filter(is_continued).map_or(id, |lease| lease.regeneration);
     let mut opened = opened(asked, group, policy, opener, id, lease);
     if opened.inherited.is_none() {
-        opened.inherited = kept.and_then(|kept| taken_over(kept, group, opener));
+        opened.inherited = kept.and_then(|kept| inherited(kept, group, opener));
     }
     Ok(opening(now, group, opener, id, opened))
 }
 
-/// What the group's last regeneration could not put back, as far as it has not been changed since.
-fn taken_over(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited> {
-    let was = |kept: Option<[u32; 2]>, is: u32| kept.filter(|[_, then]| *then == is).map(|[was, _]| was);
+/// What the group's last regeneration did not restore, except for values that were changed since.
+fn inherited(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited> {
+    let original =
+        |kept: Option<[u32; 2]>, now: u32| kept.filter(|[_, then]| *then == now).map(|[original, _]| original);
     let inherited = Inherited {
         daemon: opener.daemon.clone(),
-        min: was(kept.min, group.min),
-        max: was(kept.max, group.max),
-        raised: was(kept.desired, group.desired).map_or(0, |wanted| group.desired.saturating_sub(wanted)),
+        min: original(kept.min, group.min),
+        max: original(kept.max, group.max),
+        raised: original(kept.desired, group.desired).map_or(0, |wanted| group.desired.saturating_sub(wanted)),
     };
     let is_something = inherited.min.is_some() || inherited.max.is_some() || inherited.raised > 0;
     is_something.then_some(inherited)
@@ -280,16 +290,17 @@ fn opening(now: Time, group: &Group, opener: &Opener, id: Uuid, opened: Opened) 
     }
 }
 
-fn opened(asked: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, dead: Option<Lease>) -> Opened {
+fn opened(asked: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, expired: Option<Lease>) -> Opened {
     let target_groups = || group.target_groups.iter().map(|t| t.name.clone());
     let waived: Vec<_> = group.waived().iter().filter_map(|n| target_groups().nth(*n)).collect();
     let mut judged_by: Vec<_> = target_groups().filter(|name| !waived.contains(name)).collect();
     if judged_by.is_empty() {
         judged_by.push("auto_scaling_and_ec2".to_owned());
     }
-    // A tag is a hint: a cutoff in the future is not believed.
-    let cutoff = dead.as_ref().filter(|lease| lease.regeneration == id).map_or(asked, |lease| lease.cutoff.min(asked));
-    let inherited = dead.map(|lease| {
+    // The tag is untrusted input, so a cutoff in the future is not accepted.
+    let cutoff =
+        expired.as_ref().filter(|lease| lease.regeneration == id).map_or(asked, |lease| lease.cutoff.min(asked));
+    let inherited = expired.map(|lease| {
         let LeftBehind { surplus, min, max } = lease.left(group);
         Inherited { raised: surplus, min, max, daemon: lease.daemon }
     });
@@ -317,7 +328,7 @@ fn opened(asked: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid
     }
 }
 
-/// Whose verdicts do not count before a regeneration is open.
+/// The target health that does not count, before a regeneration is open.
 pub fn waived(group: &Group, policy: &Policy) -> Waived {
     Waived { target_groups: group.waived(), not_in_use: policy.target_not_in_use == Unverified::Accept }
 }
@@ -327,22 +338,22 @@ fn healthy(group: &Group, policy: &Policy) -> u32 {
     group.members().filter(|i| group.is_healthy(i, &waived)).count() as u32
 }
 
-/// Why the group is treated like a canary: it does not fully serve before anything is done to it.
+/// Why the regeneration starts in canary mode: not all members are serving at the start.
 fn caution(group: &Group, policy: &Policy) -> Option<String> {
     let waived = waived(group, policy);
-    let sick = group.members().find(|i| !group.is_healthy(i, &waived));
+    let unhealthy = group.members().find(|i| !group.is_healthy(i, &waived));
     let (healthy, desired) = (healthy(group, policy), group.desired);
-    match sick {
+    match unhealthy {
         _ if healthy >= desired => None,
-        Some(instance) => Some(match group.complaint(instance, &waived) {
+        Some(instance) => Some(match group.first_unhealthy(instance, &waived) {
             Some((target_group, health)) => {
                 format!(
-                    "{healthy} of {desired} serve at the start ({} is {health} in {})",
+                    "only {healthy} of {desired} serving at the start ({} is {health} in {})",
                     instance.id, target_group.name
                 )
             }
-            None => format!("{healthy} of {desired} serve at the start ({} is not healthy)", instance.id),
+            None => format!("only {healthy} of {desired} serving at the start ({} is not healthy)", instance.id),
         }),
-        None => Some(format!("{healthy} of {desired} serve at the start")),
+        None => Some(format!("only {healthy} of {desired} serving at the start")),
     }
 }

@@ -1,4 +1,4 @@
-//! What is wanted of a group: how often, how carefully and how patiently its instances are replaced.
+//! The policy of a group: when its instances are replaced, how many at a time, and within which time limits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,38 +9,39 @@ use serde::{Deserialize, Serialize};
 use super::schedule::{Blackout, Calendar, Schedule, Timezone};
 use super::span::{Invalid, Span, as_text};
 
-/// Every knob of a regeneration. `config/regend.toml` explains each to its user; the journal stores it with the regeneration.
+/// Every setting of a regeneration. `config/regend.toml` explains each key; the journal stores the policy with the
+/// regeneration.
 ///
-/// A key that an older journal lacks is read as its default, so that an upgrade can finish what was open.
+/// A key that an older journal lacks is read as its default, so that a newer version can finish an open regeneration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Policy {
     /// When a regeneration opens.
     pub schedule: Schedule,
-    /// Whose wall clock the schedule and the blackouts mean.
+    /// The time zone of the schedule and of blackout dates.
     pub timezone: Timezone,
-    /// How long after the schedule fires batches may start.
+    /// How long after the schedule fires a batch may start.
     pub window: Span,
-    /// How many instances above wanted.
+    /// The number of instances above wanted.
     pub max_surge: Share,
-    /// How many serving instances below wanted.
+    /// The number of serving instances below wanted.
     pub max_unavailable: Share,
-    /// Continuous health before an instance is serving.
+    /// How long an instance must be healthy without interruption to count as serving.
     pub warmup: Span,
-    /// From launch to InService.
+    /// The time limit from launch to InService.
     pub launch_timeout: Span,
-    /// From InService to healthy in every target group.
+    /// The time limit from InService to healthy in every target group.
     pub health_timeout: Span,
-    /// From retire to gone.
+    /// The time limit from retirement to termination.
     pub drain_timeout: Span,
     /// How many replacements may fail before the regeneration aborts.
     pub max_failures: u32,
     /// Size of the first batch; 0 for none.
     pub canary: u32,
-    /// How long the canary is watched before the rest.
+    /// How long to wait after the canary is serving before the rest is replaced.
     pub canary_bake: Span,
-    /// How long the group is watched after the last replacement.
+    /// How long to wait after the last replacement before the regeneration closes.
     pub bake: Span,
     /// Instances protected from scale-in.
     pub protected: Treatment,
@@ -50,15 +51,15 @@ pub struct Policy {
     pub target_not_in_use: Unverified,
     /// Groups with a traffic source whose health regend cannot read: VPC Lattice, or one of a type it does not know.
     pub vpc_lattice: Unverified,
-    /// Instances of a zone that has no capacity for their replacements, where other zones have.
+    /// Instances in a zone without capacity for their replacements, while other zones have capacity.
     pub zone_without_capacity: Treatment,
-    /// Younger instances are left alone.
+    /// Younger instances are not replaced.
     pub min_age: Span,
-    /// What exposure is measured against.
+    /// The maximum age that exposure is measured against.
     pub max_age: Span,
     /// Whether the group's max size may be raised for the surge, and restored afterwards.
     pub raise_max_size: bool,
-    /// Groups of stage 2 open when stage 1 is done.
+    /// Groups of stage 2 open after all groups of stage 1 are closed.
     pub stage: u32,
 }
 
@@ -92,27 +93,27 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// The part of the policy that says when.
+    /// The part of the policy that decides when a regeneration may run, with the blackouts.
     #[must_use]
     pub fn calendar<'a>(&'a self, blackouts: &'a [Blackout]) -> Calendar<'a> {
         Calendar { schedule: &self.schedule, timezone: self.timezone, window: self.window, blackouts }
     }
 
-    /// Values that are each valid and together (or here) impossible.
+    /// Values, or combinations of valid values, with which no regeneration could run.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut problem = |key, what: String, hint: &str| problems.push(Problem::new(key, what, hint));
         if self.max_surge.is_zero() && self.max_unavailable.is_zero() {
-            let what = "with max_surge 0 and max_unavailable 0 nothing can ever be replaced";
-            problem("max_surge", what.to_owned(), "allow at least 1 of either");
+            let what = "max_surge 0 and max_unavailable 0 together prevent every replacement";
+            problem("max_surge", what.to_owned(), "set at least one of them to 1 or more");
         }
         if let Share::Percent(percent @ 101..) = self.max_unavailable {
-            let what = format!("{percent}% is more than the whole group");
+            let what = format!("{percent}% exceeds the size of the group");
             problem("max_unavailable", what, r#"write at most "100%""#);
         }
         if self.window == Span::ZERO || self.window > LONGEST_WINDOW {
-            let what = format!("a window of {} is impossible", self.window);
+            let what = format!("{} is out of range", self.window);
             problem("window", what, r#"write more than "0s" and at most "7d""#);
         }
         for (key, timeout) in [
@@ -121,56 +122,56 @@ impl Policy {
             ("drain_timeout", self.drain_timeout),
         ] {
             if timeout == Span::ZERO {
-                problem(key, "0s fails every replacement at once".to_owned(), r#"write for example "15m""#);
+                problem(key, "0s would fail every replacement immediately".to_owned(), r#"write for example "15m""#);
             }
         }
         problems
     }
 
-    /// What works, but hardly as it was meant.
+    /// Settings that are valid, but probably not intended.
     #[must_use]
     pub fn warnings(&self) -> Vec<Problem> {
         let mut warnings = Vec::new();
         let mut warning = |key, what: String, hint: &str| warnings.push(Problem::new(key, what, hint));
         if let Some(cycle) = self.schedule.longest_gap(self.timezone).filter(|cycle| self.max_age <= *cycle) {
             let what = format!(
-                "{} cannot be kept: the schedule fires up to {cycle} apart, \
-                 and an instance lives on while its successor boots and it drains",
+                "{} is too short for a schedule whose runs are up to {cycle} apart, \
+                 plus the time to launch a replacement and to drain the instance",
                 self.max_age
             );
-            let hint = format!(r#"fire more often, for example schedule = "@every 20h", or allow more than {cycle}"#);
+            let hint = format!(r#"run more often, for example schedule = "@every 20h", or set max_age above {cycle}"#);
             warning("max_age", what, &hint);
         }
         if self.min_age > Span::ZERO && self.min_age >= self.max_age {
-            let what = format!("instances younger than {} are left alone, so none can keep max_age", self.min_age);
-            warning("min_age", what, &format!("write less than max_age, {}", self.max_age));
+            let what = format!("{} means that instances are not replaced before they exceed max_age", self.min_age);
+            warning("min_age", what, &format!("write less than max_age ({})", self.max_age));
         }
         if self.health_timeout < self.warmup {
-            let what = format!("{} is shorter than warmup, {}", self.health_timeout, self.warmup);
-            warning("health_timeout", what, "an instance needs longer than its warmup to become healthy and stay so");
+            let what = format!("{} is shorter than warmup ({})", self.health_timeout, self.warmup);
+            warning("health_timeout", what, "write at least as much as warmup, plus the time to become healthy");
         }
         if self.canary == 0 && self.canary_bake > Span::ZERO {
-            let what = format!("{} has no effect without a canary", self.canary_bake);
+            let what = format!("{} has no effect while canary is 0", self.canary_bake);
             warning("canary_bake", what, "set canary to at least 1");
         }
         if self.canary > 0 && self.canary_bake >= self.window {
-            let what = format!("{} outlasts the window of {}", self.canary_bake, self.window);
-            warning("canary_bake", what, "the rest would wait for the next window; write less");
+            let what = format!("{} is not shorter than window ({})", self.canary_bake, self.window);
+            warning("canary_bake", what, "write less, or the other instances are not replaced in the same window");
         }
         warnings
     }
 }
 
-/// Longer than a week is a schedule, not a window.
+/// The longest accepted window.
 const LONGEST_WINDOW: Span = Span::hours(7 * 24);
 
-/// What is wrong with one key of a policy.
+/// A problem with one key of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {invalid}")]
 pub struct Problem {
-    /// The key at fault, as in the configuration.
+    /// The key, as in the configuration.
     pub key: &'static str,
-    /// What is wrong, and what to do.
+    /// What is wrong and what to do.
     pub invalid: Invalid,
 }
 
@@ -180,17 +181,17 @@ impl Problem {
     }
 }
 
-/// A part of a group: so many instances, or a percentage of wanted.
+/// A share of a group: a number of instances, or a percentage of wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
-    /// This many, whatever the group's size.
+    /// A number of instances, whatever the size of the group.
     Count(u32),
     /// Percent of wanted.
     Percent(u32),
 }
 
 impl Share {
-    /// For a surge: some progress must be possible, so anything but 0 % is at least one.
+    /// Rounded up, for a surge: every percentage above 0 allows at least one instance, so that progress is possible.
     #[must_use]
     pub fn rounded_up(self, wanted: u32) -> u32 {
         match self {
@@ -200,7 +201,7 @@ impl Share {
         }
     }
 
-    /// For unavailability: never more than was allowed.
+    /// Rounded down, for unavailability: never more than the percentage.
     #[must_use]
     pub fn rounded_down(self, wanted: u32) -> u32 {
         match self {
@@ -209,7 +210,7 @@ impl Share {
         }
     }
 
-    /// Whether it is nothing of any group.
+    /// Whether the share is zero for every group.
     #[must_use]
     pub fn is_zero(self) -> bool {
         matches!(self, Self::Count(0) | Self::Percent(0))
@@ -220,7 +221,7 @@ fn hundredths(value: u64) -> u32 {
     u32::try_from(value / 100).unwrap_or(u32::MAX)
 }
 
-/// Ten times the group at once is a slip of the pen.
+/// The largest accepted percentage; more is most likely a typing error.
 const LARGEST_PERCENT: u32 = 1000;
 
 impl fmt::Display for Share {
@@ -242,7 +243,7 @@ impl FromStr for Share {
         };
         match share {
             Some(Self::Percent(percent)) if percent > LARGEST_PERCENT => {
-                Err(Invalid::new(format!("{text:?} is more than {LARGEST_PERCENT}%"), r#"write for example "10%""#))
+                Err(Invalid::new(format!("{text:?} exceeds {LARGEST_PERCENT}%"), r#"write for example "10%""#))
             }
             Some(share) => Ok(share),
             None => Err(Invalid::new(
@@ -253,7 +254,7 @@ impl FromStr for Share {
     }
 }
 
-/// Digits only: `u32::from_str` would also take "+5".
+/// Accepts digits only: `u32::from_str` would also accept "+5".
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
@@ -292,12 +293,12 @@ impl JsonSchema for Share {
     }
 }
 
-/// What becomes of instances that someone has set apart.
+/// How to treat instances in a special state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Treatment {
-    /// Leave them alone, and say so in the record.
+    /// Do not replace them, and name them in the journal.
     Skip,
-    /// Replace them like all others.
+    /// Replace them like all other instances.
     Replace,
 }
 
@@ -324,12 +325,12 @@ impl FromStr for Treatment {
 
 as_text!(Treatment);
 
-/// What to do where nothing verifies that an instance gets traffic.
+/// What to do if regend cannot verify that an instance receives traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unverified {
-    /// Wait, and record why.
+    /// Wait, and record the reason.
     Hold,
-    /// Go on as if it had been verified.
+    /// Continue as if it were verified.
     Accept,
 }
 

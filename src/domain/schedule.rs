@@ -1,4 +1,4 @@
-//! When: what a schedule means on a wall clock, what comes next, and whether a batch may start now.
+//! Schedules, time zones, windows and blackouts: when a schedule fires, and whether a batch may start now.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,46 +11,48 @@ use super::span::{Invalid, Span, Time, as_text};
 
 mod crontab;
 
-/// The part of a policy that says when, with the blackouts that apply.
+/// The part of a policy that decides when a regeneration may run, with the blackouts that apply.
 #[derive(Debug, Clone, Copy)]
 pub struct Calendar<'a> {
     /// When a regeneration opens.
     pub schedule: &'a Schedule,
-    /// Whose wall clock.
+    /// The time zone of the schedule and of blackout dates.
     pub timezone: Timezone,
-    /// How long after the schedule fires batches may start.
+    /// How long after the schedule fires a batch may start.
     pub window: Span,
-    /// When nothing may start.
+    /// The times in which no batch may start.
     pub blackouts: &'a [Blackout],
 }
 
 /// Why no batch may start now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Closed {
-    /// The schedule's window is over, or has not come yet.
-    #[error("outside its window")]
+    /// The schedule's window is over, or has not begun.
+    #[error("outside the schedule's window")]
     Window {
-        /// When the next one opens; none if the schedule has run out.
+        /// When the next window begins; absent if the schedule never fires again.
         until: Option<Time>,
     },
-    /// Somebody has declared a blackout.
+    /// A blackout is in effect.
     #[error("blackout: {reason}")]
     Blackout {
-        /// When the last of the blackouts that apply now is over.
+        /// The end of the last blackout that applies now.
         until: Time,
-        /// In the words of whoever declared it.
+        /// The reason from the configuration.
         reason: String,
     },
 }
 
 impl Calendar<'_> {
-    /// Whether a batch may start: inside a window, and in no blackout.
+    /// Whether a batch may start: inside a window, and outside every blackout.
     ///
     /// # Errors
-    /// What closes it, and until when.
+    /// Why not, and until when.
     pub fn is_open(&self, now: Time, last_opened: Option<Time>) -> Result<(), Closed> {
         self.is_clear(now)?;
-        // What "@every" has opened begins its window; a clock's firings begin theirs whether used or not.
+        // The window of "@every" begins when it opens a regeneration. The window of a crontab begins when it fires,
+        // whether
+        // or not a regeneration opens.
         let opened = last_opened.filter(|_| matches!(self.schedule.rule, Rule::Every(_)));
         let fired = self.schedule.latest_at_or_before(self.timezone, now, last_opened).map(|firing| firing.at);
         let begun = fired.or(opened);
@@ -61,8 +63,9 @@ impl Calendar<'_> {
         Err(Closed::Window { until })
     }
 
-    /// When the batches of a regeneration that is opened at an instant must have started: the window's end, or the
-    /// first blackout before it.
+    /// The end of the window of a regeneration that opens at an instant: no batch starts after it. A blackout that
+    /// begins
+    /// earlier ends the window.
     #[must_use]
     pub fn window_ends(&self, opened: Time) -> Time {
         let begins =
@@ -70,10 +73,10 @@ impl Calendar<'_> {
         begins.chain([self.window.after(opened)]).min().unwrap_or(opened)
     }
 
-    /// Whether no blackout forbids a batch: all that binds a regeneration which an operator opened by hand.
+    /// Whether no blackout is in effect. A manual regeneration has no other restriction.
     ///
     /// # Errors
-    /// The blackout that ends last.
+    /// The blackout in effect that ends last.
     pub fn is_clear(&self, now: Time) -> Result<(), Closed> {
         (self.blackouts.iter())
             .filter_map(|blackout| Some((blackout.until(self.timezone, now)?, &blackout.reason)))
@@ -82,7 +85,7 @@ impl Calendar<'_> {
     }
 }
 
-/// A schedule that fires: a crontab expression, or "@every" so long since the last one opened.
+/// A schedule: a crontab expression, or "@every" and the duration since the last regeneration opened.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     text: String,
@@ -95,19 +98,19 @@ enum Rule {
     Every(Span),
 }
 
-/// One moment at which a schedule fires.
+/// One time at which a schedule fires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firing {
     /// The instant.
     pub at: Time,
-    /// The wall clock time it was scheduled for: what makes a firing unique, even where clocks are turned back.
+    /// The scheduled local time. It identifies the firing, even when clocks are set back.
     pub local: String,
 }
 
 impl Schedule {
     /// The first firing after an instant.
     ///
-    /// What "@every" owes, because it is overdue or nothing was opened yet, comes at once: at `after` itself.
+    /// An "@every" schedule that is overdue, or has never opened a regeneration, fires at `after` itself.
     #[must_use]
     pub fn next_after(&self, timezone: Timezone, after: Time, last_opened: Option<Time>) -> Option<Firing> {
         match &self.rule {
@@ -119,7 +122,7 @@ impl Schedule {
                 let mut local = timezone.local(after);
                 loop {
                     local = crontab.next_after(local)?;
-                    // Earlier only where clocks were turned back: these have already fired.
+                    // It is earlier only when clocks are set back. Then this local time has already fired.
                     let at = timezone.instant(local);
                     if at > after {
                         return Some(Firing { at, local: key(local) });
@@ -129,10 +132,10 @@ impl Schedule {
         }
     }
 
-    /// The last firing up to an instant: if it is younger than the window, the window is open.
+    /// The last firing up to an instant: if it is more recent than the length of the window, the window is open.
     ///
-    /// "@every" is not bound to the clock: from when it is due until it is opened it fires at every instant, always as
-    /// the same firing.
+    /// An "@every" schedule fires at every instant from when it is due until a regeneration opens, always as the same
+    /// firing.
     #[must_use]
     pub fn latest_at_or_before(&self, timezone: Timezone, now: Time, last_opened: Option<Time>) -> Option<Firing> {
         match &self.rule {
@@ -149,7 +152,7 @@ impl Schedule {
                         break at;
                     }
                 };
-                // All times of a gap fire together at its end; the first of them gives the firing its name.
+                // All local times in a daylight saving gap fire together at its end, identified by the first of them.
                 while let Some(earlier) = crontab.last_before(local).filter(|local| timezone.instant(*local) == at) {
                     local = earlier;
                 }
@@ -158,13 +161,14 @@ impl Schedule {
         }
     }
 
-    /// The longest time between two firings in the course of a year, nights, weekends and daylight saving included.
+    /// The longest time between two firings in the course of a year.
     #[must_use]
     pub fn longest_gap(&self, timezone: Timezone) -> Option<Span> {
         if let Rule::Every(span) = self.rule {
             return Some(span);
         }
-        // Any year does. Skipping what fires in quick succession bounds the search for "every minute on weekdays".
+        // The choice of the year does not matter. Firings within six hours are skipped, which bounds the search for
+        // expressions such as "every minute on weekdays".
         let start = timezone.midnight(NaiveDate::from_ymd_opt(2026, 1, 1)?);
         let end = Span::hours(400 * 24).after(start);
         let mut longest = None;
@@ -183,7 +187,7 @@ fn key(local: NaiveDateTime) -> String {
 }
 
 impl Default for Schedule {
-    /// At three in the morning.
+    /// Every day at 03:00.
     fn default() -> Self {
         "0 3 * * *".parse().unwrap_or_else(|error| unreachable!("the default schedule: {error}"))
     }
@@ -210,7 +214,7 @@ impl FromStr for Schedule {
         let rule = if let Some(span) = text.strip_prefix("@every ") {
             let span: Span = span.trim().parse()?;
             if span == Span::ZERO {
-                return Err(Invalid::new(format!("{text:?} would never pause"), r#"write for example "@every 23h""#));
+                return Err(Invalid::new(format!("{text:?} has no interval"), r#"write for example "@every 23h""#));
             }
             Rule::Every(span)
         } else {
@@ -222,18 +226,19 @@ impl FromStr for Schedule {
 
 as_text!(Schedule);
 
-/// A time zone by its IANA name, and regend's rule for the two nights on which clocks change: a time that is skipped
-/// happens at the end of the gap, a time that comes twice happens the first time.
+/// A time zone by its IANA name. When clocks change, a local time that is skipped means the end of the gap, and a local
+/// time
+/// that occurs twice means the first occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timezone(Tz);
 
 impl Timezone {
-    /// All names there are.
+    /// The names of all time zones.
     pub fn names() -> impl Iterator<Item = &'static str> {
         chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
     }
 
-    /// What the wall clock shows, in whole seconds.
+    /// The local time at an instant, in whole seconds.
     #[must_use]
     pub fn local(self, at: Time) -> NaiveDateTime {
         let utc = at.naive_utc();
@@ -241,7 +246,7 @@ impl Timezone {
         local.with_nanosecond(0).unwrap_or(local)
     }
 
-    /// The instant a wall clock time stands for.
+    /// The instant of a local time.
     #[must_use]
     pub fn instant(self, local: NaiveDateTime) -> Time {
         match self.0.from_local_datetime(&local) {
@@ -250,12 +255,12 @@ impl Timezone {
         }
     }
 
-    /// Midnight, or the first instant of a day that has none.
+    /// Midnight, or the first instant of a day without midnight.
     fn midnight(self, day: NaiveDate) -> Time {
         self.instant(day.and_time(NaiveTime::MIN))
     }
 
-    /// The first instant at which the wall clock shows a later time. No gap is longer than a day, no offset either.
+    /// The first instant whose local time is later. Gaps and offsets are shorter than a day.
     fn end_of_gap(self, local: NaiveDateTime) -> Time {
         let utc = local.and_utc();
         let (mut before, mut end) = (Span::hours(24).before(utc), Span::hours(24).after(utc));
@@ -270,7 +275,7 @@ impl Timezone {
         end
     }
 
-    /// The latest wall clock time that has happened: ahead of the clock while an hour is repeated.
+    /// The latest local time that has occurred: while an hour is repeated, it is later than the present local time.
     fn latest_local(self, now: Time) -> NaiveDateTime {
         let local = self.local(now);
         match self.0.from_local_datetime(&local) {
@@ -297,14 +302,14 @@ impl FromStr for Timezone {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let unknown =
-            |_| Invalid::new(format!("{text:?} is no time zone"), r#"write for example "Europe/Berlin" or "UTC""#);
+            |_| Invalid::new(format!("{text:?} is not a time zone"), r#"write for example "Europe/Berlin" or "UTC""#);
         text.parse().map(Self).map_err(unknown)
     }
 }
 
 as_text!(Timezone);
 
-/// A time in which no batch starts.
+/// A time range in which no batch starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blackout {
     extent: Extent,
@@ -313,22 +318,22 @@ pub struct Blackout {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extent {
-    /// Whole days, first to last, in the time zone of whichever policy asks.
+    /// Whole days, first to last, in the time zone of the policy.
     Days(NaiveDate, NaiveDate),
-    /// From an instant up to another.
+    /// From an instant (inclusive) to another (exclusive).
     Instants(Time, Time),
 }
 
 impl Blackout {
-    /// From text: two dates, or two instants as RFC 3339 writes them.
+    /// Parses two dates, or two instants in RFC 3339.
     ///
     /// # Errors
-    /// If they are neither, or the wrong way round.
+    /// If they are neither, or the second is before the first.
     pub fn new(from: &str, to: &str, reason: &str) -> Result<Self, Invalid> {
         let dates = from.parse().and_then(|first| Ok(Extent::Days(first, to.parse()?)));
         let instants = || from.parse().and_then(|begin| Ok(Extent::Instants(begin, to.parse()?)));
         let hint = r#"write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00""#;
-        // chrono reads years that no calendar has, up to where it cannot count any further.
+        // chrono also accepts years beyond 9999, up to the limit of its arithmetic.
         let written = |extent: &Extent| match extent {
             Extent::Days(first, last) => [first.year(), last.year()],
             Extent::Instants(begin, end) => [begin.year(), end.year()],
@@ -336,32 +341,32 @@ impl Blackout {
         let extent = dates.or_else(|_| instants()).ok();
         let extent = extent.filter(|extent| written(extent).iter().all(|year| (0..=9999).contains(year)));
         let Some(extent) = extent else {
-            return Err(Invalid::new(format!("{from:?} to {to:?} is no span of dates or instants"), hint));
+            return Err(Invalid::new(format!("{from:?} to {to:?} is not a range of dates or instants"), hint));
         };
         let empty = match extent {
             Extent::Days(first, last) => last < first,
             Extent::Instants(begin, end) => end <= begin,
         };
         if empty {
-            return Err(Invalid::new(format!("{from:?} to {to:?} ends before it begins"), "swap them"));
+            return Err(Invalid::new(format!("{from:?} to {to:?} ends before it begins"), "swap the two values"));
         }
         Ok(Self { extent, reason: reason.to_owned() })
     }
 
-    /// Why, in the words of whoever declared it.
+    /// The reason from the configuration.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// When it is over, if it applies now.
+    /// The end of the blackout, if it applies now.
     #[must_use]
     pub fn until(&self, timezone: Timezone, now: Time) -> Option<Time> {
         let (begin, end) = self.bounds(timezone);
         (begin <= now && now < end).then_some(end)
     }
 
-    /// When it begins, and when it is over.
+    /// The begin and the end.
     #[must_use]
     pub fn bounds(&self, timezone: Timezone) -> (Time, Time) {
         match self.extent {

@@ -1,4 +1,4 @@
-//! Spans of time as people write them ("1h30m"), and what all values that are read from text have in common.
+//! Durations in the notation "1h30m", and the error of all values that are parsed from text.
 
 use std::fmt;
 use std::ops::{Add, Mul};
@@ -9,40 +9,40 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// An instant.
 pub type Time = DateTime<Utc>;
 
-/// A length of time: whole seconds, never negative. Its text always has units.
+/// A duration in whole seconds, never negative. Its text always has units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Span(i64);
 
-/// Units from the largest to the smallest, in seconds.
+/// The units in seconds, from the largest to the smallest.
 const UNITS: [(&str, i64); 4] = [("d", DAY), ("h", 3600), ("m", 60), ("s", 1)];
 const DAY: i64 = 24 * 3600;
 
-/// A longer span in a policy is a slip of the pen; the bound also keeps the arithmetic far from overflow.
+/// The longest accepted duration. The bound keeps all arithmetic far from overflow.
 const LONGEST: i64 = 3650 * DAY;
 
 impl Span {
-    /// No time at all.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// So many seconds.
+    /// A number of seconds.
     #[must_use]
     pub const fn seconds(count: u32) -> Self {
         Self(count as i64)
     }
 
-    /// So many minutes.
+    /// A number of minutes.
     #[must_use]
     pub const fn minutes(count: u32) -> Self {
         Self(count as i64 * 60)
     }
 
-    /// So many hours.
+    /// A number of hours.
     #[must_use]
     pub const fn hours(count: u32) -> Self {
         Self(count as i64 * 3600)
     }
 
-    /// From one instant to a later one; zero if it is not later.
+    /// The duration from one instant to a later one; zero if it is not later.
     #[must_use]
     pub fn between(from: Time, to: Time) -> Self {
         Self((to - from).num_seconds().max(0))
@@ -60,13 +60,13 @@ impl Span {
         time.checked_sub_signed(self.as_delta()).unwrap_or(Time::MIN_UTC)
     }
 
-    /// In seconds.
+    /// The number of seconds.
     #[must_use]
     pub const fn as_secs(self) -> i64 {
         self.0
     }
 
-    /// As chrono counts.
+    /// The duration as a chrono type.
     #[must_use]
     pub fn as_delta(self) -> TimeDelta {
         TimeDelta::try_seconds(self.0).unwrap_or(TimeDelta::MAX)
@@ -89,7 +89,7 @@ impl Mul<u32> for Span {
     }
 }
 
-/// Canonical and short: the largest units first, and days only from two on, because "24h" is how people say a day.
+/// The largest units first. One day is written "24h", two days "2d".
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0 == 0 {
@@ -112,10 +112,10 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let wrong = |what: &str, hint: &str| Err(Invalid::new(format!("{text:?} {what}"), hint));
         if text.is_empty() {
-            return wrong("is no duration", r#"write for example "15m""#);
+            return wrong("is not a duration", r#"write for example "15m""#);
         }
         if text.starts_with('-') {
-            return wrong("is negative", r#"a duration is "0s" or more"#);
+            return wrong("is negative", r#"write "0s" or more"#);
         }
         let mut total: i64 = 0;
         let mut previous = i64::MAX;
@@ -124,7 +124,7 @@ impl FromStr for Span {
             let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
             let (unit, after) = split_where(after, |c| !c.is_alphabetic());
             if number.is_empty() {
-                return wrong("is no duration", r#"write whole numbers with units, for example "1h30m""#);
+                return wrong("is not a duration", r#"write whole numbers with units, for example "1h30m""#);
             }
             if unit.is_empty() && after.is_empty() {
                 let example = if number == text { format!("{text}s") } else { "1h30m".to_owned() };
@@ -134,9 +134,12 @@ impl FromStr for Span {
                 return wrong("has an unknown unit", r#"units are d, h, m and s, for example "1h30m""#);
             };
             if seconds >= previous {
-                return wrong("has its units out of order", r#"largest first and each once, for example "1h30m""#);
+                return wrong(
+                    "has its units out of order",
+                    r#"write each unit once, the largest first, for example "1h30m""#,
+                );
             }
-            // Digits that do not fit are as much too long as a sum that does not.
+            // A number that overflows is reported as too long.
             total = (number.parse::<i64>().ok())
                 .and_then(|count| count.checked_mul(seconds))
                 .and_then(|part| total.checked_add(part))
@@ -155,24 +158,24 @@ fn split_where(text: &str, at: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(at).unwrap_or(text.len()))
 }
 
-/// Why a text is not the value it should be, and what would be.
+/// Why a text is not a valid value, and how to correct it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}; {hint}")]
 pub struct Invalid {
     /// What is wrong, quoting the text.
     pub what: String,
-    /// What to write instead.
+    /// How to correct it.
     pub hint: String,
 }
 
 impl Invalid {
-    /// Both halves of the sentence.
+    /// From what is wrong and how to correct it.
     pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: hint.into() }
     }
 }
 
-/// Serialises a type as the text it is read from, so that `FromStr` stays the only door.
+/// Serialises a type as the text that it is parsed from, so that `FromStr` stays the only way to build it from text.
 macro_rules! as_text {
     ($type:ty) => {
         impl serde::Serialize for $type {

@@ -1,4 +1,4 @@
-//! Time and the wish to stop, as the loop sees them: the real ones, or the simulator's.
+//! The clock and the stop request of the control loop: the real ones, or the simulator's.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
@@ -9,38 +9,40 @@ use chrono::TimeDelta;
 
 use crate::domain::span::{Span, Time};
 
-/// Where `now` comes from.
+/// The source of time and of the request to stop.
 #[expect(async_fn_in_trait, reason = "both implementations live here, and neither is shared between threads")]
 pub trait Clock {
     fn now(&self) -> Time;
 
-    /// How much time has passed since some moment, whatever becomes of `now`: it never goes back.
+    /// The time since an arbitrary instant. It never goes back, even if `now` does.
     fn ticks(&self) -> TimeDelta {
         self.now() - Time::UNIX_EPOCH
     }
 
-    /// Returns at that time, or at once when it is past or when somebody wants the program to stop.
+    /// Returns at that time, or at once if it is past or the program was asked to stop.
     async fn sleep_until(&mut self, at: Time);
 
     /// Whether the program was asked to stop.
     fn stopping(&self) -> bool;
 
-    /// Returns so long after somebody asked the program to stop; never, where nobody can.
+    /// Returns `grace` after the program was asked to stop; never for a clock that cannot be stopped.
     async fn stopped_for(&self, _grace: Span) {
         pending().await
     }
 }
 
-/// By how much the host's clock must be ahead to be followed: a host that was suspended, rather than a clock that was set.
-/// It is as far as two looks may be apart for what they show in common to count.
+/// How far the host's clock must be ahead for [`Steady`] to follow it: then the host was suspended. A smaller
+/// difference
+/// means that the clock was set. Two observations that are further apart do not count as consecutive either.
 const SUSPENDED: TimeDelta = TimeDelta::minutes(2);
 
-/// A clock that goes evenly while anything is open: what was recorded stays in the past, whatever the host's clock is set
-/// to, and a minute of waiting is a minute.
+/// A clock that advances evenly while a regeneration is open, even if the host's clock is set: recorded times stay in
+/// the
+/// past, and waits have their full length.
 #[derive(Debug, Clone)]
 pub struct Steady<K> {
     host: K,
-    /// What it reads, from which tick on.
+    /// The lowest time that the clock shows, and the tick from which it advances.
     floor: Cell<Option<(Time, TimeDelta)>>,
 }
 
@@ -49,13 +51,13 @@ impl<K: Clock> Steady<K> {
         Self { host, floor: Cell::default() }
     }
 
-    /// It is at least this late.
+    /// From now on the clock shows at least this time.
     pub fn not_before(&self, at: Time) {
         self.floor.set(Some((at.max(self.now()), self.host.ticks())));
     }
 
-    /// Nothing is open: the host's clock is right, whatever it says.
-    pub fn let_go(&self) {
+    /// Follows the host's clock again, when no regeneration is open.
+    pub fn follow_host(&self) {
         self.floor.set(None);
     }
 }
@@ -85,8 +87,7 @@ impl<K: Clock> Clock for Steady<K> {
     }
 }
 
-/// What comes of the future. Nothing, when the program was asked to stop and so much later it has not come: whatever it
-/// waited for is dropped.
+/// The output of the future; `None` if it is not ready `grace` after the program was asked to stop: then it is dropped.
 pub async fn unless_stopped<F: Future>(clock: &impl Clock, grace: Span, future: F) -> Option<F::Output> {
     let (mut future, mut stopped) = (pin!(future), pin!(clock.stopped_for(grace)));
     poll_fn(|context| match future.as_mut().poll(context) {
@@ -125,16 +126,16 @@ mod wall {
     }
 
     impl Wall {
-        /// Asks everything that waits on this clock to stop.
+        /// Wakes everything that waits on this clock, and requests a stop.
         pub fn stop(&self) {
             self.stop.0.store(true, Ordering::SeqCst);
             self.stop.1.notify_waiters();
         }
 
-        /// Returns when somebody wants the program to stop.
+        /// Returns when the program was asked to stop.
         pub async fn stopped(&self) {
             let mut notified = std::pin::pin!(self.stop.1.notified());
-            // Registered before the flag is read, so that no wish is lost between the two.
+            // Registered before the flag is read, so that a request between the two is not lost.
             notified.as_mut().enable();
             if !self.stopping() {
                 notified.await;
@@ -152,14 +153,14 @@ mod wall {
         }
 
         async fn sleep_until(&mut self, at: Time) {
-            // Short naps, so that a clock that is set, or a laptop that slept, is noticed.
-            const NAP: Duration = Duration::from_secs(30);
+            // Sleeps in short intervals, to notice when the clock is set or the host was suspended.
+            const INTERVAL: Duration = Duration::from_secs(30);
             while let Ok(left) = (at - self.now()).to_std() {
                 if self.stopping() {
                     return;
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(left.min(NAP)) => {}
+                    () = tokio::time::sleep(left.min(INTERVAL)) => {}
                     () = self.stopped() => return,
                 }
             }

@@ -1,4 +1,5 @@
-//! Many groups at once: who may open and who waits, one sweep for all that are due, a turn for each, and when to stop.
+//! The regenerations of many groups: opens them in order, observes all groups that are due at once, and reconciles
+//! each.
 
 use std::collections::BTreeMap;
 
@@ -18,65 +19,66 @@ use queue::PendingRequest;
 
 mod queue;
 
-/// A group whose regeneration is to be opened.
+/// A request to regenerate a group.
 #[derive(Debug, Clone)]
 pub struct RunRequest {
     pub key: GroupKey,
     pub policy: Policy,
     pub opener: Opener,
-    /// What keeps it from opening, whatever the group looks like: a blackout.
-    pub obstacle: Option<Hold>,
+    /// A reason not to open that does not depend on the group: a blackout.
+    pub hold: Option<Hold>,
 }
 
-/// How fast and how far the fleet may go.
+/// The limits of the fleet.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Between two looks at an active group.
+    /// The time between two observations of an active group.
     pub poll: Span,
     pub max_concurrent: usize,
-    /// After so many groups that failed or were aborted, nothing further opens.
+    /// The number of failed or aborted regenerations after which no further one opens.
     pub max_failed: u32,
 }
 
-/// How a wish ended.
+/// How a request ended.
 #[derive(Debug, Clone)]
 pub enum Ended {
     Closed(Outcome),
-    /// It did not open; nothing was changed.
+    /// The regeneration was not opened, and nothing was changed.
     Skipped(Skipped),
-    /// AWS could not be asked, so it did not open.
+    /// The group could not be observed, so the regeneration was not opened.
     Unreachable(CloudError),
-    /// It is open, and could not be looked at for so long that nobody waits any more: it can be resumed.
-    LostSight(CloudError, Span),
-    /// It does not exist.
+    /// The group could not be observed for this long. The regeneration stays open and can be resumed.
+    GaveUp(CloudError, Span),
+    /// The group does not exist.
     NoSuchGroup,
 }
 
-/// What whoever watches is told.
+/// An event for the progress view and the log.
 #[expect(missing_debug_implementations, reason = "it borrows the whole state and lives for one call")]
 pub enum Event<'a> {
     Recorded(&'a Entry, &'a Regeneration),
-    /// A look, and why nothing more happens now.
-    Looked(&'a Regeneration, &'a Group, &'a [Hold]),
+    /// An observation, and the reasons for not acting now.
+    Observed(&'a Regeneration, &'a Group, &'a [Hold]),
     Resumed(&'a Regeneration),
-    /// Recorded of a group that is not opened yet.
-    Waits(&'a GroupKey, &'a Entry),
-    /// The group could not be looked at; it is tried again at that time.
-    Blind(&'a GroupKey, &'a CloudError, Time),
+    /// The request is queued; the entry that records it.
+    Queued(&'a GroupKey, &'a Entry),
+    /// The group could not be observed; the next attempt is at this time.
+    ObservationFailed(&'a GroupKey, &'a CloudError, Time),
     Ended(&'a GroupKey, &'a Ended),
 }
 
-/// Longest wait between two tries to look at a group that cannot be seen.
-const BLIND_MAX: Span = Span::minutes(2);
+/// The longest wait between two attempts to observe a group.
+const OBSERVATION_RETRY_MAX: Span = Span::minutes(2);
 
-/// How long a fleet that is not tireless tries to look at a group. Networks, and most of AWS's own troubles, are back
-/// within minutes; who waits at a terminal or in a pipeline wants to know by then, and can resume.
+/// How long a fleet that does not retry forever tries to observe a group. Most network and AWS failures end within
+/// minutes.
+/// After that the user of a terminal or a pipeline should get an answer, and can resume.
 const PATIENCE: Span = Span::minutes(15);
-/// The same when AWS answers, and refuses. A new permission spreads within seconds, and new credentials need a person:
-/// waiting brings neither.
+/// The same when AWS refuses the observation. A new permission takes effect within seconds, and new credentials need an
+/// operator, so a longer wait does not help.
 const PATIENCE_REFUSED: Span = Span::minutes(2);
 
-/// The regenerations under way and those that wait for their turn.
+/// The open regenerations and the queued requests.
 pub struct Fleet<C, J, K> {
     pub cloud: C,
     pub journal: J,
@@ -84,8 +86,9 @@ pub struct Fleet<C, J, K> {
     pub limits: Limits,
     /// SHA-256 of the configuration, for the record.
     pub config: Option<String>,
-    /// Tries for ever to look at a group, as a daemon must. Otherwise patience ends, and the regeneration stays open.
-    pub tireless: bool,
+    /// Whether to retry observations forever, as a daemon does. Otherwise regend gives up after [`PATIENCE`], and the
+    /// regeneration stays open.
+    pub retries_forever: bool,
     queue: Vec<PendingRequest>,
     active: Vec<Slot>,
     failed: u32,
@@ -95,11 +98,11 @@ pub struct Fleet<C, J, K> {
 struct Slot {
     active: Active,
     stage: u32,
-    /// Looks in a row that did not find the group.
+    /// Consecutive observations in which the group was absent.
     absent: u32,
-    /// Looks in a row that failed, and when the first of them did.
-    blind: u32,
-    blind_since: Option<Time>,
+    /// Consecutive observations that failed, and the time of the first of them.
+    failed_observations: u32,
+    failing_since: Option<Time>,
 }
 
 impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
@@ -110,7 +113,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             clock: Steady::new(clock),
             limits,
             config: None,
-            tireless: true,
+            retries_forever: true,
             queue: Vec::new(),
             active: Vec::new(),
             failed: 0,
@@ -118,21 +121,21 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         }
     }
 
-    /// Asks for a regeneration. One that is already open or waiting is not asked for twice.
-    pub fn wish(&mut self, wish: RunRequest) {
-        if !self.is_busy_with(&wish.key) {
-            let asked = self.clock.now();
-            self.queue.push(PendingRequest { wish, asked, held: None });
-            self.queue.sort_by_key(|queued| queued.wish.policy.stage);
+    /// Requests a regeneration. A request for a group that is already active or queued is ignored.
+    pub fn request(&mut self, request: RunRequest) {
+        if !self.is_busy_with(&request.key) {
+            let requested_at = self.clock.now();
+            self.queue.push(PendingRequest { request, requested_at, retry_at: None });
+            self.queue.sort_by_key(|queued| queued.request.policy.stage);
         }
     }
 
     pub fn is_busy_with(&self, key: &GroupKey) -> bool {
         self.active.iter().any(|slot| &slot.active.regeneration.group == key)
-            || self.queue.iter().any(|queued| &queued.wish.key == key)
+            || self.queue.iter().any(|queued| &queued.request.key == key)
     }
 
-    /// Takes up what an earlier process left unfinished, of the groups that `which` accepts.
+    /// Resumes the open regenerations of an earlier process, of the groups that `which` accepts.
     ///
     /// # Errors
     /// The journal cannot be read or contradicts itself.
@@ -159,8 +162,8 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             active: Active::new(regeneration, now),
             stage,
             absent: 0,
-            blind: 0,
-            blind_since: None,
+            failed_observations: 0,
+            failing_since: None,
         });
     }
 
@@ -168,29 +171,30 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         self.active.is_empty() && self.queue.is_empty()
     }
 
-    /// The regenerations under way.
+    /// The open regenerations.
     pub fn active(&self) -> impl Iterator<Item = &Active> {
         self.active.iter().map(|slot| &slot.active)
     }
 
-    /// When a group is looked at next: one under way, or one that another daemon holds.
+    /// When the next group is observed: an active one, or a queued one that another daemon has leased.
     pub fn look_at(&self) -> Option<Time> {
-        let held = self.queue.iter().filter_map(|queued| queued.held);
+        let held = self.queue.iter().filter_map(|queued| queued.retry_at);
         self.active.iter().map(|slot| slot.active.look_at).chain(held).min()
     }
 
-    /// The groups that wait until another daemon is done with them.
-    pub fn waiting(&self) -> impl Iterator<Item = &GroupKey> {
-        self.queue.iter().filter(|queued| queued.held.is_some()).map(|queued| &queued.wish.key)
+    /// The groups that are queued because another daemon has a live lease on them.
+    pub fn queued(&self) -> impl Iterator<Item = &GroupKey> {
+        self.queue.iter().filter(|queued| queued.retry_at.is_some()).map(|queued| &queued.request.key)
     }
 
-    /// The groups under way that cannot be looked at, and since when.
-    pub fn blind(&self) -> impl Iterator<Item = (&GroupKey, Time)> {
-        self.active.iter().filter_map(|slot| Some((&slot.active.regeneration.group, slot.blind_since?)))
+    /// The active groups that cannot be observed, and since when.
+    pub fn unobservable(&self) -> impl Iterator<Item = (&GroupKey, Time)> {
+        self.active.iter().filter_map(|slot| Some((&slot.active.regeneration.group, slot.failing_since?)))
     }
 
-    /// Opens what may open, waits until a look is due (or until `deadline`), looks once at all that are due, and takes a
-    /// turn for each.
+    /// Opens the requests that may open, waits until an observation is due (or until `deadline`), observes all groups
+    /// that
+    /// are due at once, and reconciles each.
     ///
     /// # Errors
     /// The journal cannot be written or contradicts itself: nothing more may be done.
@@ -203,7 +207,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         if self.clock.stopping() {
             return Ok(());
         }
-        // Who is due soon comes along: their looks would cost a sweep of their own.
+        // Groups that are due soon are included, because a separate observation would cost more calls.
         let soon = Span::seconds((self.limits.poll.as_secs() / 4) as u32).after(now);
         let asks: Vec<_> = self
             .active
@@ -221,7 +225,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         {
             return Ok(());
         }
-        // A look has no effect: it is dropped at once.
+        // An observation has no effect, so it is dropped at once when the program is asked to stop.
         self.clock.not_before(now);
         let look = self.cloud.look(&asks);
         let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
@@ -235,7 +239,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Ok(())
     }
 
-    /// One group's turn, on what the sweep found of it.
+    /// Reconciles one group with what the observation found of it.
     async fn visit(
         &mut self,
         key: &GroupKey,
@@ -248,7 +252,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         let poll = self.limits.poll;
         let reconcile = match found {
             Some(Ok(group)) => {
-                (slot.absent, slot.blind, slot.blind_since) = (0, 0, None);
+                (slot.absent, slot.failed_observations, slot.failing_since) = (0, 0, None);
                 let mut recorded =
                     |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
                 let mut turning = Reconciler {
@@ -259,27 +263,27 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 };
                 let reconcile = turning.reconcile(&mut slot.active, group).await?;
                 if let Some((group, holds)) = &slot.active.shown {
-                    tell(Event::Looked(&slot.active.regeneration, group, holds));
+                    tell(Event::Observed(&slot.active.regeneration, group, holds));
                 }
                 reconcile
             }
             Some(Err(error)) => {
-                slot.blind += 1;
-                let lasts = Span::between(*slot.blind_since.get_or_insert(now), now);
+                slot.failed_observations += 1;
+                let lasts = Span::between(*slot.failing_since.get_or_insert(now), now);
                 let patience = match error {
                     CloudError::NoCredentials(_) | CloudError::Forbidden { .. } => PATIENCE_REFUSED,
                     _ => PATIENCE,
                 };
-                if !self.tireless && lasts >= patience {
+                if !self.retries_forever && lasts >= patience {
                     self.active.remove(n);
-                    // What nobody sees may be failing: nothing further opens that would not after a failure.
+                    // The group may be failing unnoticed, so this counts as a failure for `max_failed`.
                     self.failed += 1;
-                    self.end(key, Ended::LostSight(error, lasts), tell);
+                    self.end(key, Ended::GaveUp(error, lasts), tell);
                     return Ok(());
                 }
-                let wait = (poll * slot.blind).min(BLIND_MAX.max(poll));
+                let wait = (poll * slot.failed_observations).min(OBSERVATION_RETRY_MAX.max(poll));
                 slot.active.look_at = wait.after(now);
-                tell(Event::Blind(key, &error, slot.active.look_at));
+                tell(Event::ObservationFailed(key, &error, slot.active.look_at));
                 return Ok(());
             }
             None => {
@@ -288,11 +292,11 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                     Step::Wait(None)
                 } else {
                     let regeneration = &mut slot.active.regeneration;
-                    // No call stays without an outcome.
+                    // Every intent gets an outcome.
                     let lost = regeneration.intent.as_ref().map(|intent| {
                         let refusal = Refusal {
                             code: "GroupGone".to_owned(),
-                            message: "whatever came of it is gone with the group".to_owned(),
+                            message: "the group was deleted before the outcome was known".to_owned(),
                             request: None,
                             kind: RefusalKind::Invalid,
                         };
@@ -326,7 +330,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             Step::Closed(outcome) => {
                 self.active.remove(n);
                 if self.active.is_empty() {
-                    self.clock.let_go();
+                    self.clock.follow_host();
                 }
                 self.failed += u32::from(matches!(outcome, Outcome::Failed | Outcome::Aborted));
                 self.end(key, Ended::Closed(outcome), tell);

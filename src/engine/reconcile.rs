@@ -72,7 +72,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
                     Step::Acted
                 }
                 Err(veto) => {
-                    let hold = Hold::Vetoed { says: format!("{action}: {veto}") };
+                    let hold = Hold::Vetoed { message: format!("{action}: {veto}") };
                     if !active.regeneration.held.contains(hold.code()) {
                         let message = veto.to_string();
                         self.record(active, Event::ActionVetoed(Vetoed { action, message }))?;

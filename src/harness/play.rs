@@ -146,7 +146,7 @@ impl<'a> Play<'a> {
             window_ends: policy.window.after(self.now()),
             firing: None,
         };
-        self.harness.fleet.wish(RunRequest { key: key.clone(), policy: policy.clone(), opener, obstacle: None });
+        self.harness.fleet.request(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold: None });
     }
 
     /// Until nothing is open and nobody will start regend again.
@@ -256,7 +256,7 @@ impl<'a> Play<'a> {
                 End::Closed { outcome, code, why }
             }
             Some(Ended::Skipped(skipped)) => End::NotOpened(skipped.why),
-            Some(Ended::Unreachable(error) | Ended::LostSight(error, _)) => End::NotOpened(error.to_string()),
+            Some(Ended::Unreachable(error) | Ended::GaveUp(error, _)) => End::NotOpened(error.to_string()),
             Some(Ended::NoSuchGroup) => End::NotOpened("the group does not exist".to_owned()),
             None => End::Open,
         };

@@ -227,11 +227,11 @@ pub fn left_words(why: LeftWhy) -> &'static str {
         LeftWhy::Protected => "protected from scale-in (policy: protected = \"skip\")",
         LeftWhy::Standby => "in standby (policy: standby = \"skip\")",
         LeftWhy::Young => "younger than min_age",
-        LeftWhy::Untouchable => "in a lifecycle state that regend does not touch",
+        LeftWhy::Untouchable => "in a lifecycle state in which regend does not retire instances",
         LeftWhy::Draining => "still draining",
-        LeftWhy::Retained => "retained by its termination hook, out of service and still billed: terminate it by hand",
-        LeftWhy::UnknownToEc2 => "listed by the group, but EC2 does not know it any more: detach it from the group",
-        LeftWhy::NotReached => "the regeneration ended before its turn",
+        LeftWhy::Retained => "retained by its termination hook, out of service and still billed; terminate it manually",
+        LeftWhy::UnknownToEc2 => "listed by the group, but unknown to EC2; detach it from the group",
+        LeftWhy::NotReached => "not reached before the regeneration ended",
     }
 }
 

@@ -273,7 +273,7 @@ impl Checker {
         let (Some(closed), Some(opened)) = (closed(entries, &self.key), opened(entries, &self.key)) else {
             return false;
         };
-        let said = closed.0.cause.as_ref().is_some_and(|cause| cause.message.contains("desired capacity stays"));
+        let said = closed.0.kept.as_ref().is_some_and(|kept| kept.desired.is_some());
         let released = world.history.calls.iter().rev().find(|call| call.action == Action::ReleaseLease);
         said && released.is_some_and(|call| {
             let wanted = call.before.external_desired;

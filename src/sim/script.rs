@@ -170,7 +170,7 @@ impl Foreign {
             surge: self.surge,
             min: None,
             max: self.max,
-            most: self.wanted.saturating_add(self.surge).max(self.max),
+            max_allowed: self.wanted.saturating_add(self.surge).max(self.max),
         }
         .to_string()
     }

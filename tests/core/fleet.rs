@@ -25,7 +25,7 @@ struct Fleet {
 }
 
 /// Groups of two, each wished for with its own policy and nature.
-fn play(limits: Limits, groups: &[(&str, Policy, GroupBehavior)], obstacle: Option<&Hold>) -> Fleet {
+fn play(limits: Limits, groups: &[(&str, Policy, GroupBehavior)], hold: Option<&Hold>) -> Fleet {
     let mut world = World::new(3);
     let shape = Shape { min: 1, max: 4, desired: 2, zones: 2, target_groups: vec![true], age: Span::hours(24) };
     for (name, _, behavior) in groups {
@@ -42,7 +42,7 @@ fn play(limits: Limits, groups: &[(&str, Policy, GroupBehavior)], obstacle: Opti
             window_ends: policy.window.after(now),
             firing: Some("2026-11-22T03:00:00".into()),
         };
-        harness.fleet.wish(RunRequest { key: key(name), policy: policy.clone(), opener, obstacle: obstacle.cloned() });
+        harness.fleet.request(RunRequest { key: key(name), policy: policy.clone(), opener, hold: hold.cloned() });
     }
     let mut most_open = 0;
     for _ in 0..20_000 {
@@ -248,7 +248,7 @@ impl Handled {
         let daemon = "handled".to_owned();
         let (actor, window_ends) = ("user:ops".into(), policy().window.after(now));
         let opener = Opener { actor, trigger: Trigger::Manual, reason: None, daemon, window_ends, firing: None };
-        handled.fleet.wish(RunRequest { key: key("web"), policy: policy(), opener, obstacle: None });
+        handled.fleet.request(RunRequest { key: key("web"), policy: policy(), opener, hold: None });
         handled
     }
 
@@ -341,20 +341,20 @@ fn a_run_loses_patience_with_an_aws_that_cannot_be_seen_and_a_daemon_does_not() 
     let forbidden = CloudError::Forbidden { action: failed(), message: "no".into() };
     for (error, least, most) in [(unreachable.clone(), 15, 18), (forbidden, 2, 4)] {
         let mut handled = Handled::new();
-        handled.fleet.tireless = false;
+        handled.fleet.retries_forever = false;
         handled.step_until(|handled| handled.has(Kind::LaunchAccepted));
         // What passes is waited for, and does not add up.
         handled.suffer(Trouble::Fails(error.clone()));
         (0..2).for_each(|_| handled.step());
-        assert!(handled.fleet.blind().next().is_some());
+        assert!(handled.fleet.unobservable().next().is_some());
         handled.suffer(Trouble::None);
-        handled.step_until(|handled| handled.fleet.blind().next().is_none());
+        handled.step_until(|handled| handled.fleet.unobservable().next().is_none());
         let began = handled.clock.now();
         handled.suffer(Trouble::Fails(error.clone()));
         handled.step_until(|handled| handled.fleet.is_idle());
         let lasted = Span::between(began, handled.clock.now());
         assert!(lasted >= Span::minutes(least) && lasted <= Span::minutes(most), "{error}: {lasted}");
-        assert!(matches!(&handled.fleet.ended[&key("web")], Ended::LostSight(why, _) if *why == error));
+        assert!(matches!(&handled.fleet.ended[&key("web")], Ended::GaveUp(why, _) if *why == error));
         assert!(!handled.has(Kind::RegenerationClosed), "it stays open");
         handled.resumes();
     }

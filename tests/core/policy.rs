@@ -61,22 +61,22 @@ fn other_spans_are_refused_with_a_hint() {
     check::<Span>(
         " 30 -5m 5x 15min 1.5h h m5 30m1h 1h1h +5s 3651d 99999999999999999999s 1h30 5µ 1h,5m",
         expect![[r#"
-            "" is no duration; write for example "15m"
+            "" is not a duration; write for example "15m"
             "30" has no unit; write for example "30s"
-            "-5m" is negative; a duration is "0s" or more
+            "-5m" is negative; write "0s" or more
             "5x" has an unknown unit; units are d, h, m and s, for example "1h30m"
             "15min" has an unknown unit; units are d, h, m and s, for example "1h30m"
             "1.5h" has an unknown unit; units are d, h, m and s, for example "1h30m"
-            "h" is no duration; write whole numbers with units, for example "1h30m"
-            "m5" is no duration; write whole numbers with units, for example "1h30m"
-            "30m1h" has its units out of order; largest first and each once, for example "1h30m"
-            "1h1h" has its units out of order; largest first and each once, for example "1h30m"
-            "+5s" is no duration; write whole numbers with units, for example "1h30m"
+            "h" is not a duration; write whole numbers with units, for example "1h30m"
+            "m5" is not a duration; write whole numbers with units, for example "1h30m"
+            "30m1h" has its units out of order; write each unit once, the largest first, for example "1h30m"
+            "1h1h" has its units out of order; write each unit once, the largest first, for example "1h30m"
+            "+5s" is not a duration; write whole numbers with units, for example "1h30m"
             "3651d" is longer than 10 years; write for example "7d"
             "99999999999999999999s" is longer than 10 years; write for example "7d"
             "1h30" has no unit; write for example "1h30m"
             "5µ" has an unknown unit; units are d, h, m and s, for example "1h30m"
-            "1h,5m" is no duration; write whole numbers with units, for example "1h30m"
+            "1h,5m" is not a duration; write whole numbers with units, for example "1h30m"
         "#]],
     );
 }
@@ -97,20 +97,20 @@ fn a_share_is_a_count_or_a_percentage() {
     check::<Share>(
         "0 2 0% 10% 1000% 1001% ten 5.5% -1 +1 % 99999999999 50%%",
         expect![[r#"
-        0 = 0
-        2 = 2
-        0% = 0%
-        10% = 10%
-        1000% = 1000%
-        "1001%" is more than 1000%; write for example "10%"
-        "ten" is neither a count nor a percentage; write for example 2 or "10%"
-        "5.5%" is neither a count nor a percentage; write for example 2 or "10%"
-        "-1" is neither a count nor a percentage; write for example 2 or "10%"
-        "+1" is neither a count nor a percentage; write for example 2 or "10%"
-        "%" is neither a count nor a percentage; write for example 2 or "10%"
-        "99999999999" is neither a count nor a percentage; write for example 2 or "10%"
-        "50%%" is neither a count nor a percentage; write for example 2 or "10%"
-    "#]],
+            0 = 0
+            2 = 2
+            0% = 0%
+            10% = 10%
+            1000% = 1000%
+            "1001%" exceeds 1000%; write for example "10%"
+            "ten" is neither a count nor a percentage; write for example 2 or "10%"
+            "5.5%" is neither a count nor a percentage; write for example 2 or "10%"
+            "-1" is neither a count nor a percentage; write for example 2 or "10%"
+            "+1" is neither a count nor a percentage; write for example 2 or "10%"
+            "%" is neither a count nor a percentage; write for example 2 or "10%"
+            "99999999999" is neither a count nor a percentage; write for example 2 or "10%"
+            "50%%" is neither a count nor a percentage; write for example 2 or "10%"
+        "#]],
     );
 }
 
@@ -220,9 +220,9 @@ fn a_stored_policy_cannot_be_invalid_either() {
     expect![[r#"
         "30" has no unit; write for example "30s" at line 1 column 15
         invalid type: integer `30`, expected a string at line 1 column 12
-        "2000%" is more than 1000%; write for example "10%" at line 1 column 21
-        "0 0 31 2 *" never fires; choose a day that its month has at line 1 column 25
-        "Europe/Berln" is no time zone; write for example "Europe/Berlin" or "UTC" at line 1 column 27
+        "2000%" exceeds 1000%; write for example "10%" at line 1 column 21
+        "0 0 31 2 *" never fires; write a day that exists in that month at line 1 column 25
+        "Europe/Berln" is not a time zone; write for example "Europe/Berlin" or "UTC" at line 1 column 27
         "maybe" is unknown; write "skip" or "replace" at line 1 column 21
     "#]]
     .assert_eq(&out);
@@ -233,8 +233,8 @@ fn the_defaults_are_possible_but_a_daily_schedule_cannot_keep_a_day() {
     check_policy(
         |policy| policy.max_age = Policy::default().max_age,
         expect![[r#"
-        warning: max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
-    "#]],
+            warning: max_age: 24h is too short for a schedule whose runs are up to 25h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 25h
+        "#]],
     );
 }
 
@@ -243,8 +243,8 @@ fn max_age_is_kept_by_any_longer_cycle_and_warned_of_at_the_boundary() {
     check_policy(
         |policy| policy.max_age = Span::hours(25),
         expect![[r#"
-        warning: max_age: 25h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
-    "#]],
+            warning: max_age: 25h is too short for a schedule whose runs are up to 25h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 25h
+        "#]],
     );
     check_policy(|policy| policy.max_age = Span::hours(25) + Span::seconds(1), expect![[""]]);
     let every = |policy: &mut Policy| policy.schedule = "@every 23h".parse().unwrap();
@@ -258,14 +258,14 @@ fn max_age_is_kept_by_any_longer_cycle_and_warned_of_at_the_boundary() {
     check_policy(
         |policy| policy.schedule = "0 3 * * mon-fri".parse().unwrap(),
         expect![[r#"
-        warning: max_age: 2d cannot be kept: the schedule fires up to 3d1h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 3d1h
-    "#]],
+            warning: max_age: 2d is too short for a schedule whose runs are up to 3d1h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 3d1h
+        "#]],
     );
     check_policy(
         |policy| policy.schedule = "*/5 * * * mon-fri".parse().unwrap(),
         expect![[r#"
-        warning: max_age: 2d cannot be kept: the schedule fires up to 2d1h5m apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 2d1h5m
-    "#]],
+            warning: max_age: 2d is too short for a schedule whose runs are up to 2d1h5m apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 2d1h5m
+        "#]],
     );
 }
 
@@ -274,8 +274,8 @@ fn nothing_above_and_nothing_below_is_impossible() {
     check_policy(
         |policy| policy.max_surge = Share::Percent(0),
         expect![[r#"
-        error: max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
-    "#]],
+            error: max_surge: max_surge 0 and max_unavailable 0 together prevent every replacement; set at least one of them to 1 or more
+        "#]],
     );
     check_policy(
         |policy| {
@@ -287,8 +287,8 @@ fn nothing_above_and_nothing_below_is_impossible() {
     check_policy(
         |policy| policy.max_unavailable = Share::Percent(101),
         expect![[r#"
-        error: max_unavailable: 101% is more than the whole group; write at most "100%"
-    "#]],
+            error: max_unavailable: 101% exceeds the size of the group; write at most "100%"
+        "#]],
     );
     check_policy(|policy| policy.max_unavailable = Share::Percent(100), expect![[""]]);
 }
@@ -298,16 +298,16 @@ fn a_window_lasts_up_to_a_week() {
     check_policy(
         |policy| policy.window = Span::ZERO,
         expect![[r#"
-        error: window: a window of 0s is impossible; write more than "0s" and at most "7d"
-    "#]],
+            error: window: 0s is out of range; write more than "0s" and at most "7d"
+        "#]],
     );
     check_policy(|policy| policy.window = Span::seconds(1), expect![[""]]);
     check_policy(|policy| policy.window = Span::hours(168), expect![[""]]);
     check_policy(
         |policy| policy.window = Span::hours(168) + Span::seconds(1),
         expect![[r#"
-        error: window: a window of 7d1s is impossible; write more than "0s" and at most "7d"
-    "#]],
+            error: window: 7d1s is out of range; write more than "0s" and at most "7d"
+        "#]],
     );
 }
 
@@ -321,9 +321,9 @@ fn a_timeout_of_nothing_is_impossible() {
             policy.warmup = Span::ZERO;
         },
         expect![[r#"
-            error: launch_timeout: 0s fails every replacement at once; write for example "15m"
-            error: health_timeout: 0s fails every replacement at once; write for example "15m"
-            error: drain_timeout: 0s fails every replacement at once; write for example "15m"
+            error: launch_timeout: 0s would fail every replacement immediately; write for example "15m"
+            error: health_timeout: 0s would fail every replacement immediately; write for example "15m"
+            error: drain_timeout: 0s would fail every replacement immediately; write for example "15m"
         "#]],
     );
 }
@@ -333,15 +333,15 @@ fn what_contradicts_itself_is_warned_of() {
     check_policy(
         |policy| policy.warmup = Span::minutes(11),
         expect![[r#"
-        warning: health_timeout: 10m is shorter than warmup, 11m; an instance needs longer than its warmup to become healthy and stay so
-    "#]],
+            warning: health_timeout: 10m is shorter than warmup (11m); write at least as much as warmup, plus the time to become healthy
+        "#]],
     );
     check_policy(|policy| policy.warmup = Span::minutes(10), expect![[""]]);
     check_policy(
         |policy| policy.canary_bake = Span::minutes(10),
         expect![[r#"
-        warning: canary_bake: 10m has no effect without a canary; set canary to at least 1
-    "#]],
+            warning: canary_bake: 10m has no effect while canary is 0; set canary to at least 1
+        "#]],
     );
     check_policy(|policy| policy.canary = 1, expect![[""]]);
     check_policy(
@@ -350,21 +350,21 @@ fn what_contradicts_itself_is_warned_of() {
             policy.canary_bake = Span::hours(4);
         },
         expect![[r#"
-            warning: canary_bake: 4h outlasts the window of 4h; the rest would wait for the next window; write less
+            warning: canary_bake: 4h is not shorter than window (4h); write less, or the other instances are not replaced in the same window
         "#]],
     );
     check_policy(
         |policy| policy.min_age = Span::hours(48),
         expect![[r#"
-        warning: min_age: instances younger than 2d are left alone, so none can keep max_age; write less than max_age, 2d
-    "#]],
+            warning: min_age: 2d means that instances are not replaced before they exceed max_age; write less than max_age (2d)
+        "#]],
     );
     check_policy(|policy| policy.min_age = Span::hours(47), expect![[""]]);
     // Nothing can keep an age of nothing, whatever is left alone.
     check_policy(
         |policy| policy.max_age = Span::ZERO,
         expect![[r#"
-        warning: max_age: 0s cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
-    "#]],
+            warning: max_age: 0s is too short for a schedule whose runs are up to 25h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 25h
+        "#]],
     );
 }

@@ -82,7 +82,7 @@ fn fleet<C: Cloud>(cloud: C, world: &Shared, key: &GroupKey, policy: Policy) -> 
     let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
     let opener = opener(clock.now(), "host");
     let mut fleet = Fleet::new(cloud, journal, clock, limits);
-    fleet.wish(RunRequest { key: key.clone(), policy, opener, obstacle: None });
+    fleet.request(RunRequest { key: key.clone(), policy, opener, hold: None });
     fleet
 }
 
@@ -171,7 +171,7 @@ fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
     let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
     let mut fleet = fleet(cloud, &world, &key, Policy::default());
     let mut looks = 0;
-    play(&mut fleet, &mut |event| looks += u64::from(matches!(event, Event::Looked(..))));
+    play(&mut fleet, &mut |event| looks += u64::from(matches!(event, Event::Observed(..))));
     let world = world.borrow();
     let calls = world.history.calls.iter().filter(|call| call.action.overwrites_capacity()).count() as u64;
     // And one look to open it.

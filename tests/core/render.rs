@@ -188,7 +188,7 @@ fn a_story_tells_all_that_happened_to_one_instance_and_nothing_of_another() {
         10 03:10 failed: i-2 says (Unhealthy) | unhealthy in web
         12 03:12 failed: i-2 says (Unhealthy)
         14 03:14 its retirement was vetoed: i-2 says
-        16 03:16 to be retired: stale, born before 2026-11-22 03:00:00Z | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | verified: i-8 serves in its place | verified: 3 serve without it, 3 must (4 members, 4 serving, 0 draining, 3 wanted, 4 desired)
+        16 03:16 to be retired: stale, born before 2026-11-22 03:00:00Z | wanted by schedule, in regeneration 00000000-0000-0000-0000-000000000001 | verified: i-8 serves in its place | verified: 3 serving after removal (minimum 3) (4 members, 4 serving, 0 draining, 3 wanted, 4 desired)
         18 03:18 the answer to its retirement was lost: i-2 says
         20 03:20 not retired: i-2 says (Busy)
         22 03:22 AWS retires it | autoscaling:TerminateInstanceInAutoScalingGroup, request of-i-2
@@ -196,7 +196,7 @@ fn a_story_tells_all_that_happened_to_one_instance_and_nothing_of_another() {
         26 03:26 draining
         28 03:28 terminated: 28m, within max_age 24h
         30 03:30 lost: 30m, within max_age 24h | terminated outside regend; AWS says: i-2 says
-        32 03:32 not replaced by the regeneration that closed: retained by its termination hook, out of service and still billed: terminate it by hand
+        32 03:32 not replaced by the regeneration that closed: retained by its termination hook, out of service and still billed; terminate it manually
     "#]].assert_eq(&told("i-2", entries).concat());
 }
 

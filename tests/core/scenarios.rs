@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 use regend::adapters::config::script::parse;
-use regend::cli::simulate::tell;
+use regend::cli::simulate::transcript;
 use regend::domain::group::Group;
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
@@ -38,7 +38,7 @@ fn every_scenario_matches_its_transcript() {
     for path in scripts() {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let source = fs::read_to_string(&path).unwrap();
-        let (told, story) = match tell(&path, &source) {
+        let (told, story) = match transcript(&path, &source) {
             Ok(told) => told,
             Err(error) => {
                 _ = writeln!(failures, "{name}: {error}");
@@ -155,7 +155,7 @@ fn a_group_that_a_lost_owner_left_with_shifted_limits_ends_as_it_was_before() {
         surge: 1,
         min: Some(2),
         max: 4,
-        most: 5,
+        max_allowed: 5,
     };
     seen.lease = Some(lease.to_string());
     let observed = Script::observed(&seen, Policy::default());
@@ -189,7 +189,7 @@ fn the_reference_knows_every_key_and_every_event() {
     let sections = ["group", "group.lease", "nature", "nature.launch_hook", "faults", "faults.limit", "[events]"];
     for section in sections {
         let error = parse(Path::new("x"), &format!("[{section}]\nzzzzzzzzzzzz = 1")).unwrap_err().to_string();
-        let (_, known) = error.split_once("known here: ").expect("all keys are listed");
+        let (_, known) = error.split_once("known keys: ").expect("all keys are listed");
         for key in known.lines().next().unwrap().split(", ") {
             let said = [format!("# {key} = "), format!("[{section}.{key}]"), format!("   {key} = ")];
             let troubles = section == "[events]" && reference.contains(&format!("# {key} = \"0%\""));
@@ -218,7 +218,7 @@ fn the_reference_explains_every_key_of_a_policy_with_its_default() {
     let cooldown = ScalingPolicy::new("", Kind::Simple).cooldown;
     assert_eq!(*said, ScalingPolicy { cooldown, ..usual });
     let error = parse(Path::new("x"), "[[policies]]\nzzzzzzzzzzzz = 1").unwrap_err().to_string();
-    let (_, known) = error.split_once("known here: ").expect("all keys are listed");
+    let (_, known) = error.split_once("known keys: ").expect("all keys are listed");
     for key in known.lines().next().unwrap().split(", ") {
         assert!(lines.iter().any(|line| line.starts_with(&format!("{key} = "))), "{key}");
     }
@@ -248,7 +248,7 @@ fn a_policy_of_a_script_has_a_name_a_kind_and_a_load() {
 
             story.toml:4:9: policies.needs: "low" is unknown; write "always low" or "always high"
 
-            story.toml:4:9: policies.needs: this is no list of times and instances; write for example [["0s", 2], ["20m", 5]], "always low" or "always high"
+            story.toml:4:9: policies.needs: this is not a list of times and numbers of instances; write for example [["0s", 2], ["20m", 5]], "always low" or "always high"
 
             story.toml:4:9: policies.needs: 0 has no unit; write for example "0s"
 
@@ -256,14 +256,14 @@ fn a_policy_of_a_script_has_a_name_a_kind_and_a_load() {
 
             story.toml:4:1: policies.warmup: unknown key; did you mean "warm_up"?
 
-            story.toml:1:12: policies: 3 is no list of tables; write [[policies]]
+            story.toml:1:12: policies: 3 is not a list of tables; write [[policies]]
         "#]],
     );
 }
 
 #[track_caller]
 fn refused(scripts: &[&str], expect: Expect) {
-    let says = |script: &&str| match tell(Path::new("story.toml"), script) {
+    let says = |script: &&str| match transcript(Path::new("story.toml"), script) {
         Ok(_) => "accepted\n".to_owned(),
         Err(error) => format!("{error}\n"),
     };
@@ -323,11 +323,11 @@ fn a_wrong_value_is_refused_with_what_was_expected() {
         expect![[r#"
             story.toml:1:6: by: "cron" is unknown; write "schedule" or "person"
 
-            story.toml:2:11: group.desired: "four" is no count; write a whole number, for example 2
+            story.toml:2:11: group.desired: "four" is not a count; write a whole number, for example 2
 
-            story.toml:2:11: group.desired: 4 is not between min 4 and max 3; AWS has no such group
+            story.toml:2:11: group.desired: 4 is not between min 4 and max 3; write min <= desired <= max
 
-            story.toml:2:9: group.zones: 9 zones; write a number from 1 to 6
+            story.toml:2:9: group.zones: 9 is out of range; write a number from 1 to 6
 
             story.toml:2:17: group.target_groups: "used" is unknown; write "in use" or "no listener"
 
@@ -339,7 +339,7 @@ fn a_wrong_value_is_refused_with_what_was_expected() {
 
             story.toml:2:8: nature.boot: "40" has no unit; write for example "40s"
 
-            story.toml:2:10: nature.flawed: 5 of what?; write for example "5%"
+            story.toml:2:10: nature.flawed: 5 is not a percentage; write for example "5%"
 
             story.toml:2:10: nature.flawed: "105%" is no percentage from 0% to 100%; write for example "5%"
 
@@ -349,7 +349,7 @@ fn a_wrong_value_is_refused_with_what_was_expected() {
 
             story.toml:3:11: nature.launch_hook.default: "abandoned" is unknown; did you mean "abandon"?
 
-            story.toml:2:13: policy.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+            story.toml:2:13: policy.max_surge: max_surge 0 and max_unavailable 0 together prevent every replacement; set at least one of them to 1 or more
         "#]],
     );
 }
@@ -376,17 +376,17 @@ fn an_event_is_one_thing_at_one_time() {
             "events = 3",
         ],
         expect![[r#"
-            story.toml:1:1: events.at: is missing; write when, from the beginning, for example at = "90s"
+            story.toml:1:1: events.at: is missing; write the time since the start, for example at = "90s"
 
-            story.toml:2:6: events.at: nothing happens then; write for example kill = "oldest"
+            story.toml:2:6: events.at: the event has no action; write for example kill = "oldest"
 
-            story.toml:4:10: events.sicken: one event is one thing that happens; write another [[events]] for it
+            story.toml:4:10: events.sicken: an event can have only one action; write a second [[events]] for it
 
             story.toml:3:8: events.kill: "old" is unknown; write "oldest" or "newest"
 
-            story.toml:3:8: events.kill: there is no number 0; the oldest is 1, or "oldest"
+            story.toml:3:8: events.kill: 0 is out of range; write 1 or "oldest" for the oldest
 
-            story.toml:4:7: events.for: this has no end; take it away
+            story.toml:4:7: events.for: this event has no duration; remove the key
 
             story.toml:3:11: events.suspend: "launch" is unknown; did you mean "Launch"?
 
@@ -398,15 +398,15 @@ fn an_event_is_one_thing_at_one_time() {
 
             story.toml:3:10: events.regend: "kiled" is unknown; did you mean "killed"?
 
-            story.toml:3:15: events.no_capacity: "x" is no zone; write its letter, "a" for the first
+            story.toml:3:15: events.no_capacity: "x" is not a zone; write the letter of the zone, "a" for the first
 
-            story.toml:3:9: events.scale: this is no number; write by how many, for example 2 or -2
+            story.toml:3:9: events.scale: this is not a whole number; write for example 2 or -2
 
-            story.toml:3:13: events.scheduled: this is no min, desired and max; write for example [2, 4, 8]
+            story.toml:3:13: events.scheduled: this is not a list of min, desired and max; write for example [2, 4, 8]
 
             story.toml:2:6: events.at: 90 has no unit; write for example "90s"
 
-            story.toml:1:10: events: 3 is no list of tables; write [[events]]
+            story.toml:1:10: events: 3 is not a list of tables; write [[events]]
         "#]],
     );
 }
@@ -416,11 +416,11 @@ fn everything_that_is_wrong_is_said_at_once() {
     refused(
         &["[group]\ndesird = 4\nzones = 0\n[policy]\nwarmup = 3\n", "[group\ndesired = 4"],
         expect![[r#"
-        story.toml:2:1: group.desird: unknown key; did you mean "desired"?
-        story.toml:3:9: group.zones: 0 zones; write a number from 1 to 6
-        story.toml:5:10: policy.warmup: 3 has no unit; write for example "3s"
+            story.toml:2:1: group.desird: unknown key; did you mean "desired"?
+            story.toml:3:9: group.zones: 0 is out of range; write a number from 1 to 6
+            story.toml:5:10: policy.warmup: 3 has no unit; write for example "3s"
 
-        story.toml:1:7: unclosed table, expected `]`; this is no TOML
-    "#]],
+            story.toml:1:7: unclosed table, expected `]`; correct the TOML syntax
+        "#]],
     );
 }

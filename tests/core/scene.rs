@@ -105,7 +105,7 @@ impl Scene {
             firing: (self.trigger == Trigger::Schedule).then(|| "2026-09-21T14:13:20".to_owned()),
         };
         let policy = self.policy.clone();
-        self.harness.fleet.wish(RunRequest { key: self.key.clone(), policy, opener, obstacle: None });
+        self.harness.fleet.request(RunRequest { key: self.key.clone(), policy, opener, hold: None });
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -309,7 +309,7 @@ impl Scene {
 
 impl Trace {
     fn tell(&mut self, told: &Told<'_>) {
-        if let Told::Looked(_, _, holds) = told {
+        if let Told::Observed(_, _, holds) = told {
             self.holds_shown.extend(holds.iter().map(Hold::code));
         }
         if self.quiet {
@@ -319,7 +319,7 @@ impl Trace {
             Told::Recorded(entry, _) => {
                 format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
             }
-            Told::Looked(r, group, holds) => {
+            Told::Observed(r, group, holds) => {
                 let holds: Vec<_> = holds.iter().map(ToString::to_string).collect();
                 let holds = holds.join("; ");
                 if holds == self.holds {
@@ -337,8 +337,8 @@ impl Trace {
                 )
             }
             Told::Resumed(r) => format!("restarted: {}", r.id),
-            Told::Blind(_, error, _) => format!("blind: {error}"),
-            Told::Waits(_, entry) => {
+            Told::ObservationFailed(_, error, _) => format!("blind: {error}"),
+            Told::Queued(_, entry) => {
                 format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
             }
             Told::Ended(_, ended) => format!("ended: {ended:?}"),

@@ -322,30 +322,30 @@ fn what_is_no_schedule_is_refused_with_a_hint() {
             "@reboot",
         ],
         expect![[r#"
-            "" is no schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
-            "3 o'clock" is no schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
-            "0 3 * *" is no schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
-            "0 0 3 * * * 2026" is no schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
-            "60" is no minute; write 0-59, or lists, ranges and steps of them
-            "24" is no hour; write 0-23, or lists, ranges and steps of them
-            "0" is no day of month; write 1-31, or lists, ranges and steps of them
-            "32" is no day of month; write 1-31, or lists, ranges and steps of them
-            "13" is no month; write 1-12, or lists, ranges and steps of them
-            "foo" is no month; write 1-12, or lists, ranges and steps of them
-            "8" is no weekday; write 0-7, or lists, ranges and steps of them
-            "su" is no weekday; write 0-7, or lists, ranges and steps of them
-            "?" is no day of month; write 1-31, or lists, ranges and steps of them
-            "*/0" is no minute; write 0-59, or lists, ranges and steps of them
-            "50-10" is no minute; write 0-59, or lists, ranges and steps of them
-            "fri-mon" is no weekday; write 0-7, or lists, ranges and steps of them
-            "" is no minute; write 0-59, or lists, ranges and steps of them
-            "+1" is no minute; write 0-59, or lists, ranges and steps of them
-            "0 0 31 2 *" never fires; choose a day that its month has
-            "0 0 31 4,6,9,11 *" never fires; choose a day that its month has
+            "" is not a schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
+            "3 o'clock" is not a schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
+            "0 3 * *" is not a schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
+            "0 0 3 * * * 2026" is not a schedule; write minute, hour, day of month, month and weekday, for example "0 3 * * *"
+            "60" is not a minute; write 0-59, or lists, ranges and steps of these
+            "24" is not a hour; write 0-23, or lists, ranges and steps of these
+            "0" is not a day of month; write 1-31, or lists, ranges and steps of these
+            "32" is not a day of month; write 1-31, or lists, ranges and steps of these
+            "13" is not a month; write 1-12, or lists, ranges and steps of these
+            "foo" is not a month; write 1-12, or lists, ranges and steps of these
+            "8" is not a weekday; write 0-7, or lists, ranges and steps of these
+            "su" is not a weekday; write 0-7, or lists, ranges and steps of these
+            "?" is not a day of month; write 1-31, or lists, ranges and steps of these
+            "*/0" is not a minute; write 0-59, or lists, ranges and steps of these
+            "50-10" is not a minute; write 0-59, or lists, ranges and steps of these
+            "fri-mon" is not a weekday; write 0-7, or lists, ranges and steps of these
+            "" is not a minute; write 0-59, or lists, ranges and steps of these
+            "+1" is not a minute; write 0-59, or lists, ranges and steps of these
+            "0 0 31 2 *" never fires; write a day that exists in that month
+            "0 0 31 4,6,9,11 *" never fires; write a day that exists in that month
             "@dialy" is unknown; write "@hourly", "@daily", "@weekly", "@monthly" or for example "@every 23h"
             "@every" is unknown; write "@hourly", "@daily", "@weekly", "@monthly" or for example "@every 23h"
             "23" has no unit; write for example "23s"
-            "@every 0s" would never pause; write for example "@every 23h"
+            "@every 0s" has no interval; write for example "@every 23h"
             "@reboot" is unknown; write "@hourly", "@daily", "@weekly", "@monthly" or for example "@every 23h"
         "#]],
     );
@@ -488,11 +488,11 @@ fn what_is_no_blackout_is_refused_with_a_hint() {
     }
     expect![[r#"
         2026-12-24 to 2026-12-24 is fine
-        "2026-12-24" to "2026-12-23" ends before it begins; swap them
-        "2026-12-24" to "2026-12-27T00:00:00Z" is no span of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
-        "christmas" to "new year" is no span of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
-        "2026-12-24T18:00:00" to "2026-12-24T19:00:00" is no span of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
-        "2026-12-24T18:00:00Z" to "2026-12-24T18:00:00Z" ends before it begins; swap them
+        "2026-12-24" to "2026-12-23" ends before it begins; swap the two values
+        "2026-12-24" to "2026-12-27T00:00:00Z" is not a range of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
+        "christmas" to "new year" is not a range of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
+        "2026-12-24T18:00:00" to "2026-12-24T19:00:00" is not a range of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
+        "2026-12-24T18:00:00Z" to "2026-12-24T18:00:00Z" ends before it begins; swap the two values
     "#]].assert_eq(&out);
 }
 

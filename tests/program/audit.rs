@@ -229,13 +229,13 @@ fn a_list_is_a_table_with_a_sentence_for_each_entry() {
         2026-11-21 03:00:05Z  launch.accepted       web                                 user:anna  AWS launches i-086a1c2b3d4e5f602
         2026-11-21 03:00:55Z  instance.in_service   web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is InService
         2026-11-21 03:02:00Z  instance.serving      web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is serving: healthy in web-tg, api-tg; waived: old-tg
-        2026-11-21 03:02:00Z  retire.intended       web            i-07da1c2b3d4e5f601  user:anna  retire i-07da1c2b3d4e5f601 (stale, 24h2m, ami-1): i-086a1c2b3d4e5f602 (ami-2) serves in its place; 1 serves without it, 1 must
+        2026-11-21 03:02:00Z  retire.intended       web            i-07da1c2b3d4e5f601  user:anna  retire i-07da1c2b3d4e5f601 (stale, 24h2m, ami-1): i-086a1c2b3d4e5f602 (ami-2) serves in its place; 1 serving after removal (minimum 1)
         2026-11-21 03:02:01Z  retire.accepted       web            i-07da1c2b3d4e5f601  user:anna  AWS retires i-07da1c2b3d4e5f601
         2026-11-21 03:07:00Z  regeneration.closed   web                                 user:anna  incomplete after 7m; not replaced: i-1, protected from scale-in (policy: protected = "skip")
         2026-11-22 03:00:00Z  regeneration.opened   web                                 schedule   opened by schedule: 1 of 1 members is stale, born before 2026-11-22 03:00:00Z; judged by web-tg, api-tg; waived: old-tg
         2026-11-22 03:00:05Z  group.changed         web                                 schedule   desired capacity changed externally from 1 to 2, max size changed externally from 5 to 6; adopted
         2026-11-22 03:01:00Z  launch.refused        web                                 schedule   not launched: Rate exceeded (Throttling)
-        2026-11-22 03:02:00Z  retire.intended       web            i-086a1c2b3d4e5f602  schedule   retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serves without it, 1 must
+        2026-11-22 03:02:00Z  retire.intended       web            i-086a1c2b3d4e5f602  schedule   retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serving after removal (minimum 1)
         2026-11-22 03:02:15Z  retire.accepted       web            i-086a1c2b3d4e5f602  schedule   AWS retires i-086a1c2b3d4e5f602 (the answer was lost; the effect was seen)
         2026-11-22 03:02:30Z  instance.draining     web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is draining: draining in web-tg
         2026-11-22 03:07:30Z  instance.terminated   web            i-086a1c2b3d4e5f602  schedule   i-086a1c2b3d4e5f602 is terminated
@@ -256,9 +256,9 @@ fn a_table_fits_its_terminal() {
     expect![[r#"
         TIME (UTC)            KIND             GROUP  INSTANCE             ACTOR      WHAT
         2026-11-21 03:02:00Z  retire.intended  web    i-07da1c2b3d4e5f601  user:anna  retire i-07da1c2b3d4e5f601 (stale, 24h2m, ami-1): i-086a1c2b3d4e5f602
-                                                                                      (ami-2) serves in its place; 1 serves without it, 1 must
+                                                                                      (ami-2) serves in its place; 1 serving after removal (minimum 1)
         2026-11-22 03:02:00Z  retire.intended  web    i-086a1c2b3d4e5f602  schedule   retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603
-                                                                                      (ami-3) serves in its place; 1 serves without it, 1 must
+                                                                                      (ami-3) serves in its place; 1 serving after removal (minimum 1)
     "#]].assert_eq(&wide);
     let narrow = history.ask(&["list", "--kind", "retire.intended"], Some(80)).0;
     expect![[r#"
@@ -266,10 +266,10 @@ fn a_table_fits_its_terminal() {
             WHAT
         2026-11-21 03:02:00Z  retire.intended  web    i-07da1c2b3d4e5f601  user:anna
             retire i-07da1c2b3d4e5f601 (stale, 24h2m, ami-1): i-086a1c2b3d4e5f602
-            (ami-2) serves in its place; 1 serves without it, 1 must
+            (ami-2) serves in its place; 1 serving after removal (minimum 1)
         2026-11-22 03:02:00Z  retire.intended  web    i-086a1c2b3d4e5f602  schedule
             retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603
-            (ami-3) serves in its place; 1 serves without it, 1 must
+            (ami-3) serves in its place; 1 serving after removal (minimum 1)
     "#]]
     .assert_eq(&narrow);
 }
@@ -353,7 +353,7 @@ fn what_cannot_be_found_or_understood_is_said_with_what_may_have_been_meant() {
     "#]],
     );
     history.check(&["list", "--since", "soon"], expect![[r#"
-        stderr: regend: "soon" is no time: write for example 2026-11-22, 2026-11-22T03:12:44Z, 2d, 90m, today or yesterday
+        stderr: regend: "soon" is not a time; write for example 2026-11-22, 2026-11-22T03:12:44Z, 2d, 90m, today or yesterday
         exit 2
     "#]]);
     history.check(
@@ -444,7 +444,7 @@ fn one_entry_is_shown_with_every_field() {
         text.lines().filter(|line| !ours.iter().any(|o| line.starts_with(o))).map(|l| l.to_owned() + "\n").collect();
     expect![[r#"
         position  12 of 17
-        what      retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serves without it, 1 must
+        what      retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serving after removal (minimum 1)
 
         v             1
         kind          retire.intended
@@ -519,7 +519,7 @@ fn the_life_of_an_instance_is_a_story() {
         2026-11-22 03:02:00Z     #12  to be retired: stale, born before 2026-11-22 03:00:00Z
                                       wanted by schedule, in regeneration REGENERATION-2
                                       verified: i-0b5e1c2b3d4e5f603 (ami-3, lt-1 version 44, 1m58s old) serves in its place
-                                      verified: 1 serves without it, 1 must (2 members, 2 serving, 0 draining, 1 wanted, 2 desired)
+                                      verified: 1 serving after removal (minimum 1) (2 members, 2 serving, 0 draining, 1 wanted, 2 desired)
         2026-11-22 03:02:15Z     #13  AWS retires it (the answer was lost; the effect was seen)
         2026-11-22 03:02:30Z     #14  draining: draining in web-tg
         2026-11-22 03:07:30Z     #15  terminated: 24h7m, 7m25s over max_age 24h
@@ -607,11 +607,11 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         launch.accepted        desired capacity is raised: Auto Scaling launches
         launch.refused         not launched: AWS said no (Code)
         launch.unknown         the launch: the answer was lost (AWS said no); looking for the effect
-        surplus.intended       take desired capacity back from 5 to 4
+        surplus.intended       lower desired capacity from 5 to 4
         surplus.returned       desired capacity is taken back
         surplus.refused        desired capacity is not taken back: AWS said no (Code)
         surplus.unknown        desired capacity: the answer was lost (AWS said no); looking for the effect
-        retire.intended        retire i-1 (stale): 3 serve without it, 3 must
+        retire.intended        retire i-1 (stale): 3 serving after removal (minimum 3)
         retire.accepted        AWS retires i-1
         retire.refused         i-1 is not retired: AWS said no (Code)
         retire.unknown         retiring i-1: the answer was lost (AWS said no); looking for the effect

@@ -72,12 +72,18 @@ fn mistakes_in_the_configuration_are_named_before_anything_is_asked_of_aws() {
         ("[policy]\nmax_surg = 1", &["regend.toml:2:1: policy.max_surg: unknown key", "did you mean \"max_surge\"?"]),
         ("[policy]\nwindow = 4", &["policy.window: 4 has no unit", "write for example \"4s\""]),
         ("[policy]\nwarmup = \"3 parsecs\"", &["regend.toml:2:10: policy.warmup:", "parsecs"]),
-        ("[policy]\nwindow = \"0s\"", &["policy.window: a window of 0s is impossible", "more than \"0s\""]),
+        ("[policy]\nwindow = \"0s\"", &["policy.window: 0s is out of range", "more than \"0s\""]),
         ("[policy]\nschedule = \"0 3 31 2 *\"", &["policy.schedule: \"0 3 31 2 *\" never fires"]),
-        ("[policy]\ntimezone = \"Europe/Berln\"", &["is no time zone; did you mean \"Europe/Berlin\"?"]),
-        ("[[groups]]\nname = \"web\"\n[[groups]]\nname = \"web\"", &["line 3 selects the same groups as line 1"]),
-        ("[[groups]]\nname = \"web\"\naccount = \"prod\"", &["\"prod\" is no account", "[[aws.accounts]]"]),
-        ("[policy\nwindow = \"4h\"", &["regend.toml:1:", "no TOML"]),
+        ("[policy]\ntimezone = \"Europe/Berln\"", &["is not a time zone; did you mean \"Europe/Berlin\"?"]),
+        (
+            "[[groups]]\nname = \"web\"\n[[groups]]\nname = \"web\"",
+            &["the rule in line 3 matches the same groups as the one in line 1"],
+        ),
+        (
+            "[[groups]]\nname = \"web\"\naccount = \"prod\"",
+            &["\"prod\" is not a configured account", "[[aws.accounts]]"],
+        ),
+        ("[policy\nwindow = \"4h\"", &["regend.toml:1:", "TOML syntax"]),
         (
             "[policy]\nwindow = 4\nmax_surg = 1",
             &["2 mistakes in", "regend.toml:2:10: policy.window", "regend.toml:3:1: policy.max_surg"],
@@ -96,8 +102,8 @@ fn mistakes_in_the_configuration_are_named_before_anything_is_asked_of_aws() {
     let dir = regend.dir.path();
     std::fs::write(dir.join("latin1.toml"), b"[policy] # \xe4").unwrap();
     for (path, words) in [
-        ("missing.toml", &["there is no configuration at", "missing.toml", "--config"][..]),
-        ("", &["cannot read", "name a file that can be read"]),
+        ("missing.toml", &["there is no configuration file", "missing.toml", "--config"][..]),
+        ("", &["cannot read", "name a readable file"]),
         ("latin1.toml", &["cannot read", "latin1.toml", "UTF-8"]),
     ] {
         let path = dir.join(path);
@@ -113,16 +119,19 @@ fn what_was_mistyped_is_answered_with_what_may_have_been_meant() {
         (&["plna"], &["unrecognized subcommand 'plna'", "'plan'"]),
         (&["rnu"], &["unrecognized subcommand 'rnu'", "'run'"]),
         (&["audit", "lst"], &["unrecognized subcommand 'lst'", "'list'"]),
-        (&["run"], &["which groups?", "`regend run web api-*`", "`regend run --all` every group"]),
-        (&["run", "web", "--all"], &["names of groups and --all do not go together", "`regend run --all` every group"]),
+        (&["run"], &["no group is named", "`regend run web api-*`", "`regend run --all` every group"]),
+        (
+            &["run", "web", "--all"],
+            &["--all cannot be combined with names of groups", "`regend run --all` every group"],
+        ),
         (&["run", "web", "--ye"], &["unexpected argument '--ye'", "'--yes'"]),
         (&["plan", "web", "--output", "xml"], &["invalid value 'xml'", "text, json"]),
         (
             &["run", "--all", "--yes"],
-            &["--all means every group that a [[groups]] rule matches, and the configuration has none"],
+            &["--all regenerates every group that a [[groups]] rule matches, but the configuration has no such rule"],
         ),
         (&["daemon"], &["the configuration has no [[groups]]", "name = \"*\""]),
-        (&["audit", "list", "--since", "tomorrowish"], &["\"tomorrowish\" is no time", "2d"]),
+        (&["audit", "list", "--since", "tomorrowish"], &["\"tomorrowish\" is not a time", "2d"]),
     ];
     let regend = Regend::configured(1, "");
     run(regend.command(&["check"]).env_remove("AWS_REGION"));
@@ -286,7 +295,11 @@ fn it_asks_on_a_terminal_and_refuses_to_guess_without_one() {
     endpoint.seed(&["--size", "2"]);
     let regend = Regend::configured(endpoint.port, RULE);
     let done = regend.run(&["run", "web"]);
-    assert_refused(&done, 2, &["replace 2, ", "nothing was changed: without a terminal to ask on, pass --yes"]);
+    assert_refused(
+        &done,
+        2,
+        &["replace 2, ", "nothing was changed: confirmation needs a terminal; without one, pass --yes"],
+    );
     for (answer, code, word) in [("n\n", 3, "nothing was changed"), ("\n", 3, "nothing was changed")] {
         let mut asked = on_terminal(&regend.command(&["run", "web"]));
         let mut asked = asked.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -340,9 +353,13 @@ fn who_may_not_or_cannot_ask_aws_is_told_what_is_missing() {
         assert_refused(&regend.run(args), 4, &["no AWS credentials", "ExpiredToken"]);
         endpoint.refuse("", None);
         let elsewhere = run(regend.command(args).env("AWS_REGION", "us-east-1"));
-        assert_refused(&elsewhere, 2, &["there is no Auto Scaling group `web` in default/us-east-1", "another region"]);
+        assert_refused(
+            &elsewhere,
+            2,
+            &["there is no Auto Scaling group `web` in default/us-east-1", "check the region"],
+        );
     }
-    for (name, hint) in [("wbe", "did you mean `web`?"), ("zzzzzzzz", "another region or account?")] {
+    for (name, hint) in [("wbe", "did you mean `web`?"), ("zzzzzzzz", "check the region and the account")] {
         let done = regend.run(&["run", name, "--yes"]);
         assert_refused(&done, 2, &[&format!("there is no Auto Scaling group `{name}` in default/eu-west-1"), hint]);
     }
@@ -370,17 +387,17 @@ fn a_call_that_is_not_permitted_ends_it_and_names_the_iam_action() {
         endpoint.refuse("", None);
         assert_eq!(done.code, 1, "{done}");
         assert!(done.out.contains(&format!("{group}: failed")), "{done}");
-        assert!(done.out.contains(&format!("autoscaling:{action} was refused: see above (AccessDenied)")), "{done}");
+        assert!(done.out.contains(&format!("AWS refused autoscaling:{action}: see above (AccessDenied)")), "{done}");
         assert!(done.err.contains(&format!("no permission for autoscaling:{action} on group {group}")), "{done}");
         assert_eq!(format!("{done}").matches("no permission").count(), 1, "it is told more than once: {done}");
         let after = endpoint.show(&["--group", &group]);
         // What stays behind is told, with the way back.
         let stays = action == "TerminateInstanceInAutoScalingGroup";
-        assert_eq!(done.out.contains("not put back"), stays, "{done}");
+        assert_eq!(done.out.contains("not restored:"), stays, "{done}");
         if stays {
             let fresh = ids(&after["instances"]).into_iter().find(|id| *id != originals[0]).unwrap();
             for words in [
-                "not put back: desired capacity 2, and 1 is wanted; max size 2, which was 1; the lease of regend on ",
+                "not restored: desired capacity is 2 (wanted 1); max size is 2 (originally 1); the lease of daemon ",
                 &format!("--region eu-west-1 --instance-id {fresh} --should-decrement-desired-capacity"),
                 &format!("update-auto-scaling-group --region eu-west-1 --auto-scaling-group-name {group} --max-size 1"),
                 &format!("ResourceId={group},ResourceType=auto-scaling-group,Key=regend:lease"),
@@ -427,7 +444,7 @@ fn a_place_that_cannot_be_listed_is_not_passed_over_in_silence() {
     assert_refused(
         &regend.run(&["run", "db", "--yes"]),
         4,
-        &["there is no Auto Scaling group `db`", "it may be there"],
+        &["there is no Auto Scaling group `db`", "the group may exist there"],
     );
     assert_untouched(&endpoint);
 }
@@ -477,7 +494,7 @@ fn a_group_that_somebody_else_works_on_is_skipped_with_the_reason() {
     let done = regend.run(&["run", "kept", "--yes"]);
     assert_eq!(done.code, 3, "{done}");
     for id in ids(&endpoint.show(&["--group", "kept"])["instances"]) {
-        assert!(done.out.contains(&format!("left: {id}, protected from scale-in")), "{done}");
+        assert!(done.out.contains(&format!("not replaced: {id}, protected from scale-in")), "{done}");
     }
     assert_untouched(&endpoint);
 }
@@ -649,7 +666,7 @@ fn whoever_comes_second_is_told_who_was_first() {
     let status = regend.run(&["status"]);
     assert!(status.out.contains("regenerating: 0 of 2 replaced since"), "{status}");
     let plan = regend.run(&["plan", "web"]);
-    assert!(plan.out.contains("is unfinished: a run goes on with it") && plan.out.contains("replace 2,"), "{plan}");
+    assert!(plan.out.contains("is open: a run resumes it") && plan.out.contains("replace 2,"), "{plan}");
     assert_untouched(&endpoint);
     // It waits for an instance to boot: a signal ends the wait.
     let began = Instant::now();
@@ -657,7 +674,7 @@ fn whoever_comes_second_is_told_who_was_first() {
     let done = first.ends_within(Duration::from_secs(5));
     println!("ended {:?} after SIGTERM", began.elapsed());
     assert_eq!(done.code, 3, "{done}");
-    assert!(done.out.contains("web: stopped, 0 replaced: `regend run web` goes on where it was"), "{done}");
+    assert!(done.out.contains("web: stopped, 0 replaced: `regend run web` resumes it"), "{done}");
 }
 
 #[test]
@@ -717,7 +734,7 @@ fn a_signal_ends_it_in_time_though_aws_does_not_answer() {
         assert!(!regend.audit(&["--kind", "launch.accepted"]).is_empty());
         if code == 3 {
             for words in
-                ["next: stopped, 0 replaced: `regend run next` goes on", "web: not begun: `regend run web` begins"]
+                ["next: stopped, 0 replaced: `regend run next` resumes", "web: not begun: `regend run web` starts"]
             {
                 assert!(done.out.contains(words), "{words:?} is missing in {done}");
             }

@@ -124,9 +124,9 @@ fn an_empty_file_is_the_defaults_and_touches_nothing() {
     check(
         &[""],
         expect![[r#"
-        warning: regend.toml:1:1: policy.max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
-        warning: regend.toml:1:1: groups: without a rule every group is left alone; write [[groups]] and below it for example name = "*"
-    "#]],
+            warning: regend.toml:1:1: policy.max_age: 24h is too short for a schedule whose runs are up to 25h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 25h
+            warning: regend.toml:1:1: groups: without a rule regend regenerates no group; write [[groups]], and on the next line for example name = "*"
+        "#]],
     );
     assert_eq!(parse("").unwrap().policy, Policy::default());
 }
@@ -223,10 +223,10 @@ fn no_file_is_told_from_an_unreadable_one() {
     let denied = ConfigError::unread(Path::new("/etc/regend/regend.toml"), denied);
     out += &format!("{denied}\n");
     expect![[r#"
-        there is no configuration at /etc/regend/regend.toml; write one (the regend.toml of the package explains every key), or name another with --config or $REGEND_CONFIG
-        cannot read /etc/regend/binary.toml: stream did not contain valid UTF-8; write it in UTF-8
-        cannot read /etc/regend/: Is a directory (os error 21); name a file that can be read
-        cannot read /etc/regend/regend.toml: Permission denied (os error 13); let the user that runs regend read the file and enter its directory
+        there is no configuration file /etc/regend/regend.toml; create it (the regend.toml of the package explains every key), or name another one with --config or $REGEND_CONFIG
+        cannot read /etc/regend/binary.toml: stream did not contain valid UTF-8; save it as UTF-8
+        cannot read /etc/regend/: Is a directory (os error 21); name a readable file
+        cannot read /etc/regend/regend.toml: Permission denied (os error 13); give the user that runs regend permission to read the file
     "#]].assert_eq(&out);
 }
 
@@ -250,12 +250,12 @@ name = "web"
 acount = "prod"
 "#],
         expect![[r#"
-            regend.toml:3:12: policy.timezone: "Europe/Berln" is no time zone; did you mean "Europe/Berlin"?
-            regend.toml:4:12: policy.schedule: "0 0 31 2 *" never fires; choose a day that its month has
-            regend.toml:5:10: policy.window: a window of 8d is impossible; write more than "0s" and at most "7d"
+            regend.toml:3:12: policy.timezone: "Europe/Berln" is not a time zone; did you mean "Europe/Berlin"?
+            regend.toml:4:12: policy.schedule: "0 0 31 2 *" never fires; write a day that exists in that month
+            regend.toml:5:10: policy.window: 8d is out of range; write more than "0s" and at most "7d"
             regend.toml:6:10: policy.warmup: "30" has no unit; write for example "30s"
-            regend.toml:7:13: policy.max_surge: "5000%" is more than 1000%; write for example "10%"
-            regend.toml:10:21: daemon.max_failed_groups: "1" is no count; write a whole number, for example 2
+            regend.toml:7:13: policy.max_surge: "5000%" exceeds 1000%; write for example "10%"
+            regend.toml:10:21: daemon.max_failed_groups: "1" is not a count; write a whole number, for example 2
             regend.toml:11:1: daemon.max_concurent_groups: unknown key; did you mean "max_concurrent_groups"?
             regend.toml:15:1: groups.acount: unknown key; did you mean "account"?
         "#]],
@@ -274,20 +274,20 @@ fn what_is_not_toml_is_reported_with_its_place_and_the_rest_still_read() {
             "[policy]\n[policy]\n",
         ],
         expect![[r#"
-            regend.toml:2:14: invalid basic string, expected `"`; this is no TOML
+            regend.toml:2:14: invalid basic string, expected `"`; correct the TOML syntax
             regend.toml:3:8: policy.bake: "1" has no unit; write for example "1s"
 
-            regend.toml:1:8: unclosed table, expected `]`; this is no TOML
+            regend.toml:1:8: unclosed table, expected `]`; correct the TOML syntax
 
-            regend.toml:2:10: string values must be quoted, expected literal string; this is no TOML
+            regend.toml:2:10: string values must be quoted, expected literal string; correct the TOML syntax
             regend.toml:3:8: policy.bake: 5 has no unit; write for example "5s"
 
-            regend.toml:3:1: duplicate key; this is no TOML
+            regend.toml:3:1: duplicate key; correct the TOML syntax
 
             regend.toml:2:8: policy.bake: 1 has no unit; write for example "1s"
-            regend.toml:3:8: unclosed table, expected `]`; this is no TOML
+            regend.toml:3:8: unclosed table, expected `]`; correct the TOML syntax
 
-            regend.toml:2:2: duplicate key; this is no TOML
+            regend.toml:2:2: duplicate key; correct the TOML syntax
         "#]],
     );
 }
@@ -311,13 +311,13 @@ fn unknown_keys_are_refused_with_what_may_have_been_meant() {
             regend.toml:2:1: policy.warmpu: unknown key; did you mean "warmup"?
 
             regend.toml:2:1: policy.maxsurge: unknown key; did you mean "max_surge"?
-            regend.toml:3:1: policy.frobnicate: unknown key; known here: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window, zone_without_capacity
+            regend.toml:3:1: policy.frobnicate: unknown key; known keys: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window, zone_without_capacity
 
             regend.toml:2:1: daemon.state-dir: unknown key; did you mean "state_dir"?
 
-            regend.toml:2:1: aws.region: unknown key; known here: accounts, poll_interval
+            regend.toml:2:1: aws.region: unknown key; known keys: accounts, poll_interval
 
-            regend.toml:4:1: aws.accounts.role: unknown key; known here: external_id, name, regions, role_arn
+            regend.toml:4:1: aws.accounts.role: unknown key; known keys: external_id, name, regions, role_arn
 
             regend.toml:1:1: blackouts.from: is missing; write for example from = "2026-12-24"
             regend.toml:2:1: blackouts.form: unknown key; did you mean "from"?
@@ -333,7 +333,7 @@ fn what_is_done_without_a_verdict_is_hold_or_accept() {
         &["[policy]\ntarget_not_in_use = \"wait\"\nvpc_lattice = true"],
         expect![[r#"
             regend.toml:2:21: policy.target_not_in_use: "wait" is unknown; write "hold" or "accept"
-            regend.toml:3:15: policy.vpc_lattice: true is no text; write it in quotes
+            regend.toml:3:15: policy.vpc_lattice: true is not a string; write it in quotes
         "#]],
     );
 }
@@ -352,11 +352,11 @@ fn durations_have_units() {
 
             regend.toml:2:10: policy.warmup: 30 has no unit; write for example "30s"
 
-            regend.toml:2:10: policy.bake: "-5m" is negative; a duration is "0s" or more
+            regend.toml:2:10: policy.bake: "-5m" is negative; write "0s" or more
             regend.toml:3:13: policy.min_age: "1 day" has an unknown unit; units are d, h, m and s, for example "1h30m"
-            regend.toml:4:13: policy.max_age: 1.5 is no duration; write for example "15m"
+            regend.toml:4:13: policy.max_age: 1.5 is not a duration; write for example "15m"
 
-            regend.toml:2:17: aws.poll_interval: 0s would never pause; write for example "15s"
+            regend.toml:2:17: aws.poll_interval: 0s is not an interval; write for example "15s"
         "#]],
     );
 }
@@ -374,32 +374,32 @@ fn values_of_the_wrong_kind_are_refused() {
             "[daemon]\nmax_concurrent_groups = 0\nmax_failed_groups = 0\nstate_dir = 1\n",
         ],
         expect![[r#"
-            regend.toml:2:12: policy.schedule: 3 is no text; write it in quotes
-            regend.toml:3:12: policy.timezone: true is no text; write it in quotes
+            regend.toml:2:12: policy.schedule: 3 is not a string; write it in quotes
+            regend.toml:3:12: policy.timezone: true is not a string; write it in quotes
             regend.toml:4:13: policy.max_surge: 1.5 is neither a count nor a percentage; write for example 2 or "10%"
-            regend.toml:5:19: policy.max_unavailable: -1 is no count; write a whole number, for example 2
-            regend.toml:6:16: policy.max_failures: "1" is no count; write a whole number, for example 2
-            regend.toml:7:10: policy.canary: 99999999999 is no count; write a whole number, for example 2
+            regend.toml:5:19: policy.max_unavailable: -1 is not a count; write a whole number, for example 2
+            regend.toml:6:16: policy.max_failures: "1" is not a count; write a whole number, for example 2
+            regend.toml:7:10: policy.canary: 99999999999 is not a count; write a whole number, for example 2
             regend.toml:8:13: policy.protected: "maybe" is unknown; write "skip" or "replace"
-            regend.toml:9:18: policy.raise_max_size: "yes" is neither yes nor no; write true or false
-            regend.toml:10:9: policy.stage: a list is no count; write a whole number, for example 2
+            regend.toml:9:18: policy.raise_max_size: "yes" is neither true nor false; write true or false
+            regend.toml:10:9: policy.stage: a list is not a count; write a whole number, for example 2
 
-            regend.toml:1:10: policy: 1 is no table; write [policy]
-            regend.toml:2:10: daemon: a list is no table; write [daemon]
-            regend.toml:3:13: blackouts: a table is no list of tables; write [[blackouts]]
-            regend.toml:4:20: aws.accounts: 3 is no list of tables; write [[aws.accounts]]
-            regend.toml:5:10: groups: 1 is no list of tables; write [[groups]]
+            regend.toml:1:10: policy: 1 is not a table; write [policy]
+            regend.toml:2:10: daemon: a list is not a table; write [daemon]
+            regend.toml:3:13: blackouts: a table is not a list of tables; write [[blackouts]]
+            regend.toml:4:20: aws.accounts: 3 is not a list of tables; write [[aws.accounts]]
+            regend.toml:5:10: groups: 1 is not a list of tables; write [[groups]]
 
-            regend.toml:1:1: policy: a list is no table; write [policy]
-            regend.toml:3:1: groups: a table is no list of tables; write [[groups]]
+            regend.toml:1:1: policy: a list is not a table; write [policy]
+            regend.toml:3:1: groups: a table is not a list of tables; write [[groups]]
 
-            regend.toml:3:14: groups.tags.a: 1 is no text; write it in quotes
+            regend.toml:3:14: groups.tags.a: 1 is not a string; write it in quotes
 
-            regend.toml:3:8: groups.tags: "x" is no table; write [groups.tags]
+            regend.toml:3:8: groups.tags: "x" is not a table; write [groups.tags]
 
-            regend.toml:2:25: daemon.max_concurrent_groups: with 0 no group would ever open; write at least 1
-            regend.toml:3:21: daemon.max_failed_groups: with 0 no group would ever open; write at least 1
-            regend.toml:4:13: daemon.state_dir: 1 is no text; write it in quotes
+            regend.toml:2:25: daemon.max_concurrent_groups: 0 would prevent every regeneration; write at least 1
+            regend.toml:3:21: daemon.max_failed_groups: 0 would prevent every regeneration; write at least 1
+            regend.toml:4:13: daemon.state_dir: 1 is not a string; write it in quotes
         "#]],
     );
 }
@@ -413,11 +413,11 @@ fn a_zone_is_found_by_similar_names_or_by_its_city() {
             "[policy]\ntimezone = \"Middle Earth\"",
         ],
         expect![[r#"
-            regend.toml:2:12: policy.timezone: "Europe/Berln" is no time zone; did you mean "Europe/Berlin"?
+            regend.toml:2:12: policy.timezone: "Europe/Berln" is not a time zone; did you mean "Europe/Berlin"?
 
-            regend.toml:2:12: policy.timezone: "berlin" is no time zone; did you mean "Europe/Berlin"?
+            regend.toml:2:12: policy.timezone: "berlin" is not a time zone; did you mean "Europe/Berlin"?
 
-            regend.toml:2:12: policy.timezone: "Middle Earth" is no time zone; write for example "Europe/Berlin" or "UTC"
+            regend.toml:2:12: policy.timezone: "Middle Earth" is not a time zone; write for example "Europe/Berlin" or "UTC"
         "#]],
     );
 }
@@ -432,13 +432,13 @@ fn impossible_windows_and_schedules_are_refused() {
             "[policy]\nschedule = \"61 3 * * *\"",
         ],
         expect![[r#"
-            regend.toml:2:10: policy.window: a window of 0s is impossible; write more than "0s" and at most "7d"
+            regend.toml:2:10: policy.window: 0s is out of range; write more than "0s" and at most "7d"
 
-            regend.toml:2:10: policy.window: a window of 7d1h is impossible; write more than "0s" and at most "7d"
+            regend.toml:2:10: policy.window: 7d1h is out of range; write more than "0s" and at most "7d"
 
-            regend.toml:2:12: policy.schedule: "0 0 31 2 *" never fires; choose a day that its month has
+            regend.toml:2:12: policy.schedule: "0 0 31 2 *" never fires; write a day that exists in that month
 
-            regend.toml:2:12: policy.schedule: "61" is no minute; write 0-59, or lists, ranges and steps of them
+            regend.toml:2:12: policy.schedule: "61" is not a minute; write 0-59, or lists, ranges and steps of these
         "#]],
     );
 }
@@ -453,14 +453,14 @@ fn impossible_combinations_are_blamed_on_whoever_makes_them() {
             "[[groups]]\nname = \"a\"\nmax_unavailable = \"101%\"\nlaunch_timeout = \"0s\"",
         ],
         expect![[r#"
-            regend.toml:2:13: policy.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+            regend.toml:2:13: policy.max_surge: max_surge 0 and max_unavailable 0 together prevent every replacement; set at least one of them to 1 or more
 
-            regend.toml:3:13: groups.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+            regend.toml:3:13: groups.max_surge: max_surge 0 and max_unavailable 0 together prevent every replacement; set at least one of them to 1 or more
 
-            regend.toml:4:1: groups.max_surge: with max_surge 0 and max_unavailable 0 nothing can ever be replaced; allow at least 1 of either
+            regend.toml:4:1: groups.max_surge: max_surge 0 and max_unavailable 0 together prevent every replacement; set at least one of them to 1 or more
 
-            regend.toml:3:19: groups.max_unavailable: 101% is more than the whole group; write at most "100%"
-            regend.toml:4:18: groups.launch_timeout: 0s fails every replacement at once; write for example "15m"
+            regend.toml:3:19: groups.max_unavailable: 101% exceeds the size of the group; write at most "100%"
+            regend.toml:4:18: groups.launch_timeout: 0s would fail every replacement immediately; write for example "15m"
         "#]],
     );
 }
@@ -472,9 +472,9 @@ fn warnings_have_their_place_too() {
             "[policy]\nmax_age = \"24h\"\n[[groups]]\nname = \"a\"\ncanary_bake = \"5m\"\n[[groups]]\nname = \"b\"\nwarmup = \"1h\"",
         ],
         expect![[r#"
-            warning: regend.toml:2:11: policy.max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
-            warning: regend.toml:5:15: groups.canary_bake: 5m has no effect without a canary; set canary to at least 1
-            warning: regend.toml:6:1: groups.health_timeout: 10m is shorter than warmup, 1h; an instance needs longer than its warmup to become healthy and stay so
+            warning: regend.toml:2:11: policy.max_age: 24h is too short for a schedule whose runs are up to 25h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 25h
+            warning: regend.toml:5:15: groups.canary_bake: 5m has no effect while canary is 0; set canary to at least 1
+            warning: regend.toml:6:1: groups.health_timeout: 10m is shorter than warmup (1h); write at least as much as warmup, plus the time to become healthy
         "#]],
     );
 }
@@ -494,9 +494,9 @@ fn accounts_have_names_and_regions_of_their_own() {
 
             regend.toml:3:11: aws.accounts.regions: the list is empty; write for example ["eu-west-1"]
 
-            regend.toml:3:11: aws.accounts.regions: "eu-west-1" is no list; write for example ["eu-west-1"]
+            regend.toml:3:11: aws.accounts.regions: "eu-west-1" is not a list; write for example ["eu-west-1"]
 
-            regend.toml:5:8: aws.accounts.name: "prod" is already the account of line 1; give each account its own name
+            regend.toml:5:8: aws.accounts.name: "prod" is already the name of the account in line 1; give each account its own name
         "#]],
     );
 }
@@ -513,15 +513,15 @@ fn rules_select_groups_that_can_exist() {
             "[[groups]]\nname = \"web\"\ntags = { a = \"b\" }\n[[groups]]\nname = \"web\"",
         ],
         expect![[r#"
-            regend.toml:5:11: groups.account: "prd" is no account; did you mean "prod"?
+            regend.toml:5:11: groups.account: "prd" is not a configured account; did you mean "prod"?
 
-            regend.toml:2:11: groups.account: "prod" is no account; write [[aws.accounts]] with name = "prod"
+            regend.toml:2:11: groups.account: "prod" is not a configured account; add [[aws.accounts]] with name = "prod"
 
-            regend.toml:1:1: groups.name: is missing; say which groups; name = "*" means all
+            regend.toml:1:1: groups.name: is missing; write which groups the rule matches; name = "*" matches all
 
-            regend.toml:6:8: groups.name: line 5 selects the same groups as line 1; the first one decides: remove the other
+            regend.toml:6:8: groups.name: the rule in line 5 matches the same groups as the one in line 1; only the first rule applies; remove one of them
 
-            warning: regend.toml:1:1: policy.max_age: 24h cannot be kept: the schedule fires up to 25h apart, and an instance lives on while its successor boots and it drains; fire more often, for example schedule = "@every 20h", or allow more than 25h
+            warning: regend.toml:1:1: policy.max_age: 24h is too short for a schedule whose runs are up to 25h apart, plus the time to launch a replacement and to drain the instance; run more often, for example schedule = "@every 20h", or set max_age above 25h
         "#]],
     );
 }
@@ -537,11 +537,11 @@ fn blackouts_begin_before_they_end() {
         expect![[r#"
             regend.toml:1:1: blackouts.from: is missing; write for example from = "2026-12-24"
             regend.toml:1:1: blackouts.to: is missing; write for example to = "2026-12-27"
-            regend.toml:1:1: blackouts.reason: is missing; it is what an operator reads when nothing starts
+            regend.toml:1:1: blackouts.reason: is missing; write for example reason = "year-end freeze"
 
-            regend.toml:2:8: blackouts.from: "2026-12-27" to "2026-12-24" ends before it begins; swap them
+            regend.toml:2:8: blackouts.from: "2026-12-27" to "2026-12-24" ends before it begins; swap the two values
 
-            regend.toml:2:8: blackouts.from: "yesterday" to "2026-12-24T00:00:00Z" is no span of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
+            regend.toml:2:8: blackouts.from: "yesterday" to "2026-12-24T00:00:00Z" is not a range of dates or instants; write two dates such as "2026-12-24", or two instants such as "2026-12-24T18:00:00+01:00"
         "#]],
     );
 }
@@ -590,7 +590,7 @@ fn the_reference_is_the_defaults_shipped_and_uncommented() {
 /// An unknown key makes the reader tell all that it knows.
 fn known_keys(section: &str) -> BTreeSet<String> {
     let error = parse(&format!("{section}\nxxxxxxxxxxxxxxxxx = 1")).unwrap_err().to_string();
-    let known = error.split_once("known here: ").unwrap().1.lines().next().unwrap();
+    let known = error.split_once("known keys: ").unwrap().1.lines().next().unwrap();
     known.split(", ").map(str::to_owned).collect()
 }
 

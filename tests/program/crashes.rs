@@ -366,7 +366,7 @@ fn told_to_stop_at_any_moment_it_ends_in_time_and_can_be_gone_on_with() {
             running.signal(*second);
             let done = running.ends_within(Duration::from_secs(1));
             assert_eq!(done.code, 3, "{}: {done}", case.label);
-            let last = "regend: stopped at once; what is open stays open: the same command goes on where it was\n";
+            let last = "regend: stopped at once; open regenerations stay open: run the same command to resume\n";
             assert!(done.err.ends_with(last), "{}: {done}", case.label);
             println!("{}: ended {:.1?} after the second signal", case.label, began.elapsed());
         }
@@ -409,7 +409,7 @@ fn a_daemon_that_is_told_twice_has_stopped_as_it_was_told() {
         let done = daemon.ends_within(Duration::from_secs(1));
         // systemd counts everything else as a failure, and may start it again.
         assert_eq!(done.code, 0, "{}: {done}", case.label);
-        let last = "regend: stopped at once; what is open stays open: the next start resumes it\n";
+        let last = "regend: stopped at once; open regenerations stay open; the next start resumes them\n";
         assert!(done.err.ends_with(last), "{}: {done}", case.label);
         case.gate.let_go();
         let done = case.serve();

@@ -159,7 +159,7 @@ fn stopped_half_way_it_goes_on_with_the_same_regeneration() {
     let done = stop(daemon);
     let opened = regend.audit(&["--kind", "regeneration.opened"]);
     let id = opened[0]["regeneration"].as_str().unwrap();
-    assert!(done.err.contains(id) && done.err.contains("stays open: the next start resumes it"), "{done}");
+    assert!(done.err.contains(id) && done.err.contains("stays open; the next start resumes it"), "{done}");
     let daemon = regend.start(&["daemon"]);
     let closed = await_entries(&regend, &daemon, "regeneration.closed", 1);
     let done = stop(daemon);

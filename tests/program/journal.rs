@@ -151,7 +151,7 @@ fn each_start_is_a_new_boot_of_the_same_writer() {
         surge: 1,
         min: None,
         max: 1,
-        most: 1,
+        max_allowed: 1,
     };
     assert_eq!(lease.to_string().parse::<Lease>().unwrap(), lease);
     let other = self::dir();

@@ -28,10 +28,10 @@ fn it_says_whether_the_policy_fits_and_leaves_nothing_behind() {
     assert!(out.contains("It fits: all 20 runs completed"), "{out}");
     let out = says(dir.path(), &["--desired", "8", "--runs", "20", "--set", "window=10m"], 3);
     assert!(out.contains("It does not fit: 0 of 20 runs completed within the window of 10m"), "{out}");
-    assert!(out.contains("Time would suffice with `--set max_surge="), "{out}");
+    assert!(out.contains("With `--set max_surge="), "{out}");
     let out = says(dir.path(), &["--desired", "3", "--runs", "20", "--flawed", "100%"], 3);
-    assert!(out.contains("Not all complete: 0 of 20"), "{out}");
-    assert!(out.contains("failed: 2 replacements failed, and max_failures allows 1"), "{out}");
+    assert!(out.contains("Not all runs complete: 0 of 20"), "{out}");
+    assert!(out.contains("failed: 2 replacements failed (limit 1)"), "{out}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "something was written");
 }
 
@@ -67,9 +67,9 @@ fn programs_read_json() {
         (&10.into(), &true.into(), &10.into())
     );
     assert!(spread["duration_s"]["p5"].as_u64() <= spread["duration_s"]["p95"].as_u64());
-    let story = json(&["--desired", "2", "--seed", "3"]);
-    assert_eq!((&story["end"], &story["replaced"]), (&"completed".into(), &2.into()));
-    assert!(story["story"].as_array().unwrap().len() > 5);
+    let timeline = json(&["--desired", "2", "--seed", "3"]);
+    assert_eq!((&timeline["end"], &timeline["replaced"]), (&"completed".into(), &2.into()));
+    assert!(timeline["timeline"].as_array().unwrap().len() > 5);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_makes_no_sense_is_refused() {
         (&["--script", "none.toml"], "cannot read none.toml"),
         (&["--script", "story.toml", "--desired", "3"], "cannot be used with"),
         (&["--set", "max_surg=2"], "did you mean \"max_surge\"?"),
-        (&["--set", "max_surge=0"], "nothing can ever be replaced"),
+        (&["--set", "max_surge=0"], "together prevent every replacement"),
         (&["--desired", "3", "--max", "2"], "desired capacity 3 is not between min 3 and max 2"),
         (&["--boot", "90"], "has no unit"),
         (&["--boot", "90s-45s"], "ends before it begins"),
@@ -111,7 +111,7 @@ mod from_aws {
         for word in words {
             assert!(done.out.contains(word) || done.err.contains(word), "{word:?} is missing in {done}");
         }
-        assert!(!done.out.contains("bug of regend") && !done.err.contains("panicked"), "{done}");
+        assert!(!done.out.contains("Bug in regend") && !done.err.contains("panicked"), "{done}");
     }
 
     fn rehearse(regend: &Regend, group: &str, args: &[&str]) -> Done {
@@ -150,7 +150,11 @@ mod from_aws {
         says(
             &done,
             0,
-            &["max_surge 2,", "(the configuration's rule for web)", "(assumed: this group was never measured)"],
+            &[
+                "max_surge 2,",
+                "(the configuration's rule for web)",
+                "(assumed; the journal has no measurements of this group)",
+            ],
         );
         assert_eq!(line(&done, "lowest serving, of 4").split_whitespace().collect::<Vec<_>>(), ["4", "4", "4"]);
         assert_eq!(line(&done, "most members").split_whitespace().collect::<Vec<_>>(), ["6", "6", "6"]);
@@ -171,11 +175,15 @@ mod from_aws {
 
         let done = real("full", &["--set", "max_surge=1"]);
         says(&done, 0, &["full: desired 3 (min 3, max 3) in 2 zones, 1 target group", "rule for full; and --set"]);
-        says(&done, 0, &["note    max size is raised from 3 to 4 meanwhile, and restored"]);
+        says(&done, 0, &["note    max size is raised from 3 to 4 for the regeneration"]);
         assert_eq!(line(&done, "most members").split_whitespace().collect::<Vec<_>>(), ["4", "4", "4"]);
         // More time would not help where there is no room.
         let done = real("full", &["--set", "raise_max_size=false", "--set", "window=1h"]);
-        says(&done, 3, &["It does not fit: 0 of 20 runs", "desired capacity 3 leaves no room under max size 3: allow"]);
+        says(
+            &done,
+            3,
+            &["It does not fit: 0 of 20 runs", "no room for a surplus: desired capacity 3, max size 3; set"],
+        );
         assert!(!done.out.contains("longer window"), "{done}");
 
         let done = real("dated", &["--seed", "1"]);
@@ -188,18 +196,21 @@ mod from_aws {
         says(
             &done,
             3,
-            &["left alone: 2 instances, protected from scale-in", "20  incomplete: 2 of 2 stale instances are left"],
+            &[
+                "not replaced: 2 instances, protected from scale-in",
+                "20  incomplete: 2 of 2 stale instances not replaced",
+            ],
         );
         let done = real("held", &["--set", "window=1h"]);
         says(
             &done,
             3,
-            &["note    in its way now: process Launch is suspended", "incomplete: process Launch is suspended"],
+            &["note    would not start now: process Launch is suspended", "incomplete: process Launch is suspended"],
         );
         says(&real("none", &[]), 0, &["none: desired 0", "It fits: there is nothing to replace."]);
 
         says(&real("wbe", &[]), 2, &["there is no Auto Scaling group `wbe` in default/eu-west-1: did you mean `web`?"]);
-        says(&real("*", &[]), 2, &["* names 6 groups: dated (default, eu-west-1), ", "…; name one"]);
+        says(&real("*", &[]), 2, &["* matches 6 groups: dated (default, eu-west-1), ", "…; name one of them"]);
         says(&real("web", &["--target-groups", "3"]), 2, &["cannot be used with"]);
 
         // Nothing was meant to be changed, there or here.
@@ -241,7 +252,7 @@ mod from_aws {
         endpoint.forget();
         let entries = regend.audit(&[]);
         let done = rehearse(&regend, "web", &[]);
-        says(&done, 0, &["(as measured in this group before)", "warmup 8s"]);
+        says(&done, 0, &["(measured in this group)", "warmup 8s"]);
         // How long it boots does not depend on the warmup that is tried.
         let pace = line(&done, "pace").to_owned();
         for warmup in ["0s", "5m"] {
@@ -272,7 +283,7 @@ mod from_aws {
             says(
                 &rehearsed,
                 0,
-                &["web: desired 3 (min 2, max 3)", "in its way now: regend on ", "It fits: all 20 runs"],
+                &["web: desired 3 (min 2, max 3)", "would not start now: leased by daemon ", "It fits: all 20 runs"],
             );
             assert!(line(&rehearsed, "lowest serving, of 2").starts_with('2'), "{rehearsed}");
         }

@@ -1,4 +1,4 @@
-//! A TOML document read key by key: whatever is wrong is noted with its place, and the reading goes on.
+//! Reads a TOML document key by key, and collects every problem with its position.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,18 +14,18 @@ use crate::domain::schedule::Timezone;
 use crate::domain::span::{Invalid, Span};
 use crate::render::clean;
 
-/// Something wrong in the file, and where.
+/// A problem in a file, and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as it was named.
+    /// The file, as given by the user.
     pub file: PathBuf,
-    /// From 1.
+    /// The line, from 1.
     pub line: usize,
-    /// In characters, from 1.
+    /// The column in characters, from 1.
     pub column: usize,
-    /// The key at fault with its sections; empty if the file is not even TOML there.
+    /// The key with its sections; empty for a TOML syntax error.
     pub key: String,
-    /// What is wrong, and what to do.
+    /// What is wrong, and how to correct it.
     pub invalid: Invalid,
 }
 
@@ -33,13 +33,13 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, column, key, invalid } = self;
         let place = format!("{}:{line}:{column}", file.display());
-        let says = if key.is_empty() { format!("{place}: {invalid}") } else { format!("{place}: {key}: {invalid}") };
-        // One line, whatever the keys are made of.
-        f.write_str(&clean(&says))
+        let message = if key.is_empty() { format!("{place}: {invalid}") } else { format!("{place}: {key}: {invalid}") };
+        // Keys may contain line breaks and control characters.
+        f.write_str(&clean(&message))
     }
 }
 
-/// What was found in one file. Shared by all its sections, which nest.
+/// The problems and warnings of one file. Shared by all its nested sections.
 pub(super) struct Report<'a> {
     file: &'a Path,
     source: &'a str,
@@ -52,17 +52,19 @@ impl<'a> Report<'a> {
         Self { file, source, problems: RefCell::default(), warnings: RefCell::default() }
     }
 
-    /// The file is not TOML.
+    /// Adds a TOML syntax error.
     pub(super) fn syntax(&self, error: &toml::de::Error) {
         let at = error.span().map_or(0, |span| span.start);
-        let invalid = Invalid::new(error.message(), "this is no TOML");
+        let invalid = Invalid::new(error.message(), "correct the TOML syntax");
         self.problems.borrow_mut().push(self.found(at, String::new(), invalid));
     }
 
     /// The warnings, or all problems in the order of the file.
     pub(super) fn finish(&self) -> Result<Vec<Problem>, Vec<Problem>> {
         let mut problems = self.problems.take();
-        // What the parser makes of a broken line is a guess, and below a broken header all keys are in the wrong place.
+        // What the parser reads in a line with a syntax error is a guess, and below a broken header all keys belong to
+        // the
+        // wrong section. Problems there would be misleading.
         let syntax = |problem: &&Problem| problem.key.is_empty();
         let broken: Vec<usize> = problems.iter().filter(syntax).map(|problem| problem.line).collect();
         let header =
@@ -86,7 +88,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// One table. Every key that is asked for becomes known; what is left at the end is unknown.
+/// One table. Every key that is read becomes known; the keys that are left at the end are unknown.
 pub(super) struct Section<'r, 'i> {
     report: &'r Report<'r>,
     path: String,
@@ -104,7 +106,7 @@ impl<'r, 'i> Section<'r, 'i> {
         Self { report, path, start, entries, known: BTreeMap::new() }
     }
 
-    /// Replaces a default by what the file says, if it says anything valid.
+    /// Replaces a default by the value in the file, if there is a valid one.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
@@ -134,13 +136,13 @@ impl<'r, 'i> Section<'r, 'i> {
         value
     }
 
-    /// A table inside this one; empty if it is not there.
+    /// A nested table; empty if it is absent.
     pub(super) fn table(&mut self, key: &'static str) -> Self {
         let path = self.path_of(key);
         let (start, entries) = match self.take(key).map(|value| (value.span().start, value.into_inner())) {
             Some((start, DeValue::Table(entries))) => (start, entries),
             Some((_, other)) => {
-                self.problem(key, Invalid::new(format!("{} is no table", shown(&other)), format!("write [{path}]")));
+                self.problem(key, Invalid::new(format!("{} is not a table", shown(&other)), format!("write [{path}]")));
                 (self.start, DeTable::new())
             }
             None => (self.start, DeTable::new()),
@@ -148,12 +150,12 @@ impl<'r, 'i> Section<'r, 'i> {
         Self::new(self.report, path, start, entries)
     }
 
-    /// A list of tables.
+    /// A nested array of tables; empty if it is absent.
     pub(super) fn tables(&mut self, key: &'static str) -> Vec<Self> {
         let Some(value) = self.take(key) else { return Vec::new() };
         let path = self.path_of(key);
         let wrong = |what: &DeValue<'_>| {
-            Invalid::new(format!("{} is no list of tables", shown(what)), format!("write [[{path}]]"))
+            Invalid::new(format!("{} is not a list of tables", shown(what)), format!("write [[{path}]]"))
         };
         let DeValue::Array(values) = value.get_ref() else {
             self.problem(key, wrong(value.get_ref()));
@@ -171,7 +173,7 @@ impl<'r, 'i> Section<'r, 'i> {
         tables
     }
 
-    /// All entries of a table whose keys are the user's own.
+    /// All entries of a table with arbitrary keys.
     pub(super) fn map<T>(mut self, parse: impl Fn(&DeValue<'_>) -> Result<T, Invalid>) -> BTreeMap<String, T> {
         let mut map = BTreeMap::new();
         for (key, value) in std::mem::take(&mut self.entries) {
@@ -183,33 +185,33 @@ impl<'r, 'i> Section<'r, 'i> {
         map
     }
 
-    /// Notes what is wrong with a key of this table, whether it was written or not.
+    /// Adds a problem with a key of this table, which may be absent.
     pub(super) fn problem(&self, key: &str, invalid: Invalid) {
         self.problem_at(self.place(key), key, invalid);
     }
 
-    /// Notes what the operator may not have meant.
+    /// Adds a warning about a setting that is probably not intended.
     pub(super) fn warning(&self, key: &str, invalid: Invalid) {
         let warning = self.report.found(self.place(key), self.path_of(key), invalid);
         self.report.warnings.borrow_mut().push(warning);
     }
 
-    /// Where the table begins.
+    /// The line at which the table begins.
     pub(super) fn line(&self) -> usize {
         self.report.found(self.start, String::new(), Invalid::new("", "")).line
     }
 
-    /// Whether nothing is left that nobody has asked for.
+    /// Whether all keys have been read.
     pub(super) fn is_read(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Whatever nobody has asked for is unknown.
+    /// Adds a problem for each key that has not been read.
     pub(super) fn close(&self) {
         for key in self.entries.keys() {
             let known = || self.known.keys().copied();
             let hint = near(key.get_ref(), known())
-                .unwrap_or_else(|| format!("known here: {}", known().collect::<Vec<_>>().join(", ")));
+                .unwrap_or_else(|| format!("known keys: {}", known().collect::<Vec<_>>().join(", ")));
             self.problem_at(key.span().start, key.get_ref(), Invalid::new("unknown key", hint));
         }
     }
@@ -234,15 +236,15 @@ impl<'r, 'i> Section<'r, 'i> {
     }
 }
 
-/// Anything that is written as text.
+/// A value that is written as a string.
 pub(super) fn text<T: FromStr<Err: Into<Refusal>>>(value: &DeValue<'_>) -> Result<T, Invalid> {
     let DeValue::String(text) = value else {
-        return Err(Invalid::new(format!("{} is no text", shown(value)), "write it in quotes"));
+        return Err(Invalid::new(format!("{} is not a string", shown(value)), "write it in quotes"));
     };
     text.parse().map_err(|error: T::Err| error.into().0)
 }
 
-/// Why a text was refused; `String` and `PathBuf` take any.
+/// Why a string was rejected. `String` and `PathBuf` accept every string.
 pub(super) struct Refusal(Invalid);
 
 impl From<Invalid> for Refusal {
@@ -257,15 +259,15 @@ impl From<std::convert::Infallible> for Refusal {
     }
 }
 
-/// A list of texts.
+/// A list of strings.
 pub(super) fn texts(value: &DeValue<'_>) -> Result<Vec<String>, Invalid> {
     match value {
         DeValue::Array(values) => values.iter().map(|value| text(value.get_ref())).collect(),
-        other => Err(Invalid::new(format!("{} is no list", shown(other)), r#"write for example ["eu-west-1"]"#)),
+        other => Err(Invalid::new(format!("{} is not a list", shown(other)), r#"write for example ["eu-west-1"]"#)),
     }
 }
 
-/// A date or an instant, which TOML also knows without quotes.
+/// A date or an instant, as a string or as a TOML value.
 pub(super) fn moment(value: &DeValue<'_>) -> Result<String, Invalid> {
     match value {
         DeValue::Datetime(moment) => Ok(moment.to_string()),
@@ -273,18 +275,18 @@ pub(super) fn moment(value: &DeValue<'_>) -> Result<String, Invalid> {
     }
 }
 
-/// A duration; a bare number is a common slip, and what it means nobody can know.
+/// A duration. A bare number is rejected, because its unit is ambiguous.
 pub(super) fn duration(value: &DeValue<'_>) -> Result<Span, Invalid> {
     match value {
         DeValue::String(text) => text.parse(),
         DeValue::Integer(number) => {
             Err(Invalid::new(format!("{number} has no unit"), format!(r#"write for example "{number}s""#)))
         }
-        other => Err(Invalid::new(format!("{} is no duration", shown(other)), r#"write for example "15m""#)),
+        other => Err(Invalid::new(format!("{} is not a duration", shown(other)), r#"write for example "15m""#)),
     }
 }
 
-/// A count as a number, or either in quotes.
+/// A share: a number, or a number or percentage in quotes.
 pub(super) fn share(value: &DeValue<'_>) -> Result<Share, Invalid> {
     match value {
         DeValue::Integer(_) => count(value).map(Share::Count),
@@ -299,17 +301,18 @@ pub(super) fn share(value: &DeValue<'_>) -> Result<Share, Invalid> {
 /// A whole number.
 pub(super) fn count(value: &DeValue<'_>) -> Result<u32, Invalid> {
     let number = value.as_integer().and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
-    number.ok_or_else(|| Invalid::new(format!("{} is no count", shown(value)), "write a whole number, for example 2"))
+    number
+        .ok_or_else(|| Invalid::new(format!("{} is not a count", shown(value)), "write a whole number, for example 2"))
 }
 
-/// Yes or no.
+/// A boolean.
 pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, Invalid> {
     value
         .as_bool()
-        .ok_or_else(|| Invalid::new(format!("{} is neither yes nor no", shown(value)), "write true or false"))
+        .ok_or_else(|| Invalid::new(format!("{} is neither true nor false", shown(value)), "write true or false"))
 }
 
-/// A time zone, which people know by its city.
+/// A time zone. The hint for an unknown one names similar cities.
 pub(super) fn zone(value: &DeValue<'_>) -> Result<Timezone, Invalid> {
     text(value).map_err(|Invalid { what, hint }| {
         let names = value.as_str().and_then(|name| near(name, Timezone::names()));
@@ -317,12 +320,12 @@ pub(super) fn zone(value: &DeValue<'_>) -> Result<Timezone, Invalid> {
     })
 }
 
-/// Longer than any key, zone or account is meant to be, in bytes.
+/// The longest name that is compared with the known names, in bytes.
 const NAME_MAX: usize = 200;
 
-/// Asks whether a similar name was meant: the most similar one, or up to three that are equally so.
+/// A hint that suggests the most similar name, or up to three that are equally similar.
 pub(super) fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
-    // To compare takes as long as both are long, and nobody means one of ours by so much.
+    // The comparison takes time proportional to the product of both lengths, and no known name is that long.
     if name.len() > NAME_MAX {
         return None;
     }
@@ -339,7 +342,7 @@ pub(super) fn near<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Opti
     (closest <= (name.chars().count() / 3).max(1)).then(|| format!("did you mean {}?", names.join(" or ")))
 }
 
-/// A value as it was written, if that is short.
+/// A value for a message; lists and tables are only named.
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{text:?}"),

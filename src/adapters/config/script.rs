@@ -1,4 +1,4 @@
-//! A scenario's file: TOML turned into a script, or everything that is wrong with it at once.
+//! The scenario file of `regend simulate --script`: parses TOML into a script, and reports all problems at once.
 
 use std::path::Path;
 
@@ -18,10 +18,10 @@ use crate::sim::script::{Foreign, Range, Rate, Script};
 mod event;
 mod policies;
 
-/// Reads the text of a script; its path is for the messages.
+/// Parses the text of a script. The path appears in the messages.
 ///
 /// # Errors
-/// With everything that is wrong in it.
+/// All problems of the text.
 pub fn parse(path: &Path, source: &str) -> Result<Script, ConfigError> {
     let report = Report::new(path, source);
     let (document, errors) = DeTable::parse_recoverable(source);
@@ -36,33 +36,34 @@ pub fn parse(path: &Path, source: &str) -> Result<Script, ConfigError> {
     root.read("by", &mut script.trigger, |value| one_of(value, &by));
     root.read("poll_interval", &mut script.poll, duration);
     if script.poll == Span::ZERO {
-        root.problem("poll_interval", Invalid::new("0s would never pause", r#"write for example "15s""#));
+        root.problem("poll_interval", Invalid::new("0s is not an interval", r#"write for example "15s""#));
     }
     group(root.table("group"), &mut script);
     behavior(root.table("nature"), &mut script.behavior);
     faults(root.table("faults"), &mut script.faults);
     let mut section = root.table("policy");
     super::policy(&mut section, &mut script.policy);
-    impossible(&section, &script.policy);
+    report_problems(&section, &script.policy);
     section.close();
     script.behavior.policies = root.tables("policies").into_iter().filter_map(policies::read).collect();
     script.happenings = root.tables("events").into_iter().flat_map(event::read).collect();
     script.happenings.sort_by_key(|happening| happening.at);
-    // What two events have in common as their end happens once.
+    // Two events that end at the same time share their end.
     script.happenings.dedup();
     root.close();
     report.finish().map_err(ConfigError::Invalid)?;
     Ok(script)
 }
 
-/// What cannot be played. What works and is unwise may be just what is rehearsed.
-fn impossible(section: &Section<'_, '_>, policy: &Policy) {
+/// Reports the problems of a policy. Warnings are not reported, because an unwise policy may be what the script
+/// simulates.
+fn report_problems(section: &Section<'_, '_>, policy: &Policy) {
     for problem in policy.problems() {
         section.problem(problem.key, problem.invalid);
     }
 }
 
-/// One of some words.
+/// One of several keywords.
 fn one_of<T: Clone>(value: &DeValue<'_>, words: &[(&str, T)]) -> Result<T, Invalid> {
     let written: String = text(value)?;
     if let Some((_, meant)) = words.iter().find(|(word, _)| *word == written) {
@@ -84,7 +85,7 @@ fn rate(value: &DeValue<'_>) -> Result<u32, Invalid> {
     match value {
         DeValue::Integer(number) => {
             let number = number.as_str();
-            Err(Invalid::new(format!("{number} of what?"), format!(r#"write for example "{number}%""#)))
+            Err(Invalid::new(format!("{number} is not a percentage"), format!(r#"write for example "{number}%""#)))
         }
         _ => text::<Rate>(value).map(|Rate(rate)| rate),
     }
@@ -114,10 +115,10 @@ fn group(mut section: Section<'_, '_>, script: &mut Script) {
     });
     if *min > *desired || *desired > *max {
         let what = format!("{desired} is not between min {min} and max {max}");
-        section.problem("desired", Invalid::new(what, "AWS has no such group"));
+        section.problem("desired", Invalid::new(what, "write min <= desired <= max"));
     }
     if *zones == 0 || *zones > 6 {
-        section.problem("zones", Invalid::new(format!("{zones} zones"), "write a number from 1 to 6"));
+        section.problem("zones", Invalid::new(format!("{zones} is out of range"), "write a number from 1 to 6"));
     }
     let (wanted, max) = (*desired, *max);
     let mut lease = section.table("lease");
@@ -134,7 +135,7 @@ fn group(mut section: Section<'_, '_>, script: &mut Script) {
 }
 
 fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
-    // Taken apart without "..", so that whatever the simulator learns can be told to it.
+    // Destructured without "..", so that the compiler finds a behavior that cannot be configured yet.
     let GroupBehavior {
         boot,
         health,
@@ -201,7 +202,7 @@ fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
     section.close();
 }
 
-/// Without a heartbeat there is no hook.
+/// A lifecycle hook; absent without a heartbeat.
 fn hook(mut section: Section<'_, '_>) -> Option<Hook> {
     let (mut answer, mut heartbeat, mut abandons) = (None, None, true);
     section.read("answer", &mut answer, |value| range(value).map(Some));
@@ -247,10 +248,10 @@ fn read_image(value: &DeValue<'_>) -> Result<Image, Invalid> {
     one_of(value, &words)
 }
 
-/// A policy with some of its keys set otherwise, each written as `key=value`.
+/// A policy with some keys overridden, each written as `key=value`.
 ///
 /// # Errors
-/// With everything that is wrong in them; the line is the place among them.
+/// All problems of the settings; the line number is the position in the list.
 pub fn adjust(policy: Policy, settings: &[String]) -> Result<Policy, ConfigError> {
     let line = |setting: &String| match setting.split_once('=') {
         Some((key, value)) => {
@@ -267,7 +268,7 @@ pub fn adjust(policy: Policy, settings: &[String]) -> Result<Policy, ConfigError
     let mut section = Section::root(&report, document);
     let mut adjusted = policy.clone();
     super::policy(&mut section, &mut adjusted);
-    impossible(&section, &adjusted);
+    report_problems(&section, &adjusted);
     section.close();
     report.finish().map_err(ConfigError::Invalid)?;
     Ok(adjusted)

@@ -1,4 +1,4 @@
-//! How entries look: as a table, as values for a spreadsheet, and each by itself with every field.
+//! The output of entries: as a table, as CSV, and with all fields.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -12,18 +12,18 @@ use crate::domain::journal::{Cause, Entry, Event};
 use crate::domain::span::Span;
 use crate::render;
 
-/// So many entries decide how wide the columns are; to know better one would have to wait for the last.
+/// The number of entries that determine the width of the columns, so that output starts before the last entry is read.
 const SAMPLE: usize = 200;
 
-/// Names are cut to this on a terminal: they are told apart by then, and the sentence needs the room.
+/// The width to which names are cut on a terminal, to leave room for the sentence.
 const NAME_MAX: usize = 24;
 
-/// With less room than this beside the columns, the sentence goes below them.
+/// If less room than this is left beside the columns, the sentence is printed below them.
 const SENTENCE_MIN: usize = 40;
 
 const HEADER: [&str; 6] = ["TIME (UTC)", "KIND", "GROUP", "INSTANCE", "ACTOR", "WHAT"];
 
-/// Entries in columns, printed as they come.
+/// Entries in columns, printed as they are read.
 pub(super) struct Table {
     width: Option<usize>,
     waiting: Vec<[String; 6]>,
@@ -102,7 +102,7 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Lines of at most this width, broken between words.
+/// Wraps a text between words into lines of at most this width.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
@@ -197,12 +197,12 @@ fn cell(column: &str, stored: &Stored, entry: &Entry) -> String {
     }
 }
 
-/// RFC 4180.
+/// Quotes a cell by RFC 4180.
 fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }
 
-/// One entry with all its fields, under the names and in the order in which they were recorded.
+/// One entry with all its fields, with the recorded names and in the recorded order.
 pub(super) fn entry(out: &mut impl Write, stored: &Stored, entry: &Entry, size: u64) -> io::Result<()> {
     let hex: String = stored.leaf.iter().map(|byte| format!("{byte:02x}")).collect();
     writeln!(out, "position  {} of {size}", stored.seq)?;
@@ -212,7 +212,7 @@ pub(super) fn entry(out: &mut impl Write, stored: &Stored, entry: &Entry, size: 
     fields.write(out, 0)
 }
 
-/// The story of an instance: what is known, then what happened.
+/// The history of an instance: its properties, then its events.
 pub(super) fn story(out: &mut impl Write, instance: &str, story: &render::Timeline) -> io::Result<()> {
     writeln!(out, "{}", render::clean(instance))?;
     for (label, text) in &story.facts {
@@ -229,7 +229,7 @@ pub(super) fn story(out: &mut impl Write, instance: &str, story: &render::Timeli
     Ok(())
 }
 
-/// JSON in the order in which it was written.
+/// JSON that keeps the order of its fields.
 enum Field {
     One(String),
     Many(Vec<Self>),
@@ -264,7 +264,7 @@ impl Field {
         }
     }
 
-    /// On one line, where that can be read.
+    /// The value on one line, if it is short enough.
     fn brief(&self) -> Option<String> {
         match self {
             Self::One(text) => Some(text.clone()),
@@ -282,7 +282,7 @@ impl Field {
     }
 }
 
-/// An age for people, beside the one for programs.
+/// A readable age after an age in seconds.
 fn aside(name: &str, text: &str) -> String {
     let age = text.parse().ok().filter(|_| name.ends_with("_s")).map(Span::seconds);
     age.map_or_else(String::new, |age| format!("  ({})", render::rough(age)))

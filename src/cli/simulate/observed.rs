@@ -1,4 +1,4 @@
-//! A real group, looked at once, for a play that begins with it. Nothing is written anywhere.
+//! Observes a group in AWS once, as the start of a simulation. Changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -14,15 +14,15 @@ use super::super::Failure;
 use super::super::select::{connect, list, select, unreachable};
 use super::summary::plural;
 
-/// The group as it is now, and what is configured for it.
+/// The observed group and its policy.
 pub(super) struct Observed {
     pub(super) group: Group,
     pub(super) policy: Policy,
-    /// A rule of the configuration names it.
+    /// Whether a rule of the configuration matches the group.
     pub(super) ruled: bool,
 }
 
-/// So many groups are named to somebody who means one of them.
+/// The number of groups that are listed if a name is ambiguous.
 const NAMED_MAX: usize = 5;
 
 pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Failure> {
@@ -33,12 +33,12 @@ pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Fai
         let named = chosen.iter().map(|c| format!("{} ({}, {})", c.key, c.key.account, c.key.region));
         let names = named.take(NAMED_MAX).collect::<Vec<_>>().join(", ");
         let more = if chosen.len() > NAMED_MAX { " …" } else { "" };
-        // One name in two places: nothing that could be typed tells them apart.
+        // If the same name exists in two places, no argument can distinguish them.
         let hint = match chosen.iter().all(|c| c.key.name == name) {
-            true => "configure [[aws.accounts]] with one of these places",
-            false => "name one",
+            true => "configure [[aws.accounts]] with only one of these places",
+            false => "name one of them",
         };
-        return Err(Failure::usage(format!("{name} names {} groups: {names}{more}; {hint}", chosen.len())));
+        return Err(Failure::usage(format!("{name} matches {} groups: {names}{more}; {hint}", chosen.len())));
     };
     let mut sweep = aws.look(&[Ask { key: one.key.clone(), include_refresh: true, scalers: true }]).await;
     match sweep.remove(&one.key) {
@@ -47,27 +47,29 @@ pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Fai
             let Failure { code, message } = unreachable(&error);
             Err(Failure { code, message: format!("{}: {message}", one.key) })
         }
-        None => Err(Failure::usage(format!("the group {} went away while it was looked at", one.key))),
+        None => Err(Failure::usage(format!("the group {} was deleted meanwhile", one.key))),
     }
 }
 
 impl Observed {
-    /// What a plan for the group says, but for how long it takes: that is what the plays are for.
+    /// The notes of a plan for the group, without its duration, which the simulation determines.
     pub(super) fn notes(&self, policy: &Policy) -> Vec<String> {
         let at_once = Pace { launch: Span::ZERO, drain: Span::ZERO, measured: false };
         let plan = plan(self.group.seen, &self.group, policy, at_once);
         let raised = plan.raises_max_size_to;
         let mut notes: Vec<_> = raised
-            .map(|to| format!("max size is raised from {} to {to} meanwhile, and restored", plan.max))
+            .map(|to| {
+                format!("max size is raised from {} to {to} for the regeneration, and restored at its end", plan.max)
+            })
             .into_iter()
             .collect();
         let mut left: BTreeMap<&str, u32> = BTreeMap::new();
         plan.left.iter().for_each(|one| *left.entry(left_words(one.why)).or_default() += 1);
         notes.extend(
-            left.into_iter().map(|(why, n)| format!("left alone: {}, {why}", plural(n, "instance", "instances"))),
+            left.into_iter().map(|(why, n)| format!("not replaced: {}, {why}", plural(n, "instance", "instances"))),
         );
         notes.extend(plan.notes);
-        notes.extend(plan.holds.iter().map(|hold| format!("in its way now: {hold}")));
+        notes.extend(plan.holds.iter().map(|hold| format!("would not start now: {hold}")));
         notes
     }
 }

@@ -1,4 +1,4 @@
-//! Many plays of one script in a table that tells at one look whether the policy fits, or in JSON.
+//! The distribution of many simulated runs of one script, as a table or as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -14,11 +14,11 @@ use crate::sim::group_behavior::{GroupBehavior, Seconds};
 use crate::sim::script::Script;
 
 use super::super::exit;
-use super::Rehearsed;
+use super::Setup;
 
-/// Says in three lines what is rehearsed.
-pub(super) fn header(rehearsed: &Rehearsed) -> String {
-    let Rehearsed { script, policy_from, pace_from, notes } = rehearsed;
+/// The group, the policy and the pace of a simulation, in three lines.
+pub(super) fn header(setup: &Setup) -> String {
+    let Setup { script, policy_from, pace_from, notes } = setup;
     let Script { key, shape, behavior, policy, .. } = script;
     let groups = match shape.target_groups.len() {
         0 => "no target group".to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn header(rehearsed: &Rehearsed) -> String {
     text
 }
 
-/// The keys that decide how fast and how far, and all others that are not at their default.
+/// The keys that determine speed and capacity, and all others that differ from their defaults.
 fn policy_words(policy: &Policy) -> String {
     let usual = Policy::default();
     let mut words = vec![
@@ -87,7 +87,7 @@ fn range((from, to): Seconds) -> String {
     }
 }
 
-/// Figures of all plays, from the smallest to the largest.
+/// One figure of all runs, in ascending order.
 struct Spread<T>(Vec<T>);
 
 impl<T: Ord + Copy + Default> Spread<T> {
@@ -109,7 +109,7 @@ impl<T: Ord + Copy + Default> Spread<T> {
 }
 
 pub(super) fn text(script: &Script, runs: &[Run]) -> String {
-    // What the group is found with may hold somebody's surplus, and it may be scaled meanwhile.
+    // The present desired capacity may include the surplus of another daemon, and the group may be scaled meanwhile.
     let wanted = runs.iter().map(|run| run.wanted).min().unwrap_or_default().min(script.shape.desired);
     let duration = Spread::of(runs, |run| run.took);
     let mut rows = vec![
@@ -147,7 +147,7 @@ fn row<T: Ord + Copy + Default>(
     [name.to_owned(), word(spread.at(50)), range, word(spread.at(worst))]
 }
 
-/// The answer: whether it fits, and if not, what is in the way and which seed shows it.
+/// Whether the policy fits, and if not, the reasons, each with a seed that shows it.
 fn verdict(script: &Script, runs: &[Run]) -> String {
     let window = script.policy.window;
     let fitting = runs.iter().filter(|run| run.in_window).count();
@@ -157,10 +157,10 @@ fn verdict(script: &Script, runs: &[Run]) -> String {
         text += "It fits: there is nothing to replace.\n";
     } else if fitting == runs.len() {
         let all = if runs.len() == 1 { "the run".to_owned() } else { format!("all {} runs", runs.len()) };
-        text += &format!("It fits: {all} completed, the slowest after {} of a window of {window}.\n", rounded(slowest));
+        text += &format!("It fits: {all} completed; the slowest took {} (window {window}).\n", rounded(slowest));
     } else {
         let all_lacked_time = runs.iter().all(|run| run.in_window || run.lacked_time());
-        let verdict = if all_lacked_time { "It does not fit" } else { "Not all complete" };
+        let verdict = if all_lacked_time { "It does not fit" } else { "Not all runs complete" };
         let count = runs.len();
         text += &format!("{verdict}: {fitting} of {count} runs completed within the window of {window}.\n");
         let mut others: BTreeMap<String, Vec<&Run>> = BTreeMap::new();
@@ -172,18 +172,18 @@ fn verdict(script: &Script, runs: &[Run]) -> String {
         for alike in others {
             let seed = alike.first().map_or(0, |run| run.seed);
             let how = alike.first().map_or_else(String::new, |run| how(run));
-            text += &format!("  {:>4}  {how} (`--seed {seed}` tells of it)\n", alike.len());
+            text += &format!("  {:>4}  {how} (shown by `--seed {seed}`)\n", alike.len());
         }
     }
     for run in runs.iter().filter(|run| !run.broken.is_empty()).take(3) {
         for broken in run.broken.iter().take(1) {
-            text += &format!("A bug of regend's: seed {}: {broken}\n", run.seed);
+            text += &format!("Bug in regend, shown by `--seed {}`: {broken}\n", run.seed);
         }
     }
     text
 }
 
-/// What is alike of plays that end alike.
+/// The category under which runs with the same end are counted.
 fn kind(end: &End) -> String {
     match end {
         End::Closed { outcome, code, .. } => format!("{} {code}", outcome.word()),
@@ -192,16 +192,16 @@ fn kind(end: &End) -> String {
     }
 }
 
-/// How a play that does not fit ended.
+/// How a run that does not fit ended.
 fn how(run: &Run) -> String {
     match &run.end {
-        End::Closed { outcome: Outcome::Completed, .. } => "completed, after the window".to_owned(),
+        End::Closed { outcome: Outcome::Completed, .. } => "completed after the end of the window".to_owned(),
         End::Closed { outcome, why, .. } if why.is_empty() => {
-            format!("{}: {} of {} stale instances are left", outcome.word(), run.stale - run.replaced, run.stale)
+            format!("{}: {} of {} stale instances not replaced", outcome.word(), run.stale - run.replaced, run.stale)
         }
         End::Closed { outcome, why, .. } => format!("{}: {why}", outcome.word()),
         End::NotOpened(why) => format!("not opened: {why}"),
-        End::Dead => "killed, and not taken up again".to_owned(),
+        End::Dead => "killed, and not restarted".to_owned(),
         End::Open => "still open a day after the window".to_owned(),
     }
 }
@@ -276,7 +276,7 @@ pub(super) fn code(runs: &[Run]) -> u8 {
     }
 }
 
-/// Half minutes tell enough of what is predicted.
+/// Rounds long durations to half a minute, which is as precise as a prediction can be.
 pub(super) fn rounded(span: Span) -> String {
     let seconds = span.as_secs();
     let grain = if seconds < 600 { 1 } else { 30 };

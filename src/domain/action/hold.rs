@@ -1,4 +1,4 @@
-//! Why nothing is done now, each reason with the numbers that justify it.
+//! The reasons for not acting now, each with the numbers that justify it.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -12,14 +12,14 @@ use crate::domain::policy::{Policy, Unverified};
 use crate::domain::schedule::Closed;
 use crate::domain::span::{Span, Time};
 
-/// How many tags a group can have, besides those that AWS sets.
+/// The number of tags that AWS allows on a group. Tags with the prefix `aws:` do not count.
 const TAGS_MAX: usize = 50;
 
-/// A typed "not now", with the numbers that justify it.
+/// A reason for not acting now, with the numbers that justify it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
-    // Ordinary waiting: it ends by itself and is shown, not recorded.
+    // Ordinary waiting ends by itself. It is displayed and not recorded.
     Settling { expected: u32, seen: u32 },
     MaxSettling { expected: u32, seen: u32 },
     MinSettling { expected: u32, seen: u32 },
@@ -27,7 +27,7 @@ pub enum Hold {
     IntentOpen { api: String },
     Leasing { until: Time },
     Launching { pending: u32 },
-    Unhealthy { instance: InstanceId, target_group: String, says: String },
+    Unhealthy { instance: InstanceId, target_group: String, message: String },
     Warming { instance: InstanceId, serving_at: Time },
     Draining { count: u32 },
     Serving { serving: u32, floor: u32 },
@@ -36,7 +36,7 @@ pub enum Hold {
     BackingOff { code: String, until: Time },
     CanaryBake { until: Time },
     Baking { until: Time },
-    // Interference and limits: somebody must know, so they are recorded.
+    // Interference and limits may need an operator, so they are recorded.
     Suspended { process: String, reason: String },
     InstanceRefresh { id: String },
     ZonalShift,
@@ -50,14 +50,15 @@ pub enum Hold {
     NoCapacity { code: String, until: Time },
     ZoneWithoutCapacity { zone: Zone },
     SurplusTaken { times: u32, until: Time, shifted: bool },
-    LaunchFails { says: String },
+    LaunchFails { message: String },
     DrainOverdue { instance: InstanceId, since: Time, limit: Span },
     Blackout { reason: String, until: Time },
-    Vetoed { says: String },
+    Vetoed { message: String },
 }
 
 impl Hold {
-    /// What others are doing to the group, or have set up in it: while it lasts nothing may be done.
+    /// Activity or settings in the group during which regend must not act: suspended processes, an instance refresh, a
+    /// zonal shift, or a warm pool that reuses instances.
     pub fn by_others(group: &Group) -> Vec<Self> {
         let blocking = ["Launch", "Terminate", "AddToLoadBalancer"];
         let suspended = group.suspended.iter().filter(|s| blocking.contains(&s.process.as_str()));
@@ -68,8 +69,8 @@ impl Hold {
         suspended.chain(refresh).chain(shift).chain(reuse).collect()
     }
 
-    /// One more instance that this target group does not use.
-    pub fn not_in_use(holds: &mut Vec<Self>, name: &str) {
+    /// Counts one more instance that this target group does not use.
+    pub fn add_not_in_use(holds: &mut Vec<Self>, name: &str) {
         for hold in holds.iter_mut() {
             if let Self::TargetNotInUse { target_group, instances } = hold
                 && target_group == name
@@ -81,21 +82,20 @@ impl Hold {
         holds.push(Self::TargetNotInUse { target_group: name.to_owned(), instances: 1 });
     }
 
-    /// Traffic reaches the group by sources whose health regend cannot read, and the policy does not accept that.
+    /// Present if the group has traffic sources whose health regend cannot read, and the policy does not accept them.
     pub fn unverified(group: &Group, policy: &Policy) -> Option<Self> {
         let holds = policy.vpc_lattice == Unverified::Hold && !group.unverified.is_empty();
         holds.then(|| Self::Unverified { sources: group.unverified.clone() })
     }
 
-    /// The group has as many tags as AWS allows, and none of them is the lease: it could not be written.
+    /// Present if the group already has as many tags as AWS allows and the lease would be one more.
     pub fn tags_full(group: &Group) -> Option<Self> {
-        // Those that AWS itself sets do not count.
         let tags = group.tags.keys().filter(|key| !key.starts_with("aws:")).count();
         let full = tags >= TAGS_MAX && group.lease.is_none() && !group.tags.contains_key(lease::TAG);
         full.then(|| Self::TagsFull { tags: u32::try_from(tags).unwrap_or(u32::MAX) })
     }
 
-    /// Waiting that ends by itself. Everything else is recorded as `regeneration.held`.
+    /// Whether the wait ends by itself. All other holds are recorded as `regeneration.held`.
     pub fn is_ordinary(&self) -> bool {
         match self {
             Self::Settling { .. }
@@ -178,133 +178,143 @@ impl fmt::Display for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settling { expected, seen } if expected == seen => {
-                write!(f, "AWS does not show all members: looking again")
+                write!(f, "AWS does not list all members yet; observing again")
             }
             Self::Settling { expected, seen } => {
-                write!(f, "AWS still shows desired capacity {seen}, not {expected}: looking again")
+                write!(f, "AWS reports desired capacity {seen} (expected {expected}); observing again")
             }
             Self::MaxSettling { expected, seen } => {
-                write!(f, "AWS shows max size {seen}, not {expected}: looking again")
+                write!(f, "AWS reports max size {seen} (expected {expected}); observing again")
             }
             Self::MinSettling { expected, seen } => {
-                write!(f, "AWS shows min size {seen}, not {expected}: looking again")
+                write!(f, "AWS reports min size {seen} (expected {expected}); observing again")
             }
             Self::CauseUnknown { before, after } => write!(
                 f,
-                "desired capacity changed externally from {before} to {after}: waiting until Auto Scaling tells who did it"
+                "desired capacity changed externally from {before} to {after}; waiting for the scaling activity that names the \
+                 cause"
             ),
-            Self::IntentOpen { api } => write!(f, "the answer to {api} was lost: looking for its effect"),
+            Self::IntentOpen { api } => {
+                write!(f, "the response to {api} was lost; checking whether the call took effect")
+            }
             Self::Leasing { until } => {
-                write!(f, "the lease is written: looking until {} whether another regend wrote one, too", at(until))
+                write!(f, "lease written; checking until {} that no other daemon wrote one too", at(until))
             }
             Self::Launching { pending } => write!(f, "{pending} launching"),
-            Self::Unhealthy { instance, target_group, says } if target_group.is_empty() => {
-                write!(f, "{instance} is {says}")
+            Self::Unhealthy { instance, target_group, message } if target_group.is_empty() => {
+                write!(f, "{instance} is {message}")
             }
-            Self::Unhealthy { instance, target_group, says } => {
-                write!(f, "{instance} is {says} in target group {target_group}")
+            Self::Unhealthy { instance, target_group, message } => {
+                write!(f, "{instance} is {message} in target group {target_group}")
             }
             Self::Warming { instance, serving_at } => {
-                write!(f, "{instance} is healthy, and serving from {} if it stays so", at(serving_at))
+                write!(f, "{instance} is warming up until {}", at(serving_at))
             }
             Self::Draining { count } => write!(f, "{count} draining"),
             Self::Serving { serving, floor } => {
-                write!(f, "{serving} serving, and at least {floor} must go on serving: nothing can be retired yet")
+                write!(f, "{serving} serving (minimum {floor}); no instance can be retired yet")
             }
-            Self::AgeUnknown { instances } => write!(f, "EC2 does not tell the age of {instances} yet"),
+            Self::AgeUnknown { instances } => {
+                let s = if *instances == 1 { "" } else { "s" };
+                write!(f, "EC2 does not report the launch time of {instances} instance{s} yet")
+            }
             Self::Replacing { members, desired } => {
-                let does = match members.cmp(desired) {
-                    Ordering::Less => "launches by itself",
-                    Ordering::Equal => "is still at work on them",
-                    Ordering::Greater => "takes some out by itself",
+                let activity = match members.cmp(desired) {
+                    Ordering::Less => "scaling out",
+                    Ordering::Equal => "replacing instances",
+                    Ordering::Greater => "scaling in",
                 };
-                write!(f, "the group has {members} members for a desired capacity of {desired}: it {does}")
+                write!(f, "{members} members, desired capacity {desired}: Auto Scaling is {activity}")
             }
-            Self::BackingOff { code, until } => write!(f, "AWS answered {code}: trying again at {}", at(until)),
-            Self::CanaryBake { until } => write!(f, "the canary bakes until {}", at(until)),
-            Self::Baking { until } => write!(f, "all replaced; watched until {}", at(until)),
+            Self::BackingOff { code, until } => write!(f, "AWS returned {code}; retrying at {}", at(until)),
+            Self::CanaryBake { until } => write!(f, "canary baking until {}", at(until)),
+            Self::Baking { until } => write!(f, "all instances replaced; baking until {}", at(until)),
             Self::Suspended { process, reason } if reason.is_empty() => {
-                write!(f, "process {process} is suspended on the group: resume it to go on")
+                write!(f, "process {process} is suspended on the group; resume the process to continue")
             }
             Self::Suspended { process, reason } => {
-                write!(f, "process {process} is suspended on the group ({reason}): resume it to go on")
+                write!(f, "process {process} is suspended on the group ({reason}); resume the process to continue")
             }
-            Self::InstanceRefresh { id } => write!(f, "instance refresh {id} is in progress: waiting until it ends"),
-            Self::ZonalShift => write!(f, "a zonal shift is active: waiting until it ends"),
+            Self::InstanceRefresh { id } => write!(f, "instance refresh {id} is in progress; waiting until it ends"),
+            Self::ZonalShift => write!(f, "a zonal shift is active; waiting until it ends"),
             Self::WarmPoolReuse => write!(
                 f,
-                "the warm pool takes retired instances back, as old as they are: \
-                 turn ReuseOnScaleIn off in its instance reuse policy to go on"
+                "the warm pool reuses retired instances at their old age; \
+                 set ReuseOnScaleIn to false in its instance reuse policy to continue"
             ),
             Self::TargetNotInUse { target_group, instances } => {
-                let (instance, it) = if *instances == 1 { ("instance", "its") } else { ("instances", "their") };
+                let (instance, its) = if *instances == 1 { ("instance", "its") } else { ("instances", "their") };
                 write!(
                     f,
-                    "target group {target_group} does not use {instances} {instance} (Target.NotInUse): a listener \
-                     moved away from it, or {it} zone is not enabled on the load balancer; put that right, or accept it \
-                     with target_not_in_use = \"accept\""
+                    "target group {target_group} does not use {instances} {instance} (Target.NotInUse): no listener \
+                     forwards to it any more, or {its} zone is not enabled on the load balancer; fix the load balancer, \
+                     or set target_not_in_use = \"accept\""
                 )
             }
             Self::Unverified { sources } => write!(
                 f,
-                "nothing verifies that a new instance serves behind {}, because regend cannot read its health there: \
-                 accept that with vpc_lattice = \"accept\", or detach it from the group",
+                "regend cannot read the health of instances in {}; set vpc_lattice = \"accept\" to continue without it, \
+                 or detach the traffic source from the group",
                 sources.join(", ")
             ),
             Self::TagsFull { tags } => write!(
                 f,
-                "the group has {tags} tags, and AWS allows no more than {TAGS_MAX}: remove one to make room for the \
-                 lease tag {}",
+                "the group has {tags} tags (maximum {TAGS_MAX}); remove one to make room for the lease tag {}",
                 lease::TAG
             ),
             Self::LeasedByOther { daemon, regeneration, until } => {
-                write!(f, "regend on {daemon} holds the group for regeneration {regeneration} until {}", at(until))
+                write!(f, "leased by daemon {daemon} for regeneration {regeneration} until {}", at(until))
             }
             Self::MaxSize { desired, max } if desired > max => {
-                write!(f, "max size {max} can be put back only when desired capacity, now {desired}, fits under it")
+                write!(
+                    f,
+                    "desired capacity is {desired}; max size can be restored to {max} only when it is at most {max}"
+                )
             }
             Self::MaxSize { desired, max } => write!(
                 f,
-                "desired capacity {desired} leaves no room under max size {max}: \
-                 allow raise_max_size or max_unavailable"
+                "no room for a surplus: desired capacity {desired}, max size {max}; \
+                 set raise_max_size = true or allow max_unavailable"
             ),
             Self::MinSize { wanted, min } => write!(
                 f,
-                "with {wanted} wanted and min size {min}, a scale-in would take the surplus and choose its own victims: \
-                 allow raise_max_size, so that both limits can be shifted with it, or max_unavailable"
+                "wanted {wanted}, min size {min}: a scale-in could remove the surplus and terminate any instance; \
+                 set raise_max_size = true, so that regend can shift both limits with the surplus, or allow \
+                 max_unavailable"
             ),
             Self::NoCapacity { code, until } => {
-                write!(f, "AWS has no capacity ({code}): trying again at {}", at(until))
+                write!(f, "AWS has no capacity ({code}); retrying at {}", at(until))
             }
             Self::ZoneWithoutCapacity { zone } => write!(
                 f,
-                "zone {zone} has no capacity: waiting, because replacements in other zones would leave it short of instances"
+                "zone {zone} has no capacity; waiting, because replacements in other zones would leave it with too few instances"
             ),
             Self::SurplusTaken { times, until, shifted } => {
                 let s = if *times == 1 { "" } else { "s" };
-                write!(f, "scale-ins have taken the surplus {times} time{s}: trying again at {}", at(until))?;
+                write!(f, "scale-ins removed the surplus {times} time{s}; retrying at {}", at(until))?;
                 match shifted {
                     true => Ok(()),
-                    false => write!(f, "; allow raise_max_size, so that min and max size can be shifted with it"),
+                    false => write!(
+                        f,
+                        "; set raise_max_size = true, so that regend can shift min and max size with the surplus"
+                    ),
                 }
             }
-            Self::LaunchFails { says } => {
-                write!(f, "the group goes on trying to launch what it lacks, and cannot: {says}")
-            }
+            Self::LaunchFails { message } => write!(f, "Auto Scaling cannot launch instances, and retries: {message}"),
             Self::DrainOverdue { instance, since, limit } => {
-                write!(f, "{instance} has been draining since {}, longer than {limit}", at(since))
+                write!(f, "{instance} has been draining since {} (drain_timeout {limit})", at(since))
             }
             Self::Blackout { reason, until } => {
                 write!(f, "blackout until {}: {reason}", until.format("%Y-%m-%d %H:%MZ"))
             }
-            Self::Vetoed { says } => write!(f, "vetoed: {says}"),
+            Self::Vetoed { message } => write!(f, "vetoed: {message}"),
         }
     }
 }
 
 impl From<Lease> for Hold {
     fn from(lease: Lease) -> Self {
-        let (until, regeneration) = (lease.dies(), lease.regeneration.to_string());
+        let (until, regeneration) = (lease.expires(), lease.regeneration.to_string());
         Self::LeasedByOther { daemon: lease.daemon, regeneration, until }
     }
 }

@@ -1,4 +1,4 @@
-//! The end: give back the surplus, wait for drains, restore, bake, and close with what is left.
+//! The end of a regeneration: return the surplus, wait for drains, restore the limits, bake, and close.
 
 use chrono::TimeDelta;
 
@@ -12,7 +12,7 @@ use crate::domain::span::Time;
 use super::{Close, Next, View, count};
 
 impl<'a> View<'a> {
-    /// Nothing is due any more, or it ends early: give back what is ours.
+    /// Returns the surplus when no instance is left to replace, or the regeneration ends early.
     pub(super) fn return_surplus(&mut self) -> Option<Next> {
         let known = self.known;
         let raised = known.raised;
@@ -22,11 +22,11 @@ impl<'a> View<'a> {
         let live = count(&self.live);
         let desired = self.group.desired;
         if live < desired {
-            // It never came. While the group launches, taking it back would let Auto Scaling choose a victim; so would
-            // it while a look may not show yet what was launched.
+            // The surplus never launched. If desired capacity were lowered while Auto Scaling is launching, or while an
+            // observation may not show the new instances yet, Auto Scaling would choose an instance to terminate.
             let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
-            // A look may lack a member that the group has just launched, and it is quick where it can. Where somebody
-            // hangs in the middle of it, it is not waited for without end.
+            // An observation may lack an instance that was just launched, and Auto Scaling is quick if it can launch at
+            // all. The wait is bounded, because an instance can hang while it is terminating.
             let patience = self.policy.launch_timeout.after(known.opened.window_ends);
             let is_short = self.group.short_since.is_some_and(|since| SETTLE.after(since) <= self.group.seen);
             let is_short = is_short || patience < self.now;
@@ -36,7 +36,7 @@ impl<'a> View<'a> {
             }
             let taken = raised.min(desired - live);
             let to = desired - taken;
-            // Desired capacity never falls below min size, so what was shifted falls with it.
+            // Desired capacity cannot fall below min size, so the shift of min size is undone by the same call.
             let min = known.min_to_restore().filter(|_| to < self.group.min);
             let min = min.map(|before| before.max(self.group.min.saturating_sub(taken)).min(to));
             return Some(Next::Act(Action::Shrink { from: desired, to, min, max: None }));
@@ -44,9 +44,9 @@ impl<'a> View<'a> {
         if let Some(next) = self.shrink_at_once() {
             return Some(next);
         }
-        // What another host left behind is known only by its age.
-        let came = |i: &&Instance| self.newcomer(i).is_some() || known.is_fresh(i) == Some(true);
-        let mut ours: Vec<_> = self.live.iter().copied().filter(came).collect();
+        // Instances that another daemon launched are known only by their age.
+        let is_new = |i: &&Instance| self.newcomer(i).is_some() || known.is_fresh(i) == Some(true);
+        let mut ours: Vec<_> = self.live.iter().copied().filter(is_new).collect();
         ours.sort_by_key(|i| {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
             (
@@ -58,27 +58,27 @@ impl<'a> View<'a> {
                 i.id.clone(),
             )
         });
-        // While others still come to serve, none that serves goes for less than is wanted.
-        let floor = if self.live.iter().any(|i| self.comes(i)) { self.floor } else { self.surplus_floor() };
-        let spared = |i: &&Instance| !self.may_serve(i) || self.serving_without(i) >= floor;
+        // While newcomers may still become serving, the full minimum applies to an instance that is serving.
+        let floor = if self.live.iter().any(|i| self.is_starting(i)) { self.floor } else { self.surplus_floor() };
+        let is_dispensable = |i: &&Instance| !self.may_serve(i) || self.serving_without(i) >= floor;
         let candidate = match ours.first() {
-            Some(first) => Some(*first).filter(spared),
-            // A surplus that we took over late may be older than our cutoff: then it is one of the stale ones, or of
-            // those that are too young to go for their age.
+            Some(first) => Some(*first).filter(is_dispensable),
+            // An inherited surplus may be older than the cutoff. It is then among the stale instances, or among those
+            // that are younger than min_age.
             None => {
                 let is_left = |i: &Instance| self.left.iter().any(|l| l.instance == i.id && l.why == LeftWhy::Young);
                 let mut young: Vec<_> = self.live.iter().copied().filter(|i| is_left(i)).collect();
                 young.sort_by_key(|i| (self.may_serve(i), std::cmp::Reverse(i.born)));
-                self.due.iter().copied().chain(young).find(spared)
+                self.due.iter().copied().chain(young).find(is_dispensable)
             }
         };
         if let Some(instance) = candidate {
-            return Some(self.give_back(instance, Reason::Surplus));
+            return Some(self.return_capacity(instance, Reason::Surplus));
         }
-        if let Some(ill) = self.due.iter().copied().find(|i| self.is_stood_in_for(i)) {
-            return Some(self.give_back(ill, Reason::Stale));
+        if let Some(unhealthy) = self.due.iter().copied().find(|i| self.is_already_replaced(i)) {
+            return Some(self.return_capacity(unhealthy, Reason::Stale));
         }
-        // Too much capacity is the smaller evil, and the record says what is left.
+        // Excess capacity is safer than too little. The journal records what was not restored.
         let patience = self.policy.health_timeout.after(known.opened.window_ends);
         let warming = self.live.iter().any(|i| i.healthy_since.is_some() && !self.serves(i));
         if self.now > patience && !warming {
@@ -88,8 +88,11 @@ impl<'a> View<'a> {
         self.hold(Hold::Serving { serving: count(&self.serving), floor })
     }
 
-    /// Where the room above max size is filled as soon as it is free, no surplus can be given back one by one. When all are
-    /// fresh and serve, desired capacity and the limits are put back by one call, whichever Auto Scaling then chooses.
+    /// If a scaling policy fills the room above max size as soon as it is free, the surplus cannot be returned one by
+    /// one.
+    /// Once all members are fresh and serving, one call restores desired capacity and the limits: it does not matter
+    /// which
+    /// instances Auto Scaling then terminates.
     fn shrink_at_once(&mut self) -> Option<Next> {
         let (known, group) = (self.known, self.group);
         let (min, max) = (known.min_to_restore(), known.max_to_restore()?);
@@ -101,28 +104,28 @@ impl<'a> View<'a> {
         if count(&self.live) == group.desired && self.live.iter().all(is_as_good) {
             return Some(Next::Act(Action::Shrink { from: group.desired, to, min, max: Some(max) }));
         }
-        // Each comes to serve, or fails by its deadline.
-        self.live.iter().any(|i| self.comes(i)).then_some(Next::Wait)
+        // Each newcomer either becomes serving or fails by its deadline.
+        self.live.iter().any(|i| self.is_starting(i)).then_some(Next::Wait)
     }
 
-    /// A newcomer that does not serve yet, and may.
-    fn comes(&self, instance: &Instance) -> bool {
+    /// Whether it is a newcomer that is not serving yet and has not failed.
+    fn is_starting(&self, instance: &Instance) -> bool {
         self.newcomer(instance).is_some_and(|n| !n.failed) && !self.serves(instance)
     }
 
-    /// How many must serve without a surplus that is given back: no group is owed more than it had.
+    /// How many instances must be serving after the surplus is returned: at most as many as at the opening.
     pub(super) fn surplus_floor(&self) -> u32 {
         self.known.opened.serving.map_or(self.floor, |serving| serving.min(self.floor))
     }
 
-    /// All is replaced or given up: wait for drains, restore, bake, close.
+    /// No instance is left to replace: wait for drains, restore the limits, bake, close.
     pub(super) fn finish(&mut self) -> Option<Next> {
         let (known, policy, group) = (self.known, self.policy, self.group);
         let ending = known.ending.as_ref();
         let over = self.now > known.opened.window_ends;
         let ageless = self.ageless().next().is_some();
         if ending.is_none() && (self.is_under_way() || (ageless && !over)) {
-            // The last replacements must serve, and every age be known, before anybody is told that it is done.
+            // The regeneration is complete only when the last replacements are serving and every launch time is known.
             self.wake(known.opened.window_ends + TimeDelta::seconds(1));
             if self.holds.is_empty() {
                 self.holds.push(Hold::Replacing { members: count(&self.live), desired: group.desired });
@@ -147,7 +150,7 @@ impl<'a> View<'a> {
             self.wake(first + TimeDelta::seconds(1));
             return Some(Next::Wait);
         }
-        if let Some(wait) = self.shrinks() {
+        if let Some(wait) = self.await_scale_in() {
             return Some(wait);
         }
         if ending.is_none() {
@@ -165,9 +168,10 @@ impl<'a> View<'a> {
         Some(self.close(outcome, why))
     }
 
-    /// What Auto Scaling chose to terminate for a surplus that was given back by one call drains like an instance that
-    /// regend retired by name, and is waited for as long.
-    fn shrinks(&mut self) -> Option<Next> {
+    /// Waits while the instances drain that Auto Scaling terminates after [`Action::Shrink`], as long as for an
+    /// instance
+    /// that regend retired by name.
+    fn await_scale_in(&mut self) -> Option<Next> {
         let (known, group) = (self.known, self.group);
         let until = self.policy.drain_timeout.after(known.shrunk_at?) + TimeDelta::seconds(1);
         let drains = |i: &&Instance| i.lifecycle == Lifecycle::Terminating && known.lost.contains(&i.id);
@@ -179,8 +183,9 @@ impl<'a> View<'a> {
         self.hold(Hold::Replacing { members, desired: group.desired })
     }
 
-    /// When the last replacement was complete: the old one gone and the new one serving. What a scaling policy launches
-    /// later is no replacement, and is not watched.
+    /// When the last replacement was complete: the stale instance terminated and the fresh one serving. An instance
+    /// that a
+    /// scaling policy launches later is not a replacement, and does not extend the bake time.
     fn last_replaced(&self) -> Option<Time> {
         let known = self.known;
         let stale = known.retired.values().filter(|retirement| retirement.why == Reason::Stale);
@@ -190,7 +195,7 @@ impl<'a> View<'a> {
         in_its_place.filter_map(|newcomer| newcomer.serving).max().max(known.last_gone).max(Some(last))
     }
 
-    /// Instances whose age EC2 does not tell yet, in standby as well.
+    /// Instances whose launch time EC2 does not report yet, including those in standby.
     pub(super) fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
         let (known, seen) = (self.known, self.group.seen);
         let here = self.group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating);
@@ -201,14 +206,15 @@ impl<'a> View<'a> {
         self.group.instance(id).is_some_and(|i| i.lifecycle == Lifecycle::Retained)
     }
 
-    /// A lease on the group that nobody else will release: from before the journal was lost, or of a dead owner.
+    /// Whether a lease is on the group that no other daemon will release: this daemon's own from before its journal was
+    /// lost, or the expired lease of another daemon.
     pub(super) fn is_left_over(&self) -> bool {
         let lease = Lease::on(self.group);
         let lease = lease.filter(|_| !self.known.released);
         lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now))
     }
 
-    /// What is not as it was found: the code of the first, and words for all.
+    /// What was not restored: the code of the first item, and a phrase for all of them.
     pub(super) fn not_restored(&self) -> Option<(String, String)> {
         let (known, group) = (self.known, self.group);
         if group.deleting {
@@ -216,28 +222,29 @@ impl<'a> View<'a> {
         }
         let desired = group.desired;
         let max = known.max_to_restore().map(|before| {
-            let says = format!("max size stays {}, it was {before}: desired capacity is {desired}", group.max);
-            ("MaxSizeNotRestored", says)
+            let message =
+                format!("max size is {} (originally {before}), because desired capacity is {desired}", group.max);
+            ("MaxSizeNotRestored", message)
         });
         let min = known.min_to_restore().map(|before| {
-            let says = format!("min size stays {}, it was {before}", group.min);
-            ("MinSizeNotRestored", says)
+            let message = format!("min size is {} (originally {before})", group.min);
+            ("MinSizeNotRestored", message)
         });
         let surplus = (known.raised > 0).then(|| {
             let rest = count(&self.serving).saturating_sub(1);
             let floor = self.surplus_floor();
             let because = match rest < floor {
-                true => format!(": without the surplus {rest} would serve, and {floor} must"),
+                true => format!("; {rest} serving after removal of one (minimum {floor})"),
                 false => String::new(),
             };
-            let says = format!("desired capacity stays {desired}, and {} is wanted{because}", self.wanted);
-            ("SurplusNotReturned", says)
+            let message = format!("desired capacity is {desired} (wanted {}){because}", self.wanted);
+            ("SurplusNotReturned", message)
         });
-        let (codes, says): (Vec<_>, Vec<_>) = max.into_iter().chain(min).chain(surplus).unzip();
-        codes.first().map(|code| ((*code).to_owned(), says.join("; ")))
+        let (codes, messages): (Vec<_>, Vec<_>) = max.into_iter().chain(min).chain(surplus).unzip();
+        codes.first().map(|code| ((*code).to_owned(), format!("not restored: {}", messages.join("; "))))
     }
 
-    /// The numbers that are not put back.
+    /// The original and present value of each number that is not restored.
     fn kept(&self) -> Option<Change> {
         let (known, group) = (self.known, self.group);
         let kept = Change {
@@ -256,13 +263,13 @@ impl<'a> View<'a> {
             why: if self.is_retained(id) { LeftWhy::Retained } else { LeftWhy::Draining },
         });
         let left: Vec<_> = self.left.iter().cloned().chain(not_reached).chain(draining).collect();
-        let stuck = self.not_restored();
-        let (code, why) = match (why, stuck) {
-            (Some((code, why)), Some((_, stuck))) => (Some(code), Some(format!("{why}; {stuck}"))),
-            (why, stuck) => why.or(stuck).unzip(),
+        let not_restored = self.not_restored();
+        let (code, why) = match (why, not_restored) {
+            (Some((code, why)), Some((_, not_restored))) => (Some(code), Some(format!("{why}; {not_restored}"))),
+            (why, not_restored) => why.or(not_restored).unzip(),
         };
-        let all = outcome == Outcome::Completed && code.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
-        let outcome = if outcome == Outcome::Completed && !all { Outcome::Incomplete } else { outcome };
+        let is_complete = code.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
+        let outcome = if outcome == Outcome::Completed && !is_complete { Outcome::Incomplete } else { outcome };
         Next::Close(Close { outcome, left, kept: self.kept(), why, code })
     }
 }

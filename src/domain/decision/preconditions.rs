@@ -1,4 +1,4 @@
-//! What comes before any replacing: open intents, other people's doings, the lease, refusals, and too many failures.
+//! The rules that come before any replacement: open intents, interference, the lease, refusals, and too many failures.
 
 use chrono::TimeDelta;
 
@@ -11,28 +11,32 @@ use crate::domain::span::{Span, Time};
 
 use super::{Next, View, count};
 
-/// Refusals in a row after which a call is not worth repeating. With the back-off below that is about five minutes.
+/// Consecutive refusals after which a call is no longer repeated. With the back-off below this takes about five
+/// minutes.
 const REFUSALS_MAX: u32 = 6;
-/// From the first lease to the first change. Two daemons that fire at once look within a second or two of each other.
+/// The time between writing the lease and the first change. Two daemons with the same schedule observe the group within
+/// a
+/// second or two of each other.
 const CONFIRM: Span = Span::seconds(5);
-/// First and longest wait after a refusal.
+/// The first and the longest wait after a refusal.
 const BACK_OFF: (Span, Span) = (Span::seconds(5), Span::minutes(2));
 
-/// How long to wait after so many failures in a row.
+/// How long to wait after this number of consecutive failures.
 fn back_off(times: u32) -> Span {
     (BACK_OFF.0 * (1 << times.saturating_sub(1).min(8))).min(BACK_OFF.1)
 }
 
 impl<'a> View<'a> {
-    /// An effect of which nothing is known comes before any other.
+    /// A call whose outcome is unknown comes before any other.
     pub(super) fn intent(&mut self) -> Option<Next> {
         let intent = self.known.intent.as_ref()?;
         match &intent.action {
-            // Whoever has the group now is not to be disturbed: when the token is too old, the world tells.
-            launch @ Action::Launch { .. } if self.holder().is_some() => {
+            // Another daemon has the lease, so the launch is not repeated: once the token has expired, an observation
+            // shows whether it took effect.
+            launch @ Action::Launch { .. } if self.other_lease().is_some() => {
                 self.hold(Hold::IntentOpen { api: launch.api().to_owned() })
             }
-            // The token makes the same call again safe, and its answer tells which instances came.
+            // The token makes it safe to repeat the call, and the response names the launched instances.
             launch @ Action::Launch { .. } if self.now <= TOKEN_LIFE.after(intent.at) => {
                 match self.known.unanswered.map(|(times, last)| back_off(times).after(last)) {
                     Some(until) if self.now < until => {
@@ -46,25 +50,27 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Another daemon's lease that is not dead.
-    fn holder(&self) -> Option<Lease> {
+    /// The live lease of another daemon.
+    fn other_lease(&self) -> Option<Lease> {
         Lease::of_another(self.now, self.group, self.me.daemon)
     }
 
-    /// The group is not there to be regenerated, or another daemon has it.
+    /// Closes or waits if the group is being deleted, or another daemon has the lease.
     pub(super) fn check_ownership(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if group.deleting {
             let why = "the group is being deleted".to_owned();
             return Some(self.close(Outcome::Aborted, Some(("GroupDeleted".to_owned(), why))));
         }
-        if let Some(lease) = self.holder() {
-            // Even under our own regeneration's id: whoever takes a dead lease over goes on with what it was about.
-            self.wake(lease.dies());
+        if let Some(lease) = self.other_lease() {
+            // This holds even if the lease carries the id of this regeneration: a daemon that takes over an expired
+            // lease
+            // continues its regeneration.
+            self.wake(lease.expires());
             let hold = Hold::from(lease);
             return match &known.ending {
                 None => self.wait_or_end(hold),
-                // What was ours to tidy up has gone over to them with the lease.
+                // The obligation to restore the group has passed to the other daemon with the lease.
                 Some(ending) => {
                     if let Some(wait) = self.lacks_members() {
                         return Some(wait);
@@ -78,10 +84,10 @@ impl<'a> View<'a> {
         None
     }
 
-    /// A look may miss somebody once. The second look without them is believed, and recorded.
+    /// An observation may lack a member once. Only a second observation without it is believed, and recorded.
     fn lacks_members(&mut self) -> Option<Next> {
         let desired = self.known.desired;
-        // One that never came into service is waited for only while something may still be launched.
+        // An instance that never came into service is awaited only while launches are still allowed.
         let is_over = self.known.ending.is_some() || self.now > self.known.opened.window_ends;
         if !self.known.lacks_members(self.group, is_over) {
             return None;
@@ -90,7 +96,7 @@ impl<'a> View<'a> {
         self.hold(Hold::Settling { expected: desired, seen: desired })
     }
 
-    /// What is being done to the group by others: never fight it.
+    /// Waits while an operator or AWS is changing the group.
     pub(super) fn interference(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if let Some(wait) = self.lacks_members() {
@@ -100,7 +106,7 @@ impl<'a> View<'a> {
             return self.hold(Hold::Settling { expected: known.desired, seen: group.desired });
         }
         if group.max != known.max {
-            // Either the look is behind, or somebody has just set it: a moment later it is known.
+            // Either the observation is behind, or the value was just changed externally: the next observation tells.
             return self.hold(Hold::MaxSettling { expected: known.max, seen: group.max });
         }
         if group.min != known.min {
@@ -110,10 +116,10 @@ impl<'a> View<'a> {
         self.wait_or_end(hold)
     }
 
-    /// Waits for somebody else, but not for ever: when the window is over, what is ours is tidied up.
+    /// Waits until the hold ends, but at most until the window ends: then the regeneration ends and restores the group.
     pub(super) fn wait_or_end(&mut self, hold: Hold) -> Option<Next> {
         if self.known.ending.is_some() {
-            // Tidying up is all that is left, and AWS will say if it cannot be done.
+            // Only the restoration is left, and AWS refuses it if it is not possible.
             self.holds.push(hold);
             return None;
         }
@@ -128,35 +134,38 @@ impl<'a> View<'a> {
         self.hold(hold)
     }
 
-    /// The lease is renewed when little of it is left, whatever else has to wait; and written anew when others changed
-    /// what another host would restore.
+    /// Renews the lease when less than a quarter of its life is left, and rewrites it when the values that another
+    /// daemon
+    /// would restore have changed.
     pub(super) fn renew(&mut self) -> Option<Next> {
         let lease = self.known.lease.as_ref()?;
-        let lasts = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
-        let (max, most) = self.max_sizes();
+        let is_current = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
+        let (max, max_allowed) = self.max_sizes();
         let (min, _) = self.known.limits_of_others();
-        let fits = (lease.wanted, lease.max) == (self.wanted, max) && lease.most >= most;
-        let fits = fits && (!self.shifts || lease.min == Some(min));
-        // Whoever manages the group's tags as code takes it away.
+        let is_accurate = (lease.wanted, lease.max) == (self.wanted, max) && lease.max_allowed >= max_allowed;
+        let is_accurate = is_accurate && (!self.shifts || lease.min == Some(min));
+        // A tool that manages the group's tags as code may have removed the lease tag.
         let is_gone = self.is_settled() && self.group.lease.is_none();
         let refusals = &self.known.refusals;
         let retry_at = refusals.last.filter(|_| refusals.in_a_row > 0);
         let is_refused = retry_at.is_some_and(|last| self.now < back_off(refusals.in_a_row).after(last));
-        ((!lasts || !fits || is_gone || self.left_behind().is_some()) && !is_refused).then(|| self.write_lease())
+        ((!is_current || !is_accurate || is_gone || self.left_behind().is_some()) && !is_refused)
+            .then(|| self.write_lease())
     }
 
-    /// Whether the look must show our latest effect.
+    /// Whether the observation began late enough to show regend's latest effect.
     fn is_settled(&self) -> bool {
         self.known.last_effect.is_none_or(|at| SETTLE.after(at) < self.group.seen)
     }
 
-    /// The lease is written before the first change.
+    /// Writes the lease before the first change.
     pub(super) fn lease(&mut self) -> Option<Next> {
         (self.known.lease.is_none() && self.has_something_to_change()).then(|| self.write_lease())
     }
 
-    /// AWS offers no compare-and-set: another daemon that fired at the same moment may have written its own after ours.
-    /// Whoever wrote last has the group, and a moment later both see who it is.
+    /// Waits until the lease is confirmed. AWS offers no compare-and-set, so another daemon with the same schedule may
+    /// have
+    /// written its lease at the same moment. The last write counts, and after this wait both daemons see it.
     pub(super) fn confirm_lease(&mut self) -> Option<Next> {
         let until = CONFIRM.after(self.known.leased_at?);
         if self.group.seen >= until {
@@ -169,7 +178,7 @@ impl<'a> View<'a> {
     fn write_lease(&self) -> Next {
         let until = self.lease_life().after(self.now);
         let left = self.left_behind().unwrap_or_default();
-        let (max, most) = self.max_sizes();
+        let (max, max_allowed) = self.max_sizes();
         let (min, _) = self.known.limits_of_others();
         let lease = Lease {
             regeneration: self.known.id,
@@ -180,30 +189,30 @@ impl<'a> View<'a> {
             surge: self.surge.max(left.surplus),
             min: left.min.or_else(|| self.shifts.then_some(min)),
             max: left.max.unwrap_or(max),
-            most,
+            max_allowed,
         };
         Next::Act(Action::TakeLease { value: lease.to_string(), until })
     }
 
-    /// Max size as it was, and the most that we may make of it.
+    /// Max size without regend's shift, and the highest value that regend may set.
     fn max_sizes(&self) -> (u32, u32) {
         let known = self.known;
         let (_, max) = known.limits_of_others();
-        let most = match self.policy.raise_max_size {
+        let highest = match self.policy.raise_max_size {
             true if self.shifts => max.saturating_add(self.surge.max(known.raised)),
             true => self.wanted.saturating_add(self.surge),
             false => 0,
         };
-        (max, most.max(known.max))
+        (max, highest.max(known.max))
     }
 
-    /// The surplus and the max size of a lease that died while this regeneration waited for it, or that was written over
-    /// ours: from the moment that our own lease says so, they are ours to undo.
+    /// The surplus and the limits of another daemon's lease that expired while this regeneration waited for it, or that
+    /// overwrote this daemon's lease. Once this daemon's lease states them, this regeneration must undo them.
     fn left_behind(&self) -> Option<LeftBehind> {
         let (group, known) = (self.group, self.known);
-        // Just after we have written ours, a look may still show the other.
-        let is_ours = known.lease.is_some() && !self.is_settled();
-        if is_ours || known.released || known.opened.inherited.is_some() {
+        // Just after this daemon has written its lease, an observation may still show the other one.
+        let is_pending = known.lease.is_some() && !self.is_settled();
+        if is_pending || known.released || known.opened.inherited.is_some() {
             return None;
         }
         let lease = Lease::on(group)?;
@@ -211,12 +220,13 @@ impl<'a> View<'a> {
             return None;
         }
         let LeftBehind { mut surplus, min, max } = lease.left(group);
-        // Beyond what its owner could do, somebody has spoken since, and that absorbed the surplus.
+        // A desired capacity that the owner of that lease cannot have set was changed externally since, and that change
+        // absorbed the surplus.
         let (least, most) = known.desired_range;
         if least < lease.wanted || lease.wanted.saturating_add(lease.surge) < most {
             surplus = 0;
         }
-        // What is ours already is not theirs as well.
+        // What this regeneration has to undo already does not count twice.
         surplus = surplus.saturating_sub(known.raised);
         let min = min.filter(|_| known.min_before.is_none());
         let max = max.filter(|_| known.max_before.is_none());
@@ -224,7 +234,8 @@ impl<'a> View<'a> {
         (left != LeftBehind::default()).then_some(left)
     }
 
-    /// The limits are shifted further than the surplus that is out: others have set desired capacity, or taken it.
+    /// Reduces the shift of the limits to the present surplus, after an external change or a scale-in reduced the
+    /// surplus.
     pub(super) fn fit_limits(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if known.lease.is_none() || known.released {
@@ -245,7 +256,9 @@ impl<'a> View<'a> {
         replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
     }
 
-    /// Long enough for all that is due if every batch takes as long as it may; so that most never need renewing.
+    /// The life of a lease: long enough to replace all instances even if every batch takes until its timeouts, so that
+    /// most
+    /// leases are never renewed.
     pub(super) fn lease_life(&self) -> Span {
         let policy = self.policy;
         let concurrency = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
@@ -255,7 +268,7 @@ impl<'a> View<'a> {
         (batch * batches + bakes).clamp(lease::SHORTEST, lease::LONGEST)
     }
 
-    /// After a refusal: wait, give up, or go another way.
+    /// After a refusal: waits, ends the regeneration, or lets another rule find another way.
     pub(super) fn refusals(&mut self) -> Option<Next> {
         let refusals = &self.known.refusals;
         let (first, last) = (refusals.first?, refusals.last?);
@@ -263,35 +276,35 @@ impl<'a> View<'a> {
             return None;
         }
         let kind = refusals.kind.unwrap_or(RefusalKind::Invalid);
-        // Judged by what was tried, not by the clock alone: it may be that nobody was there to try.
+        // The number of attempts counts, not only the time: regend may not have been running.
         let often = refusals.in_a_row >= REFUSALS_MAX;
-        let hopeless = match kind {
+        let is_final = match kind {
             RefusalKind::Forbidden => true,
             RefusalKind::Invalid => refusals.invalid >= REFUSALS_MAX,
-            // A zone without capacity keeps only its own instances waiting.
+            // A zone without capacity delays only the replacements in that zone.
             RefusalKind::NoCapacity => {
                 often && last > self.policy.launch_timeout.after(first) && self.all_refused(first)
             }
-            // Slowing down is right as long as there is time.
+            // While the window is open, backing off is enough.
             RefusalKind::Busy => {
                 let late = self.now > self.known.opened.window_ends;
                 often && late && last > self.policy.drain_timeout.after(first)
             }
             RefusalKind::NotOffered => false,
         };
-        if hopeless {
-            let why = format!("{} was refused: {} ({})", refusals.api, refusals.message, refusals.code);
+        if is_final {
+            let why = format!("AWS refused {}: {} ({})", refusals.api, refusals.message, refusals.code);
             let code = refusals.code.clone();
             return Some(match self.known.ending {
                 None => Next::End(Ending { outcome: Outcome::Failed, code, why }),
-                // It cannot even be tidied up: say so, and what is left as it is.
+                // Not even the restoration is possible: close, and record what was not restored.
                 Some(_) if kind != RefusalKind::NoCapacity => self.close(Outcome::Failed, Some((code, why))),
                 Some(_) => return None,
             });
         }
         match kind {
             RefusalKind::NotOffered => return None,
-            // Another zone may have some.
+            // Another zone may have capacity.
             RefusalKind::NoCapacity if !self.dry_zones().is_empty() => return None,
             RefusalKind::NoCapacity if self.known.ending.is_some() => return None,
             _ => {}
@@ -308,19 +321,20 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Whether each zone has refused since then for lack of capacity; where none has launched anything yet, each of the
-    /// emptiest, since the others are not asked while these have their share.
+    /// Whether each zone has refused a launch since then for lack of capacity. Before the first successful launch only
+    /// the
+    /// emptiest zones count, because regend launches in those first.
     fn all_refused(&self, since: Time) -> bool {
         let refused = |zone: &Zone| self.known.refusals.dry.get(zone).is_some_and(|at| *at >= since);
         let zones = || self.group.zones.iter();
         let least = zones().map(|zone| self.population(zone)).min();
         let has_launched = self.known.newcomers.values().any(|newcomer| newcomer.ours);
-        let asked = |zone: &&Zone| has_launched || Some(self.population(zone)) == least;
-        zones().count() < 2 || zones().filter(asked).all(refused)
+        let is_tried = |zone: &&Zone| has_launched || Some(self.population(zone)) == least;
+        zones().count() < 2 || zones().filter(is_tried).all(refused)
     }
 
-    /// Auto Scaling has not been able to launch regend's surplus for as long as a launch may take.
-    pub(super) fn cannot_come(&mut self) -> Option<Next> {
+    /// Ends the regeneration if Auto Scaling has not launched the surplus within `launch_timeout`.
+    pub(super) fn surplus_overdue(&mut self) -> Option<Next> {
         let since = self.group.short_since.filter(|_| self.known.ending.is_none() && self.known.raised > 0)?;
         let until = self.policy.launch_timeout.after(since) + TimeDelta::seconds(1);
         if self.group.seen < until {
@@ -328,17 +342,19 @@ impl<'a> View<'a> {
             return None;
         }
         let (live, desired, limit) = (count(&self.live), self.group.desired, self.policy.launch_timeout);
-        let why =
-            format!("Auto Scaling has not launched what the group lacks for {limit}: {live} members of {desired}");
+        let why = format!(
+            "Auto Scaling has not launched the missing instances within {limit}: {live} members, desired capacity {desired}"
+        );
         Some(Next::End(Ending { outcome: Outcome::Failed, code: "LaunchTimeout".to_owned(), why }))
     }
 
+    /// Ends the regeneration when more than `max_failures` replacements have failed.
     pub(super) fn too_many_failures(&mut self) -> Option<Next> {
         let (failures, max) = (self.known.failures, self.policy.max_failures);
         if self.known.ending.is_some() || failures <= max {
             return None;
         }
-        let why = format!("{failures} replacements failed, and max_failures allows {max}");
+        let why = format!("{failures} replacements failed (limit {max})");
         Some(Next::End(Ending { outcome: Outcome::Failed, code: "TooManyFailures".to_owned(), why }))
     }
 }

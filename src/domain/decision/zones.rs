@@ -1,31 +1,33 @@
-//! Availability zones: where the next instance is launched, and which one may go so that they stay in balance.
+//! Availability zones: where the next instance is launched, and which one may be retired so that the zones stay
+//! balanced.
 
 use super::{View, count};
 use crate::domain::group::{Instance, Zone};
 use crate::domain::policy::Treatment;
 use crate::domain::span::Span;
 
-/// How long a zone without capacity is left alone.
+/// How long regend does not launch in a zone after it had no capacity.
 const DRY: Span = Span::minutes(5);
 
 impl<'a> View<'a> {
-    /// The zones that had no capacity a moment ago. Where none has any, each is as good as the others.
+    /// The zones that recently had no capacity; none if that is true of all zones, since then each is worth trying.
     pub(super) fn dry_zones(&self) -> Vec<&Zone> {
         let is_dry = |zone: &&Zone| self.known.refusals.dry.get(*zone).is_some_and(|at| self.now < DRY.after(*at));
         let dry: Vec<_> = self.group.zones.iter().filter(is_dry).collect();
         if dry.len() < self.group.zones.len() { dry } else { Vec::new() }
     }
 
-    /// Members in that zone, those that regend retired aside.
+    /// The number of members in the zone that regend has not retired.
     pub(super) fn population(&self, zone: &Zone) -> u32 {
         count(&self.live.iter().filter(|i| &i.zone == zone).collect::<Vec<_>>())
     }
 
-    /// Members in each of the group's zones without that one, when Auto Scaling has launched what the group lacks: in the
+    /// The number of members in each zone without that instance, after Auto Scaling has launched the missing instances
+    /// in the
     /// emptiest zones.
     fn populations(&self, without: Option<&Instance>) -> Vec<u32> {
-        let left = |zone: &Zone| self.population(zone) - u32::from(without.is_some_and(|i| &i.zone == zone));
-        let mut populations: Vec<u32> = self.group.zones.iter().map(left).collect();
+        let remaining = |zone: &Zone| self.population(zone) - u32::from(without.is_some_and(|i| &i.zone == zone));
+        let mut populations: Vec<u32> = self.group.zones.iter().map(remaining).collect();
         for _ in 0..self.missing() {
             if let Some(emptiest) = populations.iter_mut().min() {
                 *emptiest += 1;
@@ -34,14 +36,15 @@ impl<'a> View<'a> {
         populations
     }
 
-    /// By how many members the fullest zone exceeds the emptiest.
+    /// The difference between the fullest and the emptiest zone, in members.
     fn spread(&self, without: Option<&Instance>) -> u32 {
         let populations = self.populations(without);
         populations.iter().max().unwrap_or(&0) - populations.iter().min().unwrap_or(&0)
     }
 
-    /// Whether the zones are as balanced without it as Auto Scaling wants them, or at least as they are now. Otherwise it
-    /// would rebalance on its own.
+    /// Whether the zones differ by at most one member without the instance, or by no more than now. Otherwise Auto
+    /// Scaling
+    /// would rebalance them.
     pub(super) fn leaves_balance(&self, instance: &Instance) -> bool {
         let is_outside = !self.group.zones.contains(&instance.zone);
         is_outside || !instance.lifecycle.counts() || self.spread(Some(instance)) <= self.spread(None).max(1)
@@ -51,8 +54,9 @@ impl<'a> View<'a> {
         self.policy.zone_without_capacity == Treatment::Skip
     }
 
-    /// Of all that are due, the first that could not go with its place: where one goes after another, each from a zone that
-    /// can spare it, some may be left in zones that cannot.
+    /// The first instance to replace whose removal would unbalance the zones, if all instances to replace are removed
+    /// one
+    /// after another, each from the fullest zone.
     pub(super) fn first_stuck(&self) -> Option<&'a Instance> {
         let zones = &self.group.zones;
         let mut members: Vec<u32> = zones.iter().map(|zone| self.population(zone)).collect();
@@ -72,20 +76,23 @@ impl<'a> View<'a> {
         due.first().map(|(_, instance)| *instance)
     }
 
-    /// How many members each zone has where all have as many.
+    /// The number of members of each zone in a balanced group.
     fn share(&self) -> u32 {
         self.wanted / count(&self.group.zones).max(1)
     }
 
-    /// Whether it waits for capacity in its zone: a replacement in another zone would take the zone's share from it.
+    /// Whether the instance is not replaced until its zone has capacity again, because a replacement in another zone
+    /// would
+    /// leave its zone with less than its share.
     pub(super) fn waits_for_its_zone(&self, instance: &Instance) -> bool {
         let is_dry = self.dry_zones().contains(&&instance.zone) && instance.lifecycle.counts();
         is_dry && self.keeps_zones() && self.population(&instance.zone) <= self.share()
     }
 
-    /// Whether its place may be left to Auto Scaling, which fills the emptiest zone. Where that zone has fewer than its
-    /// share, or two fewer than another, Auto Scaling has launched elsewhere for lack of capacity: each retirement there
-    /// would move one more instance to other zones.
+    /// Whether Auto Scaling may refill the slot of the instance, which it does in the emptiest zone. If the zone of the
+    /// instance has less than its share, or two members fewer than another zone, then Auto Scaling has launched
+    /// elsewhere for
+    /// lack of capacity, and each retirement would move one more instance out of the zone.
     pub(super) fn leaves_a_share(&self, instance: &Instance) -> bool {
         let zone = &instance.zone;
         let is_one_of_several = self.group.zones.len() > 1 && self.group.zones.contains(zone);
@@ -98,9 +105,10 @@ impl<'a> View<'a> {
         members > share.max(1) || (members >= share && fullest <= members + 1 && !self.dry_zones().contains(&zone))
     }
 
-    /// The zone to launch in, and how many of `room` go there: the emptiest zone now, and after the swap; among those the
-    /// zone of the instance that is due first, so that none waits from window to window. Nothing, where only zones have
-    /// capacity that would have too many then.
+    /// The zone to launch in, and how many of `room` to launch there: the zone that is emptiest now and after the
+    /// replacements; among equals the zone of the first instance to replace, so that no instance is left in every
+    /// window.
+    /// Absent if a launch in any zone with capacity would unbalance the zones.
     pub(super) fn zone(&self, room: u32) -> Option<(Option<Zone>, u32)> {
         if self.group.zones.len() < 2 {
             return Some((None, room));
@@ -108,20 +116,21 @@ impl<'a> View<'a> {
         let dry = self.dry_zones();
         let fresh =
             |zone: &Zone| self.live.iter().filter(|i| &i.zone == zone && self.newcomer(i).is_some()).count() as u32;
-        let turn = |zone: &Zone| self.due.iter().position(|i| &i.zone == zone).unwrap_or(usize::MAX);
+        let first_due = |zone: &Zone| self.due.iter().position(|i| &i.zone == zone).unwrap_or(usize::MAX);
         let mut zones: Vec<_> = (self.group.zones.iter().enumerate())
             .filter(|(_, zone)| !dry.contains(zone))
-            .map(|(n, zone)| (self.population(zone), fresh(zone), turn(zone), n))
+            .map(|(n, zone)| (self.population(zone), fresh(zone), first_due(zone), n))
             .collect();
         zones.sort_unstable();
         let (least, fresh, _, n) = zones.first().copied()?;
-        // A zone that has its share and no capacity would be made up for when it has some again.
+        // A zone with its share of members but without capacity is awaited: its replacements are launched there later.
         let waiting = dry.iter().map(|zone| self.population(zone)).filter(|members| *members >= self.share()).min();
         if self.keeps_zones() && waiting.is_some_and(|members| least > members) {
             return None;
         }
-        // One zone a call, and neither between two calls nor when the stale ones are gone may zones differ by more than
-        // one: then AZRebalance would launch and terminate on its own.
+        // One call launches in one zone. The zones must never differ by more than one member, neither between two calls
+        // nor
+        // after the stale instances are terminated: AZRebalance would launch and terminate instances.
         let others = || zones.iter().skip(1);
         let level = others().map(|(all, ..)| all + 1 - least).min();
         let level_after = others().map(|(_, new, ..)| (new + 1).saturating_sub(fresh)).min();

@@ -1,4 +1,4 @@
-//! Crontab expressions, translated for the `cron` crate, which speaks Quartz.
+//! Crontab expressions, translated into the Quartz notation of the `cron` crate.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -7,21 +7,22 @@ use chrono::{DateTime, NaiveDateTime};
 
 use super::Invalid;
 
-/// A crontab expression in local time, without a zone; it fires at some time or it cannot be built.
+/// A crontab expression in local time, without a time zone. An expression that never fires is rejected.
 ///
-/// Usually one translated expression. Two where day of month and weekday are both restricted: crontab fires when
-/// either matches, Quartz when both do.
+/// Usually one Quartz expression; two if day of month and weekday are both restricted, because crontab fires when
+/// either
+/// matches, and Quartz only when both do.
 #[derive(Debug, Clone)]
 pub(super) struct Crontab(Vec<cron::Schedule>);
 
 impl Crontab {
-    /// The first time it fires after a wall clock time.
+    /// The first firing after a local time.
     pub(super) fn next_after(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
         let next = |expression: &cron::Schedule| expression.after(&local.and_utc()).next();
         self.0.iter().filter_map(next).min().map(|time| time.naive_utc())
     }
 
-    /// The last time it fires before a wall clock time.
+    /// The last firing before a local time.
     pub(super) fn last_before(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
         let last = |expression: &cron::Schedule| expression.after(&local.and_utc()).next_back();
         self.0.iter().filter_map(last).max().map(|time| time.naive_utc())
@@ -49,7 +50,7 @@ impl FromStr for Crontab {
         }
         let Ok(words) = <[&str; 6]>::try_from(words) else {
             return Err(Invalid::new(
-                format!("{text:?} is no schedule"),
+                format!("{text:?} is not a schedule"),
                 r#"write minute, hour, day of month, month and weekday, for example "0 3 * * *""#,
             ));
         };
@@ -57,7 +58,7 @@ impl FromStr for Crontab {
         for (field, word) in FIELDS.iter().zip(words) {
             fields.push(field.translated(word)?);
         }
-        // A step over the whole field restricts it no more than the star does: this is cron's own rule.
+        // By the rule of cron, a step over the whole field ("*/2") does not count as a restriction.
         let either = !words[DAY].starts_with('*') && !words[WEEKDAY].starts_with('*');
         let variants: &[Option<usize>] = if either { &[Some(DAY), Some(WEEKDAY)] } else { &[None] };
         let mut expressions = Vec::new();
@@ -66,16 +67,16 @@ impl FromStr for Crontab {
             if let Some(free) = free {
                 fields[*free] = "*".to_owned();
             }
-            // Nothing of the user's own reaches this parser: every field is a list of numbers within bounds.
+            // Every field is a list of numbers within bounds here, so user input never reaches this parser.
             let expression = fields.join(" ").parse();
             expressions.push(
-                expression.map_err(|error| Invalid::new(format!("{text:?} is no schedule"), format!("{error}")))?,
+                expression.map_err(|error| Invalid::new(format!("{text:?} is not a schedule"), format!("{error}")))?,
             );
         }
         let crontab = Self(expressions);
         match crontab.next_after(DateTime::UNIX_EPOCH.naive_utc()) {
             Some(_) => Ok(crontab),
-            None => Err(Invalid::new(format!("{text:?} never fires"), "choose a day that its month has")),
+            None => Err(Invalid::new(format!("{text:?} never fires"), "write a day that exists in that month")),
         }
     }
 }
@@ -116,7 +117,7 @@ const MONTHS: &[&str] = &[
 const WEEKDAYS: &[&str] = &["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
 impl Field {
-    /// The values of a list of numbers, names, ranges and steps, as the crate numbers them.
+    /// The values of a list of numbers, names, ranges and steps, in the numbering of the `cron` crate.
     fn translated(&self, word: &str) -> Result<String, Invalid> {
         if word == "*" {
             return Ok(word.to_owned());
@@ -125,17 +126,17 @@ impl Field {
         for part in word.split(',') {
             let Some((low, high, step)) = self.range(part) else {
                 let Self { name, first, last, .. } = self;
-                let hint = format!("write {first}-{last}, or lists, ranges and steps of them");
-                return Err(Invalid::new(format!("{part:?} is no {name}"), hint));
+                let hint = format!("write {first}-{last}, or lists, ranges and steps of these");
+                return Err(Invalid::new(format!("{part:?} is not a {name}"), hint));
             };
             values.extend((low..=high).step_by(step));
         }
-        // Quartz counts weekdays from Sunday = 1; crontab from Sunday = 0, and 7 is Sunday again.
+        // Quartz counts weekdays from Sunday = 1. Crontab counts from Sunday = 0, and 7 is Sunday again.
         let quartz = |value| if self.name == "weekday" { value % 7 + 1 } else { value };
         Ok(values.into_iter().map(|value| quartz(value).to_string()).collect::<Vec<_>>().join(","))
     }
 
-    /// "*", "3", "1-5", each with an optional step; "3/5" goes on to the end, as everywhere but in the first crons.
+    /// "*", "3", "1-5", each with an optional step. "3/5" means from 3 to the end of the range in steps of 5.
     fn range(&self, part: &str) -> Option<(u32, u32, usize)> {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => (range, Some(step.parse().ok().filter(|step| *step > 0)?)),
@@ -149,7 +150,7 @@ impl Field {
             let low = self.value(range)?;
             (low, if step.is_some() { self.last } else { low })
         };
-        // "sat-sun" ends on the other Sunday.
+        // In "sat-sun", Sunday is 7.
         let high = if self.name == "weekday" && high == 0 && low > 0 { 7 } else { high };
         (low <= high).then_some((low, high, step.unwrap_or(1)))
     }

@@ -1,4 +1,6 @@
-//! Who waits to be opened: for its stage and a place, or until another daemon is done with the group.
+//! The queue of requested regenerations. A request waits for its stage, for room under the limits, and while another
+//! daemon
+//! has a live lease on the group.
 
 use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
@@ -12,47 +14,48 @@ use crate::engine::ports::Journal;
 use crate::engine::ports::{Ask, Cloud};
 use crate::engine::reconcile::Stop;
 
-/// How often a group is looked at that another daemon holds. It may be done with it long before its lease is dead.
-const LEASED_AGAIN: Span = Span::minutes(1);
+/// How often a group is observed while another daemon has the lease, which may be released long before it expires.
+const LEASE_RETRY: Span = Span::minutes(1);
 
-/// A wish that waits for its turn, or for another daemon.
+/// A queued request.
 pub(super) struct PendingRequest {
-    pub(super) wish: RunRequest,
-    /// What is born later is fresh, however long it waits: nothing is replaced twice.
-    pub(super) asked: Time,
-    /// Another daemon holds the group, and the record says so: when it is looked at again.
-    pub(super) held: Option<Time>,
+    pub(super) request: RunRequest,
+    /// The cutoff: instances launched later are fresh, however long the request waits.
+    pub(super) requested_at: Time,
+    /// When the group is observed again, after the journal recorded that another daemon has the lease.
+    pub(super) retry_at: Option<Time>,
 }
 
 impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
-    /// Opens the next wishes: the lowest stage first, so many at once, and none after too many failures.
+    /// Opens the next requests: the lowest stage first, within `max_concurrent`, and none after `max_failed` failures.
     pub(super) async fn open(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         loop {
             let now = self.clock.now();
-            let stages = self.queue.iter().map(|queued| queued.wish.policy.stage);
+            let stages = self.queue.iter().map(|queued| queued.request.policy.stage);
             let stage = self.active.iter().map(|s| s.stage).chain(stages).min();
             let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
             let is_ready = |queued: &mut PendingRequest| {
-                Some(queued.wish.policy.stage) == stage && queued.held.is_none_or(|again| again <= now)
+                Some(queued.request.policy.stage) == stage && queued.retry_at.is_none_or(|at| at <= now)
             };
             let ready: Vec<_> = self.queue.extract_if(.., is_ready).take(room).collect();
             if ready.is_empty() || self.clock.stopping() {
                 return Ok(());
             }
             if self.failed >= self.limits.max_failed.max(1) {
-                for PendingRequest { wish, .. } in ready {
-                    let why =
-                        format!("{} groups failed, and max_failed_groups is {}", self.failed, self.limits.max_failed);
-                    self.skip(&wish, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
+                for PendingRequest { request, .. } in ready {
+                    let why = format!("{} groups failed (max_failed_groups {})", self.failed, self.limits.max_failed);
+                    self.skip(&request, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
                 }
                 continue;
             }
-            let asks: Vec<_> =
-                ready.iter().map(|q| Ask { key: q.wish.key.clone(), include_refresh: true, scalers: true }).collect();
+            let asks: Vec<_> = ready
+                .iter()
+                .map(|q| Ask { key: q.request.key.clone(), include_refresh: true, scalers: true })
+                .collect();
             let look = self.cloud.look(&asks);
             let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
             for queued in ready {
-                let key = &queued.wish.key;
+                let key = &queued.request.key;
                 match sweep.remove(key) {
                     None => self.end(key, Ended::NoSuchGroup, tell),
                     Some(Err(error)) => self.end(key, Ended::Unreachable(error), tell),
@@ -64,18 +67,18 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
 
     fn open_one(&mut self, queued: PendingRequest, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
-        let RunRequest { policy, opener, obstacle, .. } = &queued.wish;
-        if let Some(obstacle) = obstacle {
-            return self.skip(&queued.wish, obstacle.into(), tell);
+        let RunRequest { policy, opener, hold, .. } = &queued.request;
+        if let Some(hold) = hold {
+            return self.skip(&queued.request, hold.into(), tell);
         }
-        if let Some(hold) = plan::waits(now, group, opener) {
-            return self.wait(queued, &hold, tell);
+        if let Some(hold) = plan::queued_by(now, group, opener) {
+            return self.requeue(queued, &hold, tell);
         }
         let kept = self.journal.last_closed(&group.key)?.and_then(|entry| entry.event.closed()?.kept.clone());
         let id = self.journal.new_id(now);
-        let entry = match plan::open(now, queued.asked, group, policy, opener, id, kept.as_ref()) {
+        let entry = match plan::open(now, queued.requested_at, group, policy, opener, id, kept.as_ref()) {
             Ok(entry) => entry,
-            Err(skipped) => return self.skip(&queued.wish, skipped, tell),
+            Err(skipped) => return self.skip(&queued.request, skipped, tell),
         };
         let entry = self.journal.append(Entry { config: self.config.clone(), ..entry })?;
         let regeneration = Regeneration::open(&entry)?;
@@ -84,37 +87,37 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Ok(())
     }
 
-    /// Keeps a wish for later. The record says once that it is held; that uses no firing up, so that whoever is started
-    /// again waits again.
-    fn wait(&mut self, queued: PendingRequest, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    /// Keeps the request in the queue, and records the hold once. The entry has no `firing`, so that a restarted daemon
+    /// queues the request again.
+    fn requeue(&mut self, queued: PendingRequest, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let now = self.clock.now();
-        if queued.held.is_none() {
+        if queued.retry_at.is_none() {
             let hold = Cause { code: hold.code().to_owned(), message: hold.to_string() };
-            let entry = self.entry(&queued.wish, journal::Event::RegenerationQueued(Queued { hold }));
+            let entry = self.entry(&queued.request, journal::Event::RegenerationQueued(Queued { hold }));
             let entry = self.journal.append(entry)?;
-            tell(Event::Waits(&queued.wish.key, &entry));
+            tell(Event::Queued(&queued.request.key, &entry));
         }
-        self.queue.push(PendingRequest { held: Some(LEASED_AGAIN.after(now)), ..queued });
-        self.queue.sort_by_key(|queued| queued.wish.policy.stage);
+        self.queue.push(PendingRequest { retry_at: Some(LEASE_RETRY.after(now)), ..queued });
+        self.queue.sort_by_key(|queued| queued.request.policy.stage);
         Ok(())
     }
 
-    fn skip(&mut self, wish: &RunRequest, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    fn skip(&mut self, request: &RunRequest, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
         let cause = Cause { code: skipped.code.clone(), message: skipped.why.clone() };
-        let firing = wish.opener.firing.clone();
-        let entry = self.entry(wish, journal::Event::RegenerationSkipped(NotOpened { firing, cause }));
+        let firing = request.opener.firing.clone();
+        let entry = self.entry(request, journal::Event::RegenerationSkipped(NotOpened { firing, cause }));
         self.journal.append(entry)?;
-        self.end(&wish.key, Ended::Skipped(skipped), tell);
+        self.end(&request.key, Ended::Skipped(skipped), tell);
         Ok(())
     }
 
-    /// An entry of a regeneration that is not open.
-    fn entry(&self, wish: &RunRequest, event: journal::Event) -> Entry {
+    /// An entry about a regeneration that is not open.
+    fn entry(&self, request: &RunRequest, event: journal::Event) -> Entry {
         Entry {
-            trigger: Some(wish.opener.trigger),
-            reason: wish.opener.reason.clone(),
+            trigger: Some(request.opener.trigger),
+            reason: request.opener.reason.clone(),
             config: self.config.clone(),
-            ..Entry::new(event, self.clock.now(), wish.opener.actor.clone()).about(&wish.key)
+            ..Entry::new(event, self.clock.now(), request.opener.actor.clone()).about(&request.key)
         }
     }
 }

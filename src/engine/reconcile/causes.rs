@@ -1,4 +1,5 @@
-//! What Auto Scaling is asked for an explanation of: who changed desired capacity, why an instance went, why none comes.
+//! What Auto Scaling is asked for an explanation of: who changed desired capacity, why an instance went, why none
+//! comes.
 
 use super::{Active, Reconciler};
 use crate::domain::action::Hold;
@@ -35,7 +36,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         if active.asked.as_ref().is_none_or(|(asked, _)| ASK_AGAIN.after(*asked) <= now) {
             let activities = self.activities(active, since).await;
             let says = activity::why_short(&activities, since).map(str::to_owned);
-            active.asked = Some((now, says.map(|says| Hold::LaunchFails { says })));
+            active.asked = Some((now, says.map(|message| Hold::LaunchFails { message })));
         }
         active.asked.as_ref().and_then(|(_, hold)| hold.clone())
     }
@@ -47,8 +48,10 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     }
 }
 
-/// Who changed desired capacity: a scaling policy reckons from what it saw, surplus included; a person or a schedule says
-/// what shall be. Nothing is known while Auto Scaling has done nothing about the change: then the answer is waited for, but
+/// Who changed desired capacity: a scaling policy reckons from what it saw, surplus included; a person or a schedule
+/// says
+/// what shall be. Nothing is known while Auto Scaling has done nothing about the change: then the answer is waited for,
+/// but
 /// not for long, where it makes a difference.
 pub(super) fn attribute(
     active: &mut Active,
@@ -82,7 +85,8 @@ pub(super) fn attribute(
     None
 }
 
-/// The record says in AWS's words why an instance went that regend did not retire, where AWS tells. One that others ended
+/// The record says in AWS's words why an instance went that regend did not retire, where AWS tells. One that others
+/// ended
 /// has not failed.
 pub(super) fn explained(mut changes: Vec<Entry>, activities: &[Activity]) -> Vec<Entry> {
     changes.retain_mut(|entry| {

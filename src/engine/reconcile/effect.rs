@@ -38,7 +38,9 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         let event = match answer {
             Answer::Done(receipt) => Event::done(&action, intent, took_ms, receipt),
             // That the repeat was refused says nothing of what the first call did.
-            Answer::Refused(Refusal { code, message, request, kind }) if repeats && !kind.speaks_of_the_launch() => {
+            Answer::Refused(Refusal { code, message, request, kind })
+                if repeats && !kind.disproves_earlier_launch() =>
+            {
                 Event::unknown(&action, intent, unanswered(request), message, Some(code))
             }
             Answer::Refused(refusal) => Event::refused(&action, intent, Some(took_ms), refusal),

@@ -45,17 +45,17 @@ fn where_max_size_may_not_be_raised_max_unavailable_makes_room() {
     check(
         "raise_max_size false, max_unavailable 1, max 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2)
+            again in 3h1s
+        "#]],
     );
     check(
         "raise_max_size false, max_unavailable 1, max 3, wanted 3\ni-1..i-2 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 2 members for a desired capacity of 3: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 2 members, desired capacity 3: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -64,16 +64,16 @@ fn where_neither_is_allowed_it_holds_and_says_what_would_help() {
     check(
         "raise_max_size false, max 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: desired capacity 3 leaves no room under max size 3: allow raise_max_size or max_unavailable
-        again in 3h1s
-    "#]],
+            wait
+            hold: no room for a surplus: desired capacity 3, max size 3; set raise_max_size = true or allow max_unavailable
+            again in 3h1s
+        "#]],
     );
     check(
         "raise_max_size false, max 3, window over\ni-1..i-3 serving 25h",
         expect![[r#"
-        end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
-    "#]],
+            end incomplete: WindowEnded: the window ended with 3 instances not replaced: 3 serving (minimum 3)
+        "#]],
     );
 }
 
@@ -140,10 +140,10 @@ fn where_launch_instances_cannot_be_used_desired_capacity_is_raised() {
     check(
         "no-direct-launch, max 3, raise_max_size false\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: desired capacity 3 leaves no room under max size 3: allow raise_max_size or max_unavailable
-        again in 3h1s
-    "#]],
+            wait
+            hold: no room for a surplus: desired capacity 3, max size 3; set raise_max_size = true or allow max_unavailable
+            again in 3h1s
+        "#]],
     );
     check(
         "no-direct-launch, max_surge 2, max 4, raise_max_size false\ni-1..i-3 serving 25h",
@@ -159,17 +159,17 @@ fn desired_capacity_is_not_raised_while_the_group_replaces_by_itself() {
     check(
         "no-direct-launch, wanted 3\ni-1..i-2 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 2 members for a desired capacity of 3: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 2 members, desired capacity 3: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
     check(
         "no-direct-launch, max_surge 2, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m theirs",
         expect![[r#"
             wait
             hold: 1 launching
-            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            hold: 4 members, desired capacity 3: Auto Scaling is scaling in
             again in 14m1s
         "#]],
     );
@@ -188,7 +188,7 @@ fn a_member_that_the_group_still_has_to_launch_counts_as_surge() {
         "raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -214,7 +214,7 @@ fn an_instance_whose_root_volume_is_being_replaced_is_a_member_that_does_not_ser
         "raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 replacing-root-volume 25h\ni-4 serving 5m ours",
         expect![[r#"
             wait
-            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            hold: 3 serving (minimum 3); no instance can be retired yet
             again in 3h1s
         "#]],
     );
@@ -225,8 +225,8 @@ fn desired_capacity_falls_with_the_retirement_that_consumes_the_surplus() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -236,8 +236,8 @@ fn desired_capacity_does_not_fall_where_members_are_more_than_desired() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 5m theirs",
         expect![[r#"
-        retire i-1 (stale): 4 serve without it, 3 must; successor i-4
-    "#]],
+            retire i-1 (stale): 4 serving after removal (minimum 3); successor i-4
+        "#]],
     );
 }
 
@@ -246,15 +246,15 @@ fn desired_capacity_does_not_fall_without_a_surplus_of_ours() {
     check(
         "max_surge 0, max_unavailable 1\ni-1..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2)
+            again in 3h1s
+        "#]],
     );
     check(
         "wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m theirs",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); successor i-4
+        "#]],
     );
 }
 
@@ -264,14 +264,14 @@ fn what_was_asked_for_and_has_not_come_counts_as_missing() {
         "max_unavailable 1, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
     check(
         "max_unavailable 2, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-            retire i-1 (stale): 2 serve without it, 1 must; decrement
+            retire i-1 (stale): 2 serving after removal (minimum 1); decrement
             again in 3h1s
         "#]],
     );
@@ -282,18 +282,18 @@ fn terminate_first_takes_one_at_a_time_and_waits_for_the_groups_own_replacement(
     check(
         "max_surge 0, max_unavailable 1\ni-1..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2)
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 0, max_unavailable 1, wanted 3\ni-1 draining retired 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: 1 draining
-        hold: the group has 2 members for a desired capacity of 3: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 1 draining
+            hold: 2 members, desired capacity 3: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 0, max_unavailable 1, wanted 3\ni-1 draining retired 25h\ni-2..i-3 serving 25h\ni-4 pending 1m theirs",
@@ -308,16 +308,16 @@ fn terminate_first_takes_one_at_a_time_and_waits_for_the_groups_own_replacement(
         "max_surge 0, max_unavailable 1, wanted 3\ni-2..i-3 serving 25h\ni-4 healthy-for 29s 3m theirs",
         expect![[r#"
             wait
-            hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
+            hold: i-4 is warming up until 12:00:01Z
             again in 1s
         "#]],
     );
     check(
         "max_surge 0, max_unavailable 1, wanted 3\ni-2..i-3 serving 25h\ni-4 serving 3m theirs",
         expect![[r#"
-        retire i-2 (stale): 2 serve without it, 2 must; successor i-4
-        again in 3h1s
-    "#]],
+            retire i-2 (stale): 2 serving after removal (minimum 2); successor i-4
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -328,14 +328,14 @@ fn an_old_instance_that_dies_leaves_its_surplus_for_the_next() {
         "raised 1, wanted 3\ni-1 lost gone 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
     check(
         "raised 1, wanted 3\ni-1 lost gone 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 3m theirs",
         expect![[r#"
-            retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-2 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }
@@ -345,8 +345,8 @@ fn the_surplus_that_is_left_at_the_end_is_given_back_by_name() {
     check(
         "raised 1, wanted 2\ni-3 serving 20m theirs\ni-4..i-5 serving 10m ours",
         expect![[r#"
-        retire i-4 (surplus): 2 serve without it, 2 must; decrement
-    "#]],
+            retire i-4 (surplus): 2 serving after removal (minimum 2); decrement
+        "#]],
     );
 }
 
@@ -355,24 +355,24 @@ fn of_the_surplus_the_one_that_serves_least_goes_first() {
     check(
         "raised 1, wanted 2\ni-3 serving 20m theirs\ni-4 serving 10m ours\ni-5 pending 5m ours",
         expect![[r#"
-        retire i-5 (surplus): 2 serve without it, 2 must; decrement
-        hold: 1 launching
-        again in 10m1s
-    "#]],
+            retire i-5 (surplus): 2 serving after removal (minimum 2); decrement
+            hold: 1 launching
+            again in 10m1s
+        "#]],
     );
     check(
         "raised 1, wanted 2\ni-3 pending 2m theirs\ni-4 serving 10m ours\ni-5 serving 5m ours",
         expect![[r#"
-        retire i-3 (surplus): 2 serve without it, 2 must; decrement
-        hold: 1 launching
-        again in 13m1s
-    "#]],
+            retire i-3 (surplus): 2 serving after removal (minimum 2); decrement
+            hold: 1 launching
+            again in 13m1s
+        "#]],
     );
     check(
         "raised 1, wanted 2\ni-3 serving 2m theirs\ni-4 serving 10m ours\ni-5 serving 5m ours",
         expect![[r#"
-        retire i-5 (surplus): 2 serve without it, 2 must; decrement
-    "#]],
+            retire i-5 (surplus): 2 serving after removal (minimum 2); decrement
+        "#]],
     );
 }
 
@@ -381,10 +381,10 @@ fn a_newcomer_of_the_groups_that_does_not_serve_goes_before_a_surplus_that_does(
     check(
         "raised 1, wanted 2\ni-3 unhealthy:tg 20m in-service 1m theirs\ni-4..i-5 serving 10m ours",
         expect![[r#"
-        retire i-3 (surplus): 2 serve without it, 2 must; decrement
-        hold: i-3 is unhealthy in target group tg
-        again in 9m1s
-    "#]],
+            retire i-3 (surplus): 2 serving after removal (minimum 2); decrement
+            hold: i-3 is unhealthy in target group tg
+            again in 9m1s
+        "#]],
     );
 }
 
@@ -395,25 +395,25 @@ fn the_surplus_stays_while_it_is_needed_to_serve() {
         expect![[r#"
             wait
             hold: i-1 is unhealthy in target group tg
-            hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+            hold: 2 serving (minimum 2); no instance can be retired yet
             again in 3h10m1s
         "#]],
     );
     check(
         "raised 1, wanted 2\ni-1 serving protected 20h\ni-4..i-5 serving 10m ours",
         expect![[r#"
-        retire i-4 (surplus): 2 serve without it, 2 must; decrement
-    "#]],
+            retire i-4 (surplus): 2 serving after removal (minimum 2); decrement
+        "#]],
     );
     check(
         "raised 1, wanted 2\ni-1 unhealthy:tg protected 20h\ni-4 serving 10m ours\ni-5 healthy-for 1s 10m ours",
         expect![[r#"
-        wait
-        hold: i-1 is unhealthy in target group tg
-        hold: i-5 is healthy, and serving from 12:00:29Z if it stays so
-        hold: 1 serving, and at least 2 must go on serving: nothing can be retired yet
-        again in 29s
-    "#]],
+            wait
+            hold: i-1 is unhealthy in target group tg
+            hold: i-5 is warming up until 12:00:29Z
+            hold: 1 serving (minimum 2); no instance can be retired yet
+            again in 29s
+        "#]],
     );
 }
 
@@ -423,18 +423,18 @@ fn no_group_is_owed_more_than_served_at_its_opening() {
     check(
         &format!("raised 1, at-opening 1\n{ill}"),
         expect![[r#"
-        retire i-2 (surplus): 1 serves without it, 1 must; decrement
-        hold: i-1 is unhealthy in target group tg
-    "#]],
+            retire i-2 (surplus): 1 serving after removal (minimum 1); decrement
+            hold: i-1 is unhealthy in target group tg
+        "#]],
     );
     check(
         &format!("raised 1, at-opening 2\n{ill}"),
         expect![[r#"
-        wait
-        hold: i-1 is unhealthy in target group tg
-        hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
-        again in 3h10m1s
-    "#]],
+            wait
+            hold: i-1 is unhealthy in target group tg
+            hold: 2 serving (minimum 2); no instance can be retired yet
+            again in 3h10m1s
+        "#]],
     );
 }
 
@@ -444,11 +444,11 @@ fn a_surplus_that_must_go_on_serving_stays_at_last_and_the_record_says_so() {
     check(
         &format!("window 1h, opened 1h9m, raised 1\n{ill}"),
         expect![[r#"
-        wait
-        hold: i-1 is unhealthy in target group tg
-        hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
-        again in 1m1s
-    "#]],
+            wait
+            hold: i-1 is unhealthy in target group tg
+            hold: 2 serving (minimum 2); no instance can be retired yet
+            again in 1m1s
+        "#]],
     );
     check(
         &format!("window 1h, opened 1h11m, raised 1\n{ill}"),
@@ -460,7 +460,7 @@ fn a_surplus_that_must_go_on_serving_stays_at_last_and_the_record_says_so() {
     check(
         &format!("window 1h, opened 1h11m, raised 1, lease none, released\n{ill}"),
         expect![[r#"
-            close incomplete: SurplusNotReturned: desired capacity stays 3, and 2 is wanted: without the surplus 1 would serve, and 2 must
+            close incomplete: SurplusNotReturned: not restored: desired capacity is 3 (wanted 2); 1 serving after removal of one (minimum 2)
             left i-1: protected
             hold: i-1 is unhealthy in target group tg
         "#]],
@@ -470,7 +470,7 @@ fn a_surplus_that_must_go_on_serving_stays_at_last_and_the_record_says_so() {
         expect![[r#"
             wait
             hold: i-1 is unhealthy in target group tg
-            hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+            hold: 2 serving (minimum 2); no instance can be retired yet
             again in 1s
         "#]],
     );
@@ -481,9 +481,9 @@ fn when_it_ends_an_ill_one_goes_rather_than_the_one_that_stands_in_for_it() {
     check(
         "ending failed, raised 1\ni-1 serving 25h\ni-2 unhealthy:tg 25h\ni-3 serving 20m ours",
         expect![[r#"
-        retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-3
-        hold: i-2 is unhealthy in target group tg
-    "#]],
+            retire i-2 (stale): 2 serving after removal (minimum 2); decrement; successor i-3
+            hold: i-2 is unhealthy in target group tg
+        "#]],
     );
 }
 
@@ -492,11 +492,11 @@ fn the_surplus_stays_while_the_group_is_short_of_members() {
     check(
         "raised 2, wanted 3\ni-1 lost gone 25h\ni-4..i-6 serving 10m ours\ni-7 pending 1m theirs",
         expect![[r#"
-        wait
-        hold: 1 launching
-        hold: the group has 4 members for a desired capacity of 5: it launches by itself
-        again in 14m1s
-    "#]],
+            wait
+            hold: 1 launching
+            hold: 4 members, desired capacity 5: Auto Scaling is scaling out
+            again in 14m1s
+        "#]],
     );
 }
 
@@ -505,33 +505,33 @@ fn a_surplus_that_never_came_is_taken_back_from_desired_capacity() {
     check(
         "raised 1, wanted 3\ni-4..i-6 serving 10m ours",
         expect![[r#"
-            take desired capacity back from 4 to 3
+            lower desired capacity from 4 to 3
             again in 10m1s
         "#]],
     );
     check(
         "raised 1, wanted 3, ending failed\ni-1..i-3 serving 25h",
         expect![[r#"
-        take desired capacity back from 4 to 3
-    "#]],
+            lower desired capacity from 4 to 3
+        "#]],
     );
     check(
         "raised 2, wanted 3, ending failed\ni-1..i-3 serving 25h",
         expect![[r#"
-        take desired capacity back from 5 to 3
-    "#]],
+            lower desired capacity from 5 to 3
+        "#]],
     );
     check(
         "raised 2, wanted 3, ending failed\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        take desired capacity back from 5 to 4
-    "#]],
+            lower desired capacity from 5 to 4
+        "#]],
     );
     check(
         "raised 1, wanted 3, ending failed\ni-1..i-2 serving 25h",
         expect![[r#"
-        take desired capacity back from 4 to 3
-    "#]],
+            lower desired capacity from 4 to 3
+        "#]],
     );
 }
 
@@ -542,18 +542,18 @@ fn a_surplus_that_hangs_is_not_waited_for_without_end() {
     check(
         &format!("window over 15m, {hangs}"),
         expect![[r#"
-        wait
-        hold: 1 launching
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 1s
-    "#]],
+            wait
+            hold: 1 launching
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 1s
+        "#]],
     );
     check(
         &format!("window over 15m1s, {hangs}"),
         expect![[r#"
-        take desired capacity back from 4 to 3
-        hold: 1 launching
-    "#]],
+            lower desired capacity from 4 to 3
+            hold: 1 launching
+        "#]],
     );
 }
 
@@ -563,16 +563,16 @@ fn desired_capacity_is_not_taken_back_half_a_minute_after_an_effect() {
     check(
         "raised 1, wanted 3, ending failed, effect 30s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 1s
-    "#]],
+            wait
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 1s
+        "#]],
     );
     check(
         "raised 1, wanted 3, ending failed, effect 31s\ni-1..i-3 serving 25h",
         expect![[r#"
-        take desired capacity back from 4 to 3
-    "#]],
+            lower desired capacity from 4 to 3
+        "#]],
     );
 }
 
@@ -582,7 +582,7 @@ fn desired_capacity_is_not_taken_back_for_what_one_look_lacks() {
         "raised 1, wanted 3, ending failed, short-only-now\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 3h15m1s
         "#]],
     );
@@ -593,11 +593,11 @@ fn desired_capacity_is_not_taken_back_while_somebody_is_launching() {
     check(
         "raised 1, wanted 3, ending failed\ni-1..i-2 serving 25h\ni-4 pending 1m ours",
         expect![[r#"
-        wait
-        hold: 1 launching
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 14m1s
-    "#]],
+            wait
+            hold: 1 launching
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 14m1s
+        "#]],
     );
 }
 
@@ -607,7 +607,7 @@ fn desired_capacity_is_not_taken_back_from_an_instance_that_the_look_does_not_sh
         "raised 1, wanted 3, ending failed, effect 5s\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -625,7 +625,7 @@ fn a_surplus_inherited_from_a_lost_host_is_given_back_too() {
             news: instance.serving i-1
             news: instance.serving i-2
             news: instance.serving i-3
-            retire i-1 (surplus): 2 serve without it, 2 must; decrement
+            retire i-1 (surplus): 2 serving after removal (minimum 2); decrement
         "#]],
     );
     check(
@@ -633,7 +633,7 @@ fn a_surplus_inherited_from_a_lost_host_is_given_back_too() {
         expect![[r#"
             news: instance.in_service i-3
             news: instance.serving i-3
-            retire i-3 (surplus): 2 serve without it, 2 must; decrement
+            retire i-3 (surplus): 2 serving after removal (minimum 2); decrement
         "#]],
     );
 }
@@ -654,7 +654,7 @@ fn max_size_is_restored_only_when_desired_capacity_fits_under_it() {
         "max 6, max-before 3, wanted 4\ni-4..i-7 serving 10m ours",
         expect![[r#"
             wait
-            hold: max size 3 can be put back only when desired capacity, now 4, fits under it
+            hold: desired capacity is 4; max size can be restored to 3 only when it is at most 3
             again in 3h1s
         "#]],
     );
@@ -677,20 +677,20 @@ fn max_size_that_cannot_be_restored_by_the_end_of_the_window_is_reported() {
     check(
         "max 6, max-before 3, wanted 4, window over, lease none\ni-4..i-7 serving 10m ours",
         expect![[r#"
-        close incomplete: MaxSizeNotRestored: max size stays 6, it was 3: desired capacity is 4
-    "#]],
+            close incomplete: MaxSizeNotRestored: not restored: max size is 6 (originally 3), because desired capacity is 4
+        "#]],
     );
     check(
         "max 6, max-before 3, wanted 4, window over, lease none, ending failed\ni-4..i-7 serving 10m ours",
         expect![[r#"
-        close failed: Ended: it was ended; max size stays 6, it was 3: desired capacity is 4
-    "#]],
+            close failed: Ended: it was ended; not restored: max size is 6 (originally 3), because desired capacity is 4
+        "#]],
     );
     check(
         "max 6, max-before 3, wanted 4, window 1h\ni-4..i-7 serving 10m ours",
         expect![[r#"
             wait
-            hold: max size 3 can be put back only when desired capacity, now 4, fits under it
+            hold: desired capacity is 4; max size can be restored to 3 only when it is at most 3
             again in 1s
         "#]],
     );
@@ -701,16 +701,16 @@ fn a_look_that_does_not_show_the_raised_max_size_yet_raises_nothing_twice() {
     check(
         "max 4, max-before 3, sees max 3, effect 2s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS shows max size 3, not 4: looking again
-    "#]],
+            wait
+            hold: AWS reports max size 3 (expected 4); observing again
+        "#]],
     );
     check(
         "max 4, max-before 3, sees max 3, effect 2s, ending aborted\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS shows max size 3, not 4: looking again
-    "#]],
+            wait
+            hold: AWS reports max size 3 (expected 4); observing again
+        "#]],
     );
 }
 
@@ -726,12 +726,12 @@ fn what_a_scale_in_is_about_to_take_does_not_count() {
     check(
         "sees desired 2\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: group.changed desired 3 -> 2
-        lease: wanted 2 max 10
-        wait
-        hold: the group has 3 members for a desired capacity of 2: it takes some out by itself
-        again in 3h1s
-    "#]],
+            news: group.changed desired 3 -> 2
+            lease: wanted 2 max 10
+            wait
+            hold: 3 members, desired capacity 2: Auto Scaling is scaling in
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -740,20 +740,20 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
     check(
         "ending failed, min_age 3h, raised 1, wanted 1\ni-1 serving 2h\ni-2 serving 90m",
         expect![[r#"
-        retire i-2 (surplus): 1 serves without it, 1 must; decrement
-    "#]],
+            retire i-2 (surplus): 1 serving after removal (minimum 1); decrement
+        "#]],
     );
     check(
         "ending failed, raised 1, wanted 2\ni-1 serving 26h\ni-2..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (surplus): 2 serve without it, 2 must; decrement
-    "#]],
+            retire i-1 (surplus): 2 serving after removal (minimum 2); decrement
+        "#]],
     );
     check(
         "ending failed, raised 1, wanted 2\ni-1 serving 26h protected\ni-2..i-3 serving 25h protected",
         expect![[r#"
             wait
-            hold: 3 serving, and at least 2 must go on serving: nothing can be retired yet
+            hold: 3 serving (minimum 2); no instance can be retired yet
             again in 3h10m1s
         "#]],
     );
@@ -761,21 +761,21 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
     check(
         "ending failed, min_age 3h, raised 1, wanted 2\ni-1 serving 25h\ni-2 unhealthy:tg 2h\ni-3 serving 90m",
         expect![[r#"
-        retire i-2 (surplus): 2 serve without it, 2 must; decrement
-        hold: i-2 is unhealthy in target group tg
-    "#]],
+            retire i-2 (surplus): 2 serving after removal (minimum 2); decrement
+            hold: i-2 is unhealthy in target group tg
+        "#]],
     );
     // Of those that are too young to go for their age, the youngest; of whoever is left for another reason, none.
     check(
         "raised 1, cutoff 30m, min_age 2h\ni-1 serving 90m\ni-2 serving 80m\ni-3 serving 25h protected",
         expect![[r#"
-            retire i-2 (surplus): 2 serve without it, 2 must; decrement
+            retire i-2 (surplus): 2 serving after removal (minimum 2); decrement
         "#]],
     );
     check(
         "raised 1, cutoff 30m, min_age 2h\ni-1 serving 25h protected\ni-2 serving 80m\ni-3 serving 25h protected",
         expect![[r#"
-            retire i-2 (surplus): 2 serve without it, 2 must; decrement
+            retire i-2 (surplus): 2 serving after removal (minimum 2); decrement
         "#]],
     );
 }
@@ -788,7 +788,7 @@ fn what_comes_from_a_warm_pool_is_as_old_as_it_is() {
             news: instance.launched i-4 (WarmPool)
             news: instance.in_service i-4
             news: instance.serving i-4
-            retire i-4 (stale): 3 serve without it, 3 must; decrement
+            retire i-4 (stale): 3 serving after removal (minimum 3); decrement
         "#]],
     );
     check(
@@ -797,7 +797,7 @@ fn what_comes_from_a_warm_pool_is_as_old_as_it_is() {
             news: instance.launched i-4 (WarmPool)
             news: instance.in_service i-4
             news: instance.serving i-4
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }
@@ -811,7 +811,7 @@ fn an_ill_one_is_stood_in_for_only_while_members_are_more_than_wanted() {
             wait
             hold: i-2 is unhealthy in target group tg
             hold: i-3 is unhealthy in target group tg
-            hold: 2 serving, and at least 3 must go on serving: nothing can be retired yet
+            hold: 2 serving (minimum 3); no instance can be retired yet
             again in 3h1s
         "#]],
     );
@@ -822,7 +822,7 @@ fn an_ill_one_is_stood_in_for_only_while_members_are_more_than_wanted() {
             wait
             hold: i-2 is unhealthy in target group tg
             hold: i-5 is unhealthy in target group tg
-            hold: 2 serving, and at least 3 must go on serving: nothing can be retired yet
+            hold: 2 serving (minimum 3); no instance can be retired yet
             again in 3h1s
         "#]],
     );

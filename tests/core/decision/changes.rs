@@ -21,7 +21,7 @@ fn a_changed_desired_capacity_is_taken_at_its_word() {
             news: group.changed desired 3 -> 2
             lease: wanted 2 max 10
             wait
-            hold: the group has 3 members for a desired capacity of 2: it takes some out by itself
+            hold: 3 members, desired capacity 2: Auto Scaling is scaling in
             again in 3h1s
         "#]],
     );
@@ -45,7 +45,7 @@ fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
             news: group.changed desired 4 -> 3
             lease: wanted 3 max 10
             wait
-            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            hold: 4 members, desired capacity 3: Auto Scaling is scaling in
             again in 3h1s
         "#]],
     );
@@ -153,9 +153,9 @@ fn a_look_may_show_the_desired_capacity_before_an_effect_for_half_a_minute() {
     check(
         "raised 1, wanted 3, settling 3 30s, sees desired 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS still shows desired capacity 3, not 4: looking again
-    "#]],
+            wait
+            hold: AWS reports desired capacity 3 (expected 4); observing again
+        "#]],
     );
     check(
         "raised 1, wanted 3, settling 3 31s, sees desired 3\ni-1..i-3 serving 25h",
@@ -176,7 +176,7 @@ fn another_desired_capacity_than_before_the_effect_is_somebodys() {
             news: group.changed desired 4 -> 2
             lease: wanted 2 max 10
             wait
-            hold: the group has 3 members for a desired capacity of 2: it takes some out by itself
+            hold: 3 members, desired capacity 2: Auto Scaling is scaling in
             again in 3h1s
         "#]],
     );
@@ -184,7 +184,7 @@ fn another_desired_capacity_than_before_the_effect_is_somebodys() {
         "raised 1, wanted 3, settling 3 5s\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -195,9 +195,9 @@ fn a_max_size_that_differs_is_believed_half_a_minute_after_any_effect() {
     check(
         "sees max 5, effect 30s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS shows max size 5, not 10: looking again
-    "#]],
+            wait
+            hold: AWS reports max size 5 (expected 10); observing again
+        "#]],
     );
     check(
         "sees max 5, effect 31s\ni-1..i-3 serving 25h",
@@ -283,10 +283,10 @@ fn a_newcomer_tells_its_milestones() {
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 healthy-for 40s 1m noted ours",
         expect![[r#"
-        news: instance.in_service i-4
-        news: instance.serving i-4
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -295,10 +295,10 @@ fn nothing_is_handed_over_on_a_look_that_lacks_a_member() {
     check(
         "tag of another-host 30m, ending failed, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS does not show all members: looking again
-        again in 5s
-    "#]],
+            wait
+            hold: AWS does not list all members yet; observing again
+            again in 5s
+        "#]],
     );
 }
 
@@ -308,7 +308,7 @@ fn one_look_without_a_member_says_nothing_and_two_say_that_it_is_gone() {
         "wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -343,7 +343,7 @@ fn an_instance_that_was_just_launched_may_not_show_yet() {
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 gone 30s ours",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -353,7 +353,7 @@ fn an_instance_that_was_just_launched_may_not_show_yet() {
             news: instance.failed i-4 (Lost): terminated outside regend
             news: instance.lost i-4
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -408,7 +408,7 @@ fn a_fresh_instance_that_dies_is_a_failure() {
             news: instance.failed i-4 (Lost): terminated outside regend
             news: instance.lost i-4
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -418,7 +418,7 @@ fn a_fresh_instance_that_dies_is_a_failure() {
             news: instance.failed i-4 (Lost): terminated outside regend
             news: instance.lost i-4
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -427,7 +427,7 @@ fn a_fresh_instance_that_dies_is_a_failure() {
         expect![[r#"
             news: instance.lost i-4
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -442,7 +442,7 @@ fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
             news: instance.launched i-3 (Regend)
             news: instance.in_service i-3
             news: instance.serving i-3
-            retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-3
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement; successor i-3
         "#]],
     );
     check(
@@ -451,7 +451,7 @@ fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
             news: instance.launched i-3 (Others)
             news: instance.in_service i-3
             news: instance.serving i-3
-            retire i-1 (stale): 2 serve without it, 2 must; decrement
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement
         "#]],
     );
 }
@@ -473,7 +473,7 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
         "raised 1, wanted 3, settling 3 5s i-4, sees desired 3\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -481,7 +481,7 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
         "raised 1, wanted 3, settling 3 5s i-4\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -491,7 +491,7 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
         expect![[r#"
             wait
             hold: 1 launching
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -500,7 +500,7 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
         "raised 1, wanted 3, settling 3 5s i-4, sees desired 5\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -523,7 +523,7 @@ fn what_it_waits_for_at_the_end_is_said() {
         "i-1..i-2 serving 5m ours\ni-3 standby ageless",
         expect![[r#"
             wait
-            hold: EC2 does not tell the age of 1 yet
+            hold: EC2 does not report the launch time of 1 instance yet
             again in 3h1s
         "#]],
     );
@@ -531,7 +531,7 @@ fn what_it_waits_for_at_the_end_is_said() {
         "i-1..i-2 serving 5m ours\ni-3 replacing-root-volume 5m ours noted",
         expect![[r#"
             wait
-            hold: the group has 3 members for a desired capacity of 3: it is still at work on them
+            hold: 3 members, desired capacity 3: Auto Scaling is replacing instances
             again in 10m1s
         "#]],
     );

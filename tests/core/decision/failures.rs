@@ -9,16 +9,16 @@ fn a_failed_replacement_is_retired_and_takes_its_surplus_with_it() {
     check(
         "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 unhealthy:tg 20m ours failed",
         expect![[r#"
-        retire i-4 (failed): 3 serve without it, 3 must; decrement
-        hold: i-4 is unhealthy in target group tg
-    "#]],
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
+            hold: i-4 is unhealthy in target group tg
+        "#]],
     );
     check(
         "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 pending 20m ours failed",
         expect![[r#"
-        retire i-4 (failed): 3 serve without it, 3 must; decrement
-        hold: 1 launching
-    "#]],
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
+            hold: 1 launching
+        "#]],
     );
 }
 
@@ -27,7 +27,7 @@ fn a_failed_replacement_that_the_group_launched_is_replaced_by_the_group() {
     check(
         "wanted 3, failures 1\ni-2..i-3 serving 25h\ni-4 unhealthy:tg 20m theirs failed",
         expect![[r#"
-            retire i-4 (failed): it serves nobody; 2 serve without it
+            retire i-4 (failed): not serving; 2 remain in service
             hold: i-4 is unhealthy in target group tg
         "#]],
     );
@@ -38,17 +38,17 @@ fn a_failed_replacement_that_got_well_after_all_is_kept() {
     check(
         "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 serving 20m ours failed",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "raised 1, failures 1\ni-1..i-3 serving 25h\ni-4 healthy-for 10s 20m ours failed",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:20Z if it stays so
-        hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
-        again in 20s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:20Z
+            hold: 3 serving (minimum 3); no instance can be retired yet
+            again in 20s
+        "#]],
     );
 }
 
@@ -69,7 +69,7 @@ fn one_failure_too_many_ends_it_before_anything_else_is_done() {
         "max_failures 1, failures 1, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy:tg:Target.Timeout in-service 10m1s 20m ours",
         expect![[r#"
             news: instance.failed i-4 (Target.Timeout): unhealthy (Target.Timeout) in target group tg for more than 10m
-            end failed: TooManyFailures: 2 replacements failed, and max_failures allows 1
+            end failed: TooManyFailures: 2 replacements failed (limit 1)
             hold: i-4 is unhealthy (Target.Timeout) in target group tg
         "#]],
     );
@@ -91,7 +91,7 @@ fn when_it_ends_only_what_is_ours_is_tidied_up() {
     check(
         "ending failed, raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 pending 20m ours failed",
         expect![[r#"
-            retire i-4 (failed): it serves nobody; 2 serve without it; decrement
+            retire i-4 (failed): not serving; 2 remain in service; decrement
             hold: 1 launching
             hold: i-3 is unhealthy in target group tg
         "#]],
@@ -106,16 +106,16 @@ fn when_it_ends_only_what_is_ours_is_tidied_up() {
     check(
         "ending failed, raised 1\ni-1..i-3 serving 25h\ni-4 serving 20m ours",
         expect![[r#"
-        retire i-4 (surplus): 3 serve without it, 3 must; decrement
-    "#]],
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
+        "#]],
     );
     check(
         "ending failed, raised 1, refused busy 1 last 1s\ni-1..i-3 serving 25h\ni-4 serving 20m ours",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:00:04Z
-        again in 4s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:00:04Z
+            again in 4s
+        "#]],
     );
 }
 
@@ -124,8 +124,8 @@ fn when_it_ends_max_size_is_restored_once_desired_capacity_fits() {
     check(
         "ending failed, raised 1, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 serving 20m ours",
         expect![[r#"
-        retire i-4 (surplus): 3 serve without it, 3 must; decrement
-    "#]],
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
+        "#]],
     );
     check(
         "ending failed, max 4, max-before 3\ni-1..i-3 serving 25h\ni-4 draining surplus retired 20m ours",
@@ -216,10 +216,10 @@ fn nobody_is_told_that_it_is_done_before_the_last_newcomer_serves() {
     check(
         "i-1 healthy-for 29s 3m ours\ni-2 serving 20m ours",
         expect![[r#"
-        wait
-        hold: i-1 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            wait
+            hold: i-1 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "i-1 pending 3m theirs\ni-2 serving 20m ours",
@@ -232,10 +232,10 @@ fn nobody_is_told_that_it_is_done_before_the_last_newcomer_serves() {
     check(
         "wanted 2\ni-2 serving 20m ours",
         expect![[r#"
-        wait
-        hold: the group has 1 members for a desired capacity of 2: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 1 members, desired capacity 2: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
     check(
         "i-1 healthy-for 30s 3m ours\ni-2 serving 20m ours",
@@ -250,10 +250,10 @@ fn the_last_newcomer_is_waited_for_beyond_the_window() {
     check(
         "window over\ni-1 healthy-for 29s 3m theirs\ni-2 serving 20m ours",
         expect![[r#"
-        wait
-        hold: i-1 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            wait
+            hold: i-1 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "window over\ni-1 pending 3m theirs\ni-2 serving 20m ours",
@@ -266,10 +266,10 @@ fn the_last_newcomer_is_waited_for_beyond_the_window() {
     check(
         "window 1h, opened 1h15m, wanted 2\ni-2 serving 20m ours",
         expect![[r#"
-        wait
-        hold: the group has 1 members for a desired capacity of 2: it launches by itself
-        again in 1s
-    "#]],
+            wait
+            hold: 1 members, desired capacity 2: Auto Scaling is scaling out
+            again in 1s
+        "#]],
     );
     check(
         "window 1h, opened 1h15m1s, wanted 2\ni-2 serving 20m ours",
@@ -296,7 +296,7 @@ fn nobody_is_told_that_it_is_done_before_every_age_is_known() {
         "i-1 serving ageless\ni-2 serving 20m ours",
         expect![[r#"
             wait
-            hold: EC2 does not tell the age of 1 yet
+            hold: EC2 does not report the launch time of 1 instance yet
             again in 3h1s
         "#]],
     );
@@ -305,7 +305,7 @@ fn nobody_is_told_that_it_is_done_before_every_age_is_known() {
         expect![[r#"
             close incomplete
             left i-1: not_reached
-            hold: EC2 does not tell the age of 1 yet
+            hold: EC2 does not report the launch time of 1 instance yet
         "#]],
     );
 }
@@ -374,14 +374,14 @@ fn an_unhealthy_group_can_be_cured_as_far_as_the_surge_reaches() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
-        hold: i-3 is unhealthy in target group tg
-    "#]],
+            retire i-3 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+            hold: i-3 is unhealthy in target group tg
+        "#]],
     );
     check(
         "raised 1\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-2 (stale): it serves nobody; 2 serve without it; decrement; successor i-4
+            retire i-2 (stale): not serving; 2 remain in service; decrement; successor i-4
             hold: i-2 is unhealthy in target group tg
             hold: i-3 is unhealthy in target group tg
         "#]],
@@ -389,10 +389,10 @@ fn an_unhealthy_group_can_be_cured_as_far_as_the_surge_reaches() {
     check(
         "raised 2, max_surge 2\ni-1 serving 25h\ni-2..i-3 unhealthy:tg 25h\ni-4..i-5 serving 5m ours",
         expect![[r#"
-        retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
-        hold: i-2 is unhealthy in target group tg
-        hold: i-3 is unhealthy in target group tg
-    "#]],
+            retire i-2 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+            hold: i-2 is unhealthy in target group tg
+            hold: i-3 is unhealthy in target group tg
+        "#]],
     );
 }
 
@@ -402,7 +402,7 @@ fn a_fresh_instance_that_the_look_does_not_show_yet_keeps_it_open() {
         "wanted 2\ni-1 absent 5s theirs\ni-2 serving 20m ours",
         expect![[r#"
             wait
-            hold: AWS does not show all members: looking again
+            hold: AWS does not list all members yet; observing again
             again in 5s
         "#]],
     );
@@ -415,7 +415,7 @@ fn an_instance_replaced_by_an_instance_refresh_has_not_failed() {
         expect![[r#"
             news: instance.lost i-4
             wait
-            hold: instance refresh r-1 is in progress: waiting until it ends
+            hold: instance refresh r-1 is in progress; waiting until it ends
             again in 3h1s
         "#]],
     );
@@ -424,7 +424,7 @@ fn an_instance_replaced_by_an_instance_refresh_has_not_failed() {
         expect![[r#"
             news: instance.failed i-4 (Lost): terminated outside regend
             news: instance.lost i-4
-            retire i-1 (stale): 2 serve without it, 2 must; decrement
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement
         "#]],
     );
 }

@@ -258,7 +258,7 @@ fn one_replacement_from_its_launch_to_its_end() {
             launch.accepted: desired 4, effect 11:04, intent none, newcomers [i-4:ours], raised 1, settling [3]
             instance.in_service: newcomers [i-4:ours:in-service]
             instance.serving: newcomers [i-4:ours:in-service:serving], served 1
-            retire.intended: intent (retire i-1 (stale): 3 serve without it, 3 must)
+            retire.intended: intent (retire i-1 (stale): 3 serving after removal (minimum 3))
             retire.accepted: desired 3, effect 11:08, intent none, raised 0, retired [i-1:stale], settling [4], successors [i-4]
             instance.draining: retired [i-1:stale:draining]
             instance.terminated: last-gone 11:10, replaced 1, retired [i-1:stale:draining:gone]
@@ -286,7 +286,7 @@ fn a_launch_by_desired_capacity_waits_for_its_instances() {
             instance.launched: newcomers [i-4:ours], unclaimed 1
             instance.launched: newcomers [i-4:ours i-5:ours], unclaimed 0
             instance.launched: newcomers [i-4:ours i-5:ours i-6]
-            surplus.intended: intent (take desired capacity back from 5 to 4)
+            surplus.intended: intent (lower desired capacity from 5 to 4)
             surplus.returned: desired 4, effect 11:07, intent none, raised 1, settling [5]
         "#]],
     );

@@ -35,18 +35,18 @@ fn a_token_that_is_too_old_is_not_trusted() {
     check(
         "intent 10m1s launch 1 a token-7\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
-        wait
-        hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
-        again in 5s
-    "#]],
+            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+            wait
+            hold: AWS returned NoEffectSeen; retrying at 12:00:05Z
+            again in 5s
+        "#]],
     );
     check(
         "intent 10m1s launch 1 a token-7, seen 2s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:LaunchInstances was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:LaunchInstances was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -100,7 +100,7 @@ fn a_launch_with_an_old_token_of_which_only_half_is_seen_did_not_happen() {
             news: instance.launched i-4 (Others)
             wait
             hold: 1 launching
-            hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+            hold: AWS returned NoEffectSeen; retrying at 12:00:05Z
             again in 5s
         "#]],
     );
@@ -110,19 +110,19 @@ fn a_launch_with_an_old_token_of_which_only_half_is_seen_did_not_happen() {
             news: launch.accepted i-4: the answer was lost; the effect was seen
             wait
             hold: 1 launching
-            hold: the group has 4 members for a desired capacity of 5: it launches by itself
+            hold: 4 members, desired capacity 5: Auto Scaling is scaling out
             again in 15m1s
         "#]],
     );
     check(
         "intent 10m1s launch 1 a, wanted 3, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
-        news: group.changed desired 3 -> 4
-        wait
-        hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
-        again in 5s
-    "#]],
+            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+            news: group.changed desired 3 -> 4
+            wait
+            hold: AWS returned NoEffectSeen; retrying at 12:00:05Z
+            again in 5s
+        "#]],
     );
 }
 
@@ -131,16 +131,16 @@ fn a_look_from_before_the_call_says_nothing_of_it() {
     check(
         "intent 5s grow 3 4, seen 5s, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:SetDesiredCapacity was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 5s grow 3 4, seen 4s, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
             news: launch.accepted: the answer was lost; the effect was seen
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -151,18 +151,18 @@ fn an_effect_that_is_not_seen_within_half_a_minute_did_not_happen() {
     check(
         "intent 30s grow 3 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:SetDesiredCapacity was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 31s grow 3 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
-        wait
-        hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
-        again in 5s
-    "#]],
+            news: launch.refused (NoEffectSeen): the answer was lost, and no effect can be seen
+            wait
+            hold: AWS returned NoEffectSeen; retrying at 12:00:05Z
+            again in 5s
+        "#]],
     );
 }
 
@@ -173,23 +173,23 @@ fn a_changed_desired_capacity_is_seen() {
         expect![[r#"
             news: launch.accepted: the answer was lost; the effect was seen
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
     check(
         "intent 5s grow 3 4 max 4, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:UpdateAutoScalingGroup was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:UpdateAutoScalingGroup was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 5s grow 3 4 max 12, sees desired 4, sees max 12\ni-1..i-3 serving 25h",
         expect![[r#"
             news: launch.accepted: the answer was lost; the effect was seen
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -222,9 +222,9 @@ fn a_changed_max_size_is_seen() {
     check(
         "intent 5s raise-max 3 4, max 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:UpdateAutoScalingGroup was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:UpdateAutoScalingGroup was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -240,9 +240,9 @@ fn a_lease_is_seen_on_the_group() {
     check(
         "intent 5s take-lease 30m as mine, lease none, tag garbage other\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:CreateOrUpdateTags was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:CreateOrUpdateTags was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 5s release-lease, tag none\ni-1..i-3 serving 5m ours",
@@ -254,9 +254,9 @@ fn a_lease_is_seen_on_the_group() {
     check(
         "intent 5s release-lease\ni-1..i-3 serving 5m ours",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:DeleteTags was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:DeleteTags was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -275,16 +275,16 @@ fn a_retirement_is_seen_when_the_instance_leaves_and_desired_capacity_fell() {
     check(
         "intent 5s retire i-1 stale decrement, raised 1, wanted 3\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:TerminateInstanceInAutoScalingGroup was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:TerminateInstanceInAutoScalingGroup was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -319,15 +319,15 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
     check(
         "intent 5s grow 3 4, settling 4 20s, sees desired 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:SetDesiredCapacity was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 5s shrink 4 3, raised 1, wanted 3, ending failed, settling 3 20s, sees desired 3\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
+            hold: the response to autoscaling:SetDesiredCapacity was lost; checking whether the call took effect
         "#]],
     );
     // Not because it was so long ago, nor because it was something else a moment ago.
@@ -336,7 +336,7 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
         expect![[r#"
             news: launch.accepted: the answer was lost; the effect was seen
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -345,7 +345,7 @@ fn a_look_may_show_the_desired_capacity_that_was_meant_because_it_was_so_before(
         expect![[r#"
             news: launch.accepted: the answer was lost; the effect was seen
             wait
-            hold: the group has 3 members for a desired capacity of 4: it launches by itself
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
             again in 10m1s
         "#]],
     );
@@ -365,16 +365,16 @@ fn a_retirement_without_decrement_is_seen_when_the_instance_leaves() {
     check(
         "intent 5s retire i-1 stale, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:TerminateInstanceInAutoScalingGroup was lost; checking whether the call took effect
+        "#]],
     );
     check(
         "intent 5s retire i-1 stale, wanted 2, standby replace\ni-1 standby 25h\ni-2..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:TerminateInstanceInAutoScalingGroup was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -384,7 +384,7 @@ fn one_look_without_the_instance_does_not_say_that_it_was_retired() {
         let table = format!("intent {since} retire i-1 stale, wanted 3\ni-1 absent 25h\ni-2..i-3 serving 25h");
         expect![[r#"
             wait
-            hold: the answer to autoscaling:TerminateInstanceInAutoScalingGroup was lost: looking for its effect
+            hold: the response to autoscaling:TerminateInstanceInAutoScalingGroup was lost; checking whether the call took effect
         "#]]
         .assert_eq(&super::turn(&table));
     }
@@ -395,10 +395,10 @@ fn nothing_else_is_noted_while_an_intent_is_open() {
     check(
         "intent 5s grow 3 4, sees desired 7, sees max 3\ni-1 gone 25h\ni-2..i-3 serving 25h\ni-4 pending 5m stranger",
         expect![[r#"
-        wait
-        hold: 1 launching
-        hold: the answer to autoscaling:SetDesiredCapacity was lost: looking for its effect
-    "#]],
+            wait
+            hold: 1 launching
+            hold: the response to autoscaling:SetDesiredCapacity was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -412,7 +412,7 @@ fn of_more_strangers_than_were_launched_the_first_to_come_are_ours() {
             news: instance.launched i-6 (Others)
             wait
             hold: 3 launching
-            hold: EC2 does not tell the age of 1 yet
+            hold: EC2 does not report the launch time of 1 instance yet
             again in 15m1s
         "#]],
     );
@@ -433,9 +433,9 @@ fn a_lost_launch_is_not_repeated_while_another_daemon_has_the_group() {
     check(
         "intent 5s launch 1 a, tag of another-host 1h\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the answer to autoscaling:LaunchInstances was lost: looking for its effect
-    "#]],
+            wait
+            hold: the response to autoscaling:LaunchInstances was lost; checking whether the call took effect
+        "#]],
     );
 }
 
@@ -452,7 +452,7 @@ fn a_lost_launch_cannot_have_brought_who_was_born_before_it() {
             news: instance.in_service i-4
             news: instance.serving i-4
             wait
-            hold: AWS answered NoEffectSeen: trying again at 12:00:05Z
+            hold: AWS returned NoEffectSeen; retrying at 12:00:05Z
             again in 5s
         "#]],
     );
@@ -462,7 +462,7 @@ fn a_lost_launch_cannot_have_brought_who_was_born_before_it() {
             news: launch.accepted i-4: the answer was lost; the effect was seen
             news: instance.in_service i-4
             news: instance.serving i-4
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }
@@ -476,7 +476,7 @@ fn of_a_lost_launch_some_may_have_died_since() {
             news: launch.accepted i-4: the answer was lost; the effect was seen
             news: instance.in_service i-4
             news: instance.serving i-4
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }

@@ -17,8 +17,8 @@ fn nothing_interferes() {
     with(
         "",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -27,26 +27,26 @@ fn suspended_processes_that_it_needs_are_waited_for() {
     with(
         "suspended Launch",
         expect![[r#"
-        wait
-        hold: process Launch is suspended on the group: resume it to go on
-        again in 3h1s
-    "#]],
+            wait
+            hold: process Launch is suspended on the group; resume the process to continue
+            again in 3h1s
+        "#]],
     );
     with(
         "suspended Terminate by an operator",
         expect![[r#"
-        wait
-        hold: process Terminate is suspended on the group (by an operator): resume it to go on
-        again in 3h1s
-    "#]],
+            wait
+            hold: process Terminate is suspended on the group (by an operator); resume the process to continue
+            again in 3h1s
+        "#]],
     );
     with(
         "suspended AddToLoadBalancer",
         expect![[r#"
-        wait
-        hold: process AddToLoadBalancer is suspended on the group: resume it to go on
-        again in 3h1s
-    "#]],
+            wait
+            hold: process AddToLoadBalancer is suspended on the group; resume the process to continue
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -63,10 +63,10 @@ fn an_instance_refresh_is_waited_for() {
     with(
         "refresh ir-1",
         expect![[r#"
-        wait
-        hold: instance refresh ir-1 is in progress: waiting until it ends
-        again in 3h1s
-    "#]],
+            wait
+            hold: instance refresh ir-1 is in progress; waiting until it ends
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -75,11 +75,11 @@ fn a_zonal_shift_is_waited_for() {
     check(
         "raised 1\ni-1 serving 25h\ni-2 shifted 25h\ni-3..i-4 serving 25h\ni-5 serving 5m ours",
         expect![[r#"
-        wait
-        hold: i-2 is healthy, and shifted away from its zone in target group tg
-        hold: a zonal shift is active: waiting until it ends
-        again in 3h1s
-    "#]],
+            wait
+            hold: i-2 is healthy, with a zonal shift away from its zone in target group tg
+            hold: a zonal shift is active; waiting until it ends
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -88,16 +88,16 @@ fn a_warm_pool_that_takes_retired_instances_back_is_waited_for() {
     with(
         "warm-pool, reuses",
         expect![[r#"
-        wait
-        hold: the warm pool takes retired instances back, as old as they are: turn ReuseOnScaleIn off in its instance reuse policy to go on
-        again in 3h1s
-    "#]],
+            wait
+            hold: the warm pool reuses retired instances at their old age; set ReuseOnScaleIn to false in its instance reuse policy to continue
+            again in 3h1s
+        "#]],
     );
     with(
         "warm-pool, reuses, window over",
         expect![[r#"
-        end incomplete: warm_pool_reuse: the warm pool takes retired instances back, as old as they are: turn ReuseOnScaleIn off in its instance reuse policy to go on
-    "#]],
+            end incomplete: warm_pool_reuse: the warm pool reuses retired instances at their old age; set ReuseOnScaleIn to false in its instance reuse policy to continue
+        "#]],
     );
 }
 
@@ -106,11 +106,11 @@ fn a_zonal_shift_fails_nobody() {
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 shifted in-service 20m 30m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and shifted away from its zone in target group tg
-        hold: a zonal shift is active: waiting until it ends
-        again in 3h1s
-    "#]],
+            wait
+            hold: i-4 is healthy, with a zonal shift away from its zone in target group tg
+            hold: a zonal shift is active; waiting until it ends
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -141,36 +141,36 @@ fn what_interferes_is_not_waited_for_beyond_the_window() {
     with(
         "suspended Launch, window 1h, opened 1h",
         expect![[r#"
-        wait
-        hold: process Launch is suspended on the group: resume it to go on
-        again in 1s
-    "#]],
+            wait
+            hold: process Launch is suspended on the group; resume the process to continue
+            again in 1s
+        "#]],
     );
     with(
         "suspended Launch, window over",
         expect![[r#"
-        end incomplete: suspended: process Launch is suspended on the group: resume it to go on
-    "#]],
+            end incomplete: suspended: process Launch is suspended on the group; resume the process to continue
+        "#]],
     );
     with(
         "refresh ir-1, window over",
         expect![[r#"
-        end incomplete: instance_refresh: instance refresh ir-1 is in progress: waiting until it ends
-    "#]],
+            end incomplete: instance_refresh: instance refresh ir-1 is in progress; waiting until it ends
+        "#]],
     );
     with(
         "tag of another-host 30m, window over",
         expect![[r#"
-            end incomplete: leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            end incomplete: leased_by_other: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
             again in 32m
         "#]],
     );
     check(
         "window over, raised 1\ni-1..i-3 serving 25h\ni-4 shifted 25h\ni-5 serving 5m ours",
         expect![[r#"
-        end incomplete: zonal_shift: a zonal shift is active: waiting until it ends
-        hold: i-4 is healthy, and shifted away from its zone in target group tg
-    "#]],
+            end incomplete: zonal_shift: a zonal shift is active; waiting until it ends
+            hold: i-4 is healthy, with a zonal shift away from its zone in target group tg
+        "#]],
     );
 }
 
@@ -179,16 +179,16 @@ fn what_is_ours_is_tidied_up_in_spite_of_it() {
     with(
         "suspended Launch, ending incomplete",
         expect![[r#"
-        retire i-4 (surplus): 3 serve without it, 3 must; decrement
-        hold: process Launch is suspended on the group: resume it to go on
-    "#]],
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
+            hold: process Launch is suspended on the group; resume the process to continue
+        "#]],
     );
     with(
         "refresh ir-1, ending incomplete",
         expect![[r#"
-        retire i-4 (surplus): 3 serve without it, 3 must; decrement
-        hold: instance refresh ir-1 is in progress: waiting until it ends
-    "#]],
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
+            hold: instance refresh ir-1 is in progress; waiting until it ends
+        "#]],
     );
 }
 
@@ -198,23 +198,23 @@ fn somebody_elses_live_lease_is_respected() {
         "tag of another-host 30m",
         expect![[r#"
             wait
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
             again in 32m
         "#]],
     );
     with(
         "tag of another-host -1m59s",
         expect![[r#"
-        wait
-        hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 12:00:01Z
+            again in 1s
+        "#]],
     );
     with(
         "tag of its-new-owner 30m",
         expect![[r#"
             wait
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000001 until 12:32:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000001 until 12:32:00Z
             again in 32m
         "#]],
     );
@@ -222,7 +222,7 @@ fn somebody_elses_live_lease_is_respected() {
         "tag of another-host 30m, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
             again in 32m
         "#]],
     );
@@ -233,8 +233,8 @@ fn a_dead_lease_is_taken_over() {
     with(
         "tag of another-host -2m",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "tag of another-host -2m, lease none\ni-1..i-3 serving 25h",
@@ -249,8 +249,8 @@ fn a_lease_of_our_own_is_not_somebody_elses() {
     with(
         "tag of our-last 30m",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -259,14 +259,14 @@ fn garbage_in_the_lease_is_no_lease() {
     with(
         "tag garbage",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     with(
         "tag garbage v=1 id=deadbeef daemon=there",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "tag garbage whatever, lease none\ni-1..i-3 serving 25h",
@@ -281,11 +281,11 @@ fn a_group_that_somebody_else_took_over_is_left_to_them_when_it_ends() {
     with(
         "tag of another-host 30m, ending incomplete, max 4, max-before 3",
         expect![[r#"
-            close incomplete: Ended: it was ended; max size stays 4, it was 3: desired capacity is 4; desired capacity stays 4, and 3 is wanted
+            close incomplete: Ended: it was ended; not restored: max size is 4 (originally 3), because desired capacity is 4; desired capacity is 4 (wanted 3)
             left i-1: not_reached
             left i-2: not_reached
             left i-3: not_reached
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 12:32:00Z
             again in 32m
         "#]],
     );

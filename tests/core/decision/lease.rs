@@ -84,8 +84,8 @@ fn a_lease_that_was_given_back_is_not_taken_again_for_what_cannot_be_put_back() 
     check(
         "lease none, max 6, max-before 3, wanted 4, window over\ni-4..i-7 serving 10m ours",
         expect![[r#"
-        close incomplete: MaxSizeNotRestored: max size stays 6, it was 3: desired capacity is 4
-    "#]],
+            close incomplete: MaxSizeNotRestored: not restored: max size is 6 (originally 3), because desired capacity is 4
+        "#]],
     );
 }
 
@@ -240,7 +240,7 @@ fn lease(daemon: &str) -> Lease {
         min: None,
         surge: 1,
         max: 10,
-        most: 10,
+        max_allowed: 10,
     }
 }
 
@@ -259,7 +259,7 @@ fn a_lease_fits_into_a_tag_whatever_it_says() {
         wanted: u32::MAX,
         surge: u32::MAX,
         max: u32::MAX,
-        most: u32::MAX,
+        max_allowed: u32::MAX,
         ..lease("")
     };
     let value = longest.to_string();
@@ -318,22 +318,22 @@ fn what_is_no_lease_is_told_from_one() {
     let long = format!("{good} note={}", "n".repeat(200)).parse::<Lease>().unwrap_err().to_string();
     out += &format!("{} characters: {}\n", long.len(), long.rsplit(": ").next().unwrap());
     expect![[r#"
-        v=1 -> v=2: read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, min: None, max: 10, most: 10 }
+        v=1 -> v=2: read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, min: None, max: 10, max_allowed: 10 }
         v=1  -> : a field is missing
-        id=0 -> id=x: its id is not a UUID
+        id=0 -> id=x: the id is not a UUID
         id= -> di=: a field is missing
-        cutoff=2026 -> cutoff=yesterday: a time is not a time
+        cutoff=2026 -> cutoff=yesterday: a time is malformed
         daemon=here -> daemon=: a field is missing
-        until=2026 -> until=26: a time is not a time
-        wanted=3 -> wanted=three: a number is not a number
-        surge=1 -> surge=-1: a number is not a number
-        max=10 -> max=99999999999: a number is not a number
+        until=2026 -> until=26: a time is malformed
+        wanted=3 -> wanted=three: a number is malformed
+        surge=1 -> surge=-1: a number is malformed
+        max=10 -> max=99999999999: a number is malformed
         max=10 -> : a field is missing
-         most=10 -> : read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, min: None, max: 10, most: 4 }
-        most=10 -> most=: read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, min: None, max: 10, most: 4 }
-        most=10 -> most=many: a number is not a number
-          -> , : its version is not a number
-        323 characters: it is too long
+         most=10 -> : read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, min: None, max: 10, max_allowed: 4 }
+        most=10 -> most=: read as Lease { regeneration: 01935000-0000-7000-8000-000000000001, cutoff: 2026-11-22T11:00:00Z, daemon: "here", until: 2026-11-22T12:00:00Z, wanted: 3, surge: 1, min: None, max: 10, max_allowed: 4 }
+        most=10 -> most=many: a number is malformed
+          -> , : the version is malformed
+        341 characters: it is longer than 256 characters
     "#]]
     .assert_eq(&out);
 }
@@ -350,7 +350,7 @@ fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
         "refresh ir-1, lease 10h\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: instance refresh ir-1 is in progress: waiting until it ends
+            hold: instance refresh ir-1 is in progress; waiting until it ends
             again in 3h1s
         "#]],
     );
@@ -365,7 +365,7 @@ fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
         "refresh ir-1, lease 10m, refused busy 1 1s\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: instance refresh ir-1 is in progress: waiting until it ends
+            hold: instance refresh ir-1 is in progress; waiting until it ends
             again in 3h1s
         "#]],
     );
@@ -390,7 +390,7 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
         "tag of another-host 23h, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 11:02:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 11:02:00Z
             again in 3h1s
         "#]],
     );
@@ -404,7 +404,7 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
         "tag of another-host 24h, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 12:02:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 12:02:00Z
             again in 3h1s
         "#]],
     );
@@ -513,10 +513,10 @@ fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_mom
     check(
         "leased 4s\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the lease is written: looking until 12:00:01Z whether another regend wrote one, too
-        again in 1s
-    "#]],
+            wait
+            hold: lease written; checking until 12:00:01Z that no other daemon wrote one too
+            again in 1s
+        "#]],
     );
     check(
         "leased 5s\ni-1..i-3 serving 25h",
@@ -529,7 +529,7 @@ fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_mom
         "leased 4s, tag of another-host 1h\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+            hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
             again in 1h2m
         "#]],
     );
@@ -604,15 +604,15 @@ fn the_surplus_of_a_daemon_that_overwrote_the_lease_is_taken_over() {
     check(
         &format!("{held}, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours"),
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
 #[test]
 fn a_dead_lease_bounds_what_its_owner_can_have_left() {
     // Wanted 3 and one by surge; max size 4, and 6 at most.
-    let lease = Lease { max: 4, most: 6, ..lease("there") };
+    let lease = Lease { max: 4, max_allowed: 6, ..lease("there") };
     let left = |table: &str| {
         let left = lease.left(&Scene::read(table).group);
         format!("{table}: {} {:?}\n", left.surplus, left.max)
@@ -638,7 +638,7 @@ fn a_dead_lease_bounds_what_its_owner_can_have_left() {
 #[test]
 fn a_dead_lease_over_shifted_limits_bounds_the_surplus_by_the_shift_and_by_desired_capacity() {
     // Wanted 3 and two by surge; min size 2 and max size 4.
-    let lease = Lease { surge: 2, min: Some(2), max: 4, most: 6, ..lease("there") };
+    let lease = Lease { surge: 2, min: Some(2), max: 4, max_allowed: 6, ..lease("there") };
     let left = |table: &str| {
         let left = lease.left(&Scene::read(table).group);
         format!("{table}: {} {:?} {:?}\n", left.surplus, left.min, left.max)

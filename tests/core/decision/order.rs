@@ -9,7 +9,7 @@ fn unhealthy_instances_go_first() {
     check(
         "raised 1\ni-1..i-2 serving 26h\ni-3 unhealthy:tg 25h\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-3 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
             hold: i-3 is unhealthy in target group tg
         "#]],
     );
@@ -20,8 +20,8 @@ fn then_the_most_crowded_zone() {
     check(
         "raised 1\ni-1 a serving 27h\ni-2..i-3 b serving 25h\ni-4 c serving 5m ours",
         expect![[r#"
-        retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-2 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -30,8 +30,8 @@ fn the_surplus_itself_crowds_a_zone() {
     check(
         "raised 1\ni-1 a serving 27h\ni-2 b serving 26h\ni-3 c serving 25h\ni-4 c serving 5m ours",
         expect![[r#"
-        retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-3 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -40,7 +40,7 @@ fn who_is_draining_does_not_crowd_a_zone() {
     check(
         "raised 1\ni-1 a serving 27h\ni-2 b serving 26h\ni-3 b draining retired 25h\ni-4 c serving 5m ours",
         expect![[r#"
-            retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-4
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement; successor i-4
             hold: 1 draining
         "#]],
     );
@@ -51,8 +51,8 @@ fn then_the_oldest() {
     check(
         "raised 1\ni-1 a serving 25h\ni-2 a serving 27h\ni-3 a serving 26h\ni-4 a serving 5m ours",
         expect![[r#"
-        retire i-2 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-2 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -61,7 +61,7 @@ fn an_unhealthy_one_goes_before_a_crowded_zone_and_that_before_the_oldest() {
     check(
         "raised 1\ni-1 a serving 29h\ni-2..i-3 b serving 25h\ni-5 c unhealthy:tg 25h\ni-4 c serving 5m ours",
         expect![[r#"
-            retire i-5 (stale): 4 serve without it, 4 must; decrement; successor i-4
+            retire i-5 (stale): 4 serving after removal (minimum 4); decrement; successor i-4
             hold: i-5 is unhealthy in target group tg
         "#]],
     );
@@ -72,14 +72,14 @@ fn successors_are_paired_in_the_order_in_which_they_came_to_serve() {
     check(
         "raised 2, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 6m ours",
         expect![[r#"
-        retire i-1 (stale): 4 serve without it, 3 must; decrement; successor i-5
-    "#]],
+            retire i-1 (stale): 4 serving after removal (minimum 3); decrement; successor i-5
+        "#]],
     );
     check(
         "raised 1, max_surge 2\ni-1..i-3 serving 25h\ni-4 serving 5m ours\ni-5 serving 6m ours paired",
         expect![[r#"
-        retire i-1 (stale): 4 serve without it, 4 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 4 serving after removal (minimum 4); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -291,8 +291,8 @@ fn a_zone_without_capacity_is_left_alone_for_five_minutes() {
         "zones abc, dry b 1m, dry c 1m\ni-1 a serving 25h",
         expect![[r#"
             wait
-            hold: zone b has no capacity: waiting, because replacements in other zones would leave it short of instances
-            hold: 1 serving, and at least 1 must go on serving: nothing can be retired yet
+            hold: zone b has no capacity; waiting, because replacements in other zones would leave it with too few instances
+            hold: 1 serving (minimum 1); no instance can be retired yet
             again in 3h1s
         "#]],
     );

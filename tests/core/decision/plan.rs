@@ -59,9 +59,9 @@ fn who_goes_and_who_stays_is_planned_in_the_order_of_the_decision() {
             leave i-6: protected from scale-in (policy: protected = "skip")
             leave i-7: in standby (policy: standby = "skip")
             leave i-8: younger than min_age
-            leave i-9: in a lifecycle state that regend does not touch
+            leave i-9: in a lifecycle state in which regend does not retire instances
             web: 1 at a time, 15m
-            note: 6 of 7 serve at the start (i-5 is not healthy): proceeds one at a time until the first replacement serves
+            note: canary mode: only 6 of 7 serving at the start (i-5 is not healthy); one replacement at a time until the first one is serving
         "#]],
     );
 }
@@ -71,12 +71,12 @@ fn a_slow_start_and_a_long_deregistration_delay_are_said_beforehand() {
     check(
         "slow-start 5m, drains 30m\ni-1..i-2 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        web: 1 at a time, 18m
-        note: the warmup is 5m instead of 30s: target group tg gives a new target its full share of the load only after its slow start
-        note: target group tg drains for 30m, longer than drain_timeout (20m): the record will call each drain overdue
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 18m
+            note: warmup is 5m instead of 30s, because of the slow start of target group tg
+            note: target group tg drains for 30m (drain_timeout 20m); every drain will be recorded as overdue
+        "#]],
     );
 }
 
@@ -88,7 +88,7 @@ fn what_scales_the_group_is_said_once() {
             replace i-1 in a, 25h, serving
             replace i-2 in a, 25h, serving
             web: 1 at a time, 9m
-            note: scaled by policy cpu: min and max size are shifted with the surplus of 1, and put back
+            note: scaled by policy cpu: min and max size are shifted by the surplus of 1, and restored
         "#]],
     );
     check(
@@ -97,7 +97,7 @@ fn what_scales_the_group_is_said_once() {
             replace i-1 in a, 25h, serving
             replace i-2 in a, 25h, serving
             web: 1 at a time, 9m
-            note: scaled by policy cpu, and raise_max_size is false: no surplus goes out at min size
+            note: scaled by policy cpu, and raise_max_size is false: no surplus can be launched at min size
         "#]],
     );
     check(
@@ -118,35 +118,35 @@ fn what_is_not_verified_is_an_obstacle_or_noted() {
         expect![[r#"
             replace i-1 in a, 25h, serving
             web: 1 at a time, 7m
-            obstacle: nothing verifies that a new instance serves behind tg-1, tg-2, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+            obstacle: regend cannot read the health of instances in tg-1, tg-2; set vpc_lattice = "accept" to continue without it, or detach the traffic source from the group
         "#]],
     );
     check(
         "unverified tg-1 tg-2, vpc_lattice accept\ni-1 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        web: 1 at a time, 7m
-        note: not verified: tg-1, tg-2 (vpc_lattice accepts that)
-    "#]],
+            replace i-1 in a, 25h, serving
+            web: 1 at a time, 7m
+            note: not verified: health in tg-1, tg-2 (vpc_lattice = "accept")
+        "#]],
     );
     let unused = "i-1 serving 25h\ni-2 unused:tg:Target.NotInUse 25h";
     check(
         unused,
         expect![[r#"
-        replace i-2 in a, 25h, not serving
-        replace i-1 in a, 25h, serving
-        web: 1 at a time, 9m
-        note: 1 of 2 serve at the start (i-2 is unused (Target.NotInUse) in tg): proceeds one at a time until the first replacement serves
-    "#]],
+            replace i-2 in a, 25h, not serving
+            replace i-1 in a, 25h, serving
+            web: 1 at a time, 9m
+            note: canary mode: only 1 of 2 serving at the start (i-2 is unused (Target.NotInUse) in tg); one replacement at a time until the first one is serving
+        "#]],
     );
     check(
         &format!("target_not_in_use accept\n{unused}"),
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        web: 1 at a time, 9m
-        note: not verified: target group tg does not use 1 of the instances, and target_not_in_use accepts that
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 9m
+            note: not verified: target group tg does not use 1 of the instances (target_not_in_use = "accept")
+        "#]],
     );
 }
 
@@ -162,10 +162,10 @@ fn without_room_for_the_lease_tag_it_does_not_open() {
     check(
         "tags 50, tag none\ni-1 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        web: 1 at a time, 7m
-        obstacle: the group has 50 tags, and AWS allows no more than 50: remove one to make room for the lease tag regend:lease
-    "#]],
+            replace i-1 in a, 25h, serving
+            web: 1 at a time, 7m
+            obstacle: the group has 50 tags (maximum 50); remove one to make room for the lease tag regend:lease
+        "#]],
     );
 }
 
@@ -240,11 +240,11 @@ fn the_estimate_is_of_batches_a_drain_and_the_bakes() {
     check(
         "warmup 0s, window 7m59s\ni-1..i-2 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        web: 1 at a time, 8m
-        note: 8m does not fit the window of 7m59s: raise max_surge or window
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 8m
+            note: the estimated 8m exceeds the window of 7m59s: increase max_surge or window
+        "#]],
     );
 }
 
@@ -316,7 +316,7 @@ fn max_size_is_raised_where_the_surge_does_not_fit_under_it() {
             replace i-2 in a, 25h, serving
             replace i-3 in a, 25h, serving
             web: 0 at a time, 11m
-            obstacle: desired capacity 3 leaves no room under max size 3: allow raise_max_size or max_unavailable
+            obstacle: no room for a surplus: desired capacity 3, max size 3; set raise_max_size = true or allow max_unavailable
         "#]],
     );
     check(
@@ -335,7 +335,7 @@ fn max_size_is_raised_where_the_surge_does_not_fit_under_it() {
             replace i-2 in a, 25h, serving
             replace i-3 in a, 25h, serving
             web: 1 at a time, 11m
-            note: no room above max size 3: old instances are terminated before their replacements launch
+            note: no room above max size 3: stale instances are terminated before their replacements launch
         "#]],
     );
 }
@@ -345,54 +345,54 @@ fn what_an_operator_should_know_is_noted() {
     check(
         "no-direct-launch\ni-1..i-3 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 1 at a time, 11m
-        note: LaunchInstances cannot be used (a launch configuration): desired capacity is raised instead
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: LaunchInstances cannot be used (a launch configuration); desired capacity is raised instead
+        "#]],
     );
     check(
         "targets none\ni-1..i-3 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 1 at a time, 11m
-        note: no target group: judged by Auto Scaling and EC2 health
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: no target group; health is verified by Auto Scaling and EC2 only
+        "#]],
     );
     // Unused for another reason is not unused by any listener.
     check(
         "targets web old\ni-1..i-3 unused:old:Target.IpUnusable 25h",
         expect![[r#"
-        replace i-1 in a, 25h, not serving
-        replace i-2 in a, 25h, not serving
-        replace i-3 in a, 25h, not serving
-        web: 1 at a time, 11m
-        note: 0 of 3 serve at the start (i-1 is unused (Target.IpUnusable) in old): proceeds one at a time until the first replacement serves
-    "#]],
+            replace i-1 in a, 25h, not serving
+            replace i-2 in a, 25h, not serving
+            replace i-3 in a, 25h, not serving
+            web: 1 at a time, 11m
+            note: canary mode: only 0 of 3 serving at the start (i-1 is unused (Target.IpUnusable) in old); one replacement at a time until the first one is serving
+        "#]],
     );
     // A target group that knows none of those in service says nothing of its listeners.
     check(
         "i-1..i-3 unregistered:tg 25h",
         expect![[r#"
-        replace i-1 in a, 25h, not serving
-        replace i-2 in a, 25h, not serving
-        replace i-3 in a, 25h, not serving
-        web: 1 at a time, 11m
-        note: 0 of 3 serve at the start (i-1 is not registered in tg): proceeds one at a time until the first replacement serves
-    "#]],
+            replace i-1 in a, 25h, not serving
+            replace i-2 in a, 25h, not serving
+            replace i-3 in a, 25h, not serving
+            web: 1 at a time, 11m
+            note: canary mode: only 0 of 3 serving at the start (i-1 is not registered in tg); one replacement at a time until the first one is serving
+        "#]],
     );
     check(
         "targets web old\ni-1..i-3 unused:old:Target.NotInUse 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 1 at a time, 11m
-        note: target group old has no listener: its verdict is waived
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: target group old has no listener; its health is ignored
+        "#]],
     );
 }
 
@@ -401,32 +401,32 @@ fn a_group_that_does_not_fully_serve_is_treated_with_caution() {
     check(
         "i-1..i-2 serving 25h\ni-3 unhealthy:tg:Target.Timeout 25h",
         expect![[r#"
-        replace i-3 in a, 25h, not serving
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        web: 1 at a time, 11m
-        note: 2 of 3 serve at the start (i-3 is unhealthy (Target.Timeout) in tg): proceeds one at a time until the first replacement serves
-    "#]],
+            replace i-3 in a, 25h, not serving
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: canary mode: only 2 of 3 serving at the start (i-3 is unhealthy (Target.Timeout) in tg); one replacement at a time until the first one is serving
+        "#]],
     );
     check(
         "i-1..i-2 serving 25h\ni-3 unhealthy 25h",
         expect![[r#"
-        replace i-3 in a, 25h, not serving
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        web: 1 at a time, 11m
-        note: 2 of 3 serve at the start (i-3 is not healthy): proceeds one at a time until the first replacement serves
-    "#]],
+            replace i-3 in a, 25h, not serving
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: canary mode: only 2 of 3 serving at the start (i-3 is not healthy); one replacement at a time until the first one is serving
+        "#]],
     );
     check(
         "wanted 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        replace i-1 in a, 25h, serving
-        replace i-2 in a, 25h, serving
-        replace i-3 in a, 25h, serving
-        web: 1 at a time, 11m
-        note: 3 of 4 serve at the start: proceeds one at a time until the first replacement serves
-    "#]],
+            replace i-1 in a, 25h, serving
+            replace i-2 in a, 25h, serving
+            replace i-3 in a, 25h, serving
+            web: 1 at a time, 11m
+            note: canary mode: only 3 of 4 serving at the start; one replacement at a time until the first one is serving
+        "#]],
     );
     check(
         "wanted 3\ni-1..i-3 serving 25h\ni-4 unhealthy 25h",
@@ -448,11 +448,11 @@ fn what_stands_in_the_way_is_named() {
             replace i-2 in a, 25h, not serving
             replace i-1 in a, 25h, serving
             web: 1 at a time, 9m
-            obstacle: process Launch is suspended on the group (by hand): resume it to go on
-            obstacle: instance refresh refresh-7 is in progress: waiting until it ends
-            obstacle: a zonal shift is active: waiting until it ends
-            obstacle: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
-            note: 1 of 2 serve at the start (i-2 is healthy, and shifted away from its zone in tg): proceeds one at a time until the first replacement serves
+            obstacle: process Launch is suspended on the group (by hand); resume the process to continue
+            obstacle: instance refresh refresh-7 is in progress; waiting until it ends
+            obstacle: a zonal shift is active; waiting until it ends
+            obstacle: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+            note: canary mode: only 1 of 2 serving at the start (i-2 is healthy, with a zonal shift away from its zone in tg); one replacement at a time until the first one is serving
         "#]],
     );
     check(
@@ -574,23 +574,23 @@ fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
         held,
         Trigger::Manual,
         expect![[r#"
-        suspended: process Launch is suspended on the group: resume it to go on
-    "#]],
+            suspended: process Launch is suspended on the group; resume the process to continue
+        "#]],
     );
     assert!(opened(held, Trigger::Schedule).contains("regeneration.opened"));
     check_opened(
         "tag of another-host 1h\ni-1 serving 25h",
         Trigger::Manual,
         expect![[r#"
-        leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
-    "#]],
+            leased_by_other: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+        "#]],
     );
     assert!(opened("tag of our-last 1h\ni-1 serving 25h", Trigger::Manual).contains("regeneration.opened"));
     check_opened(
         "tag of another-host 1h\ni-1 serving 25h",
         Trigger::Schedule,
         expect![[r#"
-            leased_by_other: regend on there holds the group for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+            leased_by_other: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
         "#]],
     );
     check_opened(
@@ -606,7 +606,7 @@ fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
 fn a_schedule_waits_for_a_live_lease_within_its_window_and_a_person_does_not() {
     let waits = |table: &str, trigger, ahead: Span| {
         let Scene { group, .. } = Scene::read(table);
-        plan::waits(ahead.after(now()), &group, &opener(trigger)).map(|hold| hold.code())
+        plan::queued_by(ahead.after(now()), &group, &opener(trigger)).map(|hold| hold.code())
     };
     let leased = "tag of another-host 6h\ni-1 serving 25h";
     assert_eq!(waits(leased, Trigger::Schedule, Span::ZERO), Some("leased_by_other"));

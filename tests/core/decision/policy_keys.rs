@@ -101,9 +101,9 @@ fn policy_max_surge_as_large_as_can_be_written_is_as_many_as_there_are() {
     check(
         "max_surge 4294967295, max_unavailable 4294967295\ni-1..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 0 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 0)
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 4294967295, max_unavailable 4294967295, lease none\ni-1..i-3 serving 25h",
@@ -126,9 +126,9 @@ fn policy_max_unavailable_as_a_count() {
     check(
         "max_surge 0, max_unavailable 1\ni-1..i-4 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3)
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 1, max_unavailable 0\ni-1..i-4 serving 25h",
@@ -140,17 +140,17 @@ fn policy_max_unavailable_as_a_count() {
     check(
         "max_surge 0, max_unavailable 2, wanted 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2)
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 0, max_unavailable 2, wanted 4\ni-1..i-2 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 2 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 2 members, desired capacity 4: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -159,17 +159,17 @@ fn policy_max_unavailable_as_a_percentage_is_rounded_down() {
     check(
         "max_surge 0, max_unavailable 25%\ni-1..i-4 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3)
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 0, max_unavailable 25%\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
-        again in 3h1s
-    "#]],
+            wait
+            hold: 3 serving (minimum 3); no instance can be retired yet
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -178,10 +178,10 @@ fn policy_max_unavailable_lets_a_stale_instance_go_before_its_successor_serves()
     check(
         "max_unavailable 1, raised 1\ni-1..i-3 serving 25h\ni-4 pending 1m ours",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must; decrement
-        hold: 1 launching
-        again in 14m1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement
+            hold: 1 launching
+            again in 14m1s
+        "#]],
     );
     check(
         "max_unavailable 0, raised 1\ni-1..i-3 serving 25h\ni-4 pending 1m ours",
@@ -198,22 +198,22 @@ fn policy_warmup_is_how_long_a_fresh_instance_must_be_healthy() {
     check(
         "warmup 45s, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 44s 2m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "warmup 45s, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 45s 2m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "warmup 0s, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 0s 2m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -230,10 +230,10 @@ fn policy_launch_timeout_is_missed_a_moment_after_it() {
     check(
         "launch_timeout 5m, raised 1\ni-1..i-3 serving 25h\ni-4 pending 5m1s ours",
         expect![[r#"
-        news: instance.failed i-4 (LaunchTimeout): not InService within 5m of its launch
-        retire i-4 (failed): 3 serve without it, 3 must; decrement
-        hold: 1 launching
-    "#]],
+            news: instance.failed i-4 (LaunchTimeout): not InService within 5m of its launch
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
+            hold: 1 launching
+        "#]],
     );
     check(
         "launch_timeout 6m, raised 1\ni-1..i-3 serving 25h\ni-4 pending 5m1s ours",
@@ -271,17 +271,17 @@ fn policy_health_timeout_counts_from_in_service_until_first_serving() {
         "health_timeout 3m, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy:tg:Target.Timeout in-service 3m1s 4m ours",
         expect![[r#"
             news: instance.failed i-4 (Target.Timeout): unhealthy (Target.Timeout) in target group tg for more than 3m
-            retire i-4 (failed): 3 serve without it, 3 must; decrement
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
             hold: i-4 is unhealthy (Target.Timeout) in target group tg
         "#]],
     );
     check(
         "health_timeout 3m, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy in-service 3m1s 4m ours",
         expect![[r#"
-        news: instance.failed i-4 (Unhealthy): marked unhealthy by Auto Scaling for more than 3m
-        retire i-4 (failed): 3 serve without it, 3 must; decrement
-        hold: i-4 is unhealthy
-    "#]],
+            news: instance.failed i-4 (Unhealthy): marked unhealthy by Auto Scaling for more than 3m
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
+            hold: i-4 is unhealthy
+        "#]],
     );
     check(
         "health_timeout 4m, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy in-service 3m1s 4m ours",
@@ -307,7 +307,7 @@ fn policy_health_timeout_counts_from_falling_ill_afterwards() {
         "health_timeout 3m\ni-1..i-2 serving 25h\ni-3 unhealthy:tg:Target.Timeout sick-for 3m1s 30m theirs",
         expect![[r#"
             news: instance.failed i-3 (Target.Timeout): unhealthy (Target.Timeout) in target group tg for more than 3m
-            retire i-3 (failed): it serves nobody; 2 serve without it
+            retire i-3 (failed): not serving; 2 remain in service
             hold: i-3 is unhealthy (Target.Timeout) in target group tg
         "#]],
     );
@@ -319,7 +319,7 @@ fn policy_health_timeout_does_not_fail_what_is_healthy_and_warms_up() {
         "health_timeout 3m, warmup 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 10s in-service 5m 6m ours",
         expect![[r#"
             wait
-            hold: i-4 is healthy, and serving from 12:01:50Z if it stays so
+            hold: i-4 is warming up until 12:01:50Z
             again in 1m50s
         "#]],
     );
@@ -338,19 +338,19 @@ fn policy_drain_timeout_is_how_long_the_close_waits_for_a_drain() {
     check(
         "drain_timeout 5m\ni-1 draining retired:5m1s 25h\ni-2 serving 30m ours",
         expect![[r#"
-        release the lease
-        hold: 1 draining
-        hold: i-1 has been draining since 11:54:59Z, longer than 5m
-    "#]],
+            release the lease
+            hold: 1 draining
+            hold: i-1 has been draining since 11:54:59Z (drain_timeout 5m)
+        "#]],
     );
     check(
         "drain_timeout 5m, lease none\ni-1 draining retired:5m1s 25h\ni-2 serving 30m ours",
         expect![[r#"
-        close incomplete
-        left i-1: draining
-        hold: 1 draining
-        hold: i-1 has been draining since 11:54:59Z, longer than 5m
-    "#]],
+            close incomplete
+            left i-1: draining
+            hold: 1 draining
+            hold: i-1 has been draining since 11:54:59Z (drain_timeout 5m)
+        "#]],
     );
     // Who is kept by its termination hook is not waited for.
     check(
@@ -382,8 +382,8 @@ fn policy_max_failures_is_how_many_may_fail() {
     check(
         "max_failures 2, failures 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        end failed: TooManyFailures: 3 replacements failed, and max_failures allows 2
-    "#]],
+            end failed: TooManyFailures: 3 replacements failed (limit 2)
+        "#]],
     );
     check(
         "max_failures 0, failures 0\ni-1..i-3 serving 25h",
@@ -395,8 +395,8 @@ fn policy_max_failures_is_how_many_may_fail() {
     check(
         "max_failures 0, failures 1\ni-1..i-3 serving 25h",
         expect![[r#"
-        end failed: TooManyFailures: 1 replacements failed, and max_failures allows 0
-    "#]],
+            end failed: TooManyFailures: 1 replacements failed (limit 0)
+        "#]],
     );
 }
 
@@ -440,7 +440,7 @@ fn policy_canary_must_serve_before_the_rest() {
         "max_surge 3, canary 2, raised 1\ni-2..i-4 serving 25h\ni-5 serving 2m ours paired\ni-6 healthy-for 29s 2m ours",
         expect![[r#"
             wait
-            hold: i-6 is healthy, and serving from 12:00:01Z if it stays so
+            hold: i-6 is warming up until 12:00:01Z
             again in 1s
         "#]],
     );
@@ -465,10 +465,10 @@ fn policy_canary_counts_what_already_replaced_somebody() {
     check(
         "max_surge 3, canary 1\ni-1..i-3 serving 25h\ni-5 healthy-for 10s 2m ours paired",
         expect![[r#"
-        wait
-        hold: i-5 is healthy, and serving from 12:00:20Z if it stays so
-        again in 20s
-    "#]],
+            wait
+            hold: i-5 is warming up until 12:00:20Z
+            again in 20s
+        "#]],
     );
 }
 
@@ -477,17 +477,17 @@ fn policy_canary_binds_what_the_group_launches_itself() {
     check(
         "max_surge 0, max_unavailable 2, canary 1\ni-1..i-4 serving 25h",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 2 must
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 2)
+            again in 3h1s
+        "#]],
     );
     check(
         "max_surge 0, max_unavailable 2, canary 1, wanted 4\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -497,7 +497,7 @@ fn policy_canary_that_failed_is_tried_again() {
         "max_surge 3, canary 1, failures 1, raised 1\ni-1..i-4 serving 25h\ni-5 healthy-for 10s 20m ours failed",
         expect![[r#"
             launch 1; token regend-ID-1
-            hold: i-5 is healthy, and serving from 12:00:20Z if it stays so
+            hold: i-5 is warming up until 12:00:20Z
             again in 20s
         "#]],
     );
@@ -515,10 +515,10 @@ fn policy_canary_bake_keeps_the_rest_waiting() {
     check(
         "canary 1, canary_bake 10m\ni-1..i-2 serving 25h\ni-3 healthy-for 10m29s 11m ours paired",
         expect![[r#"
-        wait
-        hold: the canary bakes until 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: canary baking until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "canary 1, canary_bake 10m\ni-1..i-2 serving 25h\ni-3 healthy-for 10m30s 11m ours paired",
@@ -534,8 +534,8 @@ fn policy_canary_bake_does_not_keep_the_canarys_own_partner() {
     check(
         "canary 1, canary_bake 10m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m 3m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -544,10 +544,10 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     check(
         "bake 10m, last-gone 15m\ni-1 healthy-for 10m29s 20m ours",
         expect![[r#"
-        wait
-        hold: all replaced; watched until 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: all instances replaced; baking until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "bake 10m, last-gone 15m\ni-1 healthy-for 10m30s 20m ours",
@@ -558,10 +558,10 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     check(
         "bake 10m, last-gone 9m59s\ni-1 healthy-for 12m 20m ours",
         expect![[r#"
-        wait
-        hold: all replaced; watched until 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: all instances replaced; baking until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "bake 10m, last-gone 10m\ni-1 healthy-for 12m 20m ours",
@@ -572,10 +572,10 @@ fn policy_bake_counts_from_the_last_that_came_to_serve_or_went() {
     check(
         "bake 10m, last-gone 15m\ni-1 healthy-for 12m 20m ours\ni-2 healthy-for 10m29s 20m ours",
         expect![[r#"
-        wait
-        hold: all replaced; watched until 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: all instances replaced; baking until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "bake 0s, last-gone 0s\ni-1 healthy-for 30s 20m ours",
@@ -632,14 +632,14 @@ fn policy_protected_replace_replaces_them() {
     check(
         "protected replace, raised 1\ni-1 serving 26h protected\ni-2 serving 25h\ni-3 serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-3
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement; successor i-3
+        "#]],
     );
     check(
         "protected skip, raised 1\ni-1 serving 26h protected\ni-2 serving 25h\ni-3 serving 5m ours",
         expect![[r#"
-        retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-3
-    "#]],
+            retire i-2 (stale): 2 serving after removal (minimum 2); decrement; successor i-3
+        "#]],
     );
 }
 
@@ -659,14 +659,14 @@ fn policy_standby_replace_retires_them_and_nobody_succeeds_them() {
     check(
         "standby replace\ni-1 standby 25h\ni-2 serving 10m ours",
         expect![[r#"
-            retire i-1 (stale): 1 serves without it, 1 must
+            retire i-1 (stale): 1 serving after removal (minimum 1)
         "#]],
     );
     check(
         "standby replace\ni-1 standby 25h\ni-2..i-3 serving 26h",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2)
+        "#]],
     );
 }
 
@@ -675,11 +675,11 @@ fn policy_standby_replace_needs_no_surge() {
     check(
         "standby replace, wanted 2\ni-1 standby 25h\ni-2 unhealthy:tg 25h protected\ni-3 serving 5m ours",
         expect![[r#"
-        wait
-        hold: i-2 is unhealthy in target group tg
-        hold: 1 serving, and at least 2 must go on serving: nothing can be retired yet
-        again in 3h1s
-    "#]],
+            wait
+            hold: i-2 is unhealthy in target group tg
+            hold: 1 serving (minimum 2); no instance can be retired yet
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -744,10 +744,10 @@ fn policy_raise_max_size_forbidden_surges_as_far_as_there_is_room() {
     check(
         "raise_max_size false, max_surge 2, max 4\ni-1..i-4 serving 25h",
         expect![[r#"
-        wait
-        hold: desired capacity 4 leaves no room under max size 4: allow raise_max_size or max_unavailable
-        again in 3h1s
-    "#]],
+            wait
+            hold: no room for a surplus: desired capacity 4, max size 4; set raise_max_size = true or allow max_unavailable
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -763,8 +763,8 @@ fn policy_window_is_when_batches_may_start() {
     check(
         "window 1h, opened 1h1s\ni-1..i-3 serving 25h",
         expect![[r#"
-        end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
-    "#]],
+            end incomplete: WindowEnded: the window ended with 3 instances not replaced: 3 serving (minimum 3)
+        "#]],
     );
     check(
         "window 2h, opened 1h1s\ni-1..i-3 serving 25h",
@@ -784,16 +784,16 @@ fn policy_window_does_not_keep_a_started_batch_from_its_end() {
     check(
         "window over, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "window over, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 20s 5m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:10Z if it stays so
-        again in 10s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:10Z
+            again in 10s
+        "#]],
     );
     check(
         "window over, max_surge 2, raised 1\ni-1..i-3 serving 25h\ni-4 pending 5m ours",
@@ -814,7 +814,7 @@ fn policy_window_does_not_keep_a_started_batch_from_its_end() {
     check(
         "window 1h, launch_timeout 5m, health_timeout 5m, warmup 1m, opened 1h11m1s, raised 1\ni-1..i-3 serving 25h\ni-4 unavailable:tg 1h ours",
         expect![[r#"
-            end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
+            end incomplete: WindowEnded: the window ended with 3 instances not replaced: 3 serving (minimum 3)
             hold: i-4 is unavailable in target group tg
         "#]],
     );
@@ -826,7 +826,7 @@ fn policy_window_ends_what_gets_no_further() {
     check(
         "window over, raised 1\ni-1 unhealthy:tg 25h protected\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-            end incomplete: WindowEnded: the window ended with 2 instances still to be replaced: 3 serve, 3 must
+            end incomplete: WindowEnded: the window ended with 2 instances not replaced: 3 serving (minimum 3)
             hold: i-1 is unhealthy in target group tg
         "#]],
     );
@@ -835,7 +835,7 @@ fn policy_window_ends_what_gets_no_further() {
         expect![[r#"
             wait
             hold: i-1 is unhealthy in target group tg
-            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            hold: 3 serving (minimum 3); no instance can be retired yet
             again in 1s
         "#]],
     );
@@ -846,15 +846,15 @@ fn policy_window_and_launch_timeout_are_as_long_as_the_groups_own_launch_is_wait
     check(
         "no-direct-launch, window 1h, opened 1h15m, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 1s
-    "#]],
+            wait
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 1s
+        "#]],
     );
     check(
         "no-direct-launch, window 1h, opened 1h15m1s, raised 1, wanted 3\ni-1..i-3 serving 25h",
         expect![[r#"
-            end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 3 must
+            end incomplete: WindowEnded: the window ended with 3 instances not replaced: 3 serving (minimum 3)
             again in 10m1s
         "#]],
     );
@@ -865,16 +865,16 @@ fn policy_window_binds_what_the_group_launches_itself() {
     check(
         "window over, max_surge 0, max_unavailable 1\ni-1..i-3 serving 25h",
         expect![[r#"
-        end incomplete: WindowEnded: the window ended with 3 instances still to be replaced: 3 serve, 2 must
-    "#]],
+            end incomplete: WindowEnded: the window ended with 3 instances not replaced: 3 serving (minimum 2)
+        "#]],
     );
     check(
         "window over, max_surge 0, max_unavailable 1, wanted 3\ni-1..i-2 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 2 members for a desired capacity of 3: it launches by itself
-        again in 15m
-    "#]],
+            wait
+            hold: 2 members, desired capacity 3: Auto Scaling is scaling out
+            again in 15m
+        "#]],
     );
 }
 
@@ -884,16 +884,16 @@ fn policy_target_not_in_use_holds_or_accepts_what_a_target_group_does_not_use() 
     check(
         &format!("target_not_in_use hold, {unused}"),
         expect![[r#"
-        wait
-        hold: target group tg does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
-        again in 9m1s
-    "#]],
+            wait
+            hold: target group tg does not use 1 instance (Target.NotInUse): no listener forwards to it any more, or its zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = "accept"
+            again in 9m1s
+        "#]],
     );
     check(
         &format!("target_not_in_use accept, {unused}"),
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -904,14 +904,14 @@ fn policy_vpc_lattice_holds_or_accepts_what_cannot_be_verified() {
         &format!("vpc_lattice hold, {lattice}"),
         expect![[r#"
             wait
-            hold: nothing verifies that a new instance serves behind tg-lattice, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+            hold: regend cannot read the health of instances in tg-lattice; set vpc_lattice = "accept" to continue without it, or detach the traffic source from the group
             again in 3h1s
         "#]],
     );
     check(
         &format!("vpc_lattice accept, {lattice}"),
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }

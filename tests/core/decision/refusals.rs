@@ -37,10 +37,10 @@ fn a_back_off_ends_on_time() {
     after(
         "busy 1 last 4s",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:00:01Z
+            again in 1s
+        "#]],
     );
     after(
         "busy 1 last 5s",
@@ -52,10 +52,10 @@ fn a_back_off_ends_on_time() {
     after(
         "busy 4000000000 last 1m59s first 1d",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:00:01Z
+            again in 1s
+        "#]],
     );
     after(
         "busy 4000000000 last 2m first 1d",
@@ -82,14 +82,14 @@ fn what_is_forbidden_is_not_asked_for_twice() {
     after(
         "forbidden",
         expect![[r#"
-        end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]],
+            end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
+        "#]],
     );
     check(
         "refused forbidden, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]],
+            end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
+        "#]],
     );
 }
 
@@ -105,16 +105,16 @@ fn what_is_invalid_is_given_up_after_six_times() {
     after(
         "invalid 6 last 1s first 4m",
         expect![[r#"
-        end failed: Code: autoscaling:Some was refused: AWS said no (Code)
-    "#]],
+            end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
+        "#]],
     );
     after(
         "invalid 1 last 4s",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:00:01Z
+            again in 1s
+        "#]],
     );
 }
 
@@ -143,8 +143,8 @@ fn a_zone_without_capacity_is_gone_around_at_once() {
         "refused no-capacity last 0s, dry a 0s, zones ab\ni-1 b serving 25h",
         expect![[r#"
             wait
-            hold: zone a has no capacity: waiting, because replacements in other zones would leave it short of instances
-            hold: 1 serving, and at least 1 must go on serving: nothing can be retired yet
+            hold: zone a has no capacity; waiting, because replacements in other zones would leave it with too few instances
+            hold: 1 serving (minimum 1); no instance can be retired yet
             again in 3h1s
         "#]],
     );
@@ -155,10 +155,10 @@ fn when_all_zones_are_dry_it_backs_off() {
     check(
         "refused no-capacity 2 last 9s, dry a 9s, dry b 20s, zones ab\ni-1 b serving 25h",
         expect![[r#"
-        wait
-        hold: AWS has no capacity (Code): trying again at 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: AWS has no capacity (Code); retrying at 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "refused no-capacity 2 last 10s, dry a 9s, dry b 20s, zones ab\ni-1 b serving 25h",
@@ -174,10 +174,10 @@ fn the_only_zone_without_capacity_backs_off_too() {
     check(
         "refused no-capacity 1 last 4s, zones a\ni-1 a serving 25h",
         expect![[r#"
-        wait
-        hold: AWS has no capacity (Code): trying again at 12:00:01Z
-        again in 1s
-    "#]],
+            wait
+            hold: AWS has no capacity (Code); retrying at 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "refused no-capacity 1 last 5s, zones a\ni-1 a serving 25h",
@@ -193,21 +193,21 @@ fn no_capacity_is_given_up_when_a_launch_would_be_overdue() {
     check(
         "refused no-capacity 9 first 15m1s last 1s, dry a 1s, zones a\ni-1 a serving 25h",
         expect![[r#"
-        wait
-        hold: AWS has no capacity (Code): trying again at 12:01:59Z
-        again in 1m59s
-    "#]],
+            wait
+            hold: AWS has no capacity (Code); retrying at 12:01:59Z
+            again in 1m59s
+        "#]],
     );
     check(
         "refused no-capacity 9 first 15m2s last 1s, dry a 1s, zones a\ni-1 a serving 25h",
         expect![[r#"
-            end failed: Code: autoscaling:Some was refused: AWS said no (Code)
+            end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
         "#]],
     );
     check(
         "launch_timeout 5m, refused no-capacity 9 first 5m2s last 1s, zones a\ni-1 a serving 25h",
         expect![[r#"
-            end failed: Code: autoscaling:Some was refused: AWS said no (Code)
+            end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
         "#]],
     );
 }
@@ -217,19 +217,19 @@ fn what_is_ours_is_tidied_up_whatever_launch_was_refused() {
     check(
         "ending failed, refused no-capacity 3 last 1s first 20m, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-4 (surplus): 3 serve without it, 3 must; decrement
-    "#]],
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
+        "#]],
     );
     check(
         "ending failed, refused no-capacity 3 last 1s first 10s, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-4 (surplus): 3 serve without it, 3 must; decrement
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
         "#]],
     );
     check(
         "ending failed, refused no-capacity 9 last 1s first 20m, dry a 1s, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-4 (surplus): 3 serve without it, 3 must; decrement
+            retire i-4 (surplus): 3 serving after removal (minimum 3); decrement
         "#]],
     );
 }
@@ -239,46 +239,46 @@ fn what_cannot_even_be_tidied_up_is_said() {
     check(
         "ending failed, refused forbidden, max 4, max-before 3\ni-1..i-3 serving 25h",
         expect![[r#"
-        close failed: Code: autoscaling:Some was refused: AWS said no (Code); max size stays 4, it was 3: desired capacity is 3
-        left i-1: not_reached
-        left i-2: not_reached
-        left i-3: not_reached
-    "#]],
+            close failed: Code: AWS refused autoscaling:Some: AWS said no (Code); not restored: max size is 4 (originally 3), because desired capacity is 3
+            left i-1: not_reached
+            left i-2: not_reached
+            left i-3: not_reached
+        "#]],
     );
     check(
         "ending failed, refused forbidden, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        close failed: Code: autoscaling:Some was refused: AWS said no (Code); desired capacity stays 4, and 3 is wanted
-        left i-1: not_reached
-        left i-2: not_reached
-        left i-3: not_reached
-    "#]],
+            close failed: Code: AWS refused autoscaling:Some: AWS said no (Code); not restored: desired capacity is 4 (wanted 3)
+            left i-1: not_reached
+            left i-2: not_reached
+            left i-3: not_reached
+        "#]],
     );
     check(
         "ending failed, refused invalid 6\ni-1..i-3 serving 25h",
         expect![[r#"
-        close failed: Code: autoscaling:Some was refused: AWS said no (Code)
-        left i-1: not_reached
-        left i-2: not_reached
-        left i-3: not_reached
-    "#]],
+            close failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
+            left i-1: not_reached
+            left i-2: not_reached
+            left i-3: not_reached
+        "#]],
     );
     // Having been told to slow down five times before is no reason to give up.
     check(
         "ending failed, refused invalid 6 thereof 5\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:01:59Z
-        again in 1m59s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:01:59Z
+            again in 1m59s
+        "#]],
     );
     check(
         "ending failed, refused invalid 5\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:01:19Z
-        again in 1m19s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:01:19Z
+            again in 1m19s
+        "#]],
     );
 }
 
@@ -287,10 +287,10 @@ fn a_lease_that_is_refused_backs_off_like_anything_else() {
     check(
         "refused busy 1 last 1s, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: AWS answered Code: trying again at 12:00:04Z
-        again in 4s
-    "#]],
+            wait
+            hold: AWS returned Code; retrying at 12:00:04Z
+            again in 4s
+        "#]],
     );
     check(
         "refused busy 1 last 5s, lease none\ni-1..i-3 serving 25h",
@@ -305,14 +305,14 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
     check(
         "window over, refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",
         expect![[r#"
-            end failed: Code: autoscaling:Some was refused: AWS said no (Code)
+            end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
         "#]],
     );
     check(
         "window over, refused busy 9 last 10s first 19m\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: AWS answered Code: trying again at 12:01:50Z
+            hold: AWS returned Code; retrying at 12:01:50Z
             again in 1m50s
         "#]],
     );
@@ -320,14 +320,14 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
         "refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: AWS answered Code: trying again at 12:01:50Z
+            hold: AWS returned Code; retrying at 12:01:50Z
             again in 1m50s
         "#]],
     );
     check(
         "window over, ending failed, raised 1, refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-            close failed: Code: autoscaling:Some was refused: AWS said no (Code); desired capacity stays 4, and 3 is wanted
+            close failed: Code: AWS refused autoscaling:Some: AWS said no (Code); not restored: desired capacity is 4 (wanted 3)
             left i-1: not_reached
             left i-2: not_reached
             left i-3: not_reached
@@ -337,7 +337,7 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
         "window 1h, refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: AWS answered Code: trying again at 12:01:50Z
+            hold: AWS returned Code; retrying at 12:01:50Z
             again in 1m50s
         "#]],
     );
@@ -345,7 +345,7 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
         "window over, refused busy 9 last 10s first 20m10s\ni-1..i-3 serving 25h",
         expect![[r#"
             wait
-            hold: AWS answered Code: trying again at 12:01:50Z
+            hold: AWS returned Code; retrying at 12:01:50Z
             again in 1m50s
         "#]],
     );

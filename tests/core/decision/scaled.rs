@@ -42,10 +42,10 @@ fn a_surplus_goes_out_together_with_the_limits() {
     check(
         "scaled-by policy cpu, raise_max_size false, min 2\ni-1..i-2 serving 25h",
         expect![[r#"
-        wait
-        hold: with 2 wanted and min size 2, a scale-in would take the surplus and choose its own victims: allow raise_max_size, so that both limits can be shifted with it, or max_unavailable
-        again in 3h1s
-    "#]],
+            wait
+            hold: wanted 2, min size 2: a scale-in could remove the surplus and terminate any instance; set raise_max_size = true, so that regend can shift both limits with the surplus, or allow max_unavailable
+            again in 3h1s
+        "#]],
     );
     check(
         "scaled-by policy cpu, raise_max_size false, min 1\ni-1..i-2 serving 25h",
@@ -58,10 +58,10 @@ fn a_surplus_goes_out_together_with_the_limits() {
     check(
         "scaled-by policy cpu, wanted 3\ni-1..i-2 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 2 members for a desired capacity of 3: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 2 members, desired capacity 3: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -71,7 +71,7 @@ fn a_shifted_surplus_stays_out_until_it_is_enough_for_all_that_are_left() {
     check(
         "scaled-by policy cpu, min 3, min-before 2, raised 1\ni-1..i-2 serving 25h\ni-3 serving 5m theirs",
         expect![[r#"
-            retire i-1 (stale): 2 serve without it, 2 must; successor i-3
+            retire i-1 (stale): 2 serving after removal (minimum 2); successor i-3
             again in 3h1s
         "#]],
     );
@@ -81,7 +81,7 @@ fn a_shifted_surplus_stays_out_until_it_is_enough_for_all_that_are_left() {
          i-1..i-3 serving 25h\ni-4 serving 5m theirs",
         expect![[r#"
             wait
-            hold: the group has 4 members for a desired capacity of 3: it takes some out by itself
+            hold: 4 members, desired capacity 3: Auto Scaling is scaling in
             again in 3h1s
         "#]],
     );
@@ -96,8 +96,8 @@ fn a_shifted_surplus_stays_out_until_it_is_enough_for_all_that_are_left() {
     check(
         "scaled-by policy cpu, min 2, raised 1\ni-1 serving 25h\ni-3..i-4 serving 5m theirs",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must; decrement; successor i-3
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2); decrement; successor i-3
+        "#]],
     );
     // While one of the surplus does not serve yet, min size stays: a scale-in could take one that must serve.
     check(
@@ -127,7 +127,7 @@ fn a_failed_replacement_keeps_its_place_for_the_next_try() {
         "scaled-by policy cpu, max_failures 2, failures 1, min 3, min-before 2, raised 1\n\
          i-1..i-2 serving 25h\ni-3 unhealthy:tg 30m theirs failed",
         expect![[r#"
-            retire i-3 (failed): 2 serve without it, 2 must
+            retire i-3 (failed): 2 serving after removal (minimum 2)
             hold: i-3 is unhealthy in target group tg
             again in 3h1s
         "#]],
@@ -177,7 +177,7 @@ fn limits_that_are_shifted_further_than_the_surplus_are_put_back() {
     check(
         "scaled-by policy cpu, max 4, max-before 3, raised 1\ni-1 serving 25h\ni-2..i-4 serving 5m theirs",
         expect![[r#"
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-2
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-2
         "#]],
     );
 }
@@ -187,7 +187,7 @@ fn a_surplus_that_never_came_falls_with_the_min_size_that_was_shifted_for_it() {
     check(
         "scaled-by policy cpu, ending failed, min 3, min-before 2, raised 1, wanted 2\ni-1..i-2 serving 25h",
         expect![[r#"
-            take desired capacity back from 3 to 2, min size to 2
+            lower desired capacity from 3 to 2, min size to 2
         "#]],
     );
 }
@@ -199,7 +199,7 @@ fn a_surplus_that_is_taken_again_and_again_goes_out_ever_later() {
         &table("taken 1 119s"),
         expect![[r#"
             wait
-            hold: scale-ins have taken the surplus 1 time: trying again at 12:00:01Z; allow raise_max_size, so that min and max size can be shifted with it
+            hold: scale-ins removed the surplus 1 time; retrying at 12:00:01Z; set raise_max_size = true, so that regend can shift min and max size with the surplus
             again in 1s
         "#]],
     );
@@ -214,7 +214,7 @@ fn a_surplus_that_is_taken_again_and_again_goes_out_ever_later() {
         &table("taken 2 3m"),
         expect![[r#"
             wait
-            hold: scale-ins have taken the surplus 2 times: trying again at 12:01:00Z; allow raise_max_size, so that min and max size can be shifted with it
+            hold: scale-ins removed the surplus 2 times; retrying at 12:01:00Z; set raise_max_size = true, so that regend can shift min and max size with the surplus
             again in 1m
         "#]],
     );
@@ -222,7 +222,7 @@ fn a_surplus_that_is_taken_again_and_again_goes_out_ever_later() {
         &table("taken 9 29m"),
         expect![[r#"
             wait
-            hold: scale-ins have taken the surplus 9 times: trying again at 12:01:00Z; allow raise_max_size, so that min and max size can be shifted with it
+            hold: scale-ins removed the surplus 9 times; retrying at 12:01:00Z; set raise_max_size = true, so that regend can shift min and max size with the surplus
             again in 1m
         "#]],
     );
@@ -238,7 +238,7 @@ fn a_surplus_that_is_taken_again_and_again_goes_out_ever_later() {
         "scaled-by policy cpu, min 2, taken 4 1s\ni-1..i-2 serving 25h",
         expect![[r#"
             wait
-            hold: scale-ins have taken the surplus 4 times: trying again at 12:01:59Z
+            hold: scale-ins removed the surplus 4 times; retrying at 12:01:59Z
             again in 1m59s
         "#]],
     );
@@ -246,7 +246,7 @@ fn a_surplus_that_is_taken_again_and_again_goes_out_ever_later() {
     check(
         "scaled-by policy cpu, raise_max_size false, max_unavailable 1, min 2\ni-1..i-2 serving 25h",
         expect![[r#"
-            retire i-1 (stale): 1 serves without it, 1 must
+            retire i-1 (stale): 1 serving after removal (minimum 1)
             again in 3h1s
         "#]],
     );
@@ -257,25 +257,25 @@ fn what_auto_scaling_cannot_launch_within_launch_timeout_is_given_up() {
     check(
         "no-direct-launch, raised 1, wanted 3, short-for 15m\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 1s
-    "#]],
+            wait
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 1s
+        "#]],
     );
     check(
         "no-direct-launch, raised 1, wanted 3, short-for 15m1s\ni-1..i-3 serving 25h",
         expect![[r#"
-        end failed: LaunchTimeout: Auto Scaling has not launched what the group lacks for 15m: 3 members of 4
-    "#]],
+            end failed: LaunchTimeout: Auto Scaling has not launched the missing instances within 15m: 3 members, desired capacity 4
+        "#]],
     );
     // Whatever others lack is theirs to wait for.
     check(
         "no-direct-launch, wanted 4, short-for 1h\ni-1..i-3 serving 25h",
         expect![[r#"
-        wait
-        hold: the group has 3 members for a desired capacity of 4: it launches by itself
-        again in 3h1s
-    "#]],
+            wait
+            hold: 3 members, desired capacity 4: Auto Scaling is scaling out
+            again in 3h1s
+        "#]],
     );
 }
 
@@ -284,14 +284,14 @@ fn failures_are_judged_before_members_that_an_observation_lacks() {
     check(
         "max_failures 1, failures 2, raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 absent 1m theirs",
         expect![[r#"
-        end failed: TooManyFailures: 2 replacements failed, and max_failures allows 1
-    "#]],
+            end failed: TooManyFailures: 2 replacements failed (limit 1)
+        "#]],
     );
     // Nor does one that never came into service keep the end from being tidied up.
     check(
         "ending failed, failures 2, raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending absent 1m theirs\ni-5 pending 1m theirs",
         expect![[r#"
-            retire i-5 (surplus): 3 serve without it, 3 must; decrement
+            retire i-5 (surplus): 3 serving after removal (minimum 3); decrement
             hold: 1 launching
             again in 14m1s
         "#]],
@@ -305,7 +305,7 @@ fn an_instance_that_ec2_has_forgotten_is_left_out_and_named() {
         "unknown-for 5m\ni-1 ageless original standby\ni-2..i-3 serving 10m theirs",
         expect![[r#"
             wait
-            hold: EC2 does not tell the age of 1 yet
+            hold: EC2 does not report the launch time of 1 instance yet
             again in 3h1s
         "#]],
     );
@@ -319,9 +319,9 @@ fn an_instance_that_ec2_has_forgotten_is_left_out_and_named() {
     check(
         "unknown-for 10m, raised 1\ni-1 ageless original unhealthy:tg\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-4
-        hold: i-1 is unhealthy in target group tg
-    "#]],
+            retire i-2 (stale): 2 serving after removal (minimum 2); decrement; successor i-4
+            hold: i-1 is unhealthy in target group tg
+        "#]],
     );
 }
 
@@ -346,21 +346,21 @@ fn where_the_room_is_taken_at_once_all_is_put_back_by_one_call() {
     check(
         &(table("retaken 1") + "i-5 serving 5m theirs"),
         expect![[r#"
-        take desired capacity back from 5 to 4, max size to 4
-    "#]],
+            lower desired capacity from 5 to 4, max size to 4
+        "#]],
     );
     check(
         &(table("retaken 1, min 2, min-before 1") + "i-5 serving 5m theirs"),
         expect![[r#"
-        take desired capacity back from 5 to 4, min size to 1, max size to 4
-    "#]],
+            lower desired capacity from 5 to 4, min size to 1, max size to 4
+        "#]],
     );
     // One by one, where it was not; and while one does not serve, Auto Scaling must not choose.
     check(
         &(table("retaken 0") + "i-5 serving 5m theirs"),
         expect![[r#"
-        retire i-5 (surplus): 4 serve without it, 4 must; decrement
-    "#]],
+            retire i-5 (surplus): 4 serving after removal (minimum 4); decrement
+        "#]],
     );
     check(
         &(table("retaken 1") + "i-5 pending 1m theirs"),
@@ -373,14 +373,14 @@ fn where_the_room_is_taken_at_once_all_is_put_back_by_one_call() {
     check(
         &(table("retaken 1") + "i-5 serving 25h protected"),
         expect![[r#"
-        take desired capacity back from 5 to 4, max size to 4
-    "#]],
+            lower desired capacity from 5 to 4, max size to 4
+        "#]],
     );
     check(
         &(table("retaken 1") + "i-5 serving 25h"),
         expect![[r#"
-        retire i-5 (stale): 4 serve without it, 4 must; decrement; successor i-1
-    "#]],
+            retire i-5 (stale): 4 serving after removal (minimum 4); decrement; successor i-1
+        "#]],
     );
 }
 
@@ -400,7 +400,7 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
         "i-5 serving 5m theirs",
         expect![[r#"
             wait
-            hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
+            hold: 5 members, desired capacity 4: Auto Scaling is scaling in
             again in 19m56s
         "#]],
     );
@@ -410,7 +410,7 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
         expect![[r#"
             news: instance.lost i-5
             wait
-            hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
+            hold: 5 members, desired capacity 4: Auto Scaling is scaling in
             again in 19m51s
         "#]],
     );
@@ -420,7 +420,7 @@ fn what_auto_scaling_chose_for_a_surplus_given_back_by_one_call_drains_before_it
         expect![[r#"
             news: instance.lost i-5
             wait
-            hold: the group has 5 members for a desired capacity of 4: it takes some out by itself
+            hold: 5 members, desired capacity 4: Auto Scaling is scaling in
             again in 1s
         "#]],
     );

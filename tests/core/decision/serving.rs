@@ -9,15 +9,15 @@ fn a_stale_instance_serves_as_soon_as_it_is_seen_healthy() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 0s 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 initial:tg 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
-        hold: i-3 is initial in target group tg
-    "#]],
+            retire i-3 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+            hold: i-3 is initial in target group tg
+        "#]],
     );
 }
 
@@ -26,16 +26,16 @@ fn a_fresh_instance_serves_only_after_warmup() {
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 5m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -45,18 +45,18 @@ fn a_newcomer_that_was_born_before_the_cutoff_serves_as_soon_as_it_is_seen_healt
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 5s noted 24h theirs\ni-4 serving 5m ours",
         expect![[r#"
-        news: instance.in_service i-3
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            news: instance.in_service i-3
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 initial:tg noted 24h theirs\ni-4 serving 5m ours",
         expect![[r#"
-        news: instance.in_service i-3
-        retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
-        hold: i-3 is initial in target group tg
-        again in 10m1s
-    "#]],
+            news: instance.in_service i-3
+            retire i-3 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+            hold: i-3 is initial in target group tg
+            again in 10m1s
+        "#]],
     );
 }
 
@@ -96,16 +96,16 @@ fn warmup_is_measured_up_to_the_look_not_up_to_now() {
     check(
         "raised 1, seen 1s\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 5m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:00Z if it stays so
-        again in 9m31s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:00Z
+            again in 9m31s
+        "#]],
     );
     check(
         "raised 1, seen 1s\ni-1..i-3 serving 25h\ni-4 healthy-for 31s 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -115,17 +115,17 @@ fn an_instance_of_unknown_age_serves_only_after_warmup_and_is_not_replaced() {
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 29s ageless\ni-4 serving 5m ours",
         expect![[r#"
             wait
-            hold: i-3 is healthy, and serving from 12:00:01Z if it stays so
-            hold: EC2 does not tell the age of 1 yet
-            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            hold: i-3 is warming up until 12:00:01Z
+            hold: EC2 does not report the launch time of 1 instance yet
+            hold: 3 serving (minimum 3); no instance can be retired yet
             again in 1s
         "#]],
     );
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 30s ageless\ni-4 serving 5m ours",
         expect![[r#"
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-            hold: EC2 does not tell the age of 1 yet
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+            hold: EC2 does not report the launch time of 1 instance yet
         "#]],
     );
 }
@@ -135,22 +135,22 @@ fn what_we_launched_is_fresh_whatever_ec2_says_of_its_age() {
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 26h launched 5m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 26h launched 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s ageless launched 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -159,9 +159,9 @@ fn auto_scalings_own_verdict_counts() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-3 (stale): 3 serve without it, 3 must; decrement; successor i-4
-        hold: i-3 is unhealthy
-    "#]],
+            retire i-3 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+            hold: i-3 is unhealthy
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy 5m ours",
@@ -178,8 +178,8 @@ fn an_instance_serves_only_when_every_target_group_reports_it_healthy() {
     check(
         "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy:api:Target.ResponseCodeMismatch 5m ours",
@@ -212,8 +212,8 @@ fn without_a_target_group_auto_scaling_and_ec2_judge_alone() {
     check(
         "targets none, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 30s 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "targets none, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy 5m ours",
@@ -230,7 +230,7 @@ fn a_target_group_that_was_unused_at_the_opening_and_still_is_has_no_say() {
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 serving unused:old:Target.NotInUse 5m ours",
         expect![[r#"
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }
@@ -240,7 +240,7 @@ fn a_waived_target_group_has_no_say_of_whom_it_does_not_know_either() {
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 serving unregistered:old 5m ours",
         expect![[r#"
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }
@@ -251,7 +251,7 @@ fn a_target_group_that_became_unused_later_has_its_say() {
         "targets web old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 unused:old:Target.NotInUse 5m ours",
         expect![[r#"
             wait
-            hold: target group old does not use 4 instances (Target.NotInUse): a listener moved away from it, or their zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+            hold: target group old does not use 4 instances (Target.NotInUse): no listener forwards to it any more, or their zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = "accept"
             again in 5m1s
         "#]],
     );
@@ -263,7 +263,7 @@ fn a_waived_target_group_that_came_into_use_has_its_say_again() {
         "targets web old, waived old, raised 1\ni-1..i-3 serving 25h\ni-4 unused:old:Target.NotInUse 5m ours",
         expect![[r#"
             wait
-            hold: target group old does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+            hold: target group old does not use 1 instance (Target.NotInUse): no listener forwards to it any more, or its zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = "accept"
             again in 5m1s
         "#]],
     );
@@ -303,8 +303,8 @@ fn a_surplus_that_serves_is_not_needed_where_enough_serve_anyway() {
     check(
         "wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m theirs",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); successor i-4
+        "#]],
     );
     check(
         "wanted 3\ni-1..i-3 serving 25h\ni-4 pending 5m theirs",
@@ -321,10 +321,10 @@ fn one_look_that_misses_somebody_is_not_believed() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 absent 25h\ni-4 serving 5m ours",
         expect![[r#"
-        wait
-        hold: AWS does not show all members: looking again
-        again in 5s
-    "#]],
+            wait
+            hold: AWS does not list all members yet; observing again
+            again in 5s
+        "#]],
     );
 }
 
@@ -348,7 +348,7 @@ fn who_may_serve_for_all_that_is_known_is_not_taken_away() {
         expect![[r#"
             wait
             hold: i-4 is unavailable in target group tg
-            hold: 3 serving, and at least 3 must go on serving: nothing can be retired yet
+            hold: 3 serving (minimum 3); no instance can be retired yet
             again in 3h1s
         "#]],
     );
@@ -356,7 +356,7 @@ fn who_may_serve_for_all_that_is_known_is_not_taken_away() {
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 pending unavailable:old 20m ours failed",
         expect![[r#"
-            retire i-4 (failed): 3 serve without it, 3 must; decrement
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
             hold: 1 launching
         "#]],
     );

@@ -252,7 +252,7 @@ fn lease(regeneration: Uuid, daemon: &str, until: Time, (wanted, surge, max): (u
         surge,
         min: None,
         max,
-        most: max.max(wanted + surge),
+        max_allowed: max.max(wanted + surge),
     }
 }
 
@@ -427,7 +427,7 @@ impl Scene {
             let (least, max) = known.limits_of_others();
             let shifts = known.is_scaled() && known.opened.policy.raise_max_size;
             let min = shifts.then_some(least);
-            Lease { most: u32::MAX, min, ..lease(ID, DAEMON, ahead(held), (wanted, 1, max)) }
+            Lease { max_allowed: u32::MAX, min, ..lease(ID, DAEMON, ahead(held), (wanted, 1, max)) }
         });
         for line in &lines {
             remember(&mut known, line, is_newcomer(line));

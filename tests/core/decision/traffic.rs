@@ -15,23 +15,23 @@ fn a_slow_start_longer_than_warmup_is_the_warmup() {
         "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s 5m ours",
         expect![[r#"
             wait
-            hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
+            hold: i-4 is warming up until 12:00:01Z
             again in 1s
         "#]],
     );
     check(
         "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 2m 5m ours",
         expect![[r#"
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
     check(
         "slow-start 20s, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 5m ours",
         expect![[r#"
-        wait
-        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            wait
+            hold: i-4 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
 }
 
@@ -40,19 +40,19 @@ fn serving_is_recorded_when_the_slow_start_is_over() {
     check(
         "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s noted 5m ours",
         expect![[r#"
-        news: instance.in_service i-4
-        wait
-        hold: i-4 is healthy, and serving from 12:00:01Z if it stays so
-        again in 1s
-    "#]],
+            news: instance.in_service i-4
+            wait
+            hold: i-4 is warming up until 12:00:01Z
+            again in 1s
+        "#]],
     );
     check(
         "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 2m noted 5m ours",
         expect![[r#"
-        news: instance.in_service i-4
-        news: instance.serving i-4
-        retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
-    "#]],
+            news: instance.in_service i-4
+            news: instance.serving i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
+        "#]],
     );
 }
 
@@ -80,7 +80,7 @@ fn the_slow_start_of_a_target_group_without_listener_does_not_count() {
     check(
         "targets old, waived old, slow-start 5m, raised 1\ni-1..i-3 unused:old:Target.NotInUse 25h\ni-4 unused:old:Target.NotInUse healthy-for 2m 5m ours",
         expect![[r#"
-            retire i-1 (stale): 3 serve without it, 3 must; decrement; successor i-4
+            retire i-1 (stale): 3 serving after removal (minimum 3); decrement; successor i-4
         "#]],
     );
 }
@@ -90,17 +90,17 @@ fn an_instance_that_a_target_group_does_not_use_has_not_failed() {
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse in-service 1h 1h1m ours",
         expect![[r#"
-        wait
-        hold: target group tg does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
-        again in 3h1s
-    "#]],
+            wait
+            hold: target group tg does not use 1 instance (Target.NotInUse): no listener forwards to it any more, or its zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = "accept"
+            again in 3h1s
+        "#]],
     );
     // All of them, as when the listener moves away.
     check(
         "raised 1\ni-1..i-3 unused:tg:Target.NotInUse 25h\ni-4 unused:tg:Target.NotInUse in-service 50m 55m ours",
         expect![[r#"
             wait
-            hold: target group tg does not use 4 instances (Target.NotInUse): a listener moved away from it, or their zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+            hold: target group tg does not use 4 instances (Target.NotInUse): no listener forwards to it any more, or their zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = "accept"
             again in 3h1s
         "#]],
     );
@@ -112,7 +112,7 @@ fn what_another_target_group_finds_wrong_still_counts() {
         "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 unused:web:Target.NotInUse unhealthy:api in-service 11m 20m ours",
         expect![[r#"
             news: instance.failed i-4 (unhealthy): unhealthy in target group api for more than 10m
-            retire i-4 (failed): 3 serve without it, 3 must; decrement
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
             hold: i-4 is unhealthy in target group api
         "#]],
     );
@@ -124,8 +124,8 @@ fn what_auto_scaling_finds_wrong_still_counts() {
         "raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy unused:tg:Target.NotInUse in-service 11m 20m ours",
         expect![[r#"
             news: instance.failed i-4 (Unhealthy): marked unhealthy by Auto Scaling for more than 10m
-            retire i-4 (failed): 3 serve without it, 3 must; decrement
-            hold: target group tg does not use 1 instance (Target.NotInUse): a listener moved away from it, or its zone is not enabled on the load balancer; put that right, or accept it with target_not_in_use = "accept"
+            retire i-4 (failed): 3 serving after removal (minimum 3); decrement
+            hold: target group tg does not use 1 instance (Target.NotInUse): no listener forwards to it any more, or its zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = "accept"
         "#]],
     );
 }
@@ -136,14 +136,14 @@ fn a_source_of_traffic_that_cannot_be_verified_holds_the_group() {
         "unverified tg-lattice, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
             wait
-            hold: nothing verifies that a new instance serves behind tg-lattice, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+            hold: regend cannot read the health of instances in tg-lattice; set vpc_lattice = "accept" to continue without it, or detach the traffic source from the group
             again in 3h1s
         "#]],
     );
     check(
         "unverified tg-lattice, window over\ni-1..i-3 serving 25h",
         expect![[r#"
-            end incomplete: unverified: nothing verifies that a new instance serves behind tg-lattice, because regend cannot read its health there: accept that with vpc_lattice = "accept", or detach it from the group
+            end incomplete: unverified: regend cannot read the health of instances in tg-lattice; set vpc_lattice = "accept" to continue without it, or detach the traffic source from the group
         "#]],
     );
 }

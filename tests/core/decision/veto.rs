@@ -44,15 +44,15 @@ fn promise_1_no_retirement_rests_on_an_observation_from_before_the_last_effect()
         "max_unavailable 1, effect 1s, seen 2s\ni-1..i-3 serving 25h",
         &ALL,
         expect![[r#"
-        take-lease 1h: no, promise 1: the look began before the last effect was known
-        release-lease: no, promise 1: the look began before the last effect was known
-        raise-max 10 12: no, promise 1: the look began before the last effect was known
-        launch 1 a: no, promise 1: the look began before the last effect was known
-        grow 3 4: no, promise 1: the look began before the last effect was known
-        shrink 4 3: no, promise 1: the look began before the last effect was known
-        retire i-1 stale: no, promise 1: the look began before the last effect was known
-        restore-max 10 8: no, promise 1: the look began before the last effect was known
-    "#]],
+            take-lease 1h: no, promise 1: the observation began before the outcome of the last call was known
+            release-lease: no, promise 1: the observation began before the outcome of the last call was known
+            raise-max 10 12: no, promise 1: the observation began before the outcome of the last call was known
+            launch 1 a: no, promise 1: the observation began before the outcome of the last call was known
+            grow 3 4: no, promise 1: the observation began before the outcome of the last call was known
+            shrink 4 3: no, promise 1: the observation began before the outcome of the last call was known
+            retire i-1 stale: no, promise 1: the observation began before the outcome of the last call was known
+            restore-max 10 8: no, promise 1: the observation began before the outcome of the last call was known
+        "#]],
     );
     check(
         "max_unavailable 1, effect 1s, seen 1s\ni-1..i-3 serving 25h",
@@ -70,8 +70,8 @@ fn promise_1_no_instance_is_retired_below_the_floor() {
         "i-1..i-3 serving 25h",
         &["retire i-1 stale"],
         expect![[r#"
-        retire i-1 stale: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         "max_unavailable 1\ni-1..i-3 serving 25h",
@@ -91,8 +91,8 @@ fn promise_1_no_instance_is_retired_below_the_floor() {
         "max_unavailable 33%\ni-1..i-3 serving 25h",
         &["retire i-1 stale"],
         expect![[r#"
-        retire i-1 stale: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
 }
 
@@ -110,8 +110,8 @@ fn promise_1_only_who_really_serves_is_counted() {
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 29s 5m ours",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     for state in [
         "pending",
@@ -126,7 +126,7 @@ fn promise_1_only_who_really_serves_is_counted() {
     ] {
         for whose in ["5m ours", "25h"] {
             let table = format!("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 {state} {whose}");
-            let no = "retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must\n";
+            let no = "retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)\n";
             assert_eq!(opinions(&table, &retire), no, "{state} {whose}");
         }
     }
@@ -139,8 +139,8 @@ fn promise_1_each_target_group_in_use_must_agree() {
         "targets web api, raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy:api 5m ours",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         "targets web old, waived old, raised 1\ni-1..i-4 unused:old:Target.NotInUse 25h",
@@ -153,22 +153,22 @@ fn promise_1_each_target_group_in_use_must_agree() {
         "targets web old, raised 1\ni-1..i-4 unused:old:Target.NotInUse 25h",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 0 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 0 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         "targets web old, waived old, raised 1\ni-1..i-3 serving 25h\ni-4 unused:old:Target.NotInUse 25h",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         "targets web old, waived old, raised 1\ni-1..i-4 unused:old 25h",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 0 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 0 serving after removal of i-1 (minimum 3)
+        "#]],
     );
 }
 
@@ -193,21 +193,21 @@ fn promise_1_a_stale_instance_counts_without_a_warmup_and_a_fresh_one_does_not()
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 62m noted theirs",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 25h noted ours",
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s ageless",
         &retire,
         expect![[r#"
-            retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
         "#]],
     );
     // Born at the cutoff is fresh.
@@ -215,7 +215,7 @@ fn promise_1_a_stale_instance_counts_without_a_warmup_and_a_fresh_one_does_not()
         "raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1s 1h",
         &retire,
         expect![[r#"
-            retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
         "#]],
     );
     check(
@@ -233,10 +233,10 @@ fn promise_1_who_serves_nobody_may_go_if_it_is_not_stale() {
         "raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 unhealthy 5m ours failed",
         &["retire i-4 failed decrement", "retire i-4 surplus decrement", "retire i-3 stale decrement"],
         expect![[r#"
-        retire i-4 failed decrement: yes
-        retire i-4 surplus decrement: yes
-        retire i-3 stale decrement: no, promise 1: 2 would serve without i-3, and 3 must
-    "#]],
+            retire i-4 failed decrement: yes
+            retire i-4 surplus decrement: yes
+            retire i-3 stale decrement: no, promise 1: 2 serving after removal of i-3 (minimum 3)
+        "#]],
     );
 }
 
@@ -257,8 +257,8 @@ fn promise_1_auto_scaling_never_chooses_the_victim() {
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m ours",
         &["shrink 4 3"],
         expect![[r#"
-        shrink 4 3: no, promise 1: 4 members for 3: Auto Scaling would choose a victim itself
-    "#]],
+            shrink 4 3: no, promise 1: 4 members, desired capacity 3: Auto Scaling would choose which instance to terminate
+        "#]],
     );
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h",
@@ -275,8 +275,8 @@ fn promise_2_no_instance_is_retired_twice() {
         "max_unavailable 1, wanted 3\ni-1 serving retired 25h\ni-2..i-4 serving 25h",
         &["retire i-1 stale"],
         expect![[r#"
-        retire i-1 stale: no, promise 2: i-1 was retired already
-    "#]],
+            retire i-1 stale: no, promise 2: i-1 is already retired
+        "#]],
     );
 }
 
@@ -286,11 +286,11 @@ fn promise_2_nobody_fresh_is_retired_as_stale() {
         "max_unavailable 2, wanted 3\ni-1 serving 1h\ni-2 serving 1h1s\ni-3 serving ageless\ni-4 standby 2h ours",
         &["retire i-1 stale", "retire i-2 stale", "retire i-3 stale", "retire i-4 stale"],
         expect![[r#"
-        retire i-1 stale: no, promise 2: i-1 is not known to be born before the cutoff
-        retire i-2 stale: yes
-        retire i-3 stale: no, promise 2: i-3 is not known to be born before the cutoff
-        retire i-4 stale: no, promise 2: i-4 is not known to be born before the cutoff
-    "#]],
+            retire i-1 stale: no, promise 2: i-1 is fresh, or its launch time is unknown
+            retire i-2 stale: yes
+            retire i-3 stale: no, promise 2: i-3 is fresh, or its launch time is unknown
+            retire i-4 stale: no, promise 2: i-4 is fresh, or its launch time is unknown
+        "#]],
     );
 }
 
@@ -300,22 +300,22 @@ fn promise_3_nothing_is_changed_without_the_lease() {
         "lease none, max_unavailable 1, raised 1, wanted 3, max-before 8\ni-1..i-3 serving 25h",
         &ALL,
         expect![[r#"
-        take-lease 1h: yes
-        release-lease: no, promise 3: a surplus of 1 is still out
-        raise-max 10 12: no, promise 3: the lease is not held: another host could not undo this
-        launch 1 a: no, promise 3: the lease is not held: another host could not undo this
-        grow 3 4: no, promise 3: the lease is not held: another host could not undo this
-        shrink 4 3: no, promise 3: the lease is not held: another host could not undo this
-        retire i-1 stale: no, promise 3: the lease is not held: another host could not undo this
-        restore-max 10 8: no, promise 3: the lease is not held: another host could not undo this
-    "#]],
+            take-lease 1h: yes
+            release-lease: no, promise 3: the surplus of 1 is not returned yet
+            raise-max 10 12: no, promise 3: the lease is not held, so another daemon could not undo this
+            launch 1 a: no, promise 3: the lease is not held, so another daemon could not undo this
+            grow 3 4: no, promise 3: the lease is not held, so another daemon could not undo this
+            shrink 4 3: no, promise 3: the lease is not held, so another daemon could not undo this
+            retire i-1 stale: no, promise 3: the lease is not held, so another daemon could not undo this
+            restore-max 10 8: no, promise 3: the lease is not held, so another daemon could not undo this
+        "#]],
     );
     check(
         "lease 0s, max_unavailable 1\ni-1..i-3 serving 25h",
         &["retire i-1 stale"],
         expect![[r#"
-        retire i-1 stale: no, promise 3: the lease is not held: another host could not undo this
-    "#]],
+            retire i-1 stale: no, promise 3: the lease is not held, so another daemon could not undo this
+        "#]],
     );
     check(
         "lease 1s, max_unavailable 1\ni-1..i-3 serving 25h",
@@ -343,8 +343,8 @@ fn promise_3_the_lease_stays_while_a_surplus_is_out() {
         "raised 1, wanted 3\ni-1..i-3 serving 25h",
         &["release-lease"],
         expect![[r#"
-        release-lease: no, promise 3: a surplus of 1 is still out
-    "#]],
+            release-lease: no, promise 3: the surplus of 1 is not returned yet
+        "#]],
     );
     check(
         "i-1..i-3 serving 25h",
@@ -358,7 +358,7 @@ fn promise_3_the_lease_stays_while_a_surplus_is_out() {
         "window 1h, health_timeout 10m, opened 1h10m, raised 1, wanted 3\ni-1..i-3 serving 25h",
         &["release-lease"],
         expect![[r#"
-            release-lease: no, promise 3: a surplus of 1 is still out
+            release-lease: no, promise 3: the surplus of 1 is not returned yet
         "#]],
     );
     check(
@@ -376,9 +376,9 @@ fn promise_3_a_lease_must_be_readable() {
         "lease none\ni-1..i-3 serving 25h",
         &["take-lease 1h", "take-lease 1h as garbage"],
         expect![[r#"
-        take-lease 1h: yes
-        take-lease 1h as garbage: no, promise 3: another host could not read the lease "garbage"
-    "#]],
+            take-lease 1h: yes
+            take-lease 1h as garbage: no, promise 3: the lease "garbage" cannot be parsed
+        "#]],
     );
 }
 
@@ -388,8 +388,8 @@ fn promise_3_max_size_is_raised_only_where_the_policy_allows_it() {
         "raise_max_size false\ni-1..i-3 serving 25h",
         &["raise-max 10 11"],
         expect![[r#"
-        raise-max 10 11: no, promise 3: the policy forbids raising max size
-    "#]],
+            raise-max 10 11: no, promise 3: the policy has raise_max_size = false
+        "#]],
     );
     check(
         "raise_max_size true\ni-1..i-3 serving 25h",
@@ -402,17 +402,17 @@ fn promise_3_max_size_is_raised_only_where_the_policy_allows_it() {
         "raise_max_size false, max 3\ni-1..i-3 serving 25h",
         &["grow 3 4 max 4"],
         expect![[r#"
-        grow 3 4 max 4: no, promise 3: the policy forbids raising max size
-    "#]],
+            grow 3 4 max 4: no, promise 3: the policy has raise_max_size = false
+        "#]],
     );
     check(
         "raise_max_size true, max 3\ni-1..i-3 serving 25h",
         &["grow 3 4 max 4", "grow 3 4 max 3", "grow 3 4 max 2"],
         expect![[r#"
-        grow 3 4 max 4: yes
-        grow 3 4 max 3: no, promise 4: max size is 3, and would not be raised
-        grow 3 4 max 2: no, promise 4: max size is 3, and would not be raised
-    "#]],
+            grow 3 4 max 4: yes
+            grow 3 4 max 3: no, promise 4: max size is already 3
+            grow 3 4 max 2: no, promise 4: max size is already 3
+        "#]],
     );
 }
 
@@ -422,17 +422,17 @@ fn promise_3_max_size_is_restored_to_what_it_was() {
         "max 6, max-before 4\ni-1..i-3 serving 25h",
         &["restore-max 6 4", "restore-max 6 5", "restore-max 6 3"],
         expect![[r#"
-        restore-max 6 4: yes
-        restore-max 6 5: no, promise 3: max size was not 5, or is not ours to restore
-        restore-max 6 3: no, promise 3: max size was not 3, or is not ours to restore
-    "#]],
+            restore-max 6 4: yes
+            restore-max 6 5: no, promise 3: regend has not raised max size from 5
+            restore-max 6 3: no, promise 3: regend has not raised max size from 3
+        "#]],
     );
     check(
         "max 6\ni-1..i-3 serving 25h",
         &["restore-max 6 4"],
         expect![[r#"
-        restore-max 6 4: no, promise 3: max size was not 4, or is not ours to restore
-    "#]],
+            restore-max 6 4: no, promise 3: regend has not raised max size from 4
+        "#]],
     );
 }
 
@@ -442,18 +442,18 @@ fn promise_4_a_max_size_that_somebody_set_is_not_touched() {
         "max 6, max-before 4, sees max 7\ni-1..i-3 serving 25h",
         &["restore-max 6 4", "restore-max 7 4", "raise-max 6 8"],
         expect![[r#"
-        restore-max 6 4: no, promise 4: max size is 7, which somebody else set
-        restore-max 7 4: no, promise 4: max size is 7, which somebody else set
-        raise-max 6 8: no, promise 4: max size is 7, not 6, or 8 does not raise it
-    "#]],
+            restore-max 6 4: no, promise 4: max size was changed externally to 7
+            restore-max 7 4: no, promise 4: max size was changed externally to 7
+            raise-max 6 8: no, promise 4: cannot raise max size from 6 to 8: it is 7
+        "#]],
     );
     check(
         "max 6\ni-1..i-3 serving 25h",
         &["raise-max 6 6", "raise-max 6 5"],
         expect![[r#"
-        raise-max 6 6: no, promise 4: max size is 6, not 6, or 6 does not raise it
-        raise-max 6 5: no, promise 4: max size is 6, not 6, or 5 does not raise it
-    "#]],
+            raise-max 6 6: no, promise 4: cannot raise max size from 6 to 6: it is 6
+            raise-max 6 5: no, promise 4: cannot raise max size from 6 to 5: it is 6
+        "#]],
     );
 }
 
@@ -463,8 +463,8 @@ fn promise_4_max_size_never_forces_desired_capacity_down() {
         "max 6, max-before 4, wanted 5\ni-1..i-5 serving 25h",
         &["restore-max 6 4"],
         expect![[r#"
-        restore-max 6 4: no, promise 4: max size 4 would force desired capacity down from 5
-    "#]],
+            restore-max 6 4: no, promise 4: max size 4 would be below desired capacity 5
+        "#]],
     );
     check(
         "max 6, max-before 4, wanted 4\ni-1..i-4 serving 25h",
@@ -481,9 +481,9 @@ fn promise_4_desired_capacity_is_only_changed_from_what_it_is() {
         "raised 1, wanted 3, max_surge 2, sees desired 5\ni-1..i-3 serving 25h",
         &["grow 4 5", "shrink 4 3"],
         expect![[r#"
-        grow 4 5: no, promise 4: desired capacity is 5, not 4
-        shrink 4 3: no, promise 4: desired capacity is 5, not 4
-    "#]],
+            grow 4 5: no, promise 4: desired capacity is 5 (expected 4)
+            shrink 4 3: no, promise 4: desired capacity is 5 (expected 4)
+        "#]],
     );
 }
 
@@ -493,82 +493,82 @@ fn promise_4_no_more_than_the_surge_above_wanted() {
         "max_surge 2\ni-1..i-3 serving 25h",
         &["launch 2 a", "launch 3 a", "grow 3 5", "grow 3 6"],
         expect![[r#"
-        launch 2 a: yes
-        launch 3 a: no, promise 4: 3 + 3 members are more than 3 wanted + 2 surge
-        grow 3 5: yes
-        grow 3 6: no, promise 4: 3 + 3 members are more than 3 wanted + 2 surge
-    "#]],
+            launch 2 a: yes
+            launch 3 a: no, promise 4: 3 + 3 members (maximum 3 wanted + 2 surge)
+            grow 3 5: yes
+            grow 3 6: no, promise 4: 3 + 3 members (maximum 3 wanted + 2 surge)
+        "#]],
     );
     check(
         "max_surge 2, raised 1\ni-1..i-3 serving 25h\ni-4 pending 1m ours",
         &["launch 1 a", "launch 2 a"],
         expect![[r#"
-        launch 1 a: yes
-        launch 2 a: no, promise 4: 4 + 2 members are more than 3 wanted + 2 surge
-    "#]],
+            launch 1 a: yes
+            launch 2 a: no, promise 4: 4 + 2 members (maximum 3 wanted + 2 surge)
+        "#]],
     );
     check(
         "max_surge 2, raised 1, wanted 3\ni-1..i-3 serving 25h",
         &["launch 1 a", "launch 2 a"],
         expect![[r#"
-        launch 1 a: yes
-        launch 2 a: no, promise 4: 4 + 2 members are more than 3 wanted + 2 surge
-    "#]],
+            launch 1 a: yes
+            launch 2 a: no, promise 4: 4 + 2 members (maximum 3 wanted + 2 surge)
+        "#]],
     );
     check(
         "max_surge 2, wanted 3\ni-1..i-3 serving 25h\ni-4 pending 1m theirs",
         &["launch 1 a", "launch 2 a"],
         expect![[r#"
-        launch 1 a: yes
-        launch 2 a: no, promise 4: 4 + 2 members are more than 3 wanted + 2 surge
-    "#]],
+            launch 1 a: yes
+            launch 2 a: no, promise 4: 4 + 2 members (maximum 3 wanted + 2 surge)
+        "#]],
     );
     check(
         "max_surge 34%\ni-1..i-3 serving 25h",
         &["launch 2 a", "launch 3 a"],
         expect![[r#"
-        launch 2 a: yes
-        launch 3 a: no, promise 4: 3 + 3 members are more than 3 wanted + 2 surge
-    "#]],
+            launch 2 a: yes
+            launch 3 a: no, promise 4: 3 + 3 members (maximum 3 wanted + 2 surge)
+        "#]],
     );
     check(
         "max_surge 1%\ni-1..i-3 serving 25h",
         &["launch 1 a", "launch 2 a"],
         expect![[r#"
-        launch 1 a: yes
-        launch 2 a: no, promise 4: 3 + 2 members are more than 3 wanted + 1 surge
-    "#]],
+            launch 1 a: yes
+            launch 2 a: no, promise 4: 3 + 2 members (maximum 3 wanted + 1 surge)
+        "#]],
     );
     check(
         "max_surge 1%, wanted 0",
         &["launch 1 a", "launch 2 a"],
         expect![[r#"
-        launch 1 a: yes
-        launch 2 a: no, promise 4: 0 + 2 members are more than 0 wanted + 1 surge
-    "#]],
+            launch 1 a: yes
+            launch 2 a: no, promise 4: 0 + 2 members (maximum 0 wanted + 1 surge)
+        "#]],
     );
     check(
         "max_surge 0%\ni-1..i-3 serving 25h",
         &["launch 1 a"],
         expect![[r#"
-        launch 1 a: no, promise 4: 3 + 1 members are more than 3 wanted + 0 surge
-    "#]],
+            launch 1 a: no, promise 4: 3 + 1 members (maximum 3 wanted + 0 surge)
+        "#]],
     );
     check(
         "max_surge 0\ni-1..i-3 serving 25h",
         &["launch 1 a"],
         expect![[r#"
-        launch 1 a: no, promise 4: 3 + 1 members are more than 3 wanted + 0 surge
-    "#]],
+            launch 1 a: no, promise 4: 3 + 1 members (maximum 3 wanted + 0 surge)
+        "#]],
     );
     check(
         "max_surge 4294967295\ni-1..i-3 serving 25h",
         &["launch 4294967295 a", "launch 7 a", "launch 8 a"],
         expect![[r#"
-        launch 4294967295 a: no, promise 4: 3 + 4294967295 is above max size 10
-        launch 7 a: yes
-        launch 8 a: no, promise 4: 3 + 8 is above max size 10
-    "#]],
+            launch 4294967295 a: no, promise 4: desired capacity 3 + 4294967295 exceeds max size 10
+            launch 7 a: yes
+            launch 8 a: no, promise 4: desired capacity 3 + 8 exceeds max size 10
+        "#]],
     );
 }
 
@@ -578,12 +578,12 @@ fn promise_4_no_more_than_max_size() {
         "max_surge 5, max 4\ni-1..i-3 serving 25h",
         &["launch 1 a", "launch 2 a", "grow 3 4", "grow 3 5", "grow 3 5 max 5"],
         expect![[r#"
-        launch 1 a: yes
-        launch 2 a: no, promise 4: 3 + 2 is above max size 4
-        grow 3 4: yes
-        grow 3 5: no, promise 4: 3 + 2 is above max size 4
-        grow 3 5 max 5: yes
-    "#]],
+            launch 1 a: yes
+            launch 2 a: no, promise 4: desired capacity 3 + 2 exceeds max size 4
+            grow 3 4: yes
+            grow 3 5: no, promise 4: desired capacity 3 + 2 exceeds max size 4
+            grow 3 5 max 5: yes
+        "#]],
     );
 }
 
@@ -593,18 +593,18 @@ fn promise_4_no_more_is_taken_back_than_is_ours() {
         "raised 1, wanted 4\ni-1..i-3 serving 25h",
         &["shrink 5 4", "shrink 5 3", "shrink 5 5", "shrink 5 6"],
         expect![[r#"
-        shrink 5 4: yes
-        shrink 5 3: no, promise 4: only 1 of desired capacity is ours to take back
-        shrink 5 5: no, promise 4: only 1 of desired capacity is ours to take back
-        shrink 5 6: no, promise 4: only 1 of desired capacity is ours to take back
-    "#]],
+            shrink 5 4: yes
+            shrink 5 3: no, promise 4: the surplus is only 1
+            shrink 5 5: no, promise 4: the surplus is only 1
+            shrink 5 6: no, promise 4: the surplus is only 1
+        "#]],
     );
     check(
         "wanted 4\ni-1..i-3 serving 25h",
         &["shrink 4 3"],
         expect![[r#"
-        shrink 4 3: no, promise 4: only 0 of desired capacity is ours to take back
-    "#]],
+            shrink 4 3: no, promise 4: the surplus is only 0
+        "#]],
     );
 }
 
@@ -614,9 +614,9 @@ fn promise_4_desired_capacity_does_not_fall_without_a_surplus() {
         "max_unavailable 1\ni-1..i-3 serving 25h",
         &["retire i-1 stale decrement", "retire i-1 stale"],
         expect![[r#"
-        retire i-1 stale decrement: no, promise 4: desired capacity would fall below what is wanted
-        retire i-1 stale: yes
-    "#]],
+            retire i-1 stale decrement: no, promise 4: desired capacity would fall below wanted
+            retire i-1 stale: yes
+        "#]],
     );
 }
 
@@ -658,16 +658,16 @@ fn promise_4_only_our_surplus_is_given_back() {
         "wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         &["retire i-4 surplus"],
         expect![[r#"
-        retire i-4 surplus: no, promise 4: no surplus of ours is out
-    "#]],
+            retire i-4 surplus: no, promise 4: regend has no surplus to return
+        "#]],
     );
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         &["retire i-1 surplus decrement", "retire i-4 surplus decrement"],
         expect![[r#"
-        retire i-1 surplus decrement: no, promise 4: i-1 was there before us
-        retire i-4 surplus decrement: yes
-    "#]],
+            retire i-1 surplus decrement: no, promise 4: i-1 predates this regeneration
+            retire i-4 surplus decrement: yes
+        "#]],
     );
     check(
         "raised 1, cutoff 3h, wanted 3\ni-1..i-4 serving 2h",
@@ -681,7 +681,7 @@ fn promise_4_only_our_surplus_is_given_back() {
         "raised 1, cutoff 3h, opened 3h, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 2h original",
         &["retire i-1 surplus decrement", "retire i-4 surplus decrement"],
         expect![[r#"
-            retire i-1 surplus decrement: no, promise 4: i-1 was there before us
+            retire i-1 surplus decrement: no, promise 4: i-1 predates this regeneration
             retire i-4 surplus decrement: yes
         "#]],
     );
@@ -689,14 +689,14 @@ fn promise_4_only_our_surplus_is_given_back() {
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 healthy-for 5m 25h noted theirs",
         &["retire i-1 surplus decrement"],
         expect![[r#"
-            retire i-1 surplus decrement: no, promise 4: i-1 was there before us
+            retire i-1 surplus decrement: no, promise 4: i-1 predates this regeneration
         "#]],
     );
     check(
         "raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 serving 1h original",
         &["retire i-1 surplus decrement", "retire i-4 surplus decrement"],
         expect![[r#"
-            retire i-1 surplus decrement: no, promise 4: i-1 was there before us
+            retire i-1 surplus decrement: no, promise 4: i-1 predates this regeneration
             retire i-4 surplus decrement: yes
         "#]],
     );
@@ -729,7 +729,7 @@ fn promise_4_somebody_elses_live_lease_is_not_overwritten() {
         "lease none, tag of another-host -1m59s\ni-1..i-3 serving 25h",
         &["take-lease 1h"],
         expect![[r#"
-            take-lease 1h: no, promise 4: there holds the group until 2026-11-22 11:58:01 UTC
+            take-lease 1h: no, promise 4: the group is leased by daemon there until 2026-11-22 11:58:01 UTC
         "#]],
     );
     check(
@@ -775,10 +775,10 @@ fn promise_5_after_too_many_failures_nothing_goes_on_and_all_is_tidied_up() {
         &format!("failures 2, {group}"),
         &actions,
         expect![[r#"
-            launch 1 a: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-            grow 4 5: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-            raise-max 12 14: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-            retire i-1 stale decrement: no, promise 5: it goes no further, and i-1 could go on serving
+            launch 1 a: no, promise 5: aborting: 2 replacements failed (limit 1)
+            grow 4 5: no, promise 5: aborting: 2 replacements failed (limit 1)
+            raise-max 12 14: no, promise 5: aborting: 2 replacements failed (limit 1)
+            retire i-1 stale decrement: no, promise 5: aborting: i-1 must not be replaced any more
             restore-max 12 10: yes
             retire i-4 surplus decrement: yes
         "#]],
@@ -787,10 +787,10 @@ fn promise_5_after_too_many_failures_nothing_goes_on_and_all_is_tidied_up() {
         &format!("ending aborted, {group}"),
         &actions,
         expect![[r#"
-            launch 1 a: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-            grow 4 5: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-            raise-max 12 14: no, promise 5: it goes no further: 0 replacements failed, and 1 may
-            retire i-1 stale decrement: no, promise 5: it goes no further, and i-1 could go on serving
+            launch 1 a: no, promise 5: aborting: 0 replacements failed (limit 1)
+            grow 4 5: no, promise 5: aborting: 0 replacements failed (limit 1)
+            raise-max 12 14: no, promise 5: aborting: 0 replacements failed (limit 1)
+            retire i-1 stale decrement: no, promise 5: aborting: i-1 must not be replaced any more
             restore-max 12 10: yes
             retire i-4 surplus decrement: yes
         "#]],
@@ -803,10 +803,10 @@ fn promise_5_only_what_failed_is_retired_as_failed() {
         "raised 1\ni-1..i-3 serving 25h\ni-4 unhealthy 5m ours\ni-5 unhealthy 5m ours failed",
         &["retire i-1 failed", "retire i-4 failed", "retire i-5 failed"],
         expect![[r#"
-        retire i-1 failed: no, promise 1: 2 would serve without i-1, and 4 must
-        retire i-4 failed: no, promise 5: i-4 is not a failed replacement
-        retire i-5 failed: yes
-    "#]],
+            retire i-1 failed: no, promise 1: 2 serving after removal of i-1 (minimum 4)
+            retire i-4 failed: no, promise 5: i-4 is not a failed replacement
+            retire i-5 failed: yes
+        "#]],
     );
 }
 
@@ -816,17 +816,17 @@ fn promise_6_nothing_is_done_while_an_intent_is_open_but_the_same_launch() {
         "intent 5s launch 1 a token-7, max_unavailable 1\ni-1..i-3 serving 25h",
         &["launch 1 a token-7", "launch 1 a token-8", "retire i-1 stale"],
         expect![[r#"
-        launch 1 a token-7: yes
-        launch 1 a token-8: no, promise 6: an earlier call has no outcome yet
-        retire i-1 stale: no, promise 6: an earlier call has no outcome yet
-    "#]],
+            launch 1 a token-7: yes
+            launch 1 a token-8: no, promise 6: the outcome of an earlier call is still unknown
+            retire i-1 stale: no, promise 6: the outcome of an earlier call is still unknown
+        "#]],
     );
     check(
         "intent 5s grow 3 4\ni-1..i-3 serving 25h",
         &["grow 3 4"],
         expect![[r#"
-        grow 3 4: no, promise 6: an earlier call has no outcome yet
-    "#]],
+            grow 3 4: no, promise 6: the outcome of an earlier call is still unknown
+        "#]],
     );
 }
 
@@ -851,8 +851,8 @@ fn promise_1_who_serves_nobody_may_go_only_for_a_verified_newcomer_that_stands_i
         &retire,
         expect![[r#"
             retire i-3 stale decrement for i-4: yes
-            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-1: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement: no, promise 1: 3 serving after removal of i-3 (minimum 4)
         "#]],
     );
     check(
@@ -860,8 +860,8 @@ fn promise_1_who_serves_nobody_may_go_only_for_a_verified_newcomer_that_stands_i
         &retire,
         expect![[r#"
             retire i-3 stale decrement for i-4: yes
-            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-1: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement: no, promise 1: 3 serving after removal of i-3 (minimum 4)
         "#]],
     );
     check(
@@ -869,35 +869,35 @@ fn promise_1_who_serves_nobody_may_go_only_for_a_verified_newcomer_that_stands_i
         &retire,
         expect![[r#"
             retire i-3 stale decrement for i-4: yes
-            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-1: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement: no, promise 1: 3 serving after removal of i-3 (minimum 4)
         "#]],
     );
     check(
         &format!("{ill} healthy-for 5m 25h noted theirs"),
         &retire,
         expect![[r#"
-            retire i-3 stale decrement for i-4: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-4: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement for i-1: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement: no, promise 1: 3 serving after removal of i-3 (minimum 4)
         "#]],
     );
     check(
         &format!("{ill} healthy-for 29s 5m ours"),
         &retire,
         expect![[r#"
-            retire i-3 stale decrement for i-4: no, promise 1: 2 would serve without i-3, and 4 must
-            retire i-3 stale decrement for i-1: no, promise 1: 2 would serve without i-3, and 4 must
-            retire i-3 stale decrement: no, promise 1: 2 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-4: no, promise 1: 2 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement for i-1: no, promise 1: 2 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement: no, promise 1: 2 serving after removal of i-3 (minimum 4)
         "#]],
     );
     check(
         &format!("{ill} serving 5m ours paired"),
         &retire,
         expect![[r#"
-            retire i-3 stale decrement for i-4: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement for i-1: no, promise 1: 3 would serve without i-3, and 4 must
-            retire i-3 stale decrement: no, promise 1: 3 would serve without i-3, and 4 must
+            retire i-3 stale decrement for i-4: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement for i-1: no, promise 1: 3 serving after removal of i-3 (minimum 4)
+            retire i-3 stale decrement: no, promise 1: 3 serving after removal of i-3 (minimum 4)
         "#]],
     );
 }
@@ -918,9 +918,9 @@ fn promise_5_what_is_retired_without_decrement_is_not_launched_anew_after_too_ma
         &format!("failures 2, {ill}"),
         &actions,
         expect![[r#"
-        retire i-3 stale for i-4: no, promise 5: it goes no further: 2 replacements failed, and 1 may
-        retire i-3 stale decrement for i-4: yes
-    "#]],
+            retire i-3 stale for i-4: no, promise 5: aborting: 2 replacements failed (limit 1)
+            retire i-3 stale decrement for i-4: yes
+        "#]],
     );
     // Members are more than desired capacity: nothing is launched in its place.
     check(
@@ -936,15 +936,15 @@ fn promise_5_what_is_retired_without_decrement_is_not_launched_anew_after_too_ma
         &format!("failures 2, {ill}"),
         &["retire i-3 stale decrement", "retire i-2 stale decrement for i-4"],
         expect![[r#"
-        retire i-3 stale decrement: no, promise 5: it goes no further, and i-3 could go on serving
-        retire i-2 stale decrement for i-4: no, promise 1: 2 would serve without i-2, and 3 must
-    "#]],
+            retire i-3 stale decrement: no, promise 5: aborting: i-3 must not be replaced any more
+            retire i-2 stale decrement for i-4: no, promise 1: 2 serving after removal of i-2 (minimum 3)
+        "#]],
     );
     check(
         "failures 2, raised 1\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         &["retire i-1 stale decrement for i-4"],
         expect![[r#"
-            retire i-1 stale decrement for i-4: no, promise 5: it goes no further, and i-1 could go on serving
+            retire i-1 stale decrement for i-4: no, promise 5: aborting: i-1 must not be replaced any more
         "#]],
     );
 }
@@ -957,8 +957,8 @@ fn promise_1_what_a_target_group_does_not_use_does_not_serve_unless_the_policy_a
         &format!("target_not_in_use hold, {unused}"),
         &retire,
         expect![[r#"
-        retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
-    "#]],
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
+        "#]],
     );
     check(
         &format!("target_not_in_use accept, {unused}"),
@@ -976,7 +976,7 @@ fn promise_1_an_instance_in_its_slow_start_does_not_serve() {
         "slow-start 2m, raised 1\ni-1..i-3 serving 25h\ni-4 healthy-for 1m59s 5m ours",
         &retire,
         expect![[r#"
-            retire i-1 stale decrement: no, promise 1: 2 would serve without i-1, and 3 must
+            retire i-1 stale decrement: no, promise 1: 2 serving after removal of i-1 (minimum 3)
         "#]],
     );
     check(

@@ -28,21 +28,21 @@ fn desired_capacity_falls_only_where_the_zones_stay_balanced() {
     check(
         "raised 1\ni-1 b serving 27h\ni-2 a serving 25h\ni-3 a serving 5m ours",
         expect![[r#"
-        retire i-2 (stale): 2 serve without it, 2 must; decrement; successor i-3
-    "#]],
+            retire i-2 (stale): 2 serving after removal (minimum 2); decrement; successor i-3
+        "#]],
     );
     // A difference that others made does not grow.
     check(
         "raised 1\ni-1..i-3 a serving 25h\ni-4 b serving 26h\ni-5 a serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 4 serve without it, 4 must; decrement; successor i-5
-    "#]],
+            retire i-1 (stale): 4 serving after removal (minimum 4); decrement; successor i-5
+        "#]],
     );
     // One that does not serve goes first, wherever it is.
     check(
         "raised 1\ni-1 b unhealthy:tg 25h\ni-2 a serving 25h\ni-3 a serving 5m ours",
         expect![[r#"
-            retire i-1 (stale): 2 serve without it, 2 must; successor i-3
+            retire i-1 (stale): 2 serving after removal (minimum 2); successor i-3
             hold: i-1 is unhealthy in target group tg
             again in 3h1s
         "#]],
@@ -54,16 +54,16 @@ fn the_last_zone_is_filled_before_the_surplus_is_given_back() {
     check(
         "raised 1\ni-1 b serving 25h\ni-2 a serving 10m ours\ni-3 a serving 5m ours",
         expect![[r#"
-        retire i-1 (stale): 2 serve without it, 2 must; successor i-2
-        again in 3h1s
-    "#]],
+            retire i-1 (stale): 2 serving after removal (minimum 2); successor i-2
+            again in 3h1s
+        "#]],
     );
     // Not when the window is over.
     check(
         "window over, raised 1\ni-1 b serving 25h\ni-2 a serving 10m ours\ni-3 a serving 5m ours",
         expect![[r#"
-        end incomplete: WindowEnded: the window ended with 1 instance still to be replaced: 3 serve, 2 must
-    "#]],
+            end incomplete: WindowEnded: the window ended with 1 instance not replaced: 3 serving (minimum 2)
+        "#]],
     );
 }
 
@@ -74,7 +74,7 @@ fn a_zone_that_has_fewer_than_its_share_is_not_emptied_further() {
     check(
         &format!("{group}\ni-1..i-2 b serving 25h\ni-3 a serving 25h\ni-4..i-6 a serving 5m theirs"),
         expect![[r#"
-            retire i-3 (stale): 5 serve without it, 4 must; successor i-4
+            retire i-3 (stale): 5 serving after removal (minimum 4); successor i-4
             again in 3h1s
         "#]],
     );
@@ -83,8 +83,8 @@ fn a_zone_that_has_fewer_than_its_share_is_not_emptied_further() {
         &format!("{group}\ni-1 b lost gone 25h\ni-2 b serving 25h\ni-3..i-7 a serving 5m theirs"),
         expect![[r#"
             wait
-            hold: zone b has no capacity: waiting, because replacements in other zones would leave it short of instances
-            hold: 6 serving, and at least 4 must go on serving: nothing can be retired yet
+            hold: zone b has no capacity; waiting, because replacements in other zones would leave it with too few instances
+            hold: 6 serving (minimum 4); no instance can be retired yet
             again in 3h1s
         "#]],
     );
@@ -93,7 +93,7 @@ fn a_zone_that_has_fewer_than_its_share_is_not_emptied_further() {
             "{group}, zone_without_capacity replace\ni-1 b lost gone 25h\ni-2 b serving 25h\ni-3..i-7 a serving 5m theirs"
         ),
         expect![[r#"
-            retire i-2 (stale): 5 serve without it, 4 must; successor i-3
+            retire i-2 (stale): 5 serving after removal (minimum 4); successor i-3
             again in 3h1s
         "#]],
     );
@@ -105,8 +105,8 @@ fn nothing_is_launched_elsewhere_for_instances_of_a_zone_without_capacity() {
         "dry b\ni-1 a serving 5m theirs\ni-2 b serving 25h",
         expect![[r#"
             wait
-            hold: zone b has no capacity: waiting, because replacements in other zones would leave it short of instances
-            hold: 2 serving, and at least 2 must go on serving: nothing can be retired yet
+            hold: zone b has no capacity; waiting, because replacements in other zones would leave it with too few instances
+            hold: 2 serving (minimum 2); no instance can be retired yet
             again in 3h1s
         "#]],
     );
@@ -139,7 +139,7 @@ fn the_surplus_that_is_given_back_is_of_the_fullest_zone() {
     check(
         "raised 1\ni-1 b serving 5m ours\ni-2..i-3 a serving 10m ours",
         expect![[r#"
-        retire i-2 (surplus): 2 serve without it, 2 must; decrement
-    "#]],
+            retire i-2 (surplus): 2 serving after removal (minimum 2); decrement
+        "#]],
     );
 }

@@ -72,7 +72,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         min: None,
         surge: 1,
         max: known.max_before.unwrap_or(known.max),
-        most: u32::MAX,
+        max_allowed: u32::MAX,
     });
     known.last_effect = Some(Span::minutes(2).before(now()));
     known.launches = rest.raised;

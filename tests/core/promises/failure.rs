@@ -107,5 +107,5 @@ fn a_surplus_that_must_serve_stays_and_the_record_says_so() {
         .first()
         .and_then(|entry| entry.event.causes().first().map(|cause| cause.message.clone()))
         .unwrap_or_default();
-    assert!(why.contains("desired capacity stays 4, and 3 is wanted: without the surplus 2 would serve"), "{why}");
+    assert!(why.contains("desired capacity is 4 (wanted 3); 2 serving after removal of one (minimum 3)"), "{why}");
 }

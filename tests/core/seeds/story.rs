@@ -90,7 +90,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
         scene.harness.host.set_clock(TimeDelta::seconds(drawn.ahead));
         story.coverage.count("host", "clock wrong", 1);
     }
-    scene.harness.fleet.tireless = !drawn.impatient;
+    scene.harness.fleet.retries_forever = !drawn.impatient;
     let begins = Span::seconds(drawn.begins).after(scene.start);
     scene.harness.world.borrow_mut().advance_to(begins);
     if let Some(kill) = story.kills.pop() {
@@ -146,7 +146,7 @@ impl Timeline {
                 Some(Ended::Closed(outcome)) => outcome.word(),
                 Some(Ended::Skipped(_)) => "skipped",
                 Some(Ended::Unreachable(_)) => "unreachable",
-                Some(Ended::LostSight(..)) => "lost sight",
+                Some(Ended::GaveUp(..)) => "lost sight",
                 Some(Ended::NoSuchGroup) => "no such group",
                 None => "none",
             };
@@ -307,7 +307,7 @@ impl Timeline {
     /// Nothing is open. Whether something is to be done all the same.
     fn go_on(&mut self) -> bool {
         for n in 0..self.scenes.len() {
-            if matches!(self.scenes[n].ended(), Some(Ended::LostSight(..))) {
+            if matches!(self.scenes[n].ended(), Some(Ended::GaveUp(..))) {
                 self.coverage.count("outcome", "lost sight", 1);
                 self.pass(n, 3600);
                 self.start(n);
@@ -345,8 +345,9 @@ impl Timeline {
         }
         let Some(scene) = self.scenes.first_mut() else { return };
         let closed = scene.entries(Kind::RegenerationClosed).pop();
-        let closed = closed.and_then(|entry| Some((entry.rt, entry.event.closed()?.cause.clone()?)));
-        let Some((at, Cause { code, message })) = closed else { return };
+        let closed = closed.and_then(|entry| Some((entry.rt, entry.event.closed().cloned()?)));
+        let Some((at, closed)) = closed else { return };
+        let Some(Cause { code, message }) = closed.cause else { return };
         let forbidden =
             !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
         let truth = scene.harness.world.borrow().truth(&scene.key);
@@ -365,7 +366,8 @@ impl Timeline {
         if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
             let says = format!("nobody was in the way, and it ends: {code}: {message}");
             // Or somebody was, just when it was not looking.
-            let excuse = message.contains("max size stays").then_some(Ambiguity::TakenForMore);
+            let keeps_max = closed.kept.is_some_and(|kept| kept.max.is_some());
+            let excuse = keeps_max.then_some(Ambiguity::TakenForMore);
             scene.broken.push(Broken { promise: 0, at, says, excuse });
         }
     }

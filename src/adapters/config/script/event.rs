@@ -1,4 +1,4 @@
-//! One `[[events]]` of a script: when, and the one thing that happens then.
+//! One `[[events]]` of a script: a time, and the one thing that happens then.
 
 use std::cell::Cell;
 
@@ -65,43 +65,43 @@ const HANDS: [(&str, ProcessEvent); 4] = [
     ("started on another host", ProcessEvent::Elsewhere),
 ];
 
-/// What belongs to an event besides its time.
-struct Besides {
+/// The modifiers of an event.
+struct Modifiers {
     decrement: bool,
     left: u32,
     how: Fault,
 }
 
-/// The event; where it has a length, also its end.
+/// The event and, if it has a duration, its end.
 pub(super) fn read(mut section: Section<'_, '_>) -> Vec<Happening> {
-    let at = section.required("at", duration, r#"write when, from the beginning, for example at = "90s""#);
+    let at = section.required("at", duration, r#"write the time since the start, for example at = "90s""#);
     let mut lasts = None;
     section.read("for", &mut lasts, |value| duration(value).map(Some));
-    let mut besides = Besides { decrement: false, left: 1, how: Fault::LostAnswer };
-    section.read("decrement", &mut besides.decrement, flag);
-    section.read("left", &mut besides.left, count);
-    section.read("how", &mut besides.how, |value| one_of(value, &FAULTS));
+    let mut modifiers = Modifiers { decrement: false, left: 1, how: Fault::LostAnswer };
+    section.read("decrement", &mut modifiers.decrement, flag);
+    section.read("left", &mut modifiers.left, count);
+    section.read("how", &mut modifiers.how, |value| one_of(value, &FAULTS));
     let mut found = Vec::new();
-    let written = things(&mut section, &besides, &mut found);
-    let strangers = !section.is_read();
+    let written = actions(&mut section, &modifiers, &mut found);
+    let has_unknown_keys = !section.is_read();
     section.close();
-    if written == 0 && !strangers {
-        section.problem("at", Invalid::new("nothing happens then", r#"write for example kill = "oldest""#));
+    if written == 0 && !has_unknown_keys {
+        section.problem("at", Invalid::new("the event has no action", r#"write for example kill = "oldest""#));
     }
     if let [_, (second, _), ..] = found.as_slice() {
-        section.problem(second, Invalid::new("one event is one thing that happens", "write another [[events]] for it"));
+        section.problem(second, Invalid::new("an event can have only one action", "write a second [[events]] for it"));
     }
     let (Some(at), Some((_, what))) = (at, found.into_iter().next()) else { return Vec::new() };
     let end = lasts.and_then(|lasts| Some((lasts, end_of(&what)?)));
     if lasts.is_some() && end.is_none() {
-        section.problem("for", Invalid::new("this has no end", "take it away"));
+        section.problem("for", Invalid::new("this event has no duration", "remove the key"));
     }
     let end = end.map(|(lasts, what)| Happening { at: at + lasts, what });
     std::iter::once(Happening { at, what }).chain(end).collect()
 }
 
-/// Looks for each thing that can happen; says how many were written, right or wrong.
-fn things(section: &mut Section<'_, '_>, besides: &Besides, found: &mut Vec<(&'static str, What)>) -> u32 {
+/// Reads all actions of the event, and returns how many there are, valid or not.
+fn actions(section: &mut Section<'_, '_>, modifiers: &Modifiers, found: &mut Vec<(&'static str, What)>) -> u32 {
     let written = Cell::new(0);
     let mut on = |key: &'static str, parse: &dyn Fn(&DeValue<'_>) -> Result<What, Invalid>| {
         let mut what = None;
@@ -112,7 +112,7 @@ fn things(section: &mut Section<'_, '_>, besides: &Besides, found: &mut Vec<(&'s
         found.extend(what.map(|what| (key, what)));
     };
     let group = What::Group;
-    let decrement = besides.decrement;
+    let decrement = modifiers.decrement;
     on("desired", &|v| count(v).map(|n| group(Event::SetDesired(n))));
     on("scale", &|v| signed(v).map(|by| group(Event::Scale(by))));
     on("min", &|v| count(v).map(|n| group(Event::SetMin(n))));
@@ -143,23 +143,23 @@ fn things(section: &mut Section<'_, '_>, besides: &Besides, found: &mut Vec<(&'s
     on("listener", &|v| one_of(v, &listener));
     on("image", &|v| read_image(v).map(|image| group(Event::Image(image))));
     on("no_capacity", &|v| zone(v).map(|n| group(Event::DryUp(n))));
-    on("scarce", &|v| zone(v).map(|n| group(Event::Scarce(n, besides.left))));
+    on("scarce", &|v| zone(v).map(|n| group(Event::Scarce(n, modifiers.left))));
     on("capacity", &|v| one_of(v, &[("all", group(Event::Wet))]));
     on("delete", &|v| one_of(v, &[("group", group(Event::Delete))]));
     for (key, trouble) in TROUBLES {
         on(key, &|v| rate(v).map(|rate| What::Trouble(trouble, rate)));
     }
-    on("fail_next", &|v| named(v, &APIS).map(|api| What::Next(api, besides.how)));
+    on("fail_next", &|v| named(v, &APIS).map(|api| What::Next(api, modifiers.how)));
     on("regend", &|v| one_of(v, &HANDS).map(What::Regend));
     written.get()
 }
 
-/// `"oldest"`, `"newest"`, or its place by age, from 1.
+/// `"oldest"`, `"newest"`, or the position by age, from 1.
 fn which(value: &DeValue<'_>) -> Result<Which, Invalid> {
     match value {
         DeValue::Integer(_) => match count(value)?.checked_sub(1) {
             Some(n) => Ok(Which::Nth(n as usize)),
-            None => Err(Invalid::new("there is no number 0", r#"the oldest is 1, or "oldest""#)),
+            None => Err(Invalid::new("0 is out of range", r#"write 1 or "oldest" for the oldest"#)),
         },
         _ => one_of(value, &[("oldest", Which::Oldest), ("newest", Which::Newest)]),
     }
@@ -167,30 +167,32 @@ fn which(value: &DeValue<'_>) -> Result<Which, Invalid> {
 
 fn signed(value: &DeValue<'_>) -> Result<i32, Invalid> {
     let number = value.as_integer().and_then(|number| i32::from_str_radix(number.as_str(), number.radix()).ok());
-    number.ok_or_else(|| Invalid::new("this is no number", "write by how many, for example 2 or -2"))
+    number.ok_or_else(|| Invalid::new("this is not a whole number", "write for example 2 or -2"))
 }
 
 /// Min, desired and max.
 fn three(value: &DeValue<'_>) -> Result<[u32; 3], Invalid> {
-    let wrong = || Invalid::new("this is no min, desired and max", "write for example [2, 4, 8]");
+    let wrong = || Invalid::new("this is not a list of min, desired and max", "write for example [2, 4, 8]");
     let DeValue::Array(values) = value else { return Err(wrong()) };
     let numbers: Vec<_> = values.iter().map(|value| count(value.get_ref())).collect::<Result<_, _>>()?;
     let [min, desired, max] = numbers.try_into().map_err(|_| wrong())?;
     if min <= desired && desired <= max { Ok([min, desired, max]) } else { Err(wrong()) }
 }
 
-/// The zone's letter, as its place.
+/// The index of a zone, from its letter.
 fn zone(value: &DeValue<'_>) -> Result<usize, Invalid> {
     let letter: String = text(value)?;
     let place = "abcdef".find(&letter).filter(|_| letter.len() == 1);
-    place.ok_or_else(|| Invalid::new(format!("{letter:?} is no zone"), r#"write its letter, "a" for the first"#))
+    place.ok_or_else(|| {
+        Invalid::new(format!("{letter:?} is not a zone"), r#"write the letter of the zone, "a" for the first"#)
+    })
 }
 
 fn named(value: &DeValue<'_>, names: &[&'static str]) -> Result<&'static str, Invalid> {
     one_of(value, &names.iter().map(|name| (*name, *name)).collect::<Vec<_>>())
 }
 
-/// What ends something that can last.
+/// The event that ends an event with a duration.
 fn end_of(what: &What) -> Option<What> {
     Some(match what {
         What::Trouble(trouble, _) => What::Trouble(*trouble, 0),

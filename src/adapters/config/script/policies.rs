@@ -1,4 +1,4 @@
-//! One `[[policies]]` of a script: what scales the simulated group, and the load that it follows.
+//! One `[[policies]]` of a script: a scaling policy of the simulated group, and the load that it follows.
 
 use toml::de::DeValue;
 
@@ -19,7 +19,7 @@ const LOADS: [(&str, u32); 2] = [("always low", 0), ("always high", u32::MAX)];
 pub(super) fn read(mut section: Section<'_, '_>) -> Option<ScalingPolicy> {
     let name: Option<String> = section.required("name", text, r#"write for example name = "cpu-65""#);
     let kind = section.required("kind", |value| one_of(value, &KINDS), r#"write for example kind = "target tracking""#);
-    // What the other keys say is read even where the kind is missing, so that all mistakes are found at once.
+    // The other keys are read even if the kind is missing, so that all problems are reported at once.
     let mut policy = ScalingPolicy::new(name.clone().unwrap_or_default(), kind.unwrap_or(Kind::TargetTracking));
     section.read("needs", &mut policy.needs, needs);
     section.read("out_after", &mut policy.out_after, count);
@@ -38,10 +38,10 @@ pub(super) fn read(mut section: Section<'_, '_>) -> Option<ScalingPolicy> {
     name.and(kind).map(|_| policy)
 }
 
-/// How many instances the load needs, and from when on.
+/// The number of instances that the load requires, each from a time on.
 fn needs(value: &DeValue<'_>) -> Result<Vec<(u32, u32)>, Invalid> {
     let wrong = || {
-        let what = "this is no list of times and instances";
+        let what = "this is not a list of times and numbers of instances";
         Invalid::new(what, r#"write for example [["0s", 2], ["20m", 5]], "always low" or "always high""#)
     };
     if let DeValue::String(_) = value {

@@ -1,4 +1,4 @@
-//! One play, told line by line in the audit's sentences, and how it ended.
+//! The timeline of one simulated run in the sentences of the audit, and its result.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use super::super::exit;
 use super::super::show::is_worth_a_line;
 use super::summary::hours;
 
-/// A play that was told.
+/// A simulated run, step by step.
 #[derive(Debug)]
 pub struct Timeline {
     lines: Vec<Line>,
@@ -29,50 +29,50 @@ pub struct Timeline {
 struct Line {
     at: Time,
     by: By,
-    says: String,
+    message: String,
 }
 
-/// Whose doing it is.
+/// The cause of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Regend,
-    /// Something between regend and AWS, or of its process.
-    Fate,
-    /// Other people, or AWS.
+    /// A fault of a call, or an event of regend's process.
+    Fault,
+    /// An operator, a tool or AWS.
     Others,
 }
 
-/// After so long a silence somebody wants to know what it waits for.
-const QUIET_MAX: Span = Span::minutes(10);
+/// The holds are printed after this time without another line.
+const HOLDS_AFTER: Span = Span::minutes(10);
 
 impl Timeline {
     pub(super) fn of(script: &Script, seed: u64) -> Self {
-        let mut teller = Teller {
+        let mut collector = Collector {
             lines: Vec::new(),
             names: Names::new(script),
-            spoken: script.begins(),
-            waits: String::new(),
-            blind: 0,
+            last_line: script.begins(),
+            holds: String::new(),
+            failed: 0,
         };
-        let run = play(script, seed, &mut |told| teller.tell(&told));
-        let mut lines = teller.lines;
-        // What happened to the group is told late, and comes before what is made of it.
+        let run = play(script, seed, &mut |told| collector.add(&told));
+        let mut lines = collector.lines;
+        // An external event is reported late, and belongs before regend's reaction at the same time.
         lines.sort_by_key(|line| (line.at, line.by != By::Others));
         Self { lines, run, window: script.policy.window }
     }
 
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
-        for Line { at, by, says } in &self.lines {
+        for Line { at, by, message } in &self.lines {
             let mark = if *by == By::Regend { ' ' } else { '*' };
-            text += &format!("{} {mark} {says}\n", at.format("%H:%M:%S"));
+            text += &format!("{} {mark} {message}\n", at.format("%H:%M:%S"));
         }
         text += "\n";
         text += &self.end();
         text
     }
 
-    /// How it ended, in a few lines.
+    /// The result, in a few lines.
     fn end(&self) -> String {
         let Run { end, took, replaced, stale, serving_min, members_max, extra, failures, calls, reads, .. } = &self.run;
         let how = match end {
@@ -84,12 +84,12 @@ impl Timeline {
             }
             End::Closed { outcome, .. } => format!("{} in {took} of a window of {}", outcome.word(), self.window),
             End::NotOpened(_) => "not opened".to_owned(),
-            End::Dead => format!("killed, and not taken up again within {took}"),
+            End::Dead => format!("killed, and not restarted within {took}"),
             End::Open => format!("still open after {took}"),
         };
         let mut text = format!(
             "{how}\n  replaced {replaced} of {stale}, lowest serving {serving_min}, most members {members_max}, \
-             failed replacements {failures}\n  extra instance-hours {}, calls that change {calls}, that read {reads}\n",
+             failed replacements {failures}\n  extra instance-hours {}, mutating calls {calls}, read calls {reads}\n",
             hours(*extra),
         );
         match self.run.broken.as_slice() {
@@ -102,14 +102,14 @@ impl Timeline {
     pub(super) fn json(&self, script: &Script) -> serde_json::Value {
         let by = |by| match by {
             By::Regend => "regend",
-            By::Fate => "fate",
+            By::Fault => "fault",
             By::Others => "others",
         };
-        let line = |line: &Line| json!({ "t": line.at, "by": by(line.by), "says": line.says });
+        let line = |line: &Line| json!({ "t": line.at, "by": by(line.by), "message": line.message });
         let mut value = super::summary::run_json(&self.run);
         if let Some(object) = value.as_object_mut() {
             object.insert("group".to_owned(), super::summary::group_json(script));
-            object.insert("story".to_owned(), self.lines.iter().map(line).collect());
+            object.insert("timeline".to_owned(), self.lines.iter().map(line).collect());
         }
         value
     }
@@ -124,86 +124,87 @@ impl Timeline {
     }
 }
 
-/// Turns what it is told into lines.
-struct Teller {
+/// Collects the lines of a timeline.
+struct Collector {
     lines: Vec<Line>,
     names: Names,
-    /// When regend last said something.
-    spoken: Time,
-    /// What it last said that it waits for.
-    waits: String,
-    /// Looks in a row that failed.
-    blind: u32,
+    /// The time of regend's last line.
+    last_line: Time,
+    /// The holds that were last printed.
+    holds: String,
+    /// Consecutive observations that failed.
+    failed: u32,
 }
 
-impl Teller {
-    fn tell(&mut self, told: &Told<'_>) {
+impl Collector {
+    fn add(&mut self, told: &Told<'_>) {
         match told {
-            Told::Happened(at, says) => self.lines.push(Line { at: *at, by: By::Others, says: says.clone() }),
-            Told::Fate(at, says) => self.lines.push(Line { at: *at, by: By::Fate, says: says.clone() }),
+            Told::Happened(at, text) => self.lines.push(Line { at: *at, by: By::Others, message: text.clone() }),
+            Told::Fate(at, text) => self.lines.push(Line { at: *at, by: By::Fault, message: text.clone() }),
             Told::Regend(at, event) => self.event(*at, event),
         }
     }
 
     fn event(&mut self, now: Time, event: &Event<'_>) {
-        if !matches!(event, Event::Blind(..)) && std::mem::take(&mut self.blind) > 1 {
-            self.say(now, "can look again");
+        if !matches!(event, Event::ObservationFailed(..)) && std::mem::take(&mut self.failed) > 1 {
+            self.say(now, "observation succeeded");
         }
         match event {
             Event::Recorded(entry, _) => {
                 self.names.learn(entry);
                 if let journal::Event::RegenerationHeld(held) = &entry.event {
-                    self.waits = render::messages(&held.holds);
+                    self.holds = render::messages(&held.holds);
                 }
                 if is_worth_a_line(entry.kind()) {
                     self.say(entry.t, &render::sentence(entry));
                 }
             }
-            Event::Waits(_, entry) => self.say(entry.t, &render::sentence(entry)),
+            Event::Queued(_, entry) => self.say(entry.t, &render::sentence(entry)),
             Event::Resumed(regeneration) => {
                 let opened = regeneration.opened_at.format("%H:%M:%S");
-                self.say(now, &format!("takes up the regeneration that was opened at {opened}"));
+                self.say(now, &format!("resumes the regeneration that was opened at {opened}"));
             }
-            Event::Looked(_, group, holds) => {
+            Event::Observed(_, group, holds) => {
                 let waits = holds.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                if Span::between(self.spoken, group.seen) >= QUIET_MAX && !waits.is_empty() && waits != self.waits {
-                    self.say(group.seen, &format!("waits: {waits}"));
-                    self.waits = waits;
+                if Span::between(self.last_line, group.seen) >= HOLDS_AFTER && !waits.is_empty() && waits != self.holds
+                {
+                    self.say(group.seen, &format!("waiting: {waits}"));
+                    self.holds = waits;
                 }
             }
-            Event::Blind(_, error, _) => {
-                self.blind += 1;
-                match self.blind {
-                    1 => self.say(now, &format!("cannot look: {error}")),
-                    2 => self.say(now, "cannot look: goes on trying, less often"),
+            Event::ObservationFailed(_, error, _) => {
+                self.failed += 1;
+                match self.failed {
+                    1 => self.say(now, &format!("observation failed: {error}")),
+                    2 => self.say(now, "observation failed again; retrying less often"),
                     _ => {}
                 }
             }
             Event::Ended(_, ended) => match ended {
                 Ended::Skipped(skipped) => self.say(now, &format!("not opened: {skipped}")),
                 Ended::Unreachable(error) => self.say(now, &format!("not opened: {error}")),
-                Ended::NoSuchGroup => self.say(now, "not opened: it does not exist"),
-                Ended::Closed(_) | Ended::LostSight(..) => {}
+                Ended::NoSuchGroup => self.say(now, "not opened: the group does not exist"),
+                Ended::Closed(_) | Ended::GaveUp(..) => {}
             },
         }
     }
 
-    fn say(&mut self, at: Time, says: &str) {
-        let says = self.names.put_into(says);
-        self.spoken = at;
-        self.lines.push(Line { at, by: By::Regend, says });
+    fn say(&mut self, at: Time, text: &str) {
+        let message = self.names.put_into(text);
+        self.last_line = at;
+        self.lines.push(Line { at, by: By::Regend, message });
     }
 }
 
-/// Names that a reader can keep apart, in place of the ids of simulated instances.
+/// Readable names for the ids of simulated instances: `old-1`, `new-1`.
 struct Names {
     names: BTreeMap<String, String>,
     fresh: u32,
-    /// What a real group will launch is not seen: the image that the play makes up must not be taken for one.
+    /// Whether the group was observed in AWS. Then the simulated image of new instances must not look like a real one.
     real: bool,
 }
 
-/// The image of all that a simulated group launches, until somebody changes its template.
+/// The image of a simulated group's instances, until an event changes it.
 const IMAGE: &str = "ami-00000001";
 
 impl Names {
@@ -233,10 +234,10 @@ impl Names {
         name
     }
 
-    /// Replaces each id, `i-` and seventeen digits; an image's ends just so.
-    fn put_into(&mut self, says: &str) -> String {
+    /// Replaces each instance id, `i-` and seventeen digits. The id of an image may end in the same characters.
+    fn put_into(&mut self, text_with_ids: &str) -> String {
         const LENGTH: usize = 19;
-        let (mut text, mut rest) = (String::new(), says);
+        let (mut text, mut rest) = (String::new(), text_with_ids);
         while let Some(at) = rest.find("i-0") {
             let (before, from) = rest.split_at(at);
             text += before;
