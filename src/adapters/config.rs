@@ -19,8 +19,7 @@ mod reader;
 pub mod script;
 
 /// The longest accepted poll interval. A target can become unhealthy and recover within two minutes, and regend would
-/// miss
-/// that with a longer interval.
+/// miss that with a longer interval.
 const POLL_MAX: Span = Span::minutes(1);
 
 /// The whole configuration.

@@ -21,8 +21,7 @@ pub(super) struct CheckArgs {
 }
 
 /// The permissions that no read-only call can verify. Without one of these regend stops before it launches anything, or
-/// uses
-/// another call; only the lease tag may be left on the group.
+/// uses another call; only the lease tag may be left on the group.
 pub(super) const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
     ec2:DescribeLaunchTemplateVersions), autoscaling:SetDesiredCapacity, autoscaling:UpdateAutoScalingGroup, \
     autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";

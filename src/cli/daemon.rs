@@ -235,8 +235,7 @@ fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
 }
 
 /// The log for journald, which adds the time. A daemon retries forever, so a persistent failure is logged at intervals,
-/// and
-/// when it ends.
+/// and when it ends.
 #[derive(Default)]
 struct Log {
     /// Since when each failure persists, and when it was last logged.

@@ -47,8 +47,7 @@ pub mod exit {
 }
 
 /// Replaces every instance of EC2 Auto Scaling groups with a fresh one. Each replacement is verified before the old
-/// instance
-/// is drained, and every step is recorded.
+/// instance is drained, and every step is recorded.
 #[derive(Debug, Parser)]
 #[command(name = "regend", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
@@ -140,8 +139,7 @@ pub fn main() -> u8 {
 }
 
 /// Suggests a command that differs by one edit or two swapped letters. The similarity measure of clap does not suggest
-/// `run`
-/// for `rnu`.
+/// `run` for `rnu`.
 fn suggest_command(mut error: clap::Error) -> clap::Error {
     use clap::error::{ContextKind, ContextValue};
     if let (Some(ContextValue::String(typed)), None) =
@@ -315,10 +313,8 @@ fn actor() -> String {
 }
 
 /// The first SIGINT or SIGTERM asks the control loop to stop after the call in flight; an open regeneration stays
-/// resumable.
-/// The second one ends the program at once with `code`, and with a message that ends in `words`. Only the response of
-/// the
-/// call in flight is lost, and the next start determines its effect by observation.
+/// resumable. The second one ends the program at once with `code`, and with a message that ends in `words`. Only the
+/// response of the call in flight is lost, and the next start determines its effect by observation.
 fn stop_on_signals(clock: &crate::engine::clock::Wall, code: u8, words: &'static str) {
     use tokio::signal::unix::{SignalKind, signal};
     let clock = clock.clone();

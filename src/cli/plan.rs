@@ -144,8 +144,7 @@ pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
 }
 
 /// Adapts the plan to the open regeneration, which a run would resume: its own lease does not hold it, and fresh
-/// instances
-/// are not replaced.
+/// instances are not replaced.
 fn resume(plan: &mut Plan, group: &Group, open: &Regeneration) {
     let own = open.id.to_string();
     plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));

@@ -72,8 +72,7 @@ impl Records {
     }
 
     /// Prints the result of each group, and returns the exit code: a failure takes precedence over an unreachable AWS,
-    /// and
-    /// that over a hold.
+    /// and that over a hold.
     pub(super) fn conclude(
         &self,
         ended: &BTreeMap<GroupKey, Ended>,
@@ -181,8 +180,7 @@ impl Result_ {
 }
 
 /// What regend has changed in the group and not restored, and the commands that restore it manually; absent if
-/// everything is
-/// restored.
+/// everything is restored.
 pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(String, Vec<String>)> {
     let (mut facts, mut undo) = (Vec::new(), Vec::new());
     let GroupKey { region, name, .. } = &regeneration.group;

@@ -34,15 +34,12 @@ pub enum Action {
     /// `LaunchInstances`: relative to the current desired capacity, idempotent by its token, one zone per call.
     Launch { count: u32, zone: Option<Zone>, token: String },
     /// Raises desired capacity, so that Auto Scaling launches: `SetDesiredCapacity` from the value just read, or, with
-    /// new
-    /// limits, `UpdateAutoScalingGroup`. One call changes all of them, because a scaling policy must not see a surplus
-    /// that
-    /// exceeds the limits, and a warm pool, whose size follows max size, must not grow.
+    /// new limits, `UpdateAutoScalingGroup`. One call changes all of them, because a scaling policy must not see a
+    /// surplus that exceeds the limits, and a warm pool, whose size follows max size, must not grow.
     Grow { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
     /// Lowers desired capacity by a surplus that never launched, or when every member is fresh and serving, so that
-    /// Auto
-    /// Scaling may terminate any of them: `SetDesiredCapacity`, or, where the limits were shifted with the surplus,
-    /// `UpdateAutoScalingGroup` with all of them, so that no scaling policy acts between two calls.
+    /// Auto Scaling may terminate any of them: `SetDesiredCapacity`, or, where the limits were shifted with the
+    /// surplus, `UpdateAutoScalingGroup` with all of them, so that no scaling policy acts between two calls.
     Shrink { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
     /// `TerminateInstanceInAutoScalingGroup`: Auto Scaling itself deregisters, drains and runs hooks.
     Retire(Retire),
@@ -113,8 +110,7 @@ impl Action {
     }
 
     /// Whether the call can overwrite a number that was changed since the last observation: it sets an absolute value,
-    /// or
-    /// decrements the current one. AWS has no compare-and-set.
+    /// or decrements the current one. AWS has no compare-and-set.
     pub fn overwrites_capacity(&self) -> bool {
         match self {
             Self::RaiseMaxSize { .. }

@@ -89,8 +89,7 @@ impl Look<'_> {
             }
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that strangers must do, of whom some may
-                // have
-                // died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
+                // have died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
                 let expired = group.seen > TOKEN_LIFE.after(intent.at);
                 let raised = group.desired == intent.desired.saturating_add(*count);
                 let young = |i: &&Instance| i.born.is_none_or(|born| SKEW.after(born) >= intent.at);

@@ -16,8 +16,7 @@ mod replace;
 mod zones;
 
 /// What to do after an observation. At most one action: the next one needs an observation that began after the outcome
-/// of
-/// this one was known.
+/// of this one was known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Decision {

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::span::{Span, Time};
 
 /// One observation of one Auto Scaling group. Nothing in here stems from an earlier observation, except where a field
-/// says
-/// so.
+/// says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub key: GroupKey,
@@ -34,8 +33,7 @@ pub struct Group {
     /// Whether scaled-in instances return to the warm pool at their old age (`ReuseOnScaleIn`).
     pub reuses: bool,
     /// What scales the group: scaling policies, scheduled actions, autoscalers, each as a phrase ("policy cpu-65").
-    /// Empty
-    /// unless it was requested.
+    /// Empty unless it was requested.
     pub scaled_by: Vec<String>,
     /// Traffic sources whose health regend cannot read, such as VPC Lattice target groups, by name.
     pub unverified: Vec<String>,
@@ -200,8 +198,7 @@ impl Lifecycle {
 }
 
 /// Whether a Kubernetes cluster autoscaler scales a group with these tags: it finds the group by one of them. It sets
-/// desired
-/// capacity by `SetDesiredCapacity`, relative to the value that it last read.
+/// desired capacity by `SetDesiredCapacity`, relative to the value that it last read.
 pub fn is_autoscaled(tags: &BTreeMap<String, String>) -> bool {
     tags.keys().any(|key| key.starts_with("k8s.io/cluster-autoscaler/"))
 }
@@ -244,8 +241,7 @@ impl Group {
     }
 
     /// How long an instance must have been healthy to count as serving: `minimum`, or the longest slow start of a
-    /// target
-    /// group in use, during which an instance receives less than its share of the load.
+    /// target group in use, during which an instance receives less than its share of the load.
     pub fn warmup(&self, minimum: Span, waived: &Waived) -> Span {
         let in_use = self.target_groups.iter().enumerate().filter(|(n, _)| !waived.target_groups.contains(n));
         in_use.map(|(_, target_group)| target_group.slow_start).fold(minimum, Span::max)
@@ -275,8 +271,7 @@ impl Group {
     }
 
     /// Whether the instance is not healthy for a reason that is no fault of its own: a zonal shift, unavailable health,
-    /// or
-    /// a target group that does not use it.
+    /// or a target group that does not use it.
     pub fn is_health_inconclusive(&self, instance: &Instance, waived: &Waived) -> bool {
         let is_shifted = instance.targets.iter().any(|health| health.shifted);
         let is_unused = || self.first_unhealthy(instance, waived).is_some_and(|(_, health)| health.is_not_in_use());

@@ -17,13 +17,11 @@ pub const TAG: &str = "regend:lease";
 const VALUE_MAX: usize = 256;
 
 /// The shortest life of a lease: long enough that a group of a few instances needs no renewal, short enough that
-/// another
-/// daemon takes over within the hour.
+/// another daemon takes over within the hour.
 pub const SHORTEST: Span = Span::hours(1);
 
 /// The longest life of a lease. A longer regeneration renews it, so that a group is not blocked for days after its host
-/// is
-/// lost.
+/// is lost.
 pub const LONGEST: Span = Span::hours(6);
 
 /// How long other daemons respect a lease after its end, because their clocks differ from its owner's.
@@ -84,8 +82,7 @@ impl Lease {
     }
 
     /// What the owner left to restore. The lease bounds what its owner can have changed; a value beyond these bounds
-    /// was
-    /// changed externally, and stays.
+    /// was changed externally, and stays.
     pub fn left(&self, group: &Group) -> LeftBehind {
         let min = self.min.filter(|min| *min < group.min && group.min - min <= self.surge);
         let max = (self.max < group.max && group.max <= self.max_allowed).then_some(self.max);
@@ -95,10 +92,8 @@ impl Lease {
         let above_max = max.map_or(0, |max| group.desired.saturating_sub(max));
         let surplus = match min {
             // Min size was shifted by exactly the surplus. If desired capacity exceeds wanted by less, a part of the
-            // surplus
-            // was removed, or min size was changed externally. A surplus that is too small costs one extra instance;
-            // one
-            // that is too large could cost serving capacity.
+            // surplus was removed, or min size was changed externally. A surplus that is too small costs one extra
+            // instance; one that is too large could cost serving capacity.
             Some(min) => (group.min - min).min(excess),
             None if excess <= self.surge => excess,
             None => 0,

@@ -61,8 +61,7 @@ pub struct Pace {
 
 impl Pace {
     /// The pace of a group without measurements: one minute to boot, AWS's default health check interval of 30 s, and
-    /// AWS's
-    /// default deregistration delay of 300 s.
+    /// AWS's default deregistration delay of 300 s.
     pub fn assumed(policy: &Policy) -> Self {
         Self { launch: Span::seconds(90) + policy.warmup, drain: Span::minutes(5), measured: false }
     }
@@ -217,17 +216,15 @@ fn leased(now: Time, group: &Group, daemon: &str) -> Option<Hold> {
 }
 
 /// The hold for which a scheduled run is queued within its window: the live lease of another daemon. Only when that
-/// lease is
-/// released or expired is it known whether to continue the other regeneration, and with which cutoff.
+/// lease is released or expired is it known whether to continue the other regeneration, and with which cutoff.
 pub fn queued_by(now: Time, group: &Group, opener: &Opener) -> Option<Hold> {
     let may_wait = opener.trigger != Trigger::Manual && now <= opener.window_ends && !group.deleting;
     leased(now, group, &opener.daemon).filter(|_| may_wait)
 }
 
 /// The entry that opens a regeneration of the group as it was just observed. `asked` is when the run was first
-/// requested:
-/// it is the cutoff, so instances launched later are fresh. `kept` is what the group's last regeneration did not
-/// restore.
+/// requested: it is the cutoff, so instances launched later are fresh. `kept` is what the group's last regeneration did
+/// not restore.
 ///
 /// # Errors
 /// Why it does not open: another daemon has the lease, something interferes, or the group is being deleted.
@@ -255,8 +252,7 @@ pub fn open(
     // A lease that is still on the group has expired. Within the window its regeneration is continued under its cutoff.
     // After the window only its obligations are taken over, because under the old cutoff the instances that it launched
     // would live for another day. The same holds for a lease of this daemon that could not be released: the journal
-    // knows
-    // all regenerations of this daemon.
+    // knows all regenerations of this daemon.
     let lease = Lease::on(group);
     let is_continued = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
     let id = lease.as_ref().filter(is_continued).map_or(id, |lease| lease.regeneration);

@@ -51,8 +51,7 @@ impl Calendar<'_> {
     pub fn is_open(&self, now: Time, last_opened: Option<Time>) -> Result<(), Closed> {
         self.is_clear(now)?;
         // The window of "@every" begins when it opens a regeneration. The window of a crontab begins when it fires,
-        // whether
-        // or not a regeneration opens.
+        // whether or not a regeneration opens.
         let opened = last_opened.filter(|_| matches!(self.schedule.rule, Rule::Every(_)));
         let fired = self.schedule.latest_at_or_before(self.timezone, now, last_opened).map(|firing| firing.at);
         let begun = fired.or(opened);
@@ -64,8 +63,7 @@ impl Calendar<'_> {
     }
 
     /// The end of the window of a regeneration that opens at an instant: no batch starts after it. A blackout that
-    /// begins
-    /// earlier ends the window.
+    /// begins earlier ends the window.
     #[must_use]
     pub fn window_ends(&self, opened: Time) -> Time {
         let begins =
@@ -227,8 +225,7 @@ impl FromStr for Schedule {
 as_text!(Schedule);
 
 /// A time zone by its IANA name. When clocks change, a local time that is skipped means the end of the gap, and a local
-/// time
-/// that occurs twice means the first occurrence.
+/// time that occurs twice means the first occurrence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timezone(Tz);
 

@@ -32,13 +32,11 @@ pub trait Clock {
 }
 
 /// How far the host's clock must be ahead for [`Steady`] to follow it: then the host was suspended. A smaller
-/// difference
-/// means that the clock was set. Two observations that are further apart do not count as consecutive either.
+/// difference means that the clock was set. Two observations that are further apart do not count as consecutive either.
 const SUSPENDED: TimeDelta = TimeDelta::minutes(2);
 
 /// A clock that advances evenly while a regeneration is open, even if the host's clock is set: recorded times stay in
-/// the
-/// past, and waits have their full length.
+/// the past, and waits have their full length.
 #[derive(Debug, Clone)]
 pub struct Steady<K> {
     host: K,

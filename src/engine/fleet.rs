@@ -71,8 +71,7 @@ pub enum Event<'a> {
 const OBSERVATION_RETRY_MAX: Span = Span::minutes(2);
 
 /// How long a fleet that does not retry forever tries to observe a group. Most network and AWS failures end within
-/// minutes.
-/// After that the user of a terminal or a pipeline should get an answer, and can resume.
+/// minutes. After that the user of a terminal or a pipeline should get an answer, and can resume.
 const PATIENCE: Span = Span::minutes(15);
 /// The same when AWS refuses the observation. A new permission takes effect within seconds, and new credentials need an
 /// operator, so a longer wait does not help.
@@ -193,8 +192,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     }
 
     /// Opens the requests that may open, waits until an observation is due (or until `deadline`), observes all groups
-    /// that
-    /// are due at once, and reconciles each.
+    /// that are due at once, and reconciles each.
     ///
     /// # Errors
     /// The journal cannot be written or contradicts itself: nothing more may be done.

@@ -63,8 +63,7 @@ impl<'a> Report<'a> {
     pub(super) fn finish(&self) -> Result<Vec<Problem>, Vec<Problem>> {
         let mut problems = self.problems.take();
         // What the parser reads in a line with a syntax error is a guess, and below a broken header all keys belong to
-        // the
-        // wrong section. Problems there would be misleading.
+        // the wrong section. Problems there would be misleading.
         let syntax = |problem: &&Problem| problem.key.is_empty();
         let broken: Vec<usize> = problems.iter().filter(syntax).map(|problem| problem.line).collect();
         let header =

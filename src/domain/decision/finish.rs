@@ -89,10 +89,8 @@ impl<'a> View<'a> {
     }
 
     /// If a scaling policy fills the room above max size as soon as it is free, the surplus cannot be returned one by
-    /// one.
-    /// Once all members are fresh and serving, one call restores desired capacity and the limits: it does not matter
-    /// which
-    /// instances Auto Scaling then terminates.
+    /// one. Once all members are fresh and serving, one call restores desired capacity and the limits: it does not
+    /// matter which instances Auto Scaling then terminates.
     fn shrink_at_once(&mut self) -> Option<Next> {
         let (known, group) = (self.known, self.group);
         let (min, max) = (known.min_to_restore(), known.max_to_restore()?);
@@ -169,8 +167,7 @@ impl<'a> View<'a> {
     }
 
     /// Waits while the instances drain that Auto Scaling terminates after [`Action::Shrink`], as long as for an
-    /// instance
-    /// that regend retired by name.
+    /// instance that regend retired by name.
     fn await_scale_in(&mut self) -> Option<Next> {
         let (known, group) = (self.known, self.group);
         let until = self.policy.drain_timeout.after(known.shrunk_at?) + TimeDelta::seconds(1);
@@ -184,8 +181,7 @@ impl<'a> View<'a> {
     }
 
     /// When the last replacement was complete: the stale instance terminated and the fresh one serving. An instance
-    /// that a
-    /// scaling policy launches later is not a replacement, and does not extend the bake time.
+    /// that a scaling policy launches later is not a replacement, and does not extend the bake time.
     fn last_replaced(&self) -> Option<Time> {
         let known = self.known;
         let stale = known.retired.values().filter(|retirement| retirement.why == Reason::Stale);

@@ -15,8 +15,7 @@ use super::{Next, View, count};
 /// minutes.
 const REFUSALS_MAX: u32 = 6;
 /// The time between writing the lease and the first change. Two daemons with the same schedule observe the group within
-/// a
-/// second or two of each other.
+/// a second or two of each other.
 const CONFIRM: Span = Span::seconds(5);
 /// The first and the longest wait after a refusal.
 const BACK_OFF: (Span, Span) = (Span::seconds(5), Span::minutes(2));
@@ -64,8 +63,7 @@ impl<'a> View<'a> {
         }
         if let Some(lease) = self.other_lease() {
             // This holds even if the lease carries the id of this regeneration: a daemon that takes over an expired
-            // lease
-            // continues its regeneration.
+            // lease continues its regeneration.
             self.wake(lease.expires());
             let hold = Hold::from(lease);
             return match &known.ending {
@@ -135,8 +133,7 @@ impl<'a> View<'a> {
     }
 
     /// Renews the lease when less than a quarter of its life is left, and rewrites it when the values that another
-    /// daemon
-    /// would restore have changed.
+    /// daemon would restore have changed.
     pub(super) fn renew(&mut self) -> Option<Next> {
         let lease = self.known.lease.as_ref()?;
         let is_current = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
@@ -164,8 +161,7 @@ impl<'a> View<'a> {
     }
 
     /// Waits until the lease is confirmed. AWS offers no compare-and-set, so another daemon with the same schedule may
-    /// have
-    /// written its lease at the same moment. The last write counts, and after this wait both daemons see it.
+    /// have written its lease at the same moment. The last write counts, and after this wait both daemons see it.
     pub(super) fn confirm_lease(&mut self) -> Option<Next> {
         let until = CONFIRM.after(self.known.leased_at?);
         if self.group.seen >= until {
@@ -257,8 +253,7 @@ impl<'a> View<'a> {
     }
 
     /// The life of a lease: long enough to replace all instances even if every batch takes until its timeouts, so that
-    /// most
-    /// leases are never renewed.
+    /// most leases are never renewed.
     pub(super) fn lease_life(&self) -> Span {
         let policy = self.policy;
         let concurrency = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
@@ -322,8 +317,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether each zone has refused a launch since then for lack of capacity. Before the first successful launch only
-    /// the
-    /// emptiest zones count, because regend launches in those first.
+    /// the emptiest zones count, because regend launches in those first.
     fn all_refused(&self, since: Time) -> bool {
         let refused = |zone: &Zone| self.known.refusals.dry.get(zone).is_some_and(|at| *at >= since);
         let zones = || self.group.zones.iter();

@@ -86,8 +86,7 @@ impl<'a> View<'a> {
             return self.retire_in_zone(refilled, first, slot);
         }
         // From here on a surplus is serving. If the limits are shifted, it is kept until it covers all stale instances
-        // that
-        // are left: Auto Scaling refills each slot, and no scale-in can remove the surplus meanwhile.
+        // that are left: Auto Scaling refills each slot, and no scale-in can remove the surplus meanwhile.
         let slots = count(&self.due.iter().filter(|i| i.lifecycle.counts()).collect::<Vec<_>>());
         let keeps_surplus = is_shifted && slots > live - self.wanted;
         if keeps_surplus && live > self.group.desired {
@@ -100,8 +99,7 @@ impl<'a> View<'a> {
         let stuck = if is_shifted { self.first_stuck() } else { None };
         let removable = candidates.into_iter().find(|i| self.leaves_balance(i) && self.leaves_a_share(i));
         // A slot may be refilled only if no scale-in can remove the surplus meanwhile: the limits are shifted, nothing
-        // scales
-        // the group, or the surplus is not regend's.
+        // scales the group, or the surplus is not regend's.
         let is_safe = is_shifted || !self.shifts || self.known.raised == 0;
         let may_refill = (stuck.is_some() || removable.is_none()) && is_safe && missing == 0;
         let may_refill = may_refill && self.batch_room(missing) > 0;
@@ -148,8 +146,7 @@ impl<'a> View<'a> {
     }
 
     /// Retires an instance and decrements desired capacity. Min size must not be shifted further than the surplus, so
-    /// it is
-    /// restored first: completely if the whole surplus is serving, otherwise by one.
+    /// it is restored first: completely if the whole surplus is serving, otherwise by one.
     pub(super) fn return_capacity(&self, instance: &Instance, why: Reason) -> Next {
         let retire = self.retire(instance, why, Slot::Removed);
         let decrements = matches!(&retire, Next::Act(Action::Retire(retire)) if retire.decrement);
@@ -193,8 +190,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether a serving fresh instance already replaces this one, which is not serving. Its retirement removes no
-    /// serving
-    /// capacity, and without this rule a group with many unhealthy instances would never recover.
+    /// serving capacity, and without this rule a group with many unhealthy instances would never recover.
     pub(super) fn is_already_replaced(&self, instance: &Instance) -> bool {
         let is_spare = instance.lifecycle.counts() && count(&self.live) > self.wanted;
         is_spare && !self.may_serve(instance) && self.successor().is_some()
@@ -207,8 +203,7 @@ impl<'a> View<'a> {
     }
 
     /// How many replacements the window and the canary allow to start now, besides the `missing` ones that Auto Scaling
-    /// is
-    /// about to launch.
+    /// is about to launch.
     pub(super) fn batch_room(&mut self, missing: u32) -> u32 {
         let ends = self.known.opened.window_ends;
         if self.now > ends {
@@ -272,8 +267,7 @@ impl<'a> View<'a> {
         let is_about_to = live < group.desired && group.zones.len() > 1 && is_recent;
         if is_about_to || (!direct && live != group.desired) {
             // If desired capacity were set while Auto Scaling replaces instances, regend could not tell which of the
-            // new
-            // instances are its own.
+            // new instances are its own.
             return self.hold(Hold::Replacing { members: live, desired: group.desired });
         }
         let target = group.desired.saturating_add(room);
@@ -313,8 +307,7 @@ impl<'a> View<'a> {
     }
 
     /// The group's limits leave no room for another launch. A surplus `above` wanted, or allowed unavailability, still
-    /// makes
-    /// progress possible.
+    /// makes progress possible.
     fn has_no_room(&mut self, hold: Hold, live: u32, above: u32) -> Option<Next> {
         if above > 0 || self.floor < self.wanted {
             return self.cannot_launch(live);
@@ -346,8 +339,7 @@ impl<'a> View<'a> {
     }
 
     /// The client token that makes a launch idempotent, at most 64 characters. It contains the time of the opening,
-    /// because
-    /// a regeneration that another daemon takes over keeps its id and counts its launches from one again.
+    /// because a regeneration that another daemon takes over keeps its id and counts its launches from one again.
     fn token(&self) -> String {
         let known = self.known;
         format!("regend-{}-{:x}-{}", known.id.simple(), known.opened_at.timestamp_micros(), known.launches + 1)
@@ -376,8 +368,7 @@ impl<'a> View<'a> {
 
     /// Whether a batch is still in progress. A batch that has started is completed even after the window: each newcomer
     /// becomes serving or fails by its deadline, unless its health is unknown, and a launch by Auto Scaling is awaited
-    /// for
-    /// `launch_timeout`.
+    /// for `launch_timeout`.
     pub(super) fn is_under_way(&mut self) -> bool {
         let (policy, ends) = (self.policy, self.known.opened.window_ends);
         let late = (policy.launch_timeout + policy.health_timeout + self.warmup).after(ends);

@@ -23,8 +23,7 @@ impl<'a> View<'a> {
     }
 
     /// The number of members in each zone without that instance, after Auto Scaling has launched the missing instances
-    /// in the
-    /// emptiest zones.
+    /// in the emptiest zones.
     fn populations(&self, without: Option<&Instance>) -> Vec<u32> {
         let remaining = |zone: &Zone| self.population(zone) - u32::from(without.is_some_and(|i| &i.zone == zone));
         let mut populations: Vec<u32> = self.group.zones.iter().map(remaining).collect();
@@ -43,8 +42,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether the zones differ by at most one member without the instance, or by no more than now. Otherwise Auto
-    /// Scaling
-    /// would rebalance them.
+    /// Scaling would rebalance them.
     pub(super) fn leaves_balance(&self, instance: &Instance) -> bool {
         let is_outside = !self.group.zones.contains(&instance.zone);
         is_outside || !instance.lifecycle.counts() || self.spread(Some(instance)) <= self.spread(None).max(1)
@@ -55,8 +53,7 @@ impl<'a> View<'a> {
     }
 
     /// The first instance to replace whose removal would unbalance the zones, if all instances to replace are removed
-    /// one
-    /// after another, each from the fullest zone.
+    /// one after another, each from the fullest zone.
     pub(super) fn first_stuck(&self) -> Option<&'a Instance> {
         let zones = &self.group.zones;
         let mut members: Vec<u32> = zones.iter().map(|zone| self.population(zone)).collect();
@@ -82,8 +79,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether the instance is not replaced until its zone has capacity again, because a replacement in another zone
-    /// would
-    /// leave its zone with less than its share.
+    /// would leave its zone with less than its share.
     pub(super) fn waits_for_its_zone(&self, instance: &Instance) -> bool {
         let is_dry = self.dry_zones().contains(&&instance.zone) && instance.lifecycle.counts();
         is_dry && self.keeps_zones() && self.population(&instance.zone) <= self.share()
@@ -91,8 +87,7 @@ impl<'a> View<'a> {
 
     /// Whether Auto Scaling may refill the slot of the instance, which it does in the emptiest zone. If the zone of the
     /// instance has less than its share, or two members fewer than another zone, then Auto Scaling has launched
-    /// elsewhere for
-    /// lack of capacity, and each retirement would move one more instance out of the zone.
+    /// elsewhere for lack of capacity, and each retirement would move one more instance out of the zone.
     pub(super) fn leaves_a_share(&self, instance: &Instance) -> bool {
         let zone = &instance.zone;
         let is_one_of_several = self.group.zones.len() > 1 && self.group.zones.contains(zone);
@@ -107,8 +102,7 @@ impl<'a> View<'a> {
 
     /// The zone to launch in, and how many of `room` to launch there: the zone that is emptiest now and after the
     /// replacements; among equals the zone of the first instance to replace, so that no instance is left in every
-    /// window.
-    /// Absent if a launch in any zone with capacity would unbalance the zones.
+    /// window. Absent if a launch in any zone with capacity would unbalance the zones.
     pub(super) fn zone(&self, room: u32) -> Option<(Option<Zone>, u32)> {
         if self.group.zones.len() < 2 {
             return Some((None, room));
@@ -129,8 +123,7 @@ impl<'a> View<'a> {
             return None;
         }
         // One call launches in one zone. The zones must never differ by more than one member, neither between two calls
-        // nor
-        // after the stale instances are terminated: AZRebalance would launch and terminate instances.
+        // nor after the stale instances are terminated: AZRebalance would launch and terminate instances.
         let others = || zones.iter().skip(1);
         let level = others().map(|(all, ..)| all + 1 - least).min();
         let level_after = others().map(|(_, new, ..)| (new + 1).saturating_sub(fresh)).min();

@@ -10,8 +10,7 @@ use super::Invalid;
 /// A crontab expression in local time, without a time zone. An expression that never fires is rejected.
 ///
 /// Usually one Quartz expression; two if day of month and weekday are both restricted, because crontab fires when
-/// either
-/// matches, and Quartz only when both do.
+/// either matches, and Quartz only when both do.
 #[derive(Debug, Clone)]
 pub(super) struct Crontab(Vec<cron::Schedule>);
 

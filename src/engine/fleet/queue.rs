@@ -1,6 +1,5 @@
 //! The queue of requested regenerations. A request waits for its stage, for room under the limits, and while another
-//! daemon
-//! has a live lease on the group.
+//! daemon has a live lease on the group.
 
 use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;

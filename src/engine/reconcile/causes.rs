@@ -49,10 +49,8 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
 }
 
 /// Who changed desired capacity: a scaling policy reckons from what it saw, surplus included; a person or a schedule
-/// says
-/// what shall be. Nothing is known while Auto Scaling has done nothing about the change: then the answer is waited for,
-/// but
-/// not for long, where it makes a difference.
+/// says what shall be. Nothing is known while Auto Scaling has done nothing about the change: then the answer is waited
+/// for, but not for long, where it makes a difference.
 pub(super) fn attribute(
     active: &mut Active,
     group: &Group,
@@ -86,8 +84,7 @@ pub(super) fn attribute(
 }
 
 /// The record says in AWS's words why an instance went that regend did not retire, where AWS tells. One that others
-/// ended
-/// has not failed.
+/// ended has not failed.
 pub(super) fn explained(mut changes: Vec<Entry>, activities: &[Activity]) -> Vec<Entry> {
     changes.retain_mut(|entry| {
         let is_failure = matches!(entry.event, Event::InstanceFailed(_));
