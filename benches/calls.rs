@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use regend::domain::group::GroupKey;
 use regend::domain::journal::Trigger;
-use regend::domain::plan::Opener;
+use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
 use regend::engine::fleet::{Limits, RunRequest};

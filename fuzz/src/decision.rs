@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalKind, Retire};
 use regend::domain::change_detection;
 use regend::domain::decision::{self, DaemonId, Decision, Next, decide};
+use regend::domain::forecast::{self, Pace};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
@@ -15,7 +16,7 @@ use regend::domain::journal::{
     Nothing, Opened, Trigger,
 };
 use regend::domain::lease::Lease;
-use regend::domain::plan::{self, Opener, Pace};
+use regend::domain::opening::{self, Opener};
 use regend::domain::policy::{Policy, Share, Treatment, Unverified};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::Time;
@@ -93,7 +94,7 @@ fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
 }
 
 fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
-    let plan = plan::plan(now, group, policy, Pace::assumed(policy));
+    let plan = forecast::plan(now, group, policy, Pace::assumed(policy));
     assert!(plan.replace.len() + plan.left.len() <= group.instances.len());
     let opener = Opener {
         actor: "user:test".to_owned(),
@@ -103,7 +104,7 @@ fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
         window_ends: policy.window.after(now),
         firing: None,
     };
-    if let Ok(opening) = plan::open(now, now, group, policy, &opener, Uuid::from_u128(9), None) {
+    if let Ok(opening) = opening::open(now, now, group, policy, &opener, Uuid::from_u128(9), None) {
         assert_readable(&render::sentence(&opening));
         let opened = Regeneration::open(&opening);
         assert!(opened.is_ok_and(|opened| opened.wanted() <= group.desired), "it wants more than there is");

@@ -9,7 +9,7 @@ use crate::adapters::journal::sqlite::Sqlite;
 use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{self, Cause, Entry, Kind, NotOpened, Nothing, Trigger};
-use crate::domain::plan::Opener;
+use crate::domain::opening::Opener;
 use crate::domain::schedule::{Closed, Firing};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};

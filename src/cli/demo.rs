@@ -13,7 +13,7 @@ use crate::adapters::journal::sqlite::Sqlite;
 use crate::domain::action::Outcome;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{Kind, Trigger};
-use crate::domain::plan::Opener;
+use crate::domain::opening::Opener;
 use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};

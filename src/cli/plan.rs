@@ -8,8 +8,8 @@ use clap::Args;
 use crate::adapters::aws::Aws;
 use crate::adapters::journal::sqlite::{FILE, Sqlite};
 use crate::domain::action::Hold;
+use crate::domain::forecast::{self, Pace, Plan};
 use crate::domain::group::{Group, GroupKey};
-use crate::domain::plan::{self, Pace, Plan};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Span;
 use crate::engine::clock::{Clock, Wall};
@@ -71,7 +71,7 @@ pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Res
         match sweep.remove(&one.key) {
             Some(Ok(group)) => {
                 let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
-                let mut plan = plan::plan(now, &group, &one.policy, pace);
+                let mut plan = forecast::plan(now, &group, &one.policy, pace);
                 // This daemon's own lease, for example one that could not be released, does not hold its run.
                 plan.holds
                     .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));

@@ -9,7 +9,7 @@ use crate::adapters::journal::sqlite::Sqlite;
 use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::Trigger;
-use crate::domain::plan::Opener;
+use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::fleet::{Event, Fleet, Limits, RunRequest};

@@ -150,7 +150,7 @@ impl Past {
     }
 
     fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
-        let waived = plan::waived(group, &one.policy);
+        let waived = opening::waived(group, &one.policy);
         let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
         let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
         let open = self.open.get(&one.key);

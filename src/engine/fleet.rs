@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::action::{Hold, Outcome, Refusal, RefusalKind};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::journal::{self, Cause, Closed, Entry, Nothing};
-use crate::domain::plan::{Opener, Skipped};
+use crate::domain::opening::{Opener, Skipped};
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};

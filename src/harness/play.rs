@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::{Harness, Progress};
 use crate::domain::action::Outcome;
 use crate::domain::journal::{Entry, Kind, Trigger};
-use crate::domain::plan::Opener;
+use crate::domain::opening::Opener;
 use crate::domain::span::{Span, Time};
 use crate::engine::fleet::{Ended, Event, Limits, RunRequest};
 use crate::sim::checkers::{Broken, Checker};

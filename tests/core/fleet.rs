@@ -7,7 +7,7 @@ use regend::domain::action::{Action, Answer, Hold, Outcome};
 use regend::domain::activity::Activity;
 use regend::domain::group::{GroupKey, Numbers};
 use regend::domain::journal::{Kind, Trigger};
-use regend::domain::plan::Opener;
+use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;

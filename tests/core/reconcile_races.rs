@@ -7,7 +7,7 @@ use regend::domain::action::{Action, Answer, Outcome, Resource};
 use regend::domain::activity::Activity;
 use regend::domain::group::{GroupKey, Numbers};
 use regend::domain::journal::{Kind, Trigger};
-use regend::domain::plan::{self, Opener};
+use regend::domain::opening::{self, Opener};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
@@ -234,7 +234,7 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let mut journal = MemoryJournal::new("host", Rc::clone(&world));
     let look = || world.borrow_mut().look(&key).expect("it is there");
     let id = journal.new_id(clock.now());
-    let opened = plan::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
+    let opened = opening::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
         .expect("it opens");
     let opened = journal.append(opened).expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use regend::domain::action::{Action, Hold, Outcome};
 use regend::domain::group::GroupKey;
 use regend::domain::journal::{Entry, Kind, Trigger};
-use regend::domain::plan::Opener;
+use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;

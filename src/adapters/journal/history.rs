@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, named_params};
 
+use crate::domain::forecast::Pace;
 use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::journal::{Entry, Event, Kind};
-use crate::domain::plan::Pace;
 use crate::domain::span::{Span, Time};
 
 use super::sqlite::Sqlite;

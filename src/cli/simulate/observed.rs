@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::adapters::config::Config;
+use crate::domain::forecast::{Pace, plan};
 use crate::domain::group::Group;
-use crate::domain::plan::{Pace, plan};
 use crate::domain::policy::Policy;
 use crate::domain::span::Span;
 use crate::engine::ports::{Ask, Cloud};

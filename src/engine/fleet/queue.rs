@@ -5,7 +5,7 @@ use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
 use crate::domain::group::Group;
 use crate::domain::journal::{self, Cause, Entry, NotOpened, Queued};
-use crate::domain::plan::{self, Skipped};
+use crate::domain::opening::{self, Skipped};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, unless_stopped};
@@ -70,12 +70,12 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         if let Some(hold) = hold {
             return self.skip(&queued.request, hold.into(), tell);
         }
-        if let Some(hold) = plan::queued_by(now, group, opener) {
+        if let Some(hold) = opening::queued_by(now, group, opener) {
             return self.requeue(queued, &hold, tell);
         }
         let kept = self.journal.last_closed(&group.key)?.and_then(|entry| entry.event.closed()?.kept.clone());
         let id = self.journal.new_id(now);
-        let entry = match plan::open(now, queued.requested_at, group, policy, opener, id, kept.as_ref()) {
+        let entry = match opening::open(now, queued.requested_at, group, policy, opener, id, kept.as_ref()) {
             Ok(entry) => entry,
             Err(skipped) => return self.skip(&queued.request, skipped, tell),
         };

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
+use regend::domain::forecast::{self, Pace};
 use regend::domain::group::InstanceId;
 use regend::domain::journal::Trigger;
-use regend::domain::plan::{self, Opener, Pace};
+use regend::domain::opening::{self, Opener};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::Span;
 use regend::render::left_words;
@@ -17,7 +18,7 @@ use super::table::{DAEMON, Scene, now};
 fn check(table: &str, expect: Expect) {
     let Scene { group, known, .. } = Scene::read(table);
     let policy = &known.opened.policy;
-    let plan = plan::plan(now(), &group, policy, Pace::assumed(policy));
+    let plan = forecast::plan(now(), &group, policy, Pace::assumed(policy));
     let mut out = String::new();
     for planned in &plan.replace {
         let age = planned.age_s.map_or_else(|| "?".to_owned(), |age| Span::seconds(age as u32).to_string());
@@ -479,7 +480,7 @@ fn opener(trigger: Trigger) -> Opener {
 fn opened(table: &str, trigger: Trigger) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let policy = &known.opened.policy;
-    match plan::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7), None) {
+    match opening::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7), None) {
         Ok(entry) => {
             let mut entry: serde_json::Value = serde_json::from_slice(&entry.to_bytes().unwrap()).unwrap();
             entry["data"].as_object_mut().unwrap().remove("policy");
@@ -606,7 +607,7 @@ fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
 fn a_schedule_waits_for_a_live_lease_within_its_window_and_a_person_does_not() {
     let waits = |table: &str, trigger, ahead: Span| {
         let Scene { group, .. } = Scene::read(table);
-        plan::queued_by(ahead.after(now()), &group, &opener(trigger)).map(|hold| hold.code())
+        opening::queued_by(ahead.after(now()), &group, &opener(trigger)).map(|hold| hold.code())
     };
     let leased = "tag of another-host 6h\ni-1 serving 25h";
     assert_eq!(waits(leased, Trigger::Schedule, Span::ZERO), Some("leased_by_other"));
@@ -623,7 +624,7 @@ fn a_schedule_waits_for_a_live_lease_within_its_window_and_a_person_does_not() {
 fn taken_up(table: &str) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let entry =
-        plan::open(now(), now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7), None)
+        opening::open(now(), now(), &group, &known.opened.policy, &opener(Trigger::Schedule), Uuid::from_u128(7), None)
             .unwrap();
     let known = Regeneration::open(&entry).unwrap();
     let cutoff = known.opened.cutoff.format("%H:%M");

@@ -1,71 +1,15 @@
-//! The plan of a regeneration, its estimated duration, and the entry that opens it.
+//! Opening a regeneration: the entry that opens it, or why it does not open now.
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::action::Hold;
-use super::decision;
-use super::group::{Group, GroupKey, InstanceId, Lifecycle, Waived, Zone};
-use super::health_tracker::HealthTracker;
-use super::journal::{Change, Entry, Event, Inherited, Left, Member, Opened, Trigger};
+use super::group::{Group, Lifecycle, Waived};
+use super::journal::{Change, Entry, Event, Inherited, Member, Opened, Trigger};
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
-use super::regeneration::Regeneration;
-use super::span::{Span, Time};
-
-mod traffic;
-
-/// Which instances are replaced, in which order, how many at a time, and how long it should take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
-    pub group: GroupKey,
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
-    pub replace: Vec<Planned>,
-    pub left: Vec<Left>,
-    /// The number of instances that are replaced at the same time.
-    pub concurrency: u32,
-    /// The value to which max size is raised for the surge; absent if it is not raised.
-    pub raises_max_size_to: Option<u32>,
-    pub estimate: Span,
-    pub pace: Pace,
-    /// Why the regeneration would not start now.
-    pub holds: Vec<Hold>,
-    /// What an operator should know before the regeneration starts.
-    pub notes: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Planned {
-    pub instance: InstanceId,
-    pub zone: Zone,
-    /// Absent while EC2 does not report the launch time.
-    pub age_s: Option<i64>,
-    pub image: Option<String>,
-    pub serving: bool,
-}
-
-/// How long the steps of a replacement take in this group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pace {
-    /// From launch to serving, `warmup` included.
-    pub launch: Span,
-    /// From retirement to termination.
-    pub drain: Span,
-    /// Whether the durations were measured from the group's journal entries; otherwise they are assumed.
-    pub measured: bool,
-}
-
-impl Pace {
-    /// The pace of a group without measurements: one minute to boot, AWS's default health check interval of 30 s, and
-    /// AWS's default deregistration delay of 300 s.
-    pub fn assumed(policy: &Policy) -> Self {
-        Self { launch: Span::seconds(90) + policy.warmup, drain: Span::minutes(5), measured: false }
-    }
-}
+use super::span::Time;
 
 /// Who opens a regeneration, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,107 +41,6 @@ impl From<&Hold> for Skipped {
 impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)
-    }
-}
-
-/// The plan for a group as it was just observed.
-pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
-    let opener = Opener {
-        actor: "plan".to_owned(),
-        trigger: Trigger::Manual,
-        reason: None,
-        daemon: String::new(),
-        window_ends: policy.window.after(now),
-        firing: None,
-    };
-    let opened = opened(now, group, policy, &opener, Uuid::nil(), None);
-    let entry = opening(now, group, &opener, Uuid::nil(), opened);
-    let (replace, left, concurrency) = match Regeneration::open(&entry) {
-        Ok(regeneration) => {
-            let mut group = group.clone();
-            let waived = regeneration.waived(&group);
-            HealthTracker::default().take(&mut group, &waived);
-            let remaining = decision::remaining(now, &group, &regeneration);
-            let planned = remaining.due.iter().map(|(instance, serving)| Planned {
-                instance: instance.id.clone(),
-                zone: instance.zone.clone(),
-                age_s: instance.born.map(|born| Span::between(born, now).as_secs()),
-                image: instance.image.clone(),
-                serving: *serving,
-            });
-            (planned.collect::<Vec<_>>(), remaining.left, remaining.concurrency)
-        }
-        // The opening entry from above always opens a regeneration.
-        Err(_) => (Vec::new(), Vec::new(), 0),
-    };
-    let waived = waived(group, policy);
-    // Measured durations include the slow start already.
-    let slow_start = Span::seconds((group.warmup(policy.warmup, &waived).as_secs() - policy.warmup.as_secs()) as u32);
-    let pace = if pace.measured { pace } else { Pace { launch: pace.launch + slow_start, ..pace } };
-    let count = replace.len() as u32;
-    let concurrency = concurrency.min(count.max(1));
-    let surge = policy.max_surge.rounded_up(group.desired).min(count);
-    let peak = group.desired.saturating_add(surge);
-    let batches = count.div_ceil(concurrency.max(1));
-    let estimate = match count {
-        0 => Span::ZERO,
-        _ => {
-            pace.launch * batches
-                + pace.drain
-                + policy.bake
-                + if policy.canary > 0 { policy.canary_bake + pace.launch } else { Span::ZERO }
-        }
-    };
-    let mut notes = Vec::new();
-    let mut holds = holds(now, group, policy, "");
-    let shifts = !group.scaled_by.is_empty() && policy.raise_max_size;
-    let raises = peak > group.max && policy.raise_max_size && !shifts;
-    if !group.scaled_by.is_empty() {
-        let by = group.scaled_by.join(", ");
-        notes.push(match shifts {
-            _ if count == 0 => format!("scaled by {by}"),
-            true => format!("scaled by {by}: min and max size are shifted by the surplus of {surge}, and restored"),
-            false => format!("scaled by {by}, and raise_max_size is false: no surplus can be launched at min size"),
-        });
-    }
-    if peak > group.max && !policy.raise_max_size && group.desired == group.max {
-        if policy.max_unavailable.rounded_down(group.desired) == 0 {
-            holds.push(Hold::MaxSize { desired: group.desired, max: group.max });
-        } else {
-            notes.push(format!(
-                "no room above max size {}: stale instances are terminated before their replacements launch",
-                group.max
-            ));
-        }
-    }
-    if estimate > policy.window {
-        notes.push(format!(
-            "the estimated {estimate} exceeds the window of {}: increase max_surge or window",
-            policy.window
-        ));
-    }
-    if let Some(why) = &group.no_direct_launch {
-        notes.push(format!("LaunchInstances cannot be used ({why}); desired capacity is raised instead"));
-    }
-    notes.extend(
-        caution(group, policy)
-            .filter(|_| count > 0)
-            .map(|why| format!("canary mode: {why}; one replacement at a time until the first one is serving")),
-    );
-    notes.extend(traffic::notes(group, policy, &waived));
-    Plan {
-        group: group.key.clone(),
-        min: group.min,
-        desired: group.desired,
-        max: group.max,
-        replace,
-        left,
-        concurrency,
-        raises_max_size_to: raises.then_some(peak),
-        estimate,
-        pace,
-        holds,
-        notes,
     }
 }
 
@@ -260,7 +103,7 @@ pub fn open(
     if opened.inherited.is_none() {
         opened.inherited = kept.and_then(|kept| inherited(kept, group, opener));
     }
-    Ok(opening(now, group, opener, id, opened))
+    Ok(entry(now, group, opener, id, opened))
 }
 
 /// What the group's last regeneration did not restore, except for values that were changed since.
@@ -277,7 +120,8 @@ fn inherited(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited>
     is_something.then_some(inherited)
 }
 
-fn opening(now: Time, group: &Group, opener: &Opener, id: Uuid, opened: Opened) -> Entry {
+/// The entry that opens a regeneration with these facts.
+pub(super) fn entry(now: Time, group: &Group, opener: &Opener, id: Uuid, opened: Opened) -> Entry {
     Entry {
         trigger: Some(opener.trigger),
         reason: opener.reason.clone(),
@@ -286,7 +130,15 @@ fn opening(now: Time, group: &Group, opener: &Opener, id: Uuid, opened: Opened) 
     }
 }
 
-fn opened(asked: Time, group: &Group, policy: &Policy, opener: &Opener, id: Uuid, expired: Option<Lease>) -> Opened {
+/// The facts that a regeneration starts from.
+pub(super) fn opened(
+    asked: Time,
+    group: &Group,
+    policy: &Policy,
+    opener: &Opener,
+    id: Uuid,
+    expired: Option<Lease>,
+) -> Opened {
     let target_groups = || group.target_groups.iter().map(|t| t.name.clone());
     let waived: Vec<_> = group.waived().iter().filter_map(|n| target_groups().nth(*n)).collect();
     let mut judged_by: Vec<_> = target_groups().filter(|name| !waived.contains(name)).collect();
@@ -335,7 +187,7 @@ fn healthy(group: &Group, policy: &Policy) -> u32 {
 }
 
 /// Why the regeneration starts in canary mode: not all members are serving at the start.
-fn caution(group: &Group, policy: &Policy) -> Option<String> {
+pub(super) fn caution(group: &Group, policy: &Policy) -> Option<String> {
     let waived = waived(group, policy);
     let unhealthy = group.members().find(|i| !group.is_healthy(i, &waived));
     let (healthy, desired) = (healthy(group, policy), group.desired);
