@@ -57,10 +57,10 @@ fuzz:
 mutants:
 	$(PYTHON) -B tests/mutants.py $(WORDS)
 
-# Changes each operator, match arm, field and return value of the domain in turn; `.cargo/mutants.toml` says which are
+# Changes each operator, match arm, field and return value of the domain and the engine in turn; `.cargo/mutants.toml` says which are
 # left out, and why. Some hours; ARGS="--file src/domain/veto.rs" does a part.
-.PHONY: mutants-domain
-mutants-domain:
+.PHONY: mutants-cargo
+mutants-cargo:
 	@$(CARGO) mutants --version >/dev/null 2>&1 || $(CARGO) install cargo-mutants --locked
 	$(CARGO) mutants $(ARGS)
 
