@@ -1,13 +1,11 @@
 //! The lock on the state directory: one regend at a time, and everybody else is told which one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use crate::engine::ports::JournalError;
 
@@ -34,15 +32,15 @@ impl StateLock {
         loop {
             let mut file =
                 OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(&refuse)?;
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match file.try_lock() {
                 Ok(()) => {}
-                Err(Errno::WOULDBLOCK) => {
+                Err(TryLockError::WouldBlock) => {
                     return Err(JournalError::Locked {
                         path: state_dir.display().to_string(),
                         holder: holder(&mut file),
                     });
                 }
-                Err(error) => return Err(refuse(error.into())),
+                Err(TryLockError::Error(error)) => return Err(refuse(error)),
             }
             // A file that was removed between opening and locking protects nothing.
             if !is_still(&path, &file) {
