@@ -31,8 +31,8 @@ PATIENCE_S = 600
 # What is broken; where; the text; what it becomes.
 MUTANTS = [
     ("the state changes before the journal does", "src/engine/reconcile/recorder.rs",
-     'let entry = self.journal.append(entry)?;\n        active.regeneration.apply(&entry)?;',
-     'active.regeneration.apply(&entry)?;\n        let entry = self.journal.append(entry)?;'),
+     'let entry = self.journal.append(entry).await?;\n        active.regeneration.apply(&entry)?;',
+     'active.regeneration.apply(&entry)?;\n        let entry = self.journal.append(entry).await?;'),
     ("the veto is not asked", "src/engine/reconcile.rs",
      'match veto(now, &group, &active.regeneration, &action) {',
      'match veto(now, &group, &active.regeneration, &action).or(Ok::<(), crate::domain::veto::Veto>(())) {'),
@@ -40,7 +40,7 @@ MUTANTS = [
      'Event::unknown(&action, intent, unanswered(None), error, None)',
      '{ let _ = error; Event::seen(&action, intent, Vec::new()) }'),
     ("the outcome is not recorded", "src/engine/reconcile/effect.rs",
-     '        self.record(active, event)?;\n',
+     '        self.record(active, event).await?;\n',
      '        active.regeneration.apply(&active.regeneration.entry(event, started))?;\n'),
     ("an effect does not make older observations useless", "src/domain/regeneration.rs",
      '(self.intent, self.unanswered, self.last_effect) = (None, None, Some(entry.t));',

@@ -109,6 +109,9 @@ fn every_technology_stays_in_its_folder() {
         "SDK types stop in aws/",
     );
     forbid("src", &["rusqlite"], &["src/adapters/journal"], "SQL stops in journal/");
+    for dir in ["src/cli", "src/engine"] {
+        forbid(dir, &["Sqlite", "journal::sqlite"], &[], "the doors to the store are `Journal` and `History`");
+    }
     forbid("src", &["toml::", "toml_edit"], &["src/adapters/config"], "TOML stops in config.rs");
     forbid("src", &["clap"], &["src/cli"], "the command line stops in cli/");
 }

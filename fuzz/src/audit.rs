@@ -11,7 +11,7 @@ use regend::engine::ports::Journal;
 
 use super::draw::EPOCH;
 use super::entries::entry;
-use super::scratch;
+use super::{scratch, wait};
 
 /// More say nothing new, and each costs a transaction.
 const ENTRIES_MAX: usize = 24;
@@ -31,16 +31,16 @@ pub fn audit(data: &[u8]) {
     let dir = scratch();
     fs::write(dir.path().join(FILE), fresh()).expect("a journal");
     {
-        let mut journal = Sqlite::open(dir.path()).expect("a fresh journal");
+        let journal = Sqlite::open(dir.path()).expect("a fresh journal");
         for entry in lines.filter_map(entry).take(ENTRIES_MAX) {
-            journal.append(entry).expect("an entry is written");
+            wait(journal.append(entry)).expect("an entry is written");
         }
     }
     let now = Time::from_timestamp(EPOCH, 0).unwrap_or_default();
     for width in [None, Some(20), Some(120)] {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let setting = Setting { state_dir: dir.path(), now, width };
-        match answer(&cli.audit, &setting, &mut out, &mut err) {
+        match wait(answer(&cli.audit, &setting, &mut out, &mut err)) {
             Ok(code) => assert!(code <= 2),
             Err(error) => panic!("{question:?} fails on a sound journal: {error:#}"),
         }

@@ -3,19 +3,19 @@
 use std::fs;
 use std::path::Path;
 
-use regend::adapters::journal::query::{Filter, Unanswered};
 use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
 use regend::domain::group::{GroupKey, InstanceId};
 use regend::domain::journal::{Entry, Event, Nothing};
 use regend::domain::span::Time;
-use regend::engine::ports::{Journal, JournalError};
+use regend::engine::lookup::{self, Unanswered};
+use regend::engine::ports::{Field, Filter, History, Journal, JournalError};
 use regend::render;
 use rusqlite::{Connection, params};
 
 use super::audit::fresh;
 use super::draw::{Draw, EPOCH};
 use super::entries::recovered;
-use super::{assert_readable, decision, scratch};
+use super::{assert_readable, decision, scratch, wait};
 
 /// What starts like an SQLite file is one, and anything else says how a sound journal is to be forged.
 pub fn journal(data: &[u8]) {
@@ -30,15 +30,15 @@ pub fn journal(data: &[u8]) {
     if let Some(journal) = sound(Sqlite::read(dir.path())) {
         question(&journal);
     }
-    let Some(mut journal) = sound(Sqlite::open(dir.path())) else { return };
+    let Some(journal) = sound(Sqlite::open(dir.path())) else { return };
     question(&journal);
-    let size = journal.size().ok();
+    let size = wait(journal.size()).ok();
     let started = Entry::new(Event::DaemonStarted(Nothing {}), Time::UNIX_EPOCH, "user:test");
-    if let Some(written) = sound(journal.append(started)) {
+    if let Some(written) = sound(wait(journal.append(started))) {
         let size = size.expect("what can be written to has a size");
-        let stored = journal.at(size).map(|stored| stored.body);
+        let stored = wait(lookup::entry_at(&journal, size)).map(|stored| stored.body);
         assert_eq!(stored.ok(), written.to_bytes().ok(), "what was written is not there");
-        assert!(journal.size().is_ok_and(|now| now == size + 1));
+        assert!(wait(journal.size()).is_ok_and(|now| now == size + 1));
     }
 }
 
@@ -52,40 +52,45 @@ fn known<T>(result: Result<T, Unanswered>) -> Option<T> {
 
 /// Everything that is ever asked.
 fn question(journal: &Sqlite) {
-    sound(journal.size());
+    sound(wait(journal.size()));
+    let fitting = |field, glob| sound(wait(lookup::fitting(journal, field, glob)));
+    let (groups, actors) = (fitting(Field::Group, "w*"), fitting(Field::Actor, "user:*"));
+    let kinds = lookup::kinds(&["*.intended".to_owned()]).ok();
     for filter in [
         Filter::default(),
-        Filter { group: Some("w*".to_owned()), actor: Some("user:*".to_owned()), reverse: true, ..Filter::default() },
-        Filter { kinds: vec!["*.intended".to_owned()], limit: Some(3), ..Filter::default() },
+        Filter { groups, actors, reverse: true, ..Filter::default() },
+        Filter { kinds, limit: Some(3), ..Filter::default() },
     ] {
+        let Some(mut listed) = sound(wait(lookup::list(journal, &filter))) else { continue };
         // What comes after damage is not looked at.
-        for stored in known(journal.list(&filter)).into_iter().flatten().map_while(sound) {
+        while let Some(stored) = sound(wait(listed.next())).flatten() {
             if let Some(entry) = sound(journal.parse(&stored)) {
                 assert_readable(&render::sentence(&entry));
             }
         }
     }
     for seq in [0, 1, u64::MAX] {
-        known(journal.at(seq));
+        known(wait(lookup::entry_at(journal, seq)));
+        sound(wait(journal.since(seq, 3)));
     }
     for prefix in ["0", "f", "01010101-0101", "00000000000000000000000000000000", "\u{1b}"] {
-        known(journal.by_id(prefix));
-        known(journal.regeneration(prefix));
+        known(wait(lookup::entry_by_id(journal, prefix)));
+        known(wait(lookup::regeneration(journal, prefix)));
     }
     for id in ["i-0", "i-", "i-\u{e9}", "x"] {
-        if let Some(instance) = known(journal.instance(id)) {
-            sound(journal.around(&instance));
+        if let Some(instance) = known(wait(lookup::instance(journal, id))) {
+            sound(wait(journal.around(&instance)));
         }
     }
-    sound(journal.around(&InstanceId::new("i-1")));
-    sound(journal.near_group("wep"));
-    sound(journal.first_daemon_start());
+    sound(wait(journal.around(&InstanceId::new("i-1"))));
+    sound(wait(lookup::near_group(journal, "wep")));
+    sound(wait(journal.first_daemon_start()));
     let group = GroupKey { account: "default".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
-    sound(journal.last_opened(&group));
-    sound(journal.last_closed(&group));
-    sound(journal.has_fired(&group, "2026-11-22T03:00:00"));
-    sound(journal.pace(&group));
-    for entries in sound(journal.unfinished()).into_iter().flatten() {
+    sound(wait(journal.last_opened(&group)));
+    sound(wait(journal.last_closed(&group)));
+    sound(wait(journal.has_fired(&group, "2026-11-22T03:00:00")));
+    sound(wait(lookup::pace(journal, &group)));
+    for entries in sound(wait(journal.unfinished())).into_iter().flatten() {
         recovered(&entries);
     }
 }

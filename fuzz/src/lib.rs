@@ -34,6 +34,11 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("values", values),
 ];
 
+/// Waits for what another thread may have to answer.
+fn wait<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
 /// A directory of one's own: in memory where there is such a place, because SQLite waits for the disk.
 fn scratch() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");

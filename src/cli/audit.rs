@@ -7,10 +7,10 @@ use std::time::SystemTime;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::adapters::journal::query::{Filter, Unanswered};
-use crate::adapters::journal::sqlite::{Sqlite, Stored};
+use crate::adapters::journal;
 use crate::domain::span::{Span, Time};
-use crate::engine::ports::JournalError;
+use crate::engine::lookup::{self, Unanswered};
+use crate::engine::ports::{Field, Filter, History, JournalError, Stored};
 use crate::render;
 
 use super::exit;
@@ -107,10 +107,10 @@ enum Output {
 ///
 /// # Errors
 /// The journal cannot be read, or the output cannot be written.
-pub fn run(args: &AuditArgs, state_dir: &Path, out: &mut impl Write) -> anyhow::Result<u8> {
+pub async fn run(args: &AuditArgs, state_dir: &Path, out: &mut impl Write) -> anyhow::Result<u8> {
     let now = DateTime::<Utc>::from(SystemTime::now());
     let width = comfy_table::Table::new().width().map(usize::from);
-    answer(args, &Setting { state_dir, now, width }, out, &mut io::stderr())
+    answer(args, &Setting { state_dir, now, width }, out, &mut io::stderr()).await
 }
 
 /// What the output depends on besides the arguments.
@@ -126,7 +126,7 @@ pub struct Setting<'a> {
 ///
 /// # Errors
 /// As for [`run`].
-pub fn answer(
+pub async fn answer(
     args: &AuditArgs,
     setting: &Setting<'_>,
     out: &mut impl Write,
@@ -134,9 +134,9 @@ pub fn answer(
 ) -> anyhow::Result<u8> {
     let mut out = BufWriter::new(out);
     let answered = match &args.question {
-        Question::List(args) => list(args, setting, &mut out, err),
-        Question::Show(args) => show(args, setting, &mut out),
-        Question::Instance(args) => instance(args, setting, &mut out),
+        Question::List(args) => list(args, setting, &mut out, err).await,
+        Question::Show(args) => show(args, setting, &mut out).await,
+        Question::Instance(args) => instance(args, setting, &mut out).await,
     };
     match answered.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => Ok(exit::DONE),
@@ -179,9 +179,14 @@ impl From<io::Error> for Failed {
     }
 }
 
-fn list(args: &ListArgs, setting: &Setting<'_>, out: &mut impl Write, err: &mut impl Write) -> Result<(), Failed> {
-    let journal = Sqlite::read(setting.state_dir)?;
-    let filter = match args.filter(&journal, setting.now) {
+async fn list(
+    args: &ListArgs,
+    setting: &Setting<'_>,
+    out: &mut impl Write,
+    err: &mut impl Write,
+) -> Result<(), Failed> {
+    let journal = journal::read(setting.state_dir)?;
+    let filter = match args.filter(&journal, setting.now).await {
         Ok(filter) => filter,
         // An empty list is a valid result. A hint about similar names is printed nevertheless.
         Err(Unanswered::Unknown(message)) => {
@@ -190,29 +195,31 @@ fn list(args: &ListArgs, setting: &Setting<'_>, out: &mut impl Write, err: &mut 
         }
         Err(error) => return Err(error.into()),
     };
-    let mut entries = journal.list(&filter)?.peekable();
-    if entries.peek().is_none() {
-        let near = filter.group.as_ref().map(|group| journal.near_group(group)).transpose()?;
-        let near = near.filter(|near| !near.is_empty()).map_or_else(String::new, |near| format!(": {near}"));
+    let mut entries = lookup::list(&journal, &filter).await?;
+    if entries.is_empty() {
+        let near = match &args.group {
+            Some(group) => lookup::near_group(&journal, group).await?,
+            None => String::new(),
+        };
+        let near = if near.is_empty() { near } else { format!(": {near}") };
         writeln!(err, "no entries{near}")?;
     }
     match args.output {
         ListOutput::Json => {
-            for stored in entries {
-                line(out, &stored?)?;
+            while let Some(stored) = entries.next().await? {
+                line(out, &stored)?;
             }
         }
         ListOutput::Csv => {
             print::csv_header(out)?;
-            for stored in entries {
-                let stored = stored?;
+            while let Some(stored) = entries.next().await? {
                 print::csv(out, &stored, &journal.parse(&stored)?)?;
             }
         }
         ListOutput::Table => {
             let mut table = print::Table::new(setting.width);
-            for stored in entries {
-                table.add(out, journal.parse(&stored?)?)?;
+            while let Some(stored) = entries.next().await? {
+                table.add(out, journal.parse(&stored)?)?;
             }
             table.finish(out)?;
         }
@@ -221,7 +228,7 @@ fn list(args: &ListArgs, setting: &Setting<'_>, out: &mut impl Write, err: &mut 
 }
 
 impl ListArgs {
-    fn filter(&self, journal: &Sqlite, now: Time) -> Result<Filter, Unanswered> {
+    async fn filter(&self, journal: &impl History, now: Time) -> Result<Filter, Unanswered> {
         let when = |text: &Option<String>| text.as_deref().map(|text| when(text, now)).transpose();
         let (since, until) = (when(&self.since)?, when(&self.until)?);
         if let (Some(since), Some(until)) = (since, until)
@@ -230,23 +237,31 @@ impl ListArgs {
             let (since, until) = (render::at(since), render::at(until));
             return Err(Unanswered::Malformed(format!("--since {since} is not before --until {until}")));
         }
-        Ok(Filter {
-            since,
-            until,
-            group: self.group.clone(),
-            instance: self.instance.as_ref().map(|id| journal.instance(id)).transpose()?,
-            regeneration: self.regeneration.as_ref().map(|id| journal.regeneration(id)).transpose()?,
-            kinds: self.kind.clone(),
-            actor: self.actor.clone(),
-            outcomes: self.outcome.clone(),
-            limit: self.limit,
-            reverse: self.reverse,
-        })
+        let mut filter = Filter { since, until, limit: self.limit, reverse: self.reverse, ..Filter::default() };
+        if let Some(id) = &self.instance {
+            filter.instance = Some(lookup::instance(journal, id).await?);
+        }
+        if let Some(id) = &self.regeneration {
+            filter.regeneration = Some(lookup::regeneration(journal, id).await?);
+        }
+        if let Some(glob) = &self.group {
+            filter.groups = Some(lookup::fitting(journal, Field::Group, glob).await?);
+        }
+        if let Some(glob) = &self.actor {
+            filter.actors = Some(lookup::fitting(journal, Field::Actor, glob).await?);
+        }
+        if !self.kind.is_empty() {
+            filter.kinds = Some(lookup::kinds(&self.kind)?);
+        }
+        if !self.outcome.is_empty() {
+            filter.outcomes = Some(self.outcome.iter().cloned().collect());
+        }
+        Ok(filter)
     }
 }
 
-fn show(args: &ShowArgs, setting: &Setting<'_>, out: &mut impl Write) -> Result<(), Failed> {
-    let journal = Sqlite::read(setting.state_dir)?;
+async fn show(args: &ShowArgs, setting: &Setting<'_>, out: &mut impl Write) -> Result<(), Failed> {
+    let journal = journal::read(setting.state_dir)?;
     let asked = args.entry.as_str();
     if asked.starts_with("i-") {
         let message = format!("{asked} is an instance: `regend audit instance {asked}`");
@@ -255,25 +270,32 @@ fn show(args: &ShowArgs, setting: &Setting<'_>, out: &mut impl Write) -> Result<
     // Positions have no leading zeros, and UUIDv7 ids of this century do.
     let position = asked.parse().ok().filter(|_| asked == "0" || !asked.starts_with('0'));
     let stored = match position {
-        Some(seq) => journal.at(seq)?,
-        None => journal.by_id(asked)?,
+        Some(position) => lookup::entry_at(&journal, position).await?,
+        None => lookup::entry_by_id(&journal, asked).await?,
     };
     match args.output {
         Output::Json => line(out, &stored),
-        Output::Text => Ok(print::entry(out, &stored, &journal.parse(&stored)?, journal.size()?)?),
+        Output::Text => Ok(print::entry(out, &stored, &journal.parse(&stored)?, journal.size().await?)?),
     }
 }
 
-fn instance(args: &InstanceArgs, setting: &Setting<'_>, out: &mut impl Write) -> Result<(), Failed> {
-    let journal = Sqlite::read(setting.state_dir)?;
-    let instance = journal.instance(&args.instance)?;
+async fn instance(args: &InstanceArgs, setting: &Setting<'_>, out: &mut impl Write) -> Result<(), Failed> {
+    let journal = journal::read(setting.state_dir)?;
+    let instance = lookup::instance(&journal, &args.instance).await?;
     match args.output {
         Output::Json => {
             let filter = Filter { instance: Some(instance), ..Filter::default() };
-            journal.list(&filter)?.try_for_each(|stored| line(out, &stored?))
+            let mut entries = lookup::list(&journal, &filter).await?;
+            while let Some(stored) = entries.next().await? {
+                line(out, &stored)?;
+            }
+            Ok(())
         }
         Output::Text => {
-            let story = render::timeline(&instance, &journal.around(&instance)?, setting.now);
+            let around = journal.around(&instance).await?;
+            let around: Result<Vec<_>, JournalError> =
+                around.iter().map(|stored| Ok((stored.seq, journal.parse(stored)?))).collect();
+            let story = render::timeline(&instance, &around?, setting.now);
             Ok(print::story(out, instance.as_str(), &story)?)
         }
     }

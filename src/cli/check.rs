@@ -3,8 +3,7 @@
 use clap::Args;
 
 use crate::adapters::config::ConfigError;
-use crate::adapters::journal::lock::StateLock;
-use crate::adapters::journal::sqlite::Sqlite;
+use crate::adapters::journal;
 use crate::engine::ports::CloudError;
 use crate::engine::ports::JournalError;
 use crate::render::left_words;
@@ -65,7 +64,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         note(&warning.to_string());
     }
     let state_dir = global.state_dir(&config);
-    match StateLock::take(&state_dir).and_then(|lock| Sqlite::open(&state_dir).map(|_| lock)) {
+    match journal::open(&state_dir) {
         Ok(_) => good(&format!("state directory {}", state_dir.display())),
         Err(error @ JournalError::Locked { .. }) => note(&error.to_string()),
         Err(error) => {
@@ -108,7 +107,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     if chosen.is_empty() {
         note("no group matches a [[groups]] rule; nothing would be regenerated");
     }
-    let known = Known::read(&state_dir, &chosen)?;
+    let known = Known::read(&state_dir, &chosen).await?;
     for (group, plan, ruled) in plan::look(&mut aws, &chosen, &known).await? {
         let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
         match plan.holds.first() {

@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::aws::Aws;
 use crate::adapters::config::Config;
-use crate::adapters::journal::lock::StateLock;
-use crate::adapters::journal::sqlite::Sqlite;
 use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{self, Cause, Entry, Kind, NotOpened, Nothing, Trigger};
@@ -14,8 +12,7 @@ use crate::domain::schedule::{Closed, Firing};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::fleet::{Ended, Event, Fleet, Limits, RunRequest};
-use crate::engine::ports::Cloud;
-use crate::engine::ports::Journal;
+use crate::engine::ports::{Cloud, History, Journal};
 use crate::render;
 
 use super::select::{Chosen, connect, select};
@@ -32,7 +29,7 @@ const LOG_AGAIN: Span = Span::minutes(10);
 /// When to retry an overdue "@every" schedule whose regeneration was skipped.
 const SKIPPED_RETRY: Span = Span::hours(1);
 
-type Daemon = Fleet<Aws, Sqlite, Wall>;
+type Daemon<J> = Fleet<Aws, J, Wall>;
 
 pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let config = global.config()?;
@@ -42,8 +39,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
         ));
     }
     let state_dir = global.state_dir(&config);
-    let _lock = StateLock::take(&state_dir)?;
-    let journal = Sqlite::open(&state_dir)?;
+    let journal = crate::adapters::journal::open(&state_dir)?;
     let aws = connect(&config).await?;
     let clock = Wall::default();
     super::stop_on_signals(&clock, exit::DONE, "open regenerations stay open; the next start resumes them");
@@ -57,10 +53,10 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     for warning in &config.warnings {
         say(&warning.to_string());
     }
-    let before = fleet.journal.first_daemon_start()?;
-    mark(&mut fleet, journal::Event::DaemonStarted(Nothing {}))?;
+    let before = fleet.journal.first_daemon_start().await?;
+    mark(&fleet, journal::Event::DaemonStarted(Nothing {})).await?;
     let mut log = Log::default();
-    fleet.resume(|_| true, &mut |event| log.event(&event, clock.now()))?;
+    fleet.resume(|_| true, &mut |event| log.event(&event, clock.now())).await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut scheduler =
         Scheduler { config: &config, groups: Vec::new(), list_at: clock.now(), tried: BTreeMap::new(), before };
@@ -74,7 +70,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
         }
     }
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    mark(&mut fleet, journal::Event::DaemonStopped(Nothing {}))?;
+    mark(&fleet, journal::Event::DaemonStopped(Nothing {})).await?;
     for active in fleet.active() {
         let regeneration = &active.regeneration;
         say(&format!(
@@ -98,7 +94,7 @@ struct Scheduler<'a> {
 
 impl Scheduler<'_> {
     /// Requests the regenerations whose schedules fire now. Returns when the next one fires or the list is due.
-    async fn request_due(&mut self, fleet: &mut Daemon, log: &mut Log) -> Result<Time, Failure> {
+    async fn request_due(&mut self, fleet: &mut Daemon<impl Journal>, log: &mut Log) -> Result<Time, Failure> {
         let now = fleet.clock.now();
         if now >= self.list_at {
             let clock = fleet.clock.clone();
@@ -127,7 +123,7 @@ impl Scheduler<'_> {
         }
         let mut wake = self.list_at;
         for one in &self.groups {
-            let last = fleet.journal.last_opened(&one.key)?;
+            let last = fleet.journal.last_opened(&one.key).await?;
             if fleet.is_busy_with(&one.key) {
                 continue;
             }
@@ -140,9 +136,9 @@ impl Scheduler<'_> {
                 continue;
             }
             if let Some(firing) = schedule.latest_at_or_before(timezone, now, last)
-                && (overdue || !fleet.journal.has_fired(&one.key, &firing.local)?)
+                && (overdue || !fleet.journal.has_fired(&one.key, &firing.local).await?)
             {
-                let blackout = self.fire(fleet, one, firing, now)?;
+                let blackout = self.fire(fleet, one, firing, now).await?;
                 self.tried.insert(one.key.clone(), (now, blackout));
             }
             wake = next.map_or(wake, |next| wake.min(next));
@@ -151,7 +147,7 @@ impl Scheduler<'_> {
     }
 
     /// When to request a group again whose last request did not open a regeneration.
-    fn retry_at(&self, fleet: &Daemon, key: &GroupKey, overdue: bool) -> Option<Time> {
+    fn retry_at(&self, fleet: &Daemon<impl Journal>, key: &GroupKey, overdue: bool) -> Option<Time> {
         let (tried, blackout) = self.tried.get(key)?;
         match fleet.ended.get(key)? {
             Ended::Skipped(_) if overdue => Some(blackout.unwrap_or_else(|| SKIPPED_RETRY.after(*tried))),
@@ -161,7 +157,13 @@ impl Scheduler<'_> {
     }
 
     /// Requests the regeneration of a firing. Returns the end of the blackout that is in effect.
-    fn fire(&self, fleet: &mut Daemon, one: &Chosen, firing: Firing, now: Time) -> Result<Option<Time>, Failure> {
+    async fn fire(
+        &self,
+        fleet: &mut Daemon<impl Journal>,
+        one: &Chosen,
+        firing: Firing,
+        now: Time,
+    ) -> Result<Option<Time>, Failure> {
         let calendar = one.policy.calendar(&self.config.blackouts);
         let window_ends = calendar.window_ends(firing.at);
         if now >= window_ends && one.policy.window.after(firing.at) <= now {
@@ -174,7 +176,7 @@ impl Scheduler<'_> {
                     journal::Event::RegenerationMissed(NotOpened { firing: Some(firing.local.clone()), cause });
                 let entry =
                     Entry { trigger: Some(Trigger::Schedule), ..Entry::new(missed, now, "schedule").about(&one.key) };
-                let entry = fleet.journal.append(entry)?;
+                let entry = fleet.journal.append(entry).await?;
                 say(&format!("{}: {}", one.key, render::sentence(&entry)));
             }
             return Ok(None);
@@ -199,15 +201,15 @@ impl Scheduler<'_> {
     }
 }
 
-fn mark(fleet: &mut Daemon, event: journal::Event) -> Result<(), Failure> {
+async fn mark(fleet: &Daemon<impl Journal>, event: journal::Event) -> Result<(), Failure> {
     let entry = Entry { config: fleet.config.clone(), ..Entry::new(event, fleet.clock.now(), actor()) };
-    let entry = fleet.journal.append(entry)?;
+    let entry = fleet.journal.append(entry).await?;
     say(&render::sentence(&entry));
     Ok(())
 }
 
 /// Updates the status line of `systemctl status`.
-fn notify(fleet: &Daemon, scheduler: &Scheduler<'_>, wake: Time) {
+fn notify(fleet: &Daemon<impl Journal>, scheduler: &Scheduler<'_>, wake: Time) {
     let running: Vec<_> = fleet
         .active()
         .map(|active| {

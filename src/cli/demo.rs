@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::{TimeDelta, Utc};
 use clap::{Args, Parser};
 
-use crate::adapters::journal::query::Filter;
-use crate::adapters::journal::sqlite::Sqlite;
+use crate::adapters::journal;
 use crate::domain::action::Outcome;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{Kind, Trigger};
@@ -18,7 +17,8 @@ use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::fleet::{Ended, Fleet, Limits, RunRequest};
-use crate::engine::ports::Journal;
+use crate::engine::lookup;
+use crate::engine::ports::{Filter, History};
 use crate::harness::SimCloud;
 use crate::sim::event::{Event, Which};
 use crate::sim::group::Shape;
@@ -46,7 +46,7 @@ const LISTED: &str = "regeneration.*,group.changed,instance.failed,instance.lost
 
 pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     let state_dir = temporary()?;
-    let journal = Sqlite::open(&state_dir)?;
+    let journal = journal::open(&state_dir)?;
     let clock = Fast::new(args.speed);
     super::stop_on_signals(&clock.wall, exit::HELD, "nothing was changed");
     let key = GroupKey { account: "demo".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
@@ -83,11 +83,11 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     print(format!("\nThe main journal entries (`{command} list --kind '{LISTED}'`):\n\n"))?;
     let asked = ["regend", "audit", "list", "--kind", LISTED];
     if let Ok(Cli { command: Command::Audit(args), .. }) = Cli::try_parse_from(asked) {
-        audit::run(&args, &state_dir, &mut std::io::stdout().lock())?;
+        audit::run(&args, &state_dir, &mut std::io::stdout().lock()).await?;
     }
     print(format!("\nThe journal is kept in {}. More queries:\n\n", state_dir.display()))?;
     print(format!("  {command} list --reverse --limit 20\n  {command} list --output json\n"))?;
-    if let Some(instance) = first_retired(&fleet.journal)? {
+    if let Some(instance) = first_retired(&fleet.journal).await? {
         print(format!("  {command} instance {instance}\n"))?;
     }
     Ok(code)
@@ -108,11 +108,10 @@ fn world(key: &GroupKey, now: Time) -> World {
 }
 
 /// The first instance that was retired, as an example for `audit instance`.
-fn first_retired(journal: &Sqlite) -> Result<Option<String>, Failure> {
-    let kinds = vec![Kind::RetireIntended.as_str().to_owned()];
-    let filter = Filter { kinds, limit: Some(1), ..Filter::default() };
-    let Some(stored) = journal.list(&filter).map_err(anyhow::Error::from)?.next() else { return Ok(None) };
-    Ok(journal.parse(&stored?)?.event.instance().map(ToString::to_string))
+async fn first_retired(journal: &impl History) -> Result<Option<String>, Failure> {
+    let filter = Filter { kinds: Some([Kind::RetireIntended].into()), limit: Some(1), ..Filter::default() };
+    let Some(stored) = lookup::list(journal, &filter).await?.next().await? else { return Ok(None) };
+    Ok(journal.parse(&stored)?.event.instance().map(ToString::to_string))
 }
 
 /// A new directory, which is kept after the program ends so that its journal can be queried.

@@ -174,7 +174,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Simulate(args) => block_on(simulate::simulate(global, &args)),
         Command::Audit(args) => {
             let state_dir = global.state_dir(&global.config()?);
-            audit::run(&args, &state_dir, &mut std::io::stdout().lock()).map_err(Failure::from)
+            block_on(async { Ok(audit::run(&args, &state_dir, &mut std::io::stdout().lock()).await?) })
         }
         Command::Generate { what } => generate::generate(&what, Cli::command()),
     }

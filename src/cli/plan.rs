@@ -6,15 +6,15 @@ use std::path::Path;
 use clap::Args;
 
 use crate::adapters::aws::Aws;
-use crate::adapters::journal::sqlite::{FILE, Sqlite};
+use crate::adapters::journal;
 use crate::domain::action::Hold;
 use crate::domain::forecast::{self, Pace, Plan};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Span;
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::ports::{Ask, Cloud};
-use crate::engine::ports::{Journal, JournalError};
+use crate::engine::lookup;
+use crate::engine::ports::{Ask, Cloud, History, JournalError};
 use crate::engine::reconcile::Stop;
 use crate::render;
 use crate::render::left_words;
@@ -44,7 +44,7 @@ pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure
         say("regend: no group matches a [[groups]] rule of the configuration; nothing would be regenerated");
         return Ok(unless_incomplete(&listing, exit::HELD));
     }
-    let known = Known::read(&global.state_dir(&config), &chosen)?;
+    let known = Known::read(&global.state_dir(&config), &chosen).await?;
     let plans = look(&mut aws, &chosen, &known).await?;
     Ok(unless_incomplete(&listing, print_all(&plans, args.output)?))
 }
@@ -171,30 +171,38 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
-        // The connection is closed when this returns. The journal is written by another connection.
-        let journal = match Sqlite::read(state_dir) {
-            Ok(journal) => journal,
-            Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
+    pub(super) async fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
+        match journal::read(state_dir) {
+            Ok(journal) => Self::of(&journal, chosen).await,
+            Err(error) if is_new(state_dir, &error) => Ok(Self::default()),
             // A plan is possible without the journal, and the user may not have permission to read it.
             Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
                 say(&format!("regend: {error}"));
-                return Ok(Self::default());
+                Ok(Self::default())
             }
-            Err(error) => return Err(error.into()),
-        };
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What a journal that is open already knows.
+    pub(super) async fn of(journal: &impl History, chosen: &[Chosen]) -> Result<Self, Failure> {
         let mut open = BTreeMap::new();
-        for entries in journal.unfinished()? {
+        for entries in journal.unfinished().await? {
             if let Some(regeneration) = Regeneration::recover(&entries).map_err(Stop::from)? {
                 open.insert(regeneration.group.clone(), regeneration);
             }
         }
-        let pace = |one: &Chosen| Some((one.key.clone(), journal.pace(&one.key).ok()??));
-        Ok(Self { paces: chosen.iter().filter_map(pace).collect(), open, writer: journal.writer().to_owned() })
+        let mut paces = BTreeMap::new();
+        for one in chosen {
+            if let Ok(Some(pace)) = lookup::pace(journal, &one.key).await {
+                paces.insert(one.key.clone(), pace);
+            }
+        }
+        Ok(Self { paces, open, writer: journal.writer().to_owned() })
     }
 }
 
 /// Whether the journal does not exist yet, as opposed to being unreadable.
 pub(super) fn is_new(state_dir: &Path, error: &JournalError) -> bool {
-    matches!(error, JournalError::Read { .. }) && matches!(state_dir.join(FILE).try_exists(), Ok(false))
+    matches!(error, JournalError::Read { .. }) && journal::is_absent(state_dir)
 }

@@ -4,8 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
 
-use crate::adapters::journal::lock::StateLock;
-use crate::adapters::journal::sqlite::Sqlite;
+use crate::adapters::journal;
 use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::Trigger;
@@ -13,7 +12,7 @@ use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::fleet::{Event, Fleet, Limits, RunRequest};
-use crate::engine::ports::Journal;
+use crate::engine::ports::History;
 
 use super::results::Records;
 use super::select::{connect, list, select, unless_incomplete};
@@ -66,13 +65,12 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     }
     let state_dir = global.state_dir(&config);
     if args.dry_run {
-        let known = plan::Known::read(&state_dir, &chosen)?;
+        let known = plan::Known::read(&state_dir, &chosen).await?;
         let plans = plan::look(&mut aws, &chosen, &known).await?;
         return Ok(unless_incomplete(&listing, plan::print_all(&plans, args.output)?));
     }
-    let _lock = StateLock::take(&state_dir)?;
-    let known = plan::Known::read(&state_dir, &chosen)?;
-    let journal = Sqlite::open(&state_dir)?;
+    let journal = journal::open(&state_dir)?;
+    let known = plan::Known::of(&journal, &chosen).await?;
     let clock = Wall::default();
     let limits = Limits {
         poll: config.aws.poll_interval,
@@ -90,9 +88,9 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             records.note(&event);
             show.event(&event);
         };
-        fleet.resume(named, &mut tell)?;
+        fleet.resume(named, &mut tell).await?;
     }
-    for entries in fleet.journal.unfinished()? {
+    for entries in fleet.journal.unfinished().await? {
         let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? else {
             continue;
         };

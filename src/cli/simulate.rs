@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::adapters::config::{Config, ConfigError, script};
-use crate::adapters::journal::query::Filter;
-use crate::adapters::journal::sqlite::{FILE, Sqlite};
+use crate::adapters::journal;
 use crate::domain::action::Hold;
 use crate::domain::forecast::Pace;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{Event, Kind, Opened};
 use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Invalid, Span};
+use crate::engine::lookup;
+use crate::engine::ports::{Filter, History};
 use crate::harness::play::{Run, play};
 use crate::sim::group::Shape;
 use crate::sim::group_behavior::GroupBehavior;
@@ -194,7 +195,7 @@ async fn setup(global: &Global, args: &SimulateArgs) -> Result<Setup, Failure> {
     if let Some(name) = &args.group_from_aws {
         let observed = observed::observe(&config, name).await?;
         let policy_from = policy_from(global, &config, args, name, observed.ruled);
-        let recorded = Recorded::of_key(&state_dir, &observed.group.key)?;
+        let recorded = Recorded::of_key(&state_dir, &observed.group.key).await?;
         let policy = adjusted(observed.policy.clone(), args)?;
         let notes = observed.notes(&policy);
         let mut script = Script::observed(&observed.group, policy);
@@ -202,7 +203,7 @@ async fn setup(global: &Global, args: &SimulateArgs) -> Result<Setup, Failure> {
         let pace_from = set_pace(&mut script, recorded.as_ref(), &args.described);
         return Ok(Setup { script, policy_from, pace_from, notes });
     }
-    let recorded = Recorded::of_name(&state_dir, &args.name)?;
+    let recorded = Recorded::of_name(&state_dir, &args.name).await?;
     let account = recorded.as_ref().map_or("default", |recorded| &recorded.key.account);
     let rule = config.policy_for(account, &args.name, &std::collections::BTreeMap::new());
     let policy_from = policy_from(global, &config, args, &args.name, rule.is_some());
@@ -312,20 +313,20 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn of_name(state_dir: &Path, name: &str) -> Result<Option<Self>, Failure> {
-        Self::find(state_dir, name, |_| true)
+    async fn of_name(state_dir: &Path, name: &str) -> Result<Option<Self>, Failure> {
+        Self::find(state_dir, name, |_| true).await
     }
 
     #[cfg(feature = "aws")]
-    fn of_key(state_dir: &Path, key: &GroupKey) -> Result<Option<Self>, Failure> {
-        Self::find(state_dir, &key.name, |found| found == key)
+    async fn of_key(state_dir: &Path, key: &GroupKey) -> Result<Option<Self>, Failure> {
+        Self::find(state_dir, &key.name, |found| found == key).await
     }
 
-    fn find(state_dir: &Path, name: &str, is: impl Fn(&GroupKey) -> bool) -> Result<Option<Self>, Failure> {
-        if matches!(state_dir.join(FILE).try_exists(), Ok(false)) {
+    async fn find(state_dir: &Path, name: &str, is: impl Fn(&GroupKey) -> bool) -> Result<Option<Self>, Failure> {
+        if journal::is_absent(state_dir) {
             return Ok(None);
         }
-        let journal = match Sqlite::read(state_dir) {
+        let journal = match journal::read(state_dir) {
             Ok(journal) => journal,
             Err(error) => {
                 // The user may not have permission to read the journal, which is needed only for the pace.
@@ -333,13 +334,13 @@ impl Recorded {
                 return Ok(None);
             }
         };
-        let kinds = vec![Kind::RegenerationOpened.as_str().to_owned()];
-        let filter = Filter { group: Some(name.to_owned()), kinds, reverse: true, ..Filter::default() };
-        for stored in journal.list(&filter).map_err(anyhow::Error::from)? {
-            let entry = journal.parse(&stored?)?;
+        let (groups, kinds) = (Some([name.to_owned()].into()), Some([Kind::RegenerationOpened].into()));
+        let mut entries = lookup::list(&journal, &Filter { groups, kinds, reverse: true, ..Filter::default() }).await?;
+        while let Some(stored) = entries.next().await? {
+            let entry = journal.parse(&stored)?;
             let (Some(key), Event::RegenerationOpened(opened)) = (entry.key(), entry.event) else { continue };
             if is(&key) {
-                let pace = journal.pace(&key)?;
+                let pace = lookup::pace(&journal, &key).await?;
                 return Ok(Some(Self { key, opened: *opened, pace }));
             }
         }

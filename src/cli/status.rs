@@ -9,15 +9,14 @@ use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use crate::adapters::journal::sqlite::Sqlite;
+use crate::adapters::journal;
+use crate::domain::forecast;
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::lease::Lease;
-use crate::domain::plan;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::ports::{Ask, Cloud};
-use crate::engine::ports::{Journal, JournalError};
+use crate::engine::ports::{Ask, Cloud, History, JournalError};
 use crate::render;
 
 use super::plan::is_new;
@@ -103,7 +102,7 @@ async fn lines(
     let asks: Vec<_> =
         chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: false, scalers: false }).collect();
     let mut sweep = aws.look(&asks).await;
-    let past = Past::read(state_dir)?;
+    let past = Past::read(state_dir, chosen).await?;
     let now = Wall::default().now();
     let mut lines = Vec::new();
     let mut seen = !past.hidden;
@@ -124,14 +123,17 @@ async fn lines(
 #[derive(Default)]
 struct Past {
     open: BTreeMap<GroupKey, Regeneration>,
-    journal: Option<Sqlite>,
+    /// When a regeneration of each group was last opened.
+    opened: BTreeMap<GroupKey, Time>,
+    /// When it was last closed, and with which outcome.
+    closed: BTreeMap<GroupKey, (Time, &'static str)>,
     /// Whether the journal exists, or may exist, and cannot be read.
     hidden: bool,
 }
 
 impl Past {
-    fn read(state_dir: &Path) -> Result<Self, Failure> {
-        let journal = match Sqlite::read(state_dir) {
+    async fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
+        let journal = match journal::read(state_dir) {
             Ok(journal) => journal,
             Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
             Err(error @ (JournalError::Read { .. } | JournalError::StateDir { .. })) => {
@@ -140,13 +142,21 @@ impl Past {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut open = BTreeMap::new();
-        for entries in journal.unfinished()? {
+        let mut past = Self::default();
+        for entries in journal.unfinished().await? {
             if let Some(regeneration) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? {
-                open.insert(regeneration.group.clone(), regeneration);
+                past.open.insert(regeneration.group.clone(), regeneration);
             }
         }
-        Ok(Self { open, journal: Some(journal), hidden: false })
+        for Chosen { key, .. } in chosen {
+            if let Ok(Some(at)) = journal.last_opened(key).await {
+                past.opened.insert(key.clone(), at);
+            }
+            if let Ok(Some(entry)) = journal.last_closed(key).await {
+                past.closed.insert(key.clone(), (entry.t, entry.event.outcome().unwrap_or_default()));
+            }
+        }
+        Ok(past)
     }
 
     fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
@@ -154,7 +164,7 @@ impl Past {
         let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
         let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
         let open = self.open.get(&one.key);
-        let last = self.journal.as_ref().and_then(|journal| journal.last_closed(&one.key).ok().flatten());
+        let last = self.closed.get(&one.key);
         let state = match open {
             Some(regeneration) => {
                 let total = regeneration.opened.members.len();
@@ -173,8 +183,8 @@ impl Past {
                 None => "idle".to_owned(),
             },
         };
-        let fired = self.journal.as_ref().and_then(|journal| journal.last_opened(&one.key).ok().flatten());
-        let next = one.policy.schedule.next_after(one.policy.timezone, now, fired).map(|firing| firing.at);
+        let opened = self.opened.get(&one.key).copied();
+        let next = one.policy.schedule.next_after(one.policy.timezone, now, opened).map(|firing| firing.at);
         Line {
             account: one.key.account.clone(),
             region: one.key.region.clone(),

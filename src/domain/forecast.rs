@@ -13,6 +13,7 @@ use super::policy::Policy;
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
 
+mod pace;
 mod traffic;
 
 /// Which instances are replaced, in which order, how many at a time, and how long it should take.

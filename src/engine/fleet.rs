@@ -138,8 +138,12 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     ///
     /// # Errors
     /// The journal cannot be read or contradicts itself.
-    pub fn resume(&mut self, which: impl Fn(&GroupKey) -> bool, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        for entries in self.journal.unfinished()? {
+    pub async fn resume(
+        &mut self,
+        which: impl Fn(&GroupKey) -> bool,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Stop> {
+        for entries in self.journal.unfinished().await? {
             let Some(mut regeneration) = Regeneration::recover(&entries)? else { continue };
             if !which(&regeneration.group) || self.is_busy_with(&regeneration.group) {
                 continue;
@@ -147,7 +151,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             entries.iter().for_each(|entry| self.clock.not_before(entry.t));
             let now = self.clock.now();
             let entry = regeneration.entry(journal::Event::RegenerationRecovered(Nothing {}), now);
-            let entry = self.journal.append(entry)?;
+            let entry = self.journal.append(entry).await?;
             regeneration.apply(&entry)?;
             tell(Event::Resumed(&regeneration));
             self.start(regeneration, now);
@@ -255,7 +259,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                     |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
                 let mut turning = Reconciler {
                     cloud: &mut self.cloud,
-                    journal: &mut self.journal,
+                    journal: &self.journal,
                     clock: &self.clock,
                     tell: &mut recorded,
                 };
@@ -311,7 +315,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                         kept: None,
                     });
                     for event in lost.into_iter().chain([closed]) {
-                        let entry = self.journal.append(regeneration.entry(event, now))?;
+                        let entry = self.journal.append(regeneration.entry(event, now)).await?;
                         regeneration.apply(&entry)?;
                         tell(Event::Recorded(&entry, regeneration));
                     }

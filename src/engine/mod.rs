@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod fleet;
+pub mod lookup;
 pub mod ports;
 pub mod reconcile;

@@ -29,7 +29,7 @@ const OBSERVE_AGAIN: Span = Span::seconds(5);
 /// Everything a step works with, and who watches.
 pub struct Reconciler<'a, C, J, K> {
     pub cloud: &'a mut C,
-    pub journal: &'a mut J,
+    pub journal: &'a J,
     pub clock: &'a K,
     pub tell: &'a mut dyn FnMut(&Entry, &Regeneration),
 }
@@ -75,23 +75,23 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
                     let hold = Hold::Vetoed { message: format!("{action}: {veto}") };
                     if !active.regeneration.held.contains(hold.code()) {
                         let message = veto.to_string();
-                        self.record(active, Event::ActionVetoed(Vetoed { action, message }))?;
+                        self.record(active, Event::ActionVetoed(Vetoed { action, message })).await?;
                     }
                     holds.push(hold);
                     Step::Wait(look_again_at)
                 }
             },
             Next::End(ending) => {
-                self.abort(active, ending)?;
+                self.abort(active, ending).await?;
                 Step::Acted
             }
-            Next::Close(close) => Step::Closed(self.close(active, &group, close)?),
+            Next::Close(close) => Step::Closed(self.close(active, &group, close).await?),
             Next::Wait => Step::Wait(look_again_at),
         };
         // After an effect the next look says what holds it now, if anything still does.
         if matches!(reconcile, Step::Wait(_)) {
             holds.extend(self.why_short(active, &group, &holds).await);
-            self.note_holds(active, &holds)?;
+            self.note_holds(active, &holds).await?;
         }
         active.ask_in_passing(group.seen);
         active.shown = Some((group, holds));

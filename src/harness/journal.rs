@@ -1,6 +1,6 @@
 //! The rehearsal's journal: it outlives its process, and its writes fail when they are told to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use uuid::Uuid;
@@ -8,8 +8,7 @@ use uuid::Uuid;
 use super::Shared;
 use super::host::{Disk, Host};
 use super::kill_switch::{IoPoint, KillSwitch, When};
-use crate::domain::group::GroupKey;
-use crate::domain::journal::{Entry, Kind};
+use crate::domain::journal::{Entry, VERSION};
 use crate::domain::span::Time;
 use crate::engine::ports::{Journal, JournalError};
 use crate::sim::random::Random;
@@ -21,8 +20,8 @@ pub struct MemoryJournal {
     pub(super) world: Shared,
     pub(super) writer: String,
     pub(super) boot: u64,
-    pub(super) written: u64,
-    pub(super) ids: Random,
+    pub(super) written: Cell<u64>,
+    pub(super) ids: RefCell<Random>,
     pub(super) kill_switch: KillSwitch,
     pub(super) host: Host,
 }
@@ -35,8 +34,8 @@ impl MemoryJournal {
             world,
             writer: writer.to_owned(),
             boot: 1,
-            written: 0,
-            ids,
+            written: Cell::new(0),
+            ids: RefCell::new(ids),
             kill_switch: KillSwitch::default(),
             host: Host::default(),
         }
@@ -48,7 +47,10 @@ impl MemoryJournal {
     }
 
     /// What another process finds of it: the bytes of each entry, read again.
-    pub(super) fn reopened(&self) -> Result<Self, JournalError> {
+    ///
+    /// # Errors
+    /// An entry reads otherwise than it was written.
+    pub fn reopened(&self) -> Result<Self, JournalError> {
         let damaged = |message| JournalError::Damaged { path: "memory".to_owned(), message };
         for entry in self.entries.borrow_mut().iter_mut() {
             let bytes = entry.to_bytes().map_err(|error| damaged(error.to_string()))?;
@@ -59,13 +61,13 @@ impl MemoryJournal {
             *entry = read;
         }
         let boot = self.boot + 1;
-        let ids = Random::new(self.ids.clone().draw().wrapping_add(boot));
-        Ok(Self { boot, written: 0, ids, ..self.clone() })
+        let ids = Random::new(self.ids.borrow().clone().draw().wrapping_add(boot));
+        Ok(Self { boot, written: Cell::new(0), ids: RefCell::new(ids), ..self.clone() })
     }
 }
 
 impl Journal for MemoryJournal {
-    fn append(&mut self, entry: Entry) -> Result<Entry, JournalError> {
+    async fn append(&self, entry: Entry) -> Result<Entry, JournalError> {
         let killed = || JournalError::Write { path: "memory".to_owned(), message: "the process was killed".to_owned() };
         let dies = self.kill_switch.burn(IoPoint::Write(entry.kind().as_str()));
         if dies == Some(When::Before) {
@@ -78,13 +80,14 @@ impl Journal for MemoryJournal {
             return Err(broken());
         }
         let now = self.world.borrow().now();
-        self.written += 1;
+        self.written.set(self.written.get() + 1);
         let entry = Entry {
+            v: VERSION,
             id: self.new_id(now),
             rt: now,
             writer: self.writer.clone(),
             boot: Uuid::from_u128(self.boot.into()),
-            wseq: self.written,
+            wseq: self.written.get(),
             software: "rehearsal".to_owned(),
             ..entry
         };
@@ -96,33 +99,11 @@ impl Journal for MemoryJournal {
         }
     }
 
-    fn unfinished(&self) -> Result<Vec<Vec<Entry>>, JournalError> {
-        let mut open: Vec<Vec<Entry>> = Vec::new();
-        for entry in self.entries.borrow().iter().filter(|entry| entry.regeneration.is_some()) {
-            let same = |entries: &Vec<Entry>| entries.first().is_some_and(|e| e.regeneration == entry.regeneration);
-            match entry.kind() {
-                Kind::RegenerationOpened => open.push(vec![entry.clone()]),
-                Kind::RegenerationClosed => open.retain(|entries| !same(entries)),
-                _ => open.iter_mut().filter(|entries| same(entries)).for_each(|entries| entries.push(entry.clone())),
-            }
-        }
-        Ok(open)
-    }
-
-    fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError> {
-        let is_it = |entry: &&Entry| entry.kind() == Kind::RegenerationClosed && entry.key().as_ref() == Some(group);
-        Ok(self.entries.borrow().iter().rev().find(is_it).cloned())
-    }
-
-    fn writer(&self) -> &str {
-        &self.writer
-    }
-
-    fn new_id(&mut self, now: Time) -> Uuid {
-        let random = self.ids.draw().to_be_bytes();
+    fn new_id(&self, now: Time) -> Uuid {
+        let random = self.ids.borrow_mut().draw().to_be_bytes();
         // Counted, so that ids of one millisecond keep their order.
         let [a, b, c, d, ..] = random;
-        let [.., h, i, j, k, l, m] = (self.written << 8).to_be_bytes();
+        let [.., h, i, j, k, l, m] = (self.written.get() << 8).to_be_bytes();
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
         uuid::Builder::from_unix_timestamp_millis(millis, &[h, i, j, k, l, m, a, b, c, d]).into_uuid()
     }

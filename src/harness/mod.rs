@@ -15,7 +15,7 @@ use crate::domain::group::{Group, GroupKey, InstanceId, Numbers};
 use crate::domain::span::Time;
 use crate::engine::clock::Clock;
 use crate::engine::fleet::{Event, Fleet, Limits};
-use crate::engine::ports::Journal;
+use crate::engine::ports::History;
 use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Observations};
 use crate::engine::reconcile::Stop;
 use crate::sim::world::World;
@@ -25,6 +25,7 @@ pub use journal::MemoryJournal;
 use kill_switch::KillSwitch;
 pub use kill_switch::{IoPoint, When};
 
+mod history;
 mod host;
 mod journal;
 mod kill_switch;
@@ -154,8 +155,8 @@ impl Harness {
     /// # Errors
     /// The journal cannot be folded.
     pub fn resume(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
-        let resumed = self.fleet.resume(|_| true, tell);
-        self.outcome(Some(resumed))
+        let resumed = block_on(self.fleet.resume(|_| true, tell));
+        self.outcome(resumed)
     }
 
     /// Starts another process whose journal is empty, under another name or the same.

@@ -290,7 +290,7 @@ impl Handled {
     fn resumes(self) {
         self.clock.stop.set(false);
         let mut again = Self::on(self.clock, self.journal);
-        assert!(again.fleet.resume(|_| true, &mut |_| {}).is_ok());
+        assert!(matches!(block_on(again.fleet.resume(|_| true, &mut |_| {})), Some(Ok(()))));
         again.step_until(|handled| handled.fleet.is_idle());
         assert!(matches!(again.fleet.ended[&key("web")], Ended::Closed(Outcome::Completed)), "{:?}", again.fleet.ended);
         let opened = again.journal.entries().iter().filter(|entry| entry.kind() == Kind::RegenerationOpened).count();

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod activity;
+#[path = "../contract.rs"]
+mod contract;
 mod crashes;
 mod decision;
 mod exhaustive;
@@ -19,3 +21,4 @@ mod scenarios;
 mod scene;
 mod schedule;
 mod seeds;
+mod store;

@@ -231,15 +231,15 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let (world, key) = world();
     let clock = Timeless(Rc::clone(&world));
     let mut cloud = SimCloud::new(Rc::clone(&world), clock.clone());
-    let mut journal = MemoryJournal::new("host", Rc::clone(&world));
+    let journal = MemoryJournal::new("host", Rc::clone(&world));
     let look = || world.borrow_mut().look(&key).expect("it is there");
     let id = journal.new_id(clock.now());
     let opened = opening::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
         .expect("it opens");
-    let opened = journal.append(opened).expect("it is written");
+    let opened = block_on(journal.append(opened)).expect("nobody is killed").expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
     let mut reconcile = |active: &mut Active, group| {
-        let (cloud, journal, clock) = (&mut cloud, &mut journal, &clock);
+        let (cloud, journal, clock) = (&mut cloud, &journal, &clock);
         block_on(Reconciler { cloud, journal, clock, tell: &mut |_, _| {} }.reconcile(active, group))
             .expect("nobody is killed")
             .expect("it goes on")

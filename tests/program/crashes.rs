@@ -12,11 +12,12 @@ use chrono::{TimeDelta, Utc};
 use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
 use regend::domain::journal::{Entry, Event, Nothing};
 use regend::domain::lease::{Lease, TAG};
-use regend::engine::ports::Journal;
+use regend::engine::ports::{History, Journal};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::contract::wait;
 use crate::endpoint::{Done, Endpoint, Gate, Moment, Point, Regend, Running, binary, ids, wait_until};
 use Moment::{After, Before};
 
@@ -443,10 +444,10 @@ fn child() {
     let dir = Path::new(&dir);
     match role.as_str() {
         "write" => {
-            let mut journal = Sqlite::open(dir).unwrap();
+            let journal = Sqlite::open(dir).unwrap();
             for n in 0.. {
                 // Long ones, so that a reader's pipe is soon full.
-                journal.append(mark(&"why ".repeat(100))).unwrap();
+                wait(journal.append(mark(&"why ".repeat(100)))).unwrap();
                 println!("> {n}");
             }
         }
@@ -519,14 +520,14 @@ fn readers_and_writers_that_are_killed_do_not_harm_each_other() {
         assert!((acknowledged..=acknowledged + round + 1).contains(&entries.len()), "{} {acknowledged}", entries.len());
     }
     let ends = Sqlite::open(&dir).unwrap();
-    assert!(ends.unfinished().unwrap().is_empty());
+    assert!(wait(ends.unfinished()).unwrap().is_empty());
 }
 
 #[test]
 fn killed_while_it_brings_the_journal_forward_nothing_has_happened() {
     let (_root, dir) = state();
-    let mut journal = Sqlite::open(&dir).unwrap();
-    (0..20).for_each(|n| drop(journal.append(mark(&n.to_string())).unwrap()));
+    let journal = Sqlite::open(&dir).unwrap();
+    (0..20).for_each(|n| drop(wait(journal.append(mark(&n.to_string()))).unwrap()));
     drop(journal);
     let before = listed(&dir);
     let size = || ["", "-wal"].map(|end| std::fs::metadata(dir.join(format!("{FILE}{end}"))).map_or(0, |f| f.len()));
@@ -539,15 +540,15 @@ fn killed_while_it_brings_the_journal_forward_nothing_has_happened() {
         assert_eq!(size()[0], whole[0], "the file itself was written to before the end");
         assert_eq!(listed(&dir), before, "killed after {mebibytes} MiB");
         // And for whoever writes.
-        let mut journal = Sqlite::open(&dir).unwrap();
-        assert!(journal.unfinished().unwrap().is_empty());
+        let journal = Sqlite::open(&dir).unwrap();
+        assert!(wait(journal.unfinished()).unwrap().is_empty());
         if mebibytes == 25 {
-            journal.append(mark("after")).unwrap();
+            wait(journal.append(mark("after"))).unwrap();
         }
     }
     let quick = [schema::MIGRATIONS[0], "ALTER TABLE entry ADD COLUMN more TEXT; CREATE TABLE much (a INTEGER) STRICT"];
-    let mut journal = Sqlite::open_with(&dir, &quick).unwrap();
-    journal.append(mark("brought forward")).unwrap();
+    let journal = Sqlite::open_with(&dir, &quick).unwrap();
+    wait(journal.append(mark("brought forward"))).unwrap();
     drop(journal);
     // This version knows nothing of it, and says so.
     let done = Done::from(audit(&dir).output().unwrap());
@@ -558,9 +559,9 @@ fn killed_while_it_brings_the_journal_forward_nothing_has_happened() {
 #[test]
 fn a_log_that_is_a_header_and_nothing_else_is_in_nobodys_way() {
     let (_root, dir) = state();
-    let mut journal = Sqlite::open(&dir).unwrap();
+    let journal = Sqlite::open(&dir).unwrap();
     let log = dir.join(format!("{FILE}-wal"));
-    journal.append(mark("before")).unwrap();
+    wait(journal.append(mark("before"))).unwrap();
     let header = std::fs::read(&log).unwrap()[..32].to_vec();
     let index = dir.join(format!("{FILE}-shm"));
     let indexed = std::fs::read(&index).unwrap();
@@ -598,7 +599,7 @@ fn killed_while_it_makes_the_journal_the_next_start_makes_it() {
         let done = regend.run(&["run", "web", "--yes"]);
         assert_eq!(done.code, 0, "{done}");
         assert_in_order(&regend.audit(&[]));
-        assert_eq!(Sqlite::read(&regend.state_dir()).unwrap().unfinished().unwrap().len(), 0);
+        assert_eq!(wait(Sqlite::read(&regend.state_dir()).unwrap().unfinished()).unwrap().len(), 0);
     }
     println!("what was there when it was killed: {kinds:?}");
 }

@@ -11,25 +11,16 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, TimeDelta, Utc};
 use expect_test::{Expect, expect};
 use regend::adapters::journal::lock::StateLock;
-use regend::adapters::journal::query::Filter;
 use regend::adapters::journal::sqlite::{FILE, Sqlite, schema};
-use regend::domain::action::{Action, Receipt};
-use regend::domain::group::{GroupKey, InstanceId, Zone};
-use regend::domain::journal::{Entry, Event, InstanceJudged, Kind, Member, Opened, VERSION};
+use regend::domain::journal::{Entry, Kind};
 use regend::domain::lease::Lease;
-use regend::domain::regeneration::Regeneration;
-use regend::domain::span::Time;
-use regend::engine::ports::{Journal, JournalError};
+use regend::engine::ports::{History, Journal, JournalError};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::sample;
-
-fn at(text: &str) -> Time {
-    DateTime::parse_from_rfc3339(text).unwrap().to_utc()
-}
+use crate::contract::{Store, at, closed, contract, entries, of, opened, some, together, wait};
 
 fn dir() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -39,32 +30,26 @@ fn raw(dir: &Path) -> Connection {
     Connection::open(dir.join(FILE)).unwrap()
 }
 
-fn some(kind: Kind) -> Entry {
-    Entry::new(sample::event(kind), at("2026-11-22T03:00:00Z"), "schedule")
+fn written(dir: &Path) -> Vec<(u64, Entry)> {
+    entries(&Sqlite::read(dir).unwrap())
 }
 
-fn of(kind: Kind, regeneration: Uuid) -> Entry {
-    let web = GroupKey { account: "prod".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
-    Entry { regeneration: Some(regeneration), ..some(kind).about(&web) }
+/// A state directory that each start opens.
+struct Disk(TempDir);
+
+impl Store for Disk {
+    type Journal = Sqlite;
+
+    fn new() -> Self {
+        Self(dir())
+    }
+
+    fn open(&mut self) -> Sqlite {
+        Sqlite::open(self.0.path()).unwrap()
+    }
 }
 
-fn opened(regeneration: Uuid) -> Entry {
-    let member = Member { instance: InstanceId::new("i-1"), zone: Zone::new("eu-west-1a"), born: None, image: None };
-    let (cutoff, window_ends) = (at("2026-11-22T03:00:00.123456789Z"), at("2026-11-22T07:00:00Z"));
-    let firing = Some("2026-11-22T04:00:00".to_owned());
-    let opened = Opened { cutoff, window_ends, firing, members: vec![member], ..sample::opened() };
-    Entry { event: Event::RegenerationOpened(Box::new(opened)), ..of(Kind::RegenerationOpened, regeneration) }
-}
-
-fn closed(regeneration: Uuid) -> Entry {
-    of(Kind::RegenerationClosed, regeneration)
-}
-
-fn entries(dir: &Path) -> Vec<(u64, Entry)> {
-    let journal = Sqlite::read(dir).unwrap();
-    let stored: Vec<_> = journal.list(&Filter::default()).unwrap().map(Result::unwrap).collect();
-    stored.iter().map(|stored| (stored.seq, journal.parse(stored).unwrap())).collect()
-}
+contract!(Disk);
 
 /// The message of an error, without what differs between machines.
 #[track_caller]
@@ -76,30 +61,44 @@ fn check_error<T>(result: Result<T, JournalError>, dir: &Path, expect: Expect) {
 // What is written, and how.
 
 #[test]
-fn an_entry_is_stamped_and_what_was_stored_is_what_goes_on() {
+fn what_goes_on_in_memory_is_what_was_stored_to_the_microsecond() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
     let before = DateTime::<Utc>::from(SystemTime::now()) - TimeDelta::microseconds(1);
     let precise = at("2026-11-22T03:00:00.123456789Z");
-    let first = journal.append(Entry { t: precise, ..some(Kind::DaemonStarted) }).unwrap();
-    let second = journal.append(some(Kind::DaemonStopped)).unwrap();
-    assert_eq!((first.v, first.wseq, second.wseq), (VERSION, 1, 2));
-    assert_eq!(first.id.get_version_num(), 7);
-    assert!(first.id < second.id && first.boot == second.boot);
-    assert!(before <= first.rt && first.rt <= second.rt);
-    assert_eq!(first.t, at("2026-11-22T03:00:00.123456Z"), "in memory as on disk");
+    let first = wait(journal.append(Entry { t: precise, ..some(Kind::DaemonStarted) })).unwrap();
+    assert_eq!(first.t, at("2026-11-22T03:00:00.123456Z"));
+    assert!(before <= first.rt);
     assert_eq!(first.software, concat!("regend ", env!("CARGO_PKG_VERSION")));
-    assert_eq!(first.writer, journal.writer());
-    assert_eq!(entries(dir.path()), [(0, first), (1, second)]);
+    assert_eq!(written(dir.path()), [(0, first)]);
+}
+
+#[test]
+fn the_writers_name_comes_back_from_a_leases_tag_and_is_of_one_state_directory() {
+    let [one, other] = [dir(), dir()].map(|dir| Sqlite::open(dir.path()).unwrap().writer().to_owned());
+    assert_ne!(one, other, "two on one host differ");
+    let now = at("2026-11-22T03:00:00Z");
+    let lease = Lease {
+        regeneration: Uuid::nil(),
+        cutoff: now,
+        daemon: one,
+        until: now,
+        wanted: 1,
+        surge: 1,
+        min: None,
+        max: 1,
+        max_allowed: 1,
+    };
+    assert_eq!(lease.to_string().parse::<Lease>().unwrap(), lease);
 }
 
 #[test]
 fn the_bytes_stored_are_the_bytes_hashed_and_the_columns_are_derived_from_them() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
     let id = journal.new_id(at("2026-11-22T03:00:00Z"));
     for entry in [opened(id), of(Kind::LaunchRefused, id), closed(id)] {
-        journal.append(entry).unwrap();
+        wait(journal.append(entry)).unwrap();
     }
     let conn = raw(dir.path());
     let sql = "SELECT seq, leaf, body, kind, t, outcome, grp FROM entry ORDER BY seq";
@@ -126,42 +125,9 @@ fn the_bytes_stored_are_the_bytes_hashed_and_the_columns_are_derived_from_them()
 }
 
 #[test]
-fn each_start_is_a_new_boot_of_the_same_writer() {
-    let dir = dir();
-    let mut writers = Vec::new();
-    let mut boots = Vec::new();
-    for _ in 0..2 {
-        let mut journal = Sqlite::open(dir.path()).unwrap();
-        let entry = journal.append(some(Kind::DaemonStarted)).unwrap();
-        assert_eq!(entry.wseq, 1);
-        writers.push(entry.writer);
-        boots.push(entry.boot);
-    }
-    assert_eq!(writers[0], writers[1]);
-    assert_ne!(boots[0], boots[1]);
-    // A lease's tag carries the writer's name, and must give it back as it was.
-    let now = at("2026-11-22T03:00:00Z");
-    let daemon = writers[0].clone();
-    let lease = Lease {
-        regeneration: Uuid::nil(),
-        cutoff: now,
-        daemon,
-        until: now,
-        wanted: 1,
-        surge: 1,
-        min: None,
-        max: 1,
-        max_allowed: 1,
-    };
-    assert_eq!(lease.to_string().parse::<Lease>().unwrap(), lease);
-    let other = self::dir();
-    assert_ne!(Sqlite::open(other.path()).unwrap().writer(), writers[0], "two on one host differ");
-}
-
-#[test]
 fn the_time_of_recording_never_goes_back() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
     // As it is after the clock was set back by a year.
     let future = DateTime::<Utc>::from(SystemTime::now() + Duration::from_secs(365 * 86_400)).timestamp_micros();
     let body = serde_json::to_vec(&some(Kind::DaemonStarted)).unwrap();
@@ -172,15 +138,15 @@ fn the_time_of_recording_never_goes_back() {
             rusqlite::params![schema::leaf(&body), future, body],
         )
         .unwrap();
-    let entry = journal.append(some(Kind::DaemonStopped)).unwrap();
+    let entry = wait(journal.append(some(Kind::DaemonStopped))).unwrap();
     assert_eq!(entry.rt.timestamp_micros(), future);
 }
 
 #[test]
 fn nothing_that_was_written_can_be_changed_or_removed_by_accident() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
-    journal.append(some(Kind::DaemonStarted)).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStarted))).unwrap();
     let conn = raw(dir.path());
     let columns = "leaf, id, kind, t, rt, actor, body";
     for sql in [
@@ -193,80 +159,61 @@ fn nothing_that_was_written_can_be_changed_or_removed_by_accident() {
         let error = conn.execute(&sql, []).unwrap_err().to_string();
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
-    assert_eq!(entries(dir.path()).len(), 1);
+    assert_eq!(written(dir.path()).len(), 1);
+}
+
+/// How many commits the log holds: each ends with a frame that says how long the file is after it.
+fn commits(dir: &Path) -> usize {
+    let log = fs::read(dir.join("journal.sqlite-wal")).unwrap();
+    log[32..].chunks(24 + 4096).filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[test]
+fn entries_that_wait_at_the_same_time_share_a_commit() {
+    let dir = dir();
+    let journal = Sqlite::open(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStarted))).unwrap();
+    let before = commits(dir.path());
+    // Nothing can be written until all wait.
+    let conn = raw(dir.path());
+    conn.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut conn = Some(conn);
+    let appends = (0..100).map(|_| journal.append(some(Kind::DaemonStopped)));
+    let release = async { drop(conn.take()) };
+    let (written, ()) = wait(async { tokio::join!(together(appends), release) });
+    assert!(written.iter().all(Result::is_ok));
+    // The first of them had begun before the others came.
+    assert!(commits(dir.path()) <= before + 2, "{} commits", commits(dir.path()) - before);
+}
+
+#[test]
+fn an_error_is_told_to_all_that_wait_and_takes_no_number() {
+    let dir = dir();
+    let journal = Sqlite::open(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStarted))).unwrap();
+    let (there, away) = (dir.path().join(FILE), dir.path().join("away"));
+    fs::rename(&there, &away).unwrap();
+    let refused = wait(together((0..50).map(|_| journal.append(some(Kind::DaemonStopped)))));
+    assert!(refused.iter().all(|refused| matches!(refused, Err(JournalError::Write { .. }))));
+    fs::rename(&away, &there).unwrap();
+    assert_eq!(wait(journal.append(some(Kind::DaemonStopped))).unwrap().wseq, 2);
+    assert_eq!(written(dir.path()).len(), 2);
+}
+
+#[test]
+fn what_still_waits_when_the_journal_is_closed_is_written() {
+    let dir = dir();
+    let journal = Sqlite::open(dir.path()).unwrap();
+    {
+        let mut waiting = std::pin::pin!(together((0..50).map(|_| journal.append(some(Kind::DaemonStarted)))));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = waiting.as_mut().poll(&mut context);
+    }
+    drop(journal);
+    assert_eq!(written(dir.path()).len(), 50);
 }
 
 // What is read back.
-
-#[test]
-fn what_was_opened_and_not_closed_is_recovered_in_order() {
-    let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
-    assert!(journal.unfinished().unwrap().is_empty());
-    let ids: Vec<_> = (0..3).map(|_| journal.new_id(at("2026-11-22T03:00:00Z"))).collect();
-    let mut expected: BTreeMap<Uuid, Vec<Entry>> = BTreeMap::new();
-    for (entry, recovered) in [
-        (opened(ids[0]), false),
-        (opened(ids[1]), true),
-        (opened(ids[2]), false),
-        (of(Kind::RegenerationHeld, ids[1]), true),
-        (of(Kind::RegenerationHeld, ids[0]), false),
-        (closed(ids[0]), false),
-        (of(Kind::RegenerationReleased, ids[1]), true),
-        (closed(ids[2]), false),
-        // Taken over again from another host's lease: what counts is the latest opening.
-        (opened(ids[2]), true),
-        (some(Kind::DaemonStopped), false),
-    ] {
-        let entry = journal.append(entry).unwrap();
-        if recovered {
-            expected.entry(entry.regeneration.unwrap()).or_default().push(entry);
-        }
-    }
-    drop(journal);
-    let journal = Sqlite::open(dir.path()).unwrap();
-    let unfinished = journal.unfinished().unwrap();
-    assert_eq!(unfinished, [expected[&ids[1]].clone(), expected[&ids[2]].clone()]);
-    for entries in &unfinished {
-        assert!(Regeneration::recover(entries).unwrap().is_some());
-    }
-    assert_eq!(Sqlite::read(dir.path()).unwrap().unfinished().unwrap(), unfinished);
-}
-
-#[test]
-fn the_scheduler_learns_when_a_group_was_regenerated() {
-    let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
-    let key = |account: &str| GroupKey { account: account.into(), region: "eu-west-1".into(), name: "web".into() };
-    let id = journal.new_id(at("2026-11-22T03:00:00Z"));
-    let minutes = |count| at("2026-11-22T03:00:00Z") + TimeDelta::minutes(count);
-    let launch = Action::Launch { count: 1, zone: None, token: String::new() };
-    let receipt = Receipt { instances: vec![InstanceId::new("i-2")], ..Receipt::default() };
-    let launched = Event::done(&launch, Uuid::nil(), 0, receipt);
-    let serving = Event::InstanceServing(InstanceJudged { instance: sample::facts("i-2"), targets: vec![] });
-    assert_eq!(journal.first_daemon_start().unwrap(), None);
-    assert_eq!(journal.pace(&key("prod")).unwrap(), None);
-    for entry in [
-        some(Kind::DaemonStarted),
-        opened(id),
-        Entry { t: minutes(1), event: launched, ..of(Kind::LaunchAccepted, id) },
-        Entry { t: minutes(3), event: serving, ..of(Kind::InstanceServing, id) },
-        Entry { t: minutes(4), ..of(Kind::RetireAccepted, id) },
-        Entry { t: minutes(9), ..of(Kind::InstanceTerminated, id) },
-        Entry { t: minutes(10), ..closed(id) },
-    ] {
-        journal.append(entry).unwrap();
-    }
-    assert_eq!(journal.first_daemon_start().unwrap(), Some(minutes(0)));
-    assert_eq!(journal.last_opened(&key("prod")).unwrap(), Some(minutes(0)));
-    assert_eq!(journal.last_closed(&key("prod")).unwrap(), Some((minutes(10), "completed".to_owned())));
-    assert_eq!(journal.last_opened(&key("other")).unwrap(), None);
-    assert!(journal.has_fired(&key("prod"), "2026-11-22T04:00:00").unwrap());
-    assert!(!journal.has_fired(&key("prod"), "2026-11-23T04:00:00").unwrap());
-    assert!(!journal.has_fired(&key("other"), "2026-11-22T04:00:00").unwrap());
-    let pace = journal.pace(&key("prod")).unwrap().unwrap();
-    assert_eq!((pace.launch.to_string(), pace.drain.to_string(), pace.measured), ("2m".into(), "5m".into(), true));
-}
 
 #[test]
 fn a_reader_leaves_no_trace_and_sees_what_is_written_meanwhile() {
@@ -283,20 +230,20 @@ fn a_reader_leaves_no_trace_and_sees_what_is_written_meanwhile() {
         names.sort();
         names
     };
-    let mut journal = Sqlite::open(dir.path()).unwrap();
-    journal.append(some(Kind::DaemonStarted)).unwrap();
-    let mut reader = Sqlite::read(dir.path()).unwrap();
-    journal.append(some(Kind::DaemonStopped)).unwrap();
-    assert_eq!(reader.size().unwrap(), 2);
-    assert!(matches!(reader.append(some(Kind::DaemonStarted)), Err(JournalError::Write { .. })));
+    let journal = Sqlite::open(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStarted))).unwrap();
+    let reader = Sqlite::read(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStopped))).unwrap();
+    assert_eq!(wait(reader.size()).unwrap(), 2);
+    assert!(matches!(wait(reader.append(some(Kind::DaemonStarted))), Err(JournalError::Write { .. })));
     drop((journal, reader));
     let before = (files(), fs::read(dir.path().join(FILE)).unwrap());
-    assert_eq!(entries(dir.path()).len(), 2);
+    assert_eq!(written(dir.path()).len(), 2);
     assert_eq!((files(), fs::read(dir.path().join(FILE)).unwrap()), before);
     // A copy of the one file is the whole journal, also where nothing can be written beside it.
     let copy = self::dir();
     fs::copy(dir.path().join(FILE), copy.path().join(FILE)).unwrap();
-    assert_eq!(entries(copy.path()).len(), 2);
+    assert_eq!(written(copy.path()).len(), 2);
     assert_eq!(fs::read_dir(copy.path()).unwrap().count(), 1);
 }
 
@@ -341,11 +288,11 @@ fn a_file_that_is_no_journal_is_refused_untouched() {
 #[test]
 fn damaged_pages_are_noticed() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
     let id = journal.new_id(at("2026-11-22T03:00:00Z"));
-    journal.append(opened(id)).unwrap();
+    wait(journal.append(opened(id))).unwrap();
     for _ in 0..50 {
-        journal.append(of(Kind::RegenerationHeld, id)).unwrap();
+        wait(journal.append(of(Kind::RegenerationHeld, id))).unwrap();
     }
     drop(journal);
     let path = dir.path().join(FILE);
@@ -355,7 +302,7 @@ fn damaged_pages_are_noticed() {
         let mut damaged = whole.clone();
         damaged[page * 4096..(page + 1) * 4096].fill(0x5a);
         fs::write(&path, &damaged).unwrap();
-        let read = Sqlite::open(dir.path()).and_then(|journal| journal.unfinished().map(|_| ()));
+        let read = Sqlite::open(dir.path()).and_then(|journal| wait(journal.unfinished()).map(|_| ()));
         // An index that the recovery does not need may be damaged unseen.
         assert!(matches!(read, Ok(()) | Err(JournalError::Damaged { .. })), "page {page}: {read:?}");
         refused += usize::from(read.is_err());
@@ -366,16 +313,16 @@ fn damaged_pages_are_noticed() {
 #[test]
 fn an_entry_that_was_changed_is_noticed_in_recovery_with_its_position() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
     let id = journal.new_id(at("2026-11-22T03:00:00Z"));
     for entry in [opened(id), of(Kind::RegenerationHeld, id), of(Kind::RegenerationReleased, id)] {
-        journal.append(entry).unwrap();
+        wait(journal.append(entry)).unwrap();
     }
     let conn = raw(dir.path());
     let tamper = |sql: &str| conn.execute_batch(&format!("DROP TRIGGER IF EXISTS entry_is_final; {sql}")).unwrap();
     tamper("UPDATE entry SET body = CAST(replace(body, 'schedule', 'nobody!!') AS BLOB) WHERE seq = 1");
     check_error(
-        Sqlite::open(dir.path()).unwrap().unfinished(),
+        wait(Sqlite::open(dir.path()).unwrap().unfinished()),
         dir.path(),
         expect![
             "the journal DIR/journal.sqlite is damaged: entry 1 does not match its leaf hash. Nothing was changed; restore it, or move it away to start a new one"
@@ -383,11 +330,11 @@ fn an_entry_that_was_changed_is_noticed_in_recovery_with_its_position() {
     );
     let body = br#"{"v":1,"kind":"no.such"}"#;
     conn.execute("UPDATE entry SET body = ?1, leaf = ?2 WHERE seq = 1", (body, schema::leaf(body))).unwrap();
-    let error = Sqlite::open(dir.path()).unwrap().unfinished().unwrap_err().to_string();
+    let error = wait(Sqlite::open(dir.path()).unwrap().unfinished()).unwrap_err().to_string();
     assert!(error.contains("entry 1 cannot be understood: unknown variant `no.such`"), "{error}");
     let body = br#"{"v":2,"kind":"no.such"}"#;
     conn.execute("UPDATE entry SET body = ?1, leaf = ?2 WHERE seq = 1", (body, schema::leaf(body))).unwrap();
-    assert!(matches!(Sqlite::open(dir.path()).unwrap().unfinished(), Err(JournalError::TooNew { found: 2, .. })));
+    assert!(matches!(wait(Sqlite::open(dir.path()).unwrap().unfinished()), Err(JournalError::TooNew { found: 2, .. })));
 }
 
 #[test]
@@ -407,7 +354,7 @@ fn a_newer_schema_is_left_to_the_newer_program() {
 #[test]
 fn an_older_schema_is_brought_forward_whole_or_not_at_all() {
     let dir = dir();
-    Sqlite::open(dir.path()).unwrap().append(some(Kind::DaemonStarted)).unwrap();
+    wait(Sqlite::open(dir.path()).unwrap().append(some(Kind::DaemonStarted))).unwrap();
     let broken = [schema::MIGRATIONS[0], "CREATE TABLE checkpoint (size INTEGER)", "CREATE TABLE entry (again)"];
     assert!(Sqlite::open_with(dir.path(), &broken).is_err());
     let tables = |name| {
@@ -415,9 +362,9 @@ fn an_older_schema_is_brought_forward_whole_or_not_at_all() {
         raw(dir.path()).query_row(sql, [name], |row| row.get::<_, i64>(0)).unwrap()
     };
     assert_eq!(tables("checkpoint"), 0);
-    let mut journal = Sqlite::open_with(dir.path(), &broken[..2]).unwrap();
+    let journal = Sqlite::open_with(dir.path(), &broken[..2]).unwrap();
     assert_eq!(tables("checkpoint"), 1);
-    journal.append(some(Kind::DaemonStopped)).unwrap();
+    wait(journal.append(some(Kind::DaemonStopped))).unwrap();
     let sql = "SELECT group_concat(version) FROM migration";
     assert_eq!(raw(dir.path()).query_row(sql, [], |row| row.get::<_, String>(0)).unwrap(), "1,2");
     assert!(matches!(Sqlite::open(dir.path()), Err(JournalError::TooNew { found: 2, known: 1, .. })));
@@ -426,19 +373,19 @@ fn an_older_schema_is_brought_forward_whole_or_not_at_all() {
 #[test]
 fn a_journal_that_is_removed_under_a_running_program_is_not_written_to() {
     let dir = dir();
-    let mut journal = Sqlite::open(dir.path()).unwrap();
-    journal.append(some(Kind::DaemonStarted)).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStarted))).unwrap();
     let (there, away) = (dir.path().join(FILE), dir.path().join("away"));
     fs::rename(&there, &away).unwrap();
     check_error(
-        journal.append(some(Kind::DaemonStopped)),
+        wait(journal.append(some(Kind::DaemonStopped))),
         dir.path(),
         expect![
             "cannot write the journal DIR/journal.sqlite: the file was removed or replaced while it was open: put it back, or start regend again. Nothing more is done to AWS until it can be written"
         ],
     );
     fs::rename(&away, &there).unwrap();
-    assert_eq!(journal.append(some(Kind::DaemonStopped)).unwrap().wseq, 2);
+    assert_eq!(wait(journal.append(some(Kind::DaemonStopped))).unwrap().wseq, 2);
 }
 
 #[test]
@@ -502,9 +449,9 @@ fn child() {
     let forever = Duration::from_secs(60);
     match role.as_str() {
         "append" => {
-            let mut journal = Sqlite::open(dir).unwrap();
+            let journal = Sqlite::open(dir).unwrap();
             loop {
-                say(&journal.append(some(Kind::DaemonStarted)).unwrap().wseq.to_string());
+                say(&wait(journal.append(some(Kind::DaemonStarted))).unwrap().wseq.to_string());
             }
         }
         "lock" => {
@@ -513,7 +460,7 @@ fn child() {
             std::thread::sleep(forever);
         }
         "full" | "limited" => starve(role == "full", dir),
-        "read" => say(&Sqlite::read(dir).map_or_else(|e| e.to_string(), |j| j.size().unwrap().to_string())),
+        "read" => say(&Sqlite::read(dir).map_or_else(|e| e.to_string(), |j| wait(j.size()).unwrap().to_string())),
         "open" => say(&Sqlite::open(dir).map_or_else(|e| e.to_string(), |_| "opened".to_owned())),
         "take" => say(&StateLock::take(dir).map_or_else(|e| e.to_string(), |_| "taken".to_owned())),
         other => say(&format!("there is no role {other}")),
@@ -523,8 +470,11 @@ fn child() {
 /// Takes the journal's room away, and gives it back.
 fn starve(full: bool, dir: &Path) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let mut journal = Sqlite::open(dir).unwrap();
-    let mut acknowledged = (0..3).map(|_| journal.append(some(Kind::DaemonStarted)).unwrap().wseq).count();
+    let journal = Sqlite::open(dir).unwrap();
+    let mut acknowledged = 3;
+    for _ in 0..acknowledged {
+        wait(journal.append(some(Kind::DaemonStarted))).unwrap();
+    }
     let ballast = dir.join("ballast");
     let limit = getrlimit(Resource::Fsize);
     if full {
@@ -534,22 +484,22 @@ fn starve(full: bool, dir: &Path) {
         setrlimit(Resource::Fsize, Rlimit { current: Some(200_000), ..limit }).unwrap();
     }
     let error = loop {
-        match journal.append(some(Kind::DaemonStarted)) {
+        match wait(journal.append(some(Kind::DaemonStarted))) {
             Ok(_) => acknowledged += 1,
             Err(error) => break error.to_string(),
         }
     };
     say(&error);
-    assert!(journal.append(some(Kind::DaemonStarted)).is_err());
+    assert!(wait(journal.append(some(Kind::DaemonStarted))).is_err());
     if full {
         fs::remove_file(&ballast).unwrap();
     } else {
         setrlimit(Resource::Fsize, limit).unwrap();
     }
-    let next = journal.append(some(Kind::DaemonStopped)).unwrap().wseq;
+    let next = wait(journal.append(some(Kind::DaemonStopped))).unwrap().wseq;
     assert_eq!(next as usize, acknowledged + 1, "a failed append takes no number");
     drop(journal);
-    let wseqs: Vec<_> = entries(dir).into_iter().map(|(_, entry)| entry.wseq).collect();
+    let wseqs: Vec<_> = written(dir).into_iter().map(|(_, entry)| entry.wseq).collect();
     assert_eq!(wseqs, (1..=next).collect::<Vec<_>>());
     say("recovered");
 }
@@ -566,9 +516,9 @@ fn what_was_acknowledged_survives_kill_9_without_a_gap() {
         child.wait().unwrap();
         acknowledged += lines.filter(|line| line.starts_with("> ")).count();
         let journal = Sqlite::open(dir.path()).unwrap();
-        assert!(journal.unfinished().unwrap().is_empty());
+        assert!(wait(journal.unfinished()).unwrap().is_empty());
     }
-    let entries = entries(dir.path());
+    let entries = written(dir.path());
     // Of each killed process at most the one entry on which it was working is there without having been acknowledged.
     assert!((acknowledged..=acknowledged + 6).contains(&entries.len()), "{} of {acknowledged}", entries.len());
     let mut latest: BTreeMap<Uuid, u64> = BTreeMap::new();
@@ -650,8 +600,8 @@ fn who_may_only_read_can_read_and_is_told_why_nothing_else() {
     let dir = dir();
     let open_to = |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
     open_to(0o755);
-    let mut journal = Sqlite::open(dir.path()).unwrap();
-    journal.append(some(Kind::DaemonStarted)).unwrap();
+    let journal = Sqlite::open(dir.path()).unwrap();
+    wait(journal.append(some(Kind::DaemonStarted))).unwrap();
     let first = said("read", dir.path(), &nobody);
     if first.is_empty() {
         eprintln!("skipped: nobody else may run this test");

@@ -9,6 +9,8 @@ mod aws;
 #[cfg(feature = "aws")]
 mod binary;
 mod config;
+#[path = "../contract.rs"]
+mod contract;
 mod corpus;
 #[cfg(feature = "aws")]
 mod crashes;

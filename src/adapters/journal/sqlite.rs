@@ -1,26 +1,27 @@
-//! The journal in one SQLite file: each entry a commit of its own that has reached the disk before anybody acts on it.
+//! The journal in one SQLite file: an entry has reached the disk before anybody acts on it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Error, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::{ContextV7, Timestamp, Uuid};
 
-use crate::domain::group::GroupKey;
-use crate::domain::journal::{Entry, VERSION};
+use crate::domain::journal::Entry;
 use crate::domain::span::Time;
-
-use crate::engine::ports::{Journal, JournalError};
+use crate::engine::ports::{History, Journal, JournalError, Stored};
 
 use super::dir;
+use super::lock::StateLock;
 use failure::{Doing, damaged, failure, vanished};
-use file::{attach, beside, examine, identity, name, prepare};
+use file::{attach, beside, examine, guard, identity, name, prepare};
+use writer::Writer;
 
 mod failure;
 mod file;
+mod history;
 pub mod schema;
+mod writer;
 
 /// The file's name in the state directory.
 pub const FILE: &str = "journal.sqlite";
@@ -31,88 +32,37 @@ const POSITIONS: i64 = 1 << 53;
 /// A journal, open for writing or only for reading.
 #[derive(Debug)]
 pub struct Sqlite {
-    pub(super) conn: Connection,
+    /// For questions alone.
+    conn: Connection,
     path: PathBuf,
     access: Access,
-    pen: Pen,
+    /// The name under which it is written.
+    writer: String,
+    /// What appends entries; nothing, where it was opened for reading only.
+    pen: Option<Writer>,
     /// For names of regenerations: apart from the entries' own, because its times are the loop's, which may be simulated.
     ids: ContextV7,
+    /// Released after everything else.
+    _lock: Option<StateLock>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// With the file's identity: what is removed or replaced under a running program is not written to any more.
-    Write {
-        device: u64,
-        inode: u64,
-    },
-    Read,
+    Shared,
     /// Nobody writes, and there is nothing but the file itself: it is taken as it is, without locks.
     Frozen,
 }
 
-/// What stamps entries.
-#[derive(Debug)]
-struct Pen {
-    writer: String,
-    boot: Uuid,
-    /// The number within this boot of the latest entry.
-    wseq: u64,
-    ids: ContextV7,
-}
-
-/// One entry as it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    /// The position in the tree.
-    pub seq: u64,
-    pub leaf: [u8; 32],
-    /// The bytes that were hashed.
-    pub body: Vec<u8>,
-}
-
 impl Journal for Sqlite {
-    fn append(&mut self, entry: Entry) -> Result<Entry, JournalError> {
-        let Access::Write { device, inode } = self.access else {
-            let message = "it was opened for reading only".to_owned();
-            return Err(JournalError::Write { path: self.name(), message });
-        };
-        if identity(&self.path) != Some((device, inode)) {
-            return Err(vanished(&self.path));
-        }
-        self.write(entry).map_err(|error| match error {
-            Unwritten::Sqlite(error) => failure(&self.path, Doing::Writing, &error),
-            Unwritten::Json(error) => JournalError::Write { path: self.name(), message: error.to_string() },
-        })
+    async fn append(&self, entry: Entry) -> Result<Entry, JournalError> {
+        let unwritten = |message: &str| JournalError::Write { path: self.name(), message: message.to_owned() };
+        let pen = self.pen.as_ref().ok_or_else(|| unwritten("it was opened for reading only"))?;
+        let body = pen.append(entry).await.ok_or_else(|| unwritten("the thread that writes it has ended"))??;
+        // What goes on in memory is what was stored, to the microsecond: a restart must come to the same conclusions.
+        serde_json::from_slice(&body).map_err(|error| unwritten(&error.to_string()))
     }
 
-    fn unfinished(&self) -> Result<Vec<Vec<Entry>>, JournalError> {
-        // One that was taken over from another host may be in here twice: what counts is the latest opening.
-        let open = "SELECT max(seq), regeneration FROM entry AS o INDEXED BY entry_opened
-            WHERE kind = 'regeneration.opened' AND NOT EXISTS (
-                SELECT 1 FROM entry AS c INDEXED BY entry_closed
-                WHERE c.kind = 'regeneration.closed' AND c.regeneration = o.regeneration AND c.seq > o.seq)
-            GROUP BY regeneration ORDER BY 1";
-        let open: Vec<(i64, [u8; 16])> = self.ask(|conn| {
-            let mut open = conn.prepare_cached(open)?;
-            open.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-        })?;
-        let since = "SELECT seq, leaf, body FROM entry WHERE regeneration = ?2 AND seq >= ?1 ORDER BY seq";
-        open.into_iter().map(|opened| self.entries(since, opened)).collect()
-    }
-
-    fn last_closed(&self, group: &GroupKey) -> Result<Option<Entry>, JournalError> {
-        let closed = "SELECT seq, leaf, body FROM entry INDEXED BY entry_group
-            WHERE grp = ?1 AND kind = 'regeneration.closed' AND account = ?2 AND region = ?3
-            ORDER BY t DESC, seq DESC LIMIT 1";
-        Ok(self.entries(closed, (&group.name, &group.account, &group.region))?.pop())
-    }
-
-    fn writer(&self) -> &str {
-        &self.pen.writer
-    }
-
-    fn new_id(&mut self, now: Time) -> Uuid {
+    fn new_id(&self, now: Time) -> Uuid {
         uuid(&self.ids, now)
     }
 }
@@ -149,12 +99,22 @@ impl Sqlite {
         let mut conn = Connection::open_with_flags(&path, flags).map_err(opening)?;
         let found = examine(&conn, &path, migrations)?;
         let writer = prepare(&mut conn, found, migrations).map_err(opening)?;
-        let (device, inode) = identity(&path).ok_or_else(|| vanished(&path))?;
-        let journal = Self::new(conn, path, Access::Write { device, inode }, writer);
+        let identity = identity(&path).ok_or_else(|| vanished(&path))?;
+        let questions = attach(&path, "mode=ro").map_err(opening)?;
+        guard(&questions).map_err(opening)?;
+        // As for the connection that writes: the log and its index stay behind.
+        questions.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(opening)?;
+        let mut journal = Self::new(questions, path, Access::Shared, writer);
         journal.check_positions()?;
         // The end of the file proves that it can be gone on with.
         journal.entries("SELECT seq, leaf, body FROM entry ORDER BY seq DESC LIMIT 1", [])?;
+        journal.pen = Some(Writer::start(conn, journal.path.clone(), identity, journal.writer.clone())?);
         Ok(journal)
+    }
+
+    /// Keeps a lock as long as the journal is open.
+    pub(super) fn holding(self, lock: StateLock) -> Self {
+        Self { _lock: Some(lock), ..self }
     }
 
     /// Opens the journal of a state directory for reading, also while another process writes it and for a user who may
@@ -181,12 +141,12 @@ impl Sqlite {
         let logged = log.is_some_and(|size| size > 0);
         // Nothing is to be made or changed. Without a log the file is all there is, and nobody writes; a log without its
         // index was copied from elsewhere, and only there is an index made.
-        let (recovering, frozen) = ((Access::Read, "mode=ro"), (Access::Frozen, "immutable=1"));
+        let (recovering, frozen) = ((Access::Shared, "mode=ro"), (Access::Frozen, "immutable=1"));
         // Of a log that is no more than its header nothing can have been committed; with a shared index SQLite would wait
         // ten seconds for whoever wrote it, and that process is dead.
         let bare = log.is_some_and(|size| (1..=LOG_HEADER).contains(&size));
         let last_resort = if logged && !bare { recovering } else { frozen };
-        let shared = (Access::Read, "mode=ro&readonly_shm=1");
+        let shared = (Access::Shared, "mode=ro&readonly_shm=1");
         let (access, how) = match (log, index) {
             (Some(_), Some(_)) if bare => recovering,
             (Some(_), Some(_)) => shared,
@@ -230,62 +190,32 @@ impl Sqlite {
     }
 
     fn new(conn: Connection, path: PathBuf, access: Access, writer: String) -> Self {
-        let pen = Pen { writer, boot: Uuid::now_v7(), wseq: 0, ids: ContextV7::new() };
-        Self { conn, path, access, pen, ids: ContextV7::new() }
-    }
-
-    fn write(&mut self, entry: Entry) -> Result<Entry, Unwritten> {
-        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let latest: Option<(i64, i64)> = tx
-            .prepare_cached("SELECT seq, rt FROM entry ORDER BY seq DESC LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let body = self.pen.stamp(entry, latest.map(|(_, rt)| rt)).to_bytes()?;
-        // What goes on in memory is what was stored, to the microsecond: a restart must come to the same conclusions.
-        let stored: Entry = serde_json::from_slice(&body)?;
-        schema::insert(&tx, latest.map_or(0, |(seq, _)| seq.saturating_add(1)), &body, &stored)?;
-        tx.commit()?;
-        self.pen.wseq += 1;
-        Ok(stored)
+        Self { conn, path, access, writer, pen: None, ids: ContextV7::new(), _lock: None }
     }
 
     /// Runs a query.
-    pub(super) fn ask<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
+    fn ask<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
         query(&self.conn).map_err(|error| failure(&self.path, self.doing(), &error))
     }
 
     /// Entries by a query for `seq, leaf, body`, each checked against its leaf.
-    pub(super) fn stored(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, JournalError> {
-        let rows: Vec<Stored> = self.ask(|conn| {
+    fn stored(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Stored>, JournalError> {
+        let rows: Vec<([u8; 32], Stored)> = self.ask(|conn| {
             let mut rows = conn.prepare_cached(sql)?;
             let stored = |row: &rusqlite::Row<'_>| {
-                Ok(Stored { seq: row.get::<_, i64>(0)?.cast_unsigned(), leaf: row.get(1)?, body: row.get(2)? })
+                Ok((row.get(1)?, Stored { seq: row.get::<_, i64>(0)?.cast_unsigned(), body: row.get(2)? }))
             };
             rows.query_map(params, stored)?.collect()
         })?;
-        match rows.iter().find(|row| schema::leaf(&row.body) != row.leaf) {
-            Some(row) => Err(self.damaged(&format!("entry {} does not match its leaf hash", row.seq))),
-            None => Ok(rows),
-        }
+        let checked = |(leaf, stored): ([u8; 32], Stored)| match schema::leaf(&stored.body) == leaf {
+            true => Ok(stored),
+            false => Err(self.damaged(&format!("entry {} does not match its leaf hash", stored.seq))),
+        };
+        rows.into_iter().map(checked).collect()
     }
 
-    pub(super) fn entries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Entry>, JournalError> {
+    fn entries(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Entry>, JournalError> {
         self.stored(sql, params)?.iter().map(|stored| self.parse(stored)).collect()
-    }
-
-    /// What a stored entry says.
-    ///
-    /// # Errors
-    /// It is not an entry, or one of a newer layout.
-    pub fn parse(&self, stored: &Stored) -> Result<Entry, JournalError> {
-        serde_json::from_slice(&stored.body).map_err(|error| {
-            let json: Option<serde_json::Value> = serde_json::from_slice(&stored.body).ok();
-            let layout = json.and_then(|json| u32::try_from(json.get("v")?.as_u64()?).ok());
-            match layout.filter(|found| *found > u32::from(VERSION)) {
-                Some(found) => JournalError::TooNew { path: self.name(), found, known: VERSION.into() },
-                None => self.damaged(&format!("entry {} cannot be understood: {error}", stored.seq)),
-            }
-        })
     }
 
     fn damaged(&self, message: &str) -> JournalError {
@@ -294,59 +224,13 @@ impl Sqlite {
 
     fn doing(&self) -> Doing {
         match self.access {
-            Access::Write { .. } | Access::Read => Doing::Reading,
+            Access::Shared => Doing::Reading,
             Access::Frozen => Doing::ReadingFrozen,
         }
     }
 
     fn name(&self) -> String {
         self.path.display().to_string()
-    }
-}
-
-impl Drop for Sqlite {
-    fn drop(&mut self) {
-        if matches!(self.access, Access::Write { .. }) {
-            // So that a copy of the one file is the whole journal. It is only tidiness: nothing is lost without it.
-            let _ = self.conn.busy_timeout(Duration::ZERO);
-            let _ = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        }
-    }
-}
-
-impl Pen {
-    fn stamp(&self, entry: Entry, latest: Option<i64>) -> Entry {
-        let now = DateTime::<Utc>::from(SystemTime::now());
-        // A clock that is set back must not reorder the record.
-        let rt = latest.and_then(DateTime::from_timestamp_micros).map_or(now, |latest| latest.max(now));
-        Entry {
-            v: VERSION,
-            id: uuid(&self.ids, rt),
-            rt,
-            writer: self.writer.clone(),
-            boot: self.boot,
-            wseq: self.wseq + 1,
-            software: schema::software(),
-            ..entry
-        }
-    }
-}
-
-/// Why an entry was not written.
-enum Unwritten {
-    Sqlite(Error),
-    Json(serde_json::Error),
-}
-
-impl From<Error> for Unwritten {
-    fn from(error: Error) -> Self {
-        Self::Sqlite(error)
-    }
-}
-
-impl From<serde_json::Error> for Unwritten {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Json(error)
     }
 }
 

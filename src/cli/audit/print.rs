@@ -7,9 +7,10 @@ use chrono::SecondsFormat;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::Error};
 
-use crate::adapters::journal::sqlite::Stored;
+use crate::adapters::journal::leaf;
 use crate::domain::journal::{Cause, Entry, Event};
 use crate::domain::span::Span;
+use crate::engine::ports::Stored;
 use crate::render;
 
 /// The number of entries that determine the width of the columns, so that output starts before the last entry is read.
@@ -204,7 +205,7 @@ fn quoted(cell: &str) -> String {
 
 /// One entry with all its fields, with the recorded names and in the recorded order.
 pub(super) fn entry(out: &mut impl Write, stored: &Stored, entry: &Entry, size: u64) -> io::Result<()> {
-    let hex: String = stored.leaf.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = leaf(&stored.body).iter().map(|byte| format!("{byte:02x}")).collect();
     writeln!(out, "position  {} of {size}", stored.seq)?;
     writeln!(out, "leaf      {hex}  (SHA-256 of 0x00 and the recorded bytes)")?;
     writeln!(out, "what      {}\n", render::sentence(entry))?;

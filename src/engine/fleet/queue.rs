@@ -43,7 +43,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             if self.failed >= self.limits.max_failed.max(1) {
                 for PendingRequest { request, .. } in ready {
                     let why = format!("{} groups failed (max_failed_groups {})", self.failed, self.limits.max_failed);
-                    self.skip(&request, Skipped { code: "fleet_breaker".to_owned(), why }, tell)?;
+                    self.skip(&request, Skipped { code: "fleet_breaker".to_owned(), why }, tell).await?;
                 }
                 continue;
             }
@@ -58,28 +58,33 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                 match sweep.remove(key) {
                     None => self.end(key, Ended::NoSuchGroup, tell),
                     Some(Err(error)) => self.end(key, Ended::Unreachable(error), tell),
-                    Some(Ok(group)) => self.open_one(queued, &group, tell)?,
+                    Some(Ok(group)) => self.open_one(queued, &group, tell).await?,
                 }
             }
         }
     }
 
-    fn open_one(&mut self, queued: PendingRequest, group: &Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    async fn open_one(
+        &mut self,
+        queued: PendingRequest,
+        group: &Group,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Stop> {
         let now = self.clock.now();
         let RunRequest { policy, opener, hold, .. } = &queued.request;
         if let Some(hold) = hold {
-            return self.skip(&queued.request, hold.into(), tell);
+            return self.skip(&queued.request, hold.into(), tell).await;
         }
         if let Some(hold) = opening::queued_by(now, group, opener) {
-            return self.requeue(queued, &hold, tell);
+            return self.requeue(queued, &hold, tell).await;
         }
-        let kept = self.journal.last_closed(&group.key)?.and_then(|entry| entry.event.closed()?.kept.clone());
+        let kept = self.journal.last_closed(&group.key).await?.and_then(|entry| entry.event.closed()?.kept.clone());
         let id = self.journal.new_id(now);
         let entry = match opening::open(now, queued.requested_at, group, policy, opener, id, kept.as_ref()) {
             Ok(entry) => entry,
-            Err(skipped) => return self.skip(&queued.request, skipped, tell),
+            Err(skipped) => return self.skip(&queued.request, skipped, tell).await,
         };
-        let entry = self.journal.append(Entry { config: self.config.clone(), ..entry })?;
+        let entry = self.journal.append(Entry { config: self.config.clone(), ..entry }).await?;
         let regeneration = Regeneration::open(&entry)?;
         tell(Event::Recorded(&entry, &regeneration));
         self.start(regeneration, now);
@@ -88,12 +93,17 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
 
     /// Keeps the request in the queue, and records the hold once. The entry has no `firing`, so that a restarted daemon
     /// queues the request again.
-    fn requeue(&mut self, queued: PendingRequest, hold: &Hold, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    async fn requeue(
+        &mut self,
+        queued: PendingRequest,
+        hold: &Hold,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Stop> {
         let now = self.clock.now();
         if queued.retry_at.is_none() {
             let hold = Cause { code: hold.code().to_owned(), message: hold.to_string() };
             let entry = self.entry(&queued.request, journal::Event::RegenerationQueued(Queued { hold }));
-            let entry = self.journal.append(entry)?;
+            let entry = self.journal.append(entry).await?;
             tell(Event::Queued(&queued.request.key, &entry));
         }
         self.queue.push(PendingRequest { retry_at: Some(LEASE_RETRY.after(now)), ..queued });
@@ -101,11 +111,16 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Ok(())
     }
 
-    fn skip(&mut self, request: &RunRequest, skipped: Skipped, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    async fn skip(
+        &mut self,
+        request: &RunRequest,
+        skipped: Skipped,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Stop> {
         let cause = Cause { code: skipped.code.clone(), message: skipped.why.clone() };
         let firing = request.opener.firing.clone();
         let entry = self.entry(request, journal::Event::RegenerationSkipped(NotOpened { firing, cause }));
-        self.journal.append(entry)?;
+        self.journal.append(entry).await?;
         self.end(&request.key, Ended::Skipped(skipped), tell);
         Ok(())
     }

@@ -30,7 +30,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
                     Event::InstanceLaunched(launched) => launched.launched_by == LaunchedBy::Others,
                     event => matches!(event, Event::InstanceLost(_) | Event::GroupChanged(_)),
                 };
-                self.append(active, entry)?;
+                self.append(active, entry).await?;
             }
         }
         Err(Stop::DetectionDiverged(group.key.name.clone()))

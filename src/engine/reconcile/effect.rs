@@ -24,7 +24,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
             Some(intent) => intent.id,
             None => {
                 let intended = self.intended(active, group, &action);
-                self.record(active, intended)?.id
+                self.record(active, intended).await?.id
             }
         };
         let started = self.clock.now();
@@ -46,7 +46,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
             Answer::Refused(refusal) => Event::refused(&action, intent, Some(took_ms), refusal),
             Answer::Unknown { error } => Event::unknown(&action, intent, unanswered(None), error, None),
         };
-        self.record(active, event)?;
+        self.record(active, event).await?;
         Ok(())
     }
 

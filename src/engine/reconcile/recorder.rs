@@ -15,16 +15,16 @@ use crate::engine::ports::{Cloud, Journal};
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// Writes an entry, takes it into the state, and tells those who watch.
-    pub(super) fn append(&mut self, active: &mut Active, entry: Entry) -> Result<Entry, Stop> {
-        let entry = self.journal.append(entry)?;
+    pub(super) async fn append(&mut self, active: &mut Active, entry: Entry) -> Result<Entry, Stop> {
+        let entry = self.journal.append(entry).await?;
         active.regeneration.apply(&entry)?;
         (self.tell)(&entry, &active.regeneration);
         Ok(entry)
     }
 
-    pub(super) fn record(&mut self, active: &mut Active, event: Event) -> Result<Entry, Stop> {
+    pub(super) async fn record(&mut self, active: &mut Active, event: Event) -> Result<Entry, Stop> {
         let entry = active.regeneration.entry(event, self.clock.now());
-        self.append(active, entry)
+        self.append(active, entry).await
     }
 
     pub(super) fn intended(&self, active: &Active, group: &Group, action: &Action) -> Event {
@@ -36,24 +36,26 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         Event::intended(action, capacity(now, group, &active.regeneration), facts)
     }
 
-    pub(super) fn abort(&mut self, active: &mut Active, ending: Ending) -> Result<(), Stop> {
+    pub(super) async fn abort(&mut self, active: &mut Active, ending: Ending) -> Result<(), Stop> {
         let Ending { outcome, code, why } = ending;
-        self.record(active, Event::RegenerationAborted(Aborted { outcome, cause: Cause { code, message: why } }))?;
+        self.record(active, Event::RegenerationAborted(Aborted { outcome, cause: Cause { code, message: why } }))
+            .await?;
         Ok(())
     }
 
-    pub(super) fn close(&mut self, active: &mut Active, group: &Group, close: Close) -> Result<Outcome, Stop> {
+    pub(super) async fn close(&mut self, active: &mut Active, group: &Group, close: Close) -> Result<Outcome, Stop> {
         let Close { outcome, left, kept, why, code } = close;
         let cause = code.zip(why).map(|(code, message)| Cause { code, message });
         let now = self.clock.now();
         let capacity = Some(capacity(now, group, &active.regeneration));
         let took_ms = took_ms(&active.regeneration, now);
-        self.record(active, Event::RegenerationClosed(Closed { outcome, cause, took_ms, capacity, left, kept }))?;
+        self.record(active, Event::RegenerationClosed(Closed { outcome, cause, took_ms, capacity, left, kept }))
+            .await?;
         Ok(outcome)
     }
 
     /// Records the holds that an operator must know of, when they change.
-    pub(super) fn note_holds(&mut self, active: &mut Active, holds: &[Hold]) -> Result<(), Stop> {
+    pub(super) async fn note_holds(&mut self, active: &mut Active, holds: &[Hold]) -> Result<(), Stop> {
         let notable: Vec<_> = holds.iter().filter(|hold| !hold.is_ordinary()).collect();
         let codes: BTreeSet<_> = notable.iter().map(|hold| hold.code().to_owned()).collect();
         if codes == active.regeneration.held {
@@ -66,7 +68,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
                 notable.into_iter().map(|hold| Cause { code: hold.code().to_owned(), message: hold.to_string() });
             Event::RegenerationHeld(Held { holds: holds.collect() })
         };
-        self.record(active, event)?;
+        self.record(active, event).await?;
         Ok(())
     }
 }

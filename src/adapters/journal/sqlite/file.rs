@@ -20,8 +20,15 @@ use crate::render::clean;
 /// Only somebody with an SQLite shell can be in the way; they get this long to leave.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
-/// A write-ahead log that a long reader let grow is cut back to this.
+/// A write-ahead log of this size is folded into the file; one that a long reader let grow is cut back to it.
 const WAL_MAX: i64 = 16 << 20;
+
+/// Bytes in a page, as SQLite makes them.
+const PAGE: i64 = 4096;
+
+/// Entries of many groups in one commit touch a page of each group in two indexes: they must fit, or pages are written
+/// several times.
+const CACHE_KIB: i64 = 8 << 10;
 
 /// A lease's tag holds the writer's name: short, and of characters that pass unchanged.
 const HOST_MAX: usize = 48;
@@ -29,11 +36,7 @@ const HOST_MAX: usize = 48;
 /// What the file is, before anything is written to it.
 pub(super) fn examine(conn: &Connection, path: &Path, migrations: &[&str]) -> Result<schema::Found, JournalError> {
     let look = || {
-        conn.busy_timeout(BUSY_MAX)?;
-        // The file may come from anywhere: nothing in it is to be run.
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-        conn.pragma_update(None, "cell_size_check", true)?;
+        guard(conn)?;
         Ok((schema::look(conn)?, schema::stranger(conn, migrations)?))
     };
     let known = migrations.len() as u32;
@@ -50,11 +53,21 @@ pub(super) fn examine(conn: &Connection, path: &Path, migrations: &[&str]) -> Re
     }
 }
 
+/// The file may come from anywhere: nothing in it is to be run.
+pub(super) fn guard(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY_MAX)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    conn.pragma_update(None, "cell_size_check", true)
+}
+
 /// Makes the file durable, up to date and ours; returns the writer's name.
 pub(super) fn prepare(conn: &mut Connection, found: schema::Found, migrations: &[&str]) -> rusqlite::Result<String> {
     conn.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_MAX, |row| row.get::<_, i64>(0))?;
+    conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    conn.pragma_update_and_check(None, "wal_autocheckpoint", WAL_MAX / PAGE, |row| row.get::<_, i64>(0))?;
     // The log and its index stay behind at the end, so that those who may only read can.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let from = match found {
