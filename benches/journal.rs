@@ -1,4 +1,5 @@
 //! What a durable entry costs: one by one beside a plain file with fdatasync, and when many callers wait at once.
+#![expect(clippy::expect_used, reason = "a bench that cannot go on fails")]
 
 use std::fs::File;
 use std::io::Write;

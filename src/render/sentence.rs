@@ -50,7 +50,7 @@ pub fn sentence(entry: &Entry) -> String {
         Event::MinSizeRestored(_) => format!("min size is restored{aside}"),
         Event::MinSizeRefused(refused) => format!("min size is not changed: {}", why(&refused.cause)),
         Event::MinSizeUnknown(unknown) => lost("min size", unknown),
-        Event::LaunchAccepted(accepted) => launched(accepted, &aside),
+        Event::LaunchAccepted(accepted) => launched(accepted, aside),
         // Without that permission there is another way.
         Event::LaunchRefused(refused)
             if refused.call.api.ends_with("LaunchInstances")
