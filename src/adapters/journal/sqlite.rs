@@ -14,12 +14,14 @@ use crate::engine::ports::{History, Journal, JournalError, Stored};
 use super::dir;
 use super::lock::StateLock;
 use failure::{Doing, damaged, failure, vanished};
-use file::{attach, beside, examine, guard, identity, name, prepare};
+use file::{attach, examine, guard, name, prepare};
+use paths::{beside, identity};
 use writer::Writer;
 
 mod failure;
 mod file;
 mod history;
+mod paths;
 pub mod schema;
 mod writer;
 

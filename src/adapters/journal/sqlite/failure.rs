@@ -8,7 +8,7 @@ use rusqlite::{Error, ErrorCode};
 use crate::engine::ports::JournalError;
 
 use super::super::dir;
-use super::file::beside;
+use super::paths::beside;
 use crate::render::clean;
 
 /// What was being done when it went wrong.

@@ -1,10 +1,8 @@
 //! The file under the journal: looked at before it is touched, made durable, or opened without leaving a trace.
 
-use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -111,15 +109,4 @@ pub(super) fn attach(path: &Path, how: &str) -> rusqlite::Result<Connection> {
     // Only the first read tells whether it can be read.
     conn.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
     Ok(conn)
-}
-
-/// The files that SQLite keeps beside its own: `-wal`, the log, and `-shm`, the log's index.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
-}
-
-pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use uuid::{ContextV7, Uuid};
 
 use super::failure::{Doing, failure, vanished};
-use super::file::identity;
+use super::paths::identity;
 use super::{schema, uuid};
 use crate::domain::journal::{Entry, VERSION};
 use crate::engine::ports::JournalError;
