@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 
 use chrono::SecondsFormat;
 
-use super::group::SimGroup;
-use super::instance::{Origin, SimInstance};
-use super::target::{self, Target};
+use super::instance::{Origin, Why};
 use crate::domain::activity::Activity;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::span::Time;
@@ -66,75 +64,38 @@ pub(super) enum By {
     Schedule(u32, u32),
 }
 
-/// Why an instance was terminated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
-    /// Somebody asked for it, and whether desired capacity fell with it.
-    Request {
-        decrement: bool,
-    },
-    /// More members than desired.
-    TooMany {
-        /// Others want fewer; otherwise it takes what regend added.
-        theirs: bool,
-    },
-    /// EC2 found it dead, or a load balancer unhealthy.
-    Ec2,
-    Elb,
-    /// EC2 took a Spot instance back.
-    Spot,
-    Refresh,
-    Rebalance {
-        /// Others unbalanced the zones, or put a Spot instance at risk.
-        theirs: bool,
-    },
-    Deleted,
-}
-
-impl SimGroup {
-    pub(super) fn note_launch(&mut self, now: Time, id: &InstanceId, origin: Origin) {
-        // Whoever was there from the beginning came long ago.
+impl Activities {
+    pub(super) fn launched(&mut self, now: Time, members: u32, id: &InstanceId, origin: Origin) {
+        // An instance that was there from the beginning was launched long ago.
         if origin != Origin::Original {
-            self.activities.note(now, self.count(), What::Launched(id.clone(), origin));
+            self.note(now, members, What::Launched(id.clone(), origin));
         }
     }
 
-    pub(super) fn note_abandoned(&mut self, now: Time, id: &InstanceId) {
-        self.activities.note(now, self.count(), What::Abandoned(id.clone()));
+    pub(super) fn abandoned(&mut self, now: Time, members: u32, id: &InstanceId) {
+        self.note(now, members, What::Abandoned(id.clone()));
     }
 
-    pub(super) fn note_no_capacity(&mut self, now: Time) {
-        if let Some(zone) = self.zones.last() {
-            self.activities.note(now, self.count(), What::NotLaunched(zone.clone()));
-        }
+    /// No zone had capacity; this one was asked last.
+    pub(super) fn not_launched(&mut self, now: Time, members: u32, zone: &Zone) {
+        self.note(now, members, What::NotLaunched(zone.clone()));
     }
 
-    pub(super) fn note_termination(&mut self, now: Time, id: &InstanceId, why: Why) {
-        self.activities.note(now, self.count(), What::Terminated(id.clone(), why));
+    pub(super) fn terminated(&mut self, now: Time, members: u32, id: &InstanceId, why: Why) {
+        self.note(now, members, What::Terminated(id.clone(), why));
     }
 
-    /// Why Auto Scaling takes a member for unhealthy.
-    pub(super) fn why_unhealthy(&self, id: &InstanceId) -> Why {
-        if self.members.iter().any(|i| &i.id == id && i.interrupted) {
-            return Why::Spot;
-        }
-        let is_failing = |i: &SimInstance| i.targets.contains(&Target::Unhealthy(target::FAILED));
-        if self.members.iter().any(|i| &i.id == id && is_failing(i)) { Why::Elb } else { Why::Ec2 }
-    }
-
-    pub(super) fn note_change(&mut self, at: Time, by: By, from: u32, to: u32) {
+    pub(super) fn desired_changed(&mut self, at: Time, by: By, from: u32, to: u32) {
         if from != to {
-            self.activities.changes.push(Change { at, by, from, to });
+            self.changes.push(Change { at, by, from, to });
         }
     }
 
     /// What `DescribeScalingActivities` answers: the latest first.
-    pub fn activities(&self, since: Time) -> Vec<Activity> {
-        self.activities.done.iter().rev().filter(|done| done.at >= since).map(Done::shown).collect()
+    pub(super) fn since(&self, since: Time) -> Vec<Activity> {
+        self.done.iter().rev().filter(|done| done.at >= since).map(Done::shown).collect()
     }
-}
 
-impl Activities {
     fn note(&mut self, at: Time, members: u32, what: What) {
         self.count += 1;
         let changes = std::mem::take(&mut self.changes);

@@ -1,29 +1,11 @@
 //! Which zone a simulated group launches in, and whom it terminates: balance first, then its termination policy.
 
-use super::activity::Why;
-use super::group::SimGroup;
+use super::group::{MakesWay, Rebalancing, SimGroup};
 use super::group_behavior::Termination;
-use super::instance::{Origin, SimInstance};
+use super::instance::{Origin, SimInstance, Why};
 use super::phase::Phase;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::span::{Span, Time};
-
-/// A newcomer that was launched first, and for whom somebody goes once it is in service.
-#[derive(Debug, Clone)]
-pub(super) struct Rebalancing {
-    newcomer: InstanceId,
-    /// Others unbalanced the zones, or put a Spot instance at risk.
-    theirs: bool,
-    makes_way: MakesWay,
-}
-
-#[derive(Debug, Clone)]
-enum MakesWay {
-    /// Somebody in this zone: AZRebalance.
-    In(Zone),
-    /// This one: Capacity Rebalancing.
-    Instance(InstanceId),
-}
 
 impl SimGroup {
     pub fn population(&self, zone: &Zone) -> u32 {

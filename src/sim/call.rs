@@ -1,9 +1,9 @@
 //! What the Auto Scaling API does with each call of regend's: effects, arithmetic, and the texts of its refusals.
 
-use super::activity::{By, Why};
+use super::activity::By;
 use super::group::{Launched, SimGroup};
 use super::group_behavior::Direct;
-use super::instance::Origin;
+use super::instance::{Origin, Why};
 use super::phase::Phase;
 use crate::domain::action::{Action, Receipt, Refusal, RefusalKind, Retire};
 use crate::domain::group::{InstanceId, Zone};
@@ -105,7 +105,7 @@ impl SimGroup {
     }
 
     pub(super) fn resize(&mut self, now: Time, desired: u32, by: By) {
-        self.note_change(now, by, self.desired, desired);
+        self.activities.desired_changed(now, by, self.desired, desired);
         if desired != self.desired {
             self.tolerated = 0;
         }

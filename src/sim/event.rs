@@ -1,9 +1,9 @@
 //! Other people's hands, and fate: what happens to a simulated group that regend did not do.
 
-use super::activity::{By, Why};
+use super::activity::By;
 use super::group::SimGroup;
 use super::group_behavior::Image;
-use super::instance::{Origin, SimInstance, later};
+use super::instance::{Origin, SimInstance, Why, later};
 use super::phase::Phase;
 use super::scaling::target_tracking_alarm;
 use super::target;

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::activity::{Activities, Why};
-use super::balance::Rebalancing;
+use super::activity::Activities;
 use super::group_behavior::{Direct, GroupBehavior};
-use super::harm::Ledger;
-use super::instance::{Env, Origin, SimInstance};
+use super::instance::{Env, Origin, SimInstance, Why};
+use super::ledger::Ledger;
 use super::phase::Phase;
 use super::random::Random;
-use super::refresh::Refresh;
-use super::scaling::Scaling;
+use super::scaling_policy::Scaling;
 use crate::domain::action::Receipt;
+use crate::domain::activity::Activity;
 use crate::domain::group::{Group, GroupKey, InstanceId, Numbers, Suspension, TargetGroup, Zone};
 use crate::domain::lease;
 use crate::domain::span::{Span, Time};
@@ -73,6 +72,31 @@ pub(super) struct Launched {
     pub(super) count: u32,
     pub(super) zone: Option<Zone>,
     pub(super) receipt: Receipt,
+}
+
+/// A newcomer that was launched first, and for whom somebody goes once it is in service.
+#[derive(Debug, Clone)]
+pub(super) struct Rebalancing {
+    pub(super) newcomer: InstanceId,
+    /// Others unbalanced the zones, or put a Spot instance at risk.
+    pub(super) theirs: bool,
+    pub(super) makes_way: MakesWay,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum MakesWay {
+    /// Somebody in this zone: AZRebalance.
+    In(Zone),
+    /// This one: Capacity Rebalancing.
+    Instance(InstanceId),
+}
+
+/// An instance refresh that somebody else runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refresh {
+    pub id: String,
+    /// Whoever was launched before this is replaced.
+    pub since: Time,
 }
 
 /// What a group is created with.
@@ -158,7 +182,7 @@ impl SimGroup {
         let is_abandoned =
             |i: &&SimInstance| matches!(i.phase, Phase::PendingWait { abandoned: true, until } if until <= now);
         let abandoned: Vec<_> = self.members.iter().filter(is_abandoned).map(|i| i.id.clone()).collect();
-        abandoned.iter().for_each(|id| self.note_abandoned(now, id));
+        abandoned.iter().for_each(|id| self.activities.abandoned(now, self.count(), id));
         let mut members = std::mem::take(&mut self.members);
         let gone: Vec<_> =
             self.in_env(now, |env, random| members.extract_if(.., |instance| !instance.live(env, random)).collect());
@@ -230,9 +254,9 @@ impl SimGroup {
 
     /// One thing at a time: health first, then size, then what can wait.
     fn react(&mut self, now: Time) {
-        if let Some(id) = self.to_be_replaced().map(|i| i.id.clone()) {
+        if let Some((id, why)) = self.to_be_replaced().map(|i| (i.id.clone(), i.why_unhealthy())) {
             // Terminates first, then launches, as Auto Scaling does.
-            self.terminate(&id, now, self.why_unhealthy(&id));
+            self.terminate(&id, now, why);
             return;
         }
         self.finish_rebalancing(now);
@@ -240,7 +264,9 @@ impl SimGroup {
         if count < self.desired && self.runs("Launch") {
             for _ in count..self.desired {
                 let Some(zone) = self.roomiest() else {
-                    self.note_no_capacity(now);
+                    if let Some(zone) = self.zones.last() {
+                        self.activities.not_launched(now, self.count(), zone);
+                    }
                     self.react_at = Some(RETRY.after(now));
                     return;
                 };
@@ -265,7 +291,7 @@ impl SimGroup {
         let mut instance = prepared.unwrap_or_else(|| self.boot(now, zone, origin));
         instance.joined = now;
         let id = instance.id.clone();
-        self.note_launch(now, &id, origin);
+        self.activities.launched(now, self.count(), &id, origin);
         self.members.push(instance);
         id
     }
@@ -281,7 +307,7 @@ impl SimGroup {
     }
 
     pub(super) fn terminate(&mut self, id: &InstanceId, now: Time, why: Why) {
-        self.note_termination(now, id, why);
+        self.activities.terminated(now, self.count(), id, why);
         self.with(id, now, |instance, env, random| {
             instance.ended = Some(why);
             instance.terminate(env, random);
@@ -315,6 +341,11 @@ impl SimGroup {
         // A shift is the load balancer's: without one there is nothing to shift.
         let shifted = |i: &&SimInstance| !i.targets.is_empty() && self.shifted.as_ref() == Some(&i.zone);
         self.members.iter().filter(move |i| i.serves() && !shifted(i))
+    }
+
+    /// What it did since then, the latest first, as the API shows it.
+    pub fn activities(&self, since: Time) -> Vec<Activity> {
+        self.activities.since(since)
     }
 
     /// As the API shows it, at a look that begins now.

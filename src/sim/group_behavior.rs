@@ -1,6 +1,6 @@
 //! How a simulated group behaves: how long things take, and which of AWS's optional behaviours it shows.
 
-use super::scaling::ScalingPolicy;
+use super::scaling_policy::ScalingPolicy;
 
 /// From and to, in seconds, both included.
 pub type Seconds = (u32, u32);

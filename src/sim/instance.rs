@@ -1,6 +1,5 @@
 //! One simulated instance: how it boots, becomes healthy, falls ill, drains and goes.
 
-use super::activity::Why;
 use super::group_behavior::{GroupBehavior, Image};
 use super::phase::Phase;
 use super::random::Random;
@@ -51,6 +50,42 @@ pub enum Origin {
     Rebalance,
     /// Somebody attached it.
     Attached,
+}
+
+/// Why an instance was terminated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody asked for it, and whether desired capacity fell with it.
+    Request {
+        decrement: bool,
+    },
+    /// More members than desired.
+    TooMany {
+        /// Others want fewer; otherwise it takes what regend added.
+        theirs: bool,
+    },
+    /// EC2 found it dead, or a load balancer unhealthy.
+    Ec2,
+    Elb,
+    /// EC2 took a Spot instance back.
+    Spot,
+    Refresh,
+    Rebalance {
+        /// Others unbalanced the zones, or put a Spot instance at risk.
+        theirs: bool,
+    },
+    Deleted,
+}
+
+impl Why {
+    /// Whether what ends an instance like this is regend's concern: others' scale-in, their unbalanced zones, and all
+    /// else that AWS does are not.
+    pub(super) fn is_others(self) -> bool {
+        match self {
+            Self::TooMany { theirs } | Self::Rebalance { theirs } => theirs,
+            Self::Request { .. } | Self::Ec2 | Self::Elb | Self::Spot | Self::Refresh | Self::Deleted => true,
+        }
+    }
 }
 
 /// What surrounds an instance and decides how its life goes on.
@@ -231,6 +266,17 @@ impl SimInstance {
     /// It is dead from then on, though nobody knows yet.
     pub fn die(&mut self, at: Time) {
         self.dies_at = Some(at);
+    }
+
+    /// Why Auto Scaling takes it for unhealthy.
+    pub(super) fn why_unhealthy(&self) -> Why {
+        if self.interrupted {
+            Why::Spot
+        } else if self.targets.contains(&Target::Unhealthy(target::FAILED)) {
+            Why::Elb
+        } else {
+            Why::Ec2
+        }
     }
 
     /// Whether EC2 tells of it, so many seconds after its launch.

@@ -1,17 +1,10 @@
 //! An instance refresh that somebody else runs: one after another, terminated first, as the default settings allow.
 
-use super::activity::Why;
-use super::group::SimGroup;
+use super::group::{Refresh, SimGroup};
+use super::instance::Why;
 use super::phase::Phase;
 use crate::domain::group::InstanceId;
 use crate::domain::span::Time;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refresh {
-    pub id: String,
-    /// Whoever was launched before this is replaced.
-    pub since: Time,
-}
 
 impl SimGroup {
     pub(super) fn start_refresh(&mut self, now: Time) {

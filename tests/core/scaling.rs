@@ -8,7 +8,8 @@ use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::{Event, Which};
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::{GroupBehavior, Termination};
-use regend::sim::scaling::{CLUSTER_AUTOSCALER_TAG, Kind, ScalingPolicy};
+use regend::sim::scaling::CLUSTER_AUTOSCALER_TAG;
+use regend::sim::scaling_policy::{Kind, ScalingPolicy};
 use regend::sim::world::World;
 
 use crate::scene::{policy as policy_of_one, shape};

@@ -16,7 +16,7 @@ use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
 use regend::domain::span::Span;
 use regend::harness::play::play;
-use regend::sim::scaling::{Kind, ScalingPolicy};
+use regend::sim::scaling_policy::{Kind, ScalingPolicy};
 use regend::sim::script::Script;
 use uuid::Uuid;
 

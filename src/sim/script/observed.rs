@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::group::{Shape, SimGroup};
+use super::super::group::{Refresh, Shape, SimGroup};
 use super::super::group_behavior::Direct;
 use super::super::instance::SimInstance;
 use super::super::phase::Phase;
-use super::super::refresh::Refresh;
 use super::super::target::{self, Target};
 use super::Script;
 use crate::domain::group::{Group, Instance, Lifecycle, TargetState};

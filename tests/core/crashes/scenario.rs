@@ -9,7 +9,7 @@ use regend::sim::event::{Event, Which};
 use regend::sim::fault::Fault;
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::{Direct, GroupBehavior, Image};
-use regend::sim::scaling::{Kind, ScalingPolicy};
+use regend::sim::scaling_policy::{Kind, ScalingPolicy};
 
 use crate::scene::{Scene, policy, shape};
 

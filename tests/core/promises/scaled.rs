@@ -4,7 +4,7 @@ use regend::domain::action::Outcome;
 use regend::domain::span::Span;
 use regend::sim::group_behavior::{GroupBehavior, Termination};
 use regend::sim::random::Random;
-use regend::sim::scaling::{Kind, ScalingPolicy};
+use regend::sim::scaling_policy::{Kind, ScalingPolicy};
 
 use crate::scene::{Scene, policy, shape};
 

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::super::reader::{Section, count, text};
 use super::{one_of, seconds};
 use crate::domain::span::Invalid;
-use crate::sim::scaling::{Kind, ScalingPolicy};
+use crate::sim::scaling_policy::{Kind, ScalingPolicy};
 
 const KINDS: [(&str, Kind); 4] = [
     ("target tracking", Kind::TargetTracking),

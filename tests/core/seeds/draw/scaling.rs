@@ -4,7 +4,7 @@ use regend::sim::event::Event;
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::GroupBehavior;
 use regend::sim::random::Random;
-use regend::sim::scaling::{Kind, ScalingPolicy};
+use regend::sim::scaling_policy::{Kind, ScalingPolicy};
 
 const KINDS: [Kind; 4] = [Kind::TargetTracking, Kind::Step, Kind::Simple, Kind::ClusterAutoscaler];
 
