@@ -1,6 +1,5 @@
 //! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
 
-use super::checkers::Ambiguity;
 use super::event::Event;
 use super::group_behavior::Direct;
 use super::history::ExternalChange;
@@ -17,6 +16,14 @@ const UNBELIEVED: Span = Span::minutes(1);
 
 /// How far a look may be behind, at most.
 const BEHIND: Span = Span::seconds(10);
+
+/// How a mistake about what others want explains a broken promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ambiguity {
+    /// They were taken to want less than they do.
+    TakenForLess,
+    TakenForMore,
+}
 
 /// What may be mistaken of what others want. AWS offers no compare-and-set: what happens between a look and the call that
 /// rests on it, or while an answer is lost, is seen only in sum.
@@ -38,69 +45,124 @@ impl Ambiguities {
         }
     }
 
-    /// Looks for races in everything that happened to a group.
+    const NONE: Self = Self { lower: false, higher: false };
+    const BOTH: Self = Self { lower: true, higher: true };
+
+    /// Looks for ambiguities in everything that happened to a group.
     pub fn of(key: &GroupKey, world: &World, entries: &[Entry]) -> Self {
-        let mut ambiguity = Self::default();
-        let calls = || world.history.calls.iter().filter(|call| call.group == *key);
-        let external_changes: Vec<_> =
-            world.history.external_changes.iter().filter(|touch| touch.group == *key).collect();
-        let touched = |from: Time, to: Time| external_changes.iter().any(|touch| (from..=to).contains(&touch.at));
-        // A change and its reverse, and whoever was at work noted nothing in between.
-        let ours = |entry: &&Entry| entry.group.as_deref() == Some(&key.name);
-        let openings: Vec<_> = entries.iter().filter(ours).filter(|e| e.kind() == Kind::RegenerationOpened).collect();
-        let changes: Vec<_> =
-            entries.iter().filter(ours).filter_map(|e| Some((e, &group_changed(e)?.change))).collect();
-        let undone = |one: &ExternalChange, other: &ExternalChange| {
-            let back = |of: fn(&Numbers) -> u32, is_of: fn(&Change) -> bool| {
-                let noted = |opened: &Entry| {
-                    let within =
-                        |e: &Entry| e.regeneration == opened.regeneration && (one.at..other.at).contains(&e.rt);
-                    changes.iter().any(|(e, change)| within(e) && is_of(change))
-                };
-                let unseen = openings.iter().any(|opened| opened.rt <= one.at && !noted(opened));
-                unseen && of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after)
-            };
-            back(|numbers| numbers.desired, |change| change.desired.is_some())
-                || back(|numbers| numbers.max, |change| change.max.is_some())
-        };
-        if external_changes
-            .iter()
-            .enumerate()
-            .any(|(n, one)| external_changes.iter().skip(n + 1).any(|other| undone(one, other)))
-        {
-            ambiguity = Self { lower: true, higher: true };
+        let past = Past::of(key, world, entries);
+        let found = [
+            past.unseen_reversals(),
+            past.unattributable_changes(world),
+            past.changes_before_arrival(),
+            past.changes_before_takeover(),
+            past.lost_answers(),
+        ];
+        Self { lower: found.iter().any(|found| found.lower), higher: found.iter().any(|found| found.higher) }
+    }
+}
+
+/// What happened to one group.
+struct Past<'a> {
+    key: &'a GroupKey,
+    calls: Vec<&'a Call>,
+    external_changes: Vec<&'a ExternalChange>,
+    entries: Vec<&'a Entry>,
+    openings: Vec<&'a Entry>,
+}
+
+impl<'a> Past<'a> {
+    fn of(key: &'a GroupKey, world: &'a World, entries: &'a [Entry]) -> Self {
+        let history = &world.history;
+        let entries: Vec<_> = entries.iter().filter(|entry| entry.group.as_deref() == Some(&key.name)).collect();
+        Self {
+            key,
+            calls: history.calls.iter().filter(|call| call.group == *key).collect(),
+            external_changes: history.external_changes.iter().filter(|change| change.group == *key).collect(),
+            openings: entries.iter().copied().filter(|e| e.kind() == Kind::RegenerationOpened).collect(),
+            entries,
         }
-        if world.group(key).is_some_and(|group| group.behavior.direct == Direct::KeepsDesired) {
+    }
+
+    /// Whether others changed the group's numbers then.
+    fn changed(&self, from: Time, to: Time) -> bool {
+        self.external_changes.iter().any(|change| (from..=to).contains(&change.at))
+    }
+
+    fn effects(&self) -> impl Iterator<Item = &'a Call> {
+        self.calls.iter().copied().filter(|call| call.effect.is_some())
+    }
+
+    /// A change and its reverse, and whoever was at work noted nothing in between.
+    fn unseen_reversals(&self) -> Ambiguities {
+        let later = |n: usize| self.external_changes.iter().skip(n + 1);
+        let mut pairs =
+            self.external_changes.iter().enumerate().flat_map(|(n, one)| later(n).map(move |other| (one, other)));
+        if pairs.any(|(one, other)| self.is_unseen_reversal(one, other)) {
+            Ambiguities::BOTH
+        } else {
+            Ambiguities::NONE
+        }
+    }
+
+    fn is_unseen_reversal(&self, one: &ExternalChange, other: &ExternalChange) -> bool {
+        let back = |of: fn(&Numbers) -> u32, is_of: fn(&Change) -> bool| {
+            let noted = |opened: &Entry| {
+                let within = |e: &Entry| e.regeneration == opened.regeneration && (one.at..other.at).contains(&e.rt);
+                self.entries.iter().any(|e| within(e) && group_changed(e).is_some_and(|changed| is_of(&changed.change)))
+            };
+            let unseen = self.openings.iter().any(|opened| opened.rt <= one.at && !noted(opened));
+            unseen && of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after)
+        };
+        back(|numbers| numbers.desired, |change| change.desired.is_some())
+            || back(|numbers| numbers.max, |change| change.max.is_some())
+    }
+
+    /// A change of desired capacity that no activity tells of, or that cannot be told from a cluster autoscaler's.
+    fn unattributable_changes(&self, world: &World) -> Ambiguities {
+        let mut ambiguity = Ambiguities::NONE;
+        let group = world.group(self.key);
+        if group.is_some_and(|group| group.behavior.direct == Direct::KeepsDesired) && !self.external_changes.is_empty()
+        {
             // Whoever raises desired capacity by just as much as a launch should have is not seen at first.
-            ambiguity.higher = touched(Time::MIN_UTC, Time::MAX_UTC);
-            ambiguity.lower = ambiguity.higher;
+            ambiguity = Ambiguities::BOTH;
         }
         // A person sets desired capacity like a cluster autoscaler does, which reckons from what it saw.
         let by_person = |event: &Event| matches!(event, Event::SetDesired(_));
-        let set = world.history.events.iter().any(|(_, of, event)| of == key && by_person(event));
-        if set && world.group(key).is_some_and(|group| group.tags.contains_key(CLUSTER_AUTOSCALER_TAG)) {
-            ambiguity = Self { lower: true, higher: true };
+        let set = world.history.events.iter().any(|(_, of, event)| of == self.key && by_person(event));
+        if set && group.is_some_and(|group| group.tags.contains_key(CLUSTER_AUTOSCALER_TAG)) {
+            ambiguity = Ambiguities::BOTH;
         }
         // A policy's step for which Auto Scaling has nothing to do is told by no activity: it is taken for a person's word.
-        let untold =
-            |entry: &Entry| group_changed(entry).is_some_and(|c| c.change.desired.is_some() && c.explanation.is_none());
-        ambiguity.higher |= entries.iter().filter(ours).any(untold);
-        for call in calls().filter(|call| call.effect.is_some()) {
-            if touched(rests_on(call), call.arrived) {
-                ambiguity.higher = true;
-                ambiguity.lower |= call.action.overwrites_capacity();
-            }
+        let untold = |entry: &&Entry| {
+            group_changed(entry).is_some_and(|c| c.change.desired.is_some() && c.explanation.is_none())
+        };
+        ambiguity.higher |= self.entries.iter().any(untold);
+        ambiguity
+    }
+
+    /// A change between the look that a call rests on and its arrival.
+    fn changes_before_arrival(&self) -> Ambiguities {
+        let mut ambiguity = Ambiguities::NONE;
+        for call in self.effects().filter(|call| self.changed(rests_on(call), call.arrived)) {
+            ambiguity.higher = true;
+            ambiguity.lower |= call.action.overwrites_capacity();
         }
-        // What a lost host knew of others' changes, or had seen and not believed yet, is not in its lease.
+        ambiguity
+    }
+
+    /// What a lost host knew of others' changes, or had seen and not believed yet, is not in its lease.
+    fn changes_before_takeover(&self) -> Ambiguities {
+        let mut ambiguity = Ambiguities::NONE;
         let mut holder: Option<(Time, String)> = None;
-        for call in calls().filter(|call| call.effect.is_some()) {
+        for call in self.effects() {
             match &call.action {
                 Action::TakeLease { value, .. } => {
                     let daemon = value.parse::<Lease>().map(|lease| lease.daemon).unwrap_or_default();
                     if let Some((at, _)) = holder.take_if(|(_, before)| *before != daemon) {
-                        ambiguity.lower |= touched(at, call.at);
+                        ambiguity.lower |= self.changed(at, call.at);
                         // And whoever takes over cannot tell the surplus from what was said since its own opening.
-                        ambiguity.higher |= openings.iter().any(|opened| touched(opened.rt, call.at));
+                        ambiguity.higher |= self.openings.iter().any(|opened| self.changed(opened.rt, call.at));
                     }
                     holder = Some((UNBELIEVED.before(call.at), daemon));
                 }
@@ -108,29 +170,32 @@ impl Ambiguities {
                 _ => {}
             }
         }
-        for outcome in entries.iter().filter(ours) {
+        ambiguity
+    }
+
+    /// What happened while an answer was lost.
+    fn lost_answers(&self) -> Ambiguities {
+        let mut ambiguity = Ambiguities::NONE;
+        for outcome in &self.entries {
             let Some((intent, _)) = outcome.event.conclusion() else { continue };
-            let Some(intent) = entries.iter().find(|entry| entry.id == intent) else { continue };
+            let Some(intent) = self.entries.iter().find(|entry| entry.id == intent) else { continue };
             let within =
-                |call: &&Call| intent.event.names_action(&call.action) && (intent.rt..=outcome.rt).contains(&call.at);
+                |call: &&&Call| intent.event.names_action(&call.action) && (intent.rt..=outcome.rt).contains(&call.at);
+            let calls = || self.calls.iter().filter(within);
             // What the intent rests on may be older than itself; nobody knows by how much of a call that was never made.
-            let from =
-                calls().find(within).map_or_else(|| BEHIND.before(intent.rt), |call| rests_on(call).min(intent.rt));
-            let effects = calls().filter(within).filter(|call| call.effect.is_some()).count();
-            let answered = calls().filter(within).count() == 1 && is_plain(&outcome.event);
+            let from = calls().next().map_or_else(|| BEHIND.before(intent.rt), |call| rests_on(call).min(intent.rt));
+            let effects = calls().filter(|call| call.effect.is_some()).count();
+            let answered = calls().count() == 1 && is_plain(&outcome.event);
+            let changed = self.changed(from, outcome.rt);
             match outcome.kind() {
                 // Somebody else did just that, or the token's answer came too late to tell.
-                Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => {
-                    ambiguity = Self { lower: true, higher: true };
-                }
-                Kind::LaunchAccepted | Kind::LaunchRefused if !answered && touched(from, outcome.rt) => {
-                    ambiguity = Self { lower: true, higher: true };
-                }
+                Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => return Ambiguities::BOTH,
+                Kind::LaunchAccepted | Kind::LaunchRefused if !answered && changed => return Ambiguities::BOTH,
                 // The host's clock was set back: it repeats a token that AWS has forgotten.
                 Kind::LaunchAccepted if effects > 1 && outcome.rt - intent.rt > outcome.t - intent.t => {
-                    ambiguity = Self { lower: true, higher: true };
+                    return Ambiguities::BOTH;
                 }
-                _ if touched(from, outcome.rt) => ambiguity.higher = true,
+                _ if changed => ambiguity.higher = true,
                 // What a lost launch brought is nowhere to be seen by the time that its token has expired.
                 Kind::LaunchRefused if effects > 0 => ambiguity.higher = true,
                 _ => {}

@@ -1,18 +1,18 @@
 //! The promises, each as a checker of what really happened: written from the design's text, not from the decision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 
-use self::group::Judged;
-use super::ambiguity::Ambiguities;
-use super::world::{Call, Truth, World};
-use crate::domain::action::{Action, Reason, Retire};
+use super::ambiguity::{Ambiguities, Ambiguity};
+use super::world::World;
+use crate::domain::action::{Action, Retire};
 use crate::domain::group::{GroupKey, InstanceId};
-use crate::domain::journal::{Closed, Conclusion, Entry, Kind, LeftWhy, Opened};
-use crate::domain::policy::{Policy, Treatment};
+use crate::domain::journal::{Closed, Entry, Kind, Opened};
 use crate::domain::span::{Span, Time};
 
+mod calls;
 mod group;
+mod record;
 
 /// Takes a complaint: the promise, what may excuse it, and what is wrong.
 type No<'a> = &'a mut dyn FnMut(u8, Option<Ambiguity>, String);
@@ -20,9 +20,6 @@ type No<'a> = &'a mut dyn FnMut(u8, Option<Ambiguity>, String);
 /// An instance that was launched this shortly before the cutoff, and that no look showed at the opening, may pass as
 /// fresh: clocks differ.
 const SKEW: Span = Span::minutes(5);
-
-/// How long before a close its last look may have shown the group.
-const UNSEEN: Span = Span::seconds(30);
 
 /// A promise that was not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +29,6 @@ pub struct Broken {
     pub says: String,
     /// What it may rest on a mistake about.
     pub excuse: Option<Ambiguity>,
-}
-
-/// How a mistake about what others want explains a broken promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ambiguity {
-    /// They were taken to want less than they do.
-    TakenForLess,
-    TakenForMore,
 }
 
 /// Watches one group for as long as a test lasts, whatever becomes of the processes that regenerate it.
@@ -60,6 +49,27 @@ pub struct Checker {
     judged: Judged,
     /// When it first had a regeneration open.
     opened_at: Option<Time>,
+}
+
+/// How far one group has been judged.
+#[derive(Debug, Default)]
+struct Judged {
+    moments: usize,
+    harms: usize,
+    /// How many had to serve when it was last looked at.
+    floor: u32,
+    /// How many may be missing, since others and fate took them away and they are not made up for yet.
+    explained: u32,
+    /// No group is owed more than it had.
+    missing_at_opening: u32,
+    /// By how much the zones differed before regend did anything.
+    slant: u32,
+    /// How many more others began to want since the first opening, all in all.
+    risen: u32,
+    /// The largest max size that others ever set.
+    max: u32,
+    /// When others took instances out of service or began to want more, and how many.
+    harmed: Vec<(Time, u32)>,
 }
 
 impl Checker {
@@ -138,104 +148,6 @@ impl Checker {
         broken
     }
 
-    fn call(&self, call: &Call, opened: &Opened, repeats: bool, broken: &mut Vec<Broken>) {
-        let mut no = |promise, excuse, says: String| {
-            broken.push(Broken { promise, at: call.at, says: format!("{}: {says}", call.action), excuse });
-        };
-        let (seen, before, policy) = (&call.seen, &call.before, &opened.policy);
-        if self.known_at.is_some_and(|known| call.looked_at < known) {
-            no(1, None, format!("it rests on a look of {}, before the last effect was known", call.looked_at));
-        }
-        match &call.action {
-            Action::Retire(retire) => self.retire(retire, call, opened, &mut no),
-            Action::Launch { count, .. } if !repeats => self.grow(*count, call, policy, &mut no),
-            Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
-            Action::Shrink { to, .. } => {
-                let is_fresh = |id: &InstanceId| seen.born.get(id).is_some_and(|b| SKEW.after(*b) >= opened.cutoff);
-                let any_may_go = seen.serving.len() as u32 == seen.members
-                    && seen.serving.keys().all(|id| seen.protected.contains(id) || is_fresh(id));
-                if call.effect.is_some() && before.members > *to && seen.members == before.members && !any_may_go {
-                    no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
-                }
-            }
-            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => {
-                if call.effect.is_some() && before.desired > *to && seen.desired == before.desired {
-                    no(4, None, format!("it takes desired capacity down from {}", before.desired));
-                }
-            }
-            Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } | Action::RestoreMinSize { .. } => {
-            }
-        }
-        let falls = falls(&call.action);
-        if falls > 0 && call.effect.is_some() && before.desired < before.external_desired + falls {
-            let says = format!(
-                "desired capacity falls from {} below {}, which is wanted",
-                before.desired, before.external_desired
-            );
-            no(4, Some(Ambiguity::TakenForLess), says);
-        }
-    }
-
-    /// Promises 1, 2 and 4 on the termination of a named instance.
-    fn retire(&self, retire: &Retire, call: &Call, opened: &Opened, no: No<'_>) {
-        let (seen, policy) = (&call.seen, &opened.policy);
-        let victim = &retire.instance;
-        let wanted = seen.external_desired;
-        let floor = wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted));
-        let warm = |(id, since): &(&InstanceId, &Time)| {
-            let old = seen.born.get(*id).is_some_and(|born| *born < opened.cutoff);
-            old || policy.warmup.after(**since) <= call.looked_at
-        };
-        let others = seen.serving.iter().filter(|(id, _)| *id != victim && !self.retired.contains(*id));
-        let others: Vec<_> = others.filter(warm).map(|(id, _)| id).collect();
-        let serving = others.len() as u32;
-        let stands_in = |id: &InstanceId| {
-            let is_fresh = seen.born.get(id).is_some_and(|born| SKEW.after(*born) >= opened.cutoff);
-            is_fresh && !self.stood_in.contains(id) && others.contains(&id)
-        };
-        let costs = match retire.why {
-            _ if seen.serving.contains_key(victim) && retire.why != Reason::Surplus => true,
-            // An ill one may go as soon as a verified one stands in for it, and as many stay as are wanted.
-            Reason::Stale => !retire.successor.as_ref().is_some_and(stands_in) || seen.members <= wanted,
-            Reason::Failed => false,
-            // No group is owed more than it had.
-            Reason::Surplus => {
-                seen.serving.contains_key(victim) && opened.serving.is_none_or(|opening| serving < opening)
-            }
-        };
-        if serving < floor && costs {
-            no(1, Some(Ambiguity::TakenForLess), format!("{serving} serve without it, and {floor} of {wanted} must"));
-        }
-        let born = call.before.born.get(victim);
-        if retire.why == Reason::Stale && born.is_some_and(|born| *born >= opened.cutoff) {
-            no(2, None, format!("it was born at {born:?}, not before the cutoff"));
-        }
-        if self.retired.contains(victim) {
-            no(2, None, "it was retired already".to_owned());
-        }
-        if retire.why == Reason::Stale && policy.protected == Treatment::Skip && seen.protected.contains(victim) {
-            no(4, None, "it is protected from scale-in".to_owned());
-        }
-        if policy.standby == Treatment::Skip && seen.standby.contains(victim) {
-            no(4, None, "it is in standby".to_owned());
-        }
-    }
-
-    /// Never more than `max_surge` above wanted.
-    fn grow(&self, by: u32, call: &Call, policy: &Policy, no: No<'_>) {
-        let (seen, before) = (&call.seen, &call.before);
-        let wanted = before.external_desired;
-        let surge = policy.max_surge.rounded_up(wanted);
-        // Only as many as the look could show, without those that have been retired since.
-        let gone = self.retired.iter().filter(|id| seen.born.contains_key(*id) && !seen.terminating.contains(*id));
-        let shown = seen.members.saturating_sub(gone.count() as u32);
-        let size = before.members.min(shown).max(before.desired);
-        if call.effect.is_some() && size + by > wanted + surge {
-            let excuse = Some(Ambiguity::TakenForMore);
-            no(4, excuse, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
-        }
-    }
-
     /// When nothing is open any more: the group is as it was found, and everything due is replaced or named.
     pub fn at_end(&self, world: &World, entries: &[Entry]) -> Vec<Broken> {
         let mut broken = Vec::new();
@@ -281,87 +193,6 @@ impl Checker {
             (call.before.serving.len() as u32) <= floor
         })
     }
-
-    /// Promise 2: whoever was born before the cutoff is gone or named.
-    fn stale(&self, world: &World, truth: &Truth, joined: &BTreeMap<&InstanceId, Time>, entries: &[Entry], no: No<'_>) {
-        let Some(opened) = opened(entries, &self.key) else { return };
-        let Some((closed, closed_at)) = closed(entries, &self.key) else {
-            no(2, None, "it was opened and never closed".to_owned());
-            return;
-        };
-        let left: BTreeMap<_, _> = closed.left.iter().map(|left| (&left.instance, left.why)).collect();
-        let seen_at_open: BTreeSet<_> = opened.members.iter().map(|member| &member.instance).collect();
-        // Somebody else's scale-in may still be draining: the record says that it went.
-        let lost: BTreeSet<_> =
-            entries.iter().filter(|e| e.kind() == Kind::InstanceLost).filter_map(|e| e.event.instance()).collect();
-        for (id, born) in truth.born.iter().filter(|(_, born)| **born < opened.cutoff) {
-            let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
-            // Whoever came when the last look was over is none of its business.
-            let unseen = unseen || joined.get(id).is_some_and(|joined| UNSEEN.after(*joined) > closed_at);
-            let going = truth.terminating.contains(id) && (lost.contains(id) || !seen_at_open.contains(id));
-            if !left.contains_key(id) && !unseen && !going {
-                no(2, None, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));
-            }
-        }
-        for (id, why) in left {
-            let gone = !truth.born.contains_key(id);
-            let still = match why {
-                LeftWhy::Protected | LeftWhy::Standby | LeftWhy::Young | LeftWhy::NotReached => true,
-                LeftWhy::Draining | LeftWhy::Retained | LeftWhy::Untouchable | LeftWhy::UnknownToEc2 => false,
-            };
-            // A group that is being deleted takes them along.
-            let still = still && !world.group(&self.key).is_none_or(|group| group.deleting);
-            if gone && still && truth.at <= closed_at && !lost.contains(id) {
-                no(2, None, format!("{id} is named as left, and is gone"));
-            }
-        }
-    }
-
-    /// Promise 6: each call has its intent before it and its outcome after it, and no intent stays without one.
-    fn record(&self, world: &World, entries: &[Entry]) -> Vec<Broken> {
-        let mut broken = Vec::new();
-        let mut no = |at, says| broken.push(Broken { promise: 6, at, says, excuse: None });
-        let entries: Vec<_> = entries.iter().filter(|entry| is_of(entry, &self.key)).collect();
-        let intents: Vec<_> = entries.iter().filter(|e| e.kind().as_str().ends_with(".intended")).collect();
-        let mut outcomes: BTreeMap<_, Vec<&Entry>> = BTreeMap::new();
-        for entry in &entries {
-            if let Some((intent, _)) = entry.event.conclusion() {
-                outcomes.entry(intent).or_default().push(entry);
-            }
-        }
-        let mut used = BTreeSet::new();
-        let calls = world
-            .history
-            .calls
-            .iter()
-            .skip(self.recorded_from)
-            .filter(|call| call.group == self.key && call.by == self.by);
-        for call in calls {
-            let repeats = matches!(call.action, Action::Launch { .. });
-            let of = |e: &&&&Entry| {
-                e.event.names_action(&call.action) && e.rt <= call.at && (repeats || !used.contains(&e.id))
-            };
-            let known = |e: &&&&Entry| outcomes.get(&e.id).is_some_and(|after| after.iter().any(|e| e.rt >= call.at));
-            match intents.iter().filter(of).find(known).or_else(|| intents.iter().find(of)) {
-                None => no(call.at, format!("{} has no intent in the journal", call.action)),
-                Some(intent) => {
-                    used.insert(intent.id);
-                    if !known(&intent) {
-                        no(call.at, format!("{} has no outcome in the journal", call.action));
-                    }
-                }
-            }
-        }
-        for intent in intents {
-            let known =
-                |e: &&Entry| e.event.conclusion().is_some_and(|(_, conclusion)| conclusion != Conclusion::Unknown);
-            let count = outcomes.get(&intent.id).map_or(0, |after| after.iter().copied().filter(known).count());
-            if count != 1 {
-                no(intent.rt, format!("{} {} has {count} outcomes", intent.kind(), intent.id));
-            }
-        }
-        broken
-    }
 }
 
 /// What makes a repeated launch the same launch; empty for everything else.
@@ -369,15 +200,6 @@ fn token(action: &Action) -> &str {
     match action {
         Action::Launch { token, .. } => token,
         _ => "",
-    }
-}
-
-/// How much the call takes from desired capacity.
-fn falls(action: &Action) -> u32 {
-    match action {
-        Action::Retire(retire) => u32::from(retire.decrement),
-        Action::Shrink { from, to, .. } => from.saturating_sub(*to),
-        _ => 0,
     }
 }
 
@@ -392,6 +214,7 @@ fn closed<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<(&'a Closed, Time)
     entries.iter().rev().filter(|e| is_of(e, key)).find_map(|e| Some((e.event.closed()?, e.rt)))
 }
 
+/// What the group's latest regeneration started from.
 fn opened<'a>(entries: &'a [Entry], key: &GroupKey) -> Option<&'a Opened> {
     entries.iter().rev().filter(|e| is_of(e, key)).find_map(|e| e.event.opened())
 }

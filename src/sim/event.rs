@@ -3,8 +3,9 @@
 use super::activity::By;
 use super::group::SimGroup;
 use super::group_behavior::Image;
-use super::instance::{Origin, SimInstance, Why, later};
+use super::instance::{Env, Origin, SimInstance, Why, later};
 use super::phase::Phase;
+use super::random::Random;
 use super::scaling::target_tracking_alarm;
 use super::target;
 use crate::domain::group::{InstanceId, Zone};
@@ -94,9 +95,7 @@ impl SimGroup {
         match event {
             Event::SetDesired(n) => self.wish(now, *n, By::Request),
             Event::Scale(by) if self.runs("AlarmNotification") => {
-                let alarm = target_tracking_alarm(&self.key.name, if *by < 0 { "Low" } else { "High" });
-                let by_alarm = By::Alarm { alarm, policy: "scale".to_owned() };
-                self.scale(now, self.desired.saturating_add_signed(*by), by_alarm, "one step of a policy");
+                self.step_by_policy(now, *by);
                 // What others want moved with it already.
                 return self.notice(now);
             }
@@ -106,49 +105,24 @@ impl SimGroup {
                 self.ledger.acted("scheduled action");
             }
             Event::Scale(_) | Event::Scheduled(..) => {}
-            Event::SetMin(n) => {
-                self.limit_to((*n).min(self.max), self.max);
-                self.wish(now, self.desired, By::Update(self.min, self.max));
-            }
-            Event::SetMax(n) => {
-                self.limit_to(self.min, (*n).max(self.min));
-                self.wish(now, self.desired, By::Update(self.min, self.max));
-            }
-            Event::Kill(which) => self.each(now, *which, |i| i.die(now)),
+            Event::SetMin(n) => self.update_limits(now, (*n).min(self.max), self.max),
+            Event::SetMax(n) => self.update_limits(now, self.min, (*n).max(self.min)),
+            Event::Kill(which) => self.with_member(now, *which, |i, _, _| i.die(now)),
             Event::Sicken(which) => {
-                if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, env, random| i.sicken(None, target::FAILED, env, random));
-                }
+                self.with_member(now, *which, |i, env, random| i.sicken(None, target::FAILED, env, random));
             }
             Event::Recover => self.members.iter_mut().for_each(|i| i.recover(now)),
             Event::Unavailable(seconds) => self.unavailable_until = Some(later(now, *seconds)),
-            Event::Interrupt(which) => {
-                if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, _, _| {
-                        i.interrupted = true;
-                        i.die(later(now, NOTICE_S));
-                    });
-                    self.replace_before_it_goes(now, id);
-                }
-            }
-            Event::Protect(which) => self.each(now, *which, |i| i.protected = true),
+            Event::Interrupt(which) => self.interrupt(now, *which),
+            Event::Protect(which) => self.with_member(now, *which, |i, _, _| i.protected = true),
             Event::Unprotect => self.members.iter_mut().for_each(|i| i.protected = false),
             Event::StandBy(which) => self.stand_by(now, *which, true),
             Event::StandByReplaced(which) => self.stand_by(now, *which, false),
             Event::ExitStandby => self.exit_standby(now),
-            Event::Detach(which, decrement) => {
-                if (!decrement || self.desired > self.min)
-                    && let Some(id) = self.member(*which)
-                {
-                    self.with(&id, now, |i, env, _| i.detach(env));
-                    self.desired -= u32::from(*decrement);
-                }
-            }
+            Event::Detach(which, decrement) => self.detach(now, *which, *decrement),
             Event::Attach(hours) => self.attach(now, Span::hours(*hours).before(now)),
             Event::ReplaceRootVolume(which) => {
-                if let Some(id) = self.member(*which) {
-                    self.with(&id, now, |i, env, random| i.replace_root_volume(env, random));
-                }
+                self.with_member(now, *which, |i, env, random| i.replace_root_volume(env, random));
             }
             Event::Terminate(which, decrement) => {
                 if let Some(id) = self.member(*which) {
@@ -156,31 +130,18 @@ impl SimGroup {
                     let _ = self.terminate_instance(now, &id, *decrement);
                 }
             }
-            Event::Suspend(process) => {
-                self.suspended.insert((*process).to_owned(), "User suspended at the operator's request".to_owned());
-            }
+            Event::Suspend(process) => self.suspend(process, "User suspended at the operator's request"),
             Event::SuspendByAws(process) => {
-                let reason = "Suspended by Auto Scaling: launches have failed for more than 24 hours";
-                self.suspended.insert((*process).to_owned(), reason.to_owned());
+                self.suspend(process, "Suspended by Auto Scaling: launches have failed for more than 24 hours");
             }
-            Event::Untag => {
-                self.tags.remove(lease::TAG);
-            }
+            Event::Untag => drop(self.tags.remove(lease::TAG)),
             Event::Resume => self.suspended.clear(),
             Event::StartRefresh => self.start_refresh(now),
             Event::EndRefresh => self.refresh = None,
             Event::Shift => self.shifted = self.zones.first().cloned(),
             Event::EndShift => self.shifted = None,
-            Event::ListenerLeaves => {
-                self.listens = false;
-                self.members.iter_mut().for_each(SimInstance::lose_listener);
-            }
-            Event::ListenerReturns => {
-                self.listens = true;
-                let mut members = std::mem::take(&mut self.members);
-                self.in_env(now, |env, random| members.iter_mut().for_each(|i| i.find_listener(env, random)));
-                self.members = members;
-            }
+            Event::ListenerLeaves => self.lose_listeners(),
+            Event::ListenerReturns => self.find_listeners(now),
             Event::Image(image) => {
                 self.behavior.image = *image;
                 self.version += 1;
@@ -190,6 +151,12 @@ impl SimGroup {
             Event::Wet => self.capacity.clear(),
             Event::Delete => self.delete(now),
         }
+        self.follow_others(desired, limits);
+        self.notice(now);
+    }
+
+    /// Takes over what others want from what they set. `desired` and `limits` are as they were before.
+    fn follow_others(&mut self, desired: u32, limits: (u32, u32)) {
         // Whoever changes desired capacity says what it shall be, whatever surplus is in it.
         if self.desired != desired {
             self.external_desired = self.desired;
@@ -199,7 +166,17 @@ impl SimGroup {
             // Others want no fewer than their own min size, and no more than their own max size.
             self.external_desired = self.within_limits(self.external_desired);
         }
-        self.notice(now);
+    }
+
+    fn step_by_policy(&mut self, now: Time, by: i32) {
+        let alarm = target_tracking_alarm(&self.key.name, if by < 0 { "Low" } else { "High" });
+        let by_alarm = By::Alarm { alarm, policy: "scale".to_owned() };
+        self.scale(now, self.desired.saturating_add_signed(by), by_alarm, "one step of a policy");
+    }
+
+    fn update_limits(&mut self, now: Time, min: u32, max: u32) {
+        self.limit_to(min, max);
+        self.wish(now, self.desired, By::Update(self.min, self.max));
     }
 
     /// A limit that is set to what it is already cannot be told from the one that regend set.
@@ -250,6 +227,42 @@ impl SimGroup {
         }
     }
 
+    /// A Spot instance is taken back, after AWS's notice.
+    fn interrupt(&mut self, now: Time, which: Which) {
+        if let Some(id) = self.member(which) {
+            self.with(&id, now, |i, _, _| {
+                i.interrupted = true;
+                i.die(later(now, NOTICE_S));
+            });
+            self.replace_before_it_goes(now, id);
+        }
+    }
+
+    fn detach(&mut self, now: Time, which: Which, decrement: bool) {
+        if (!decrement || self.desired > self.min)
+            && let Some(id) = self.member(which)
+        {
+            self.with(&id, now, |i, env, _| i.detach(env));
+            self.desired -= u32::from(decrement);
+        }
+    }
+
+    fn suspend(&mut self, process: &str, reason: &str) {
+        self.suspended.insert(process.to_owned(), reason.to_owned());
+    }
+
+    fn lose_listeners(&mut self) {
+        self.listens = false;
+        self.members.iter_mut().for_each(SimInstance::lose_listener);
+    }
+
+    fn find_listeners(&mut self, now: Time) {
+        self.listens = true;
+        let mut members = std::mem::take(&mut self.members);
+        self.in_env(now, |env, random| members.iter_mut().for_each(|i| i.find_listener(env, random)));
+        self.members = members;
+    }
+
     /// `ExitStandby` raises desired capacity even where entering did not lower it.
     fn exit_standby(&mut self, now: Time) {
         let standing_by = self.members.iter().filter(|i| i.phase == Phase::Standby).map(|i| i.id.clone());
@@ -286,9 +299,9 @@ impl SimGroup {
         member.map(|i| i.id.clone())
     }
 
-    fn each(&mut self, now: Time, which: Which, act: impl FnOnce(&mut SimInstance)) {
+    fn with_member(&mut self, now: Time, which: Which, act: impl FnOnce(&mut SimInstance, &Env<'_>, &mut Random)) {
         if let Some(id) = self.member(which) {
-            self.with(&id, now, |instance, _, _| act(instance));
+            self.with(&id, now, act);
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Judges what really happened to a group, apart from what regend's journal says: how many served at every moment, and how
 //! the group was left.
 
-use super::{Ambiguity, Broken, Checker};
+use super::{Broken, Checker};
 use crate::domain::action::Action;
 use crate::domain::journal::Entry;
 use crate::domain::lease::Lease;
 use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
+use crate::sim::ambiguity::Ambiguity;
 use crate::sim::group::SimGroup;
 use crate::sim::group_behavior::Direct;
 use crate::sim::history::{Call, ExternalChange, Moment};
@@ -15,27 +16,6 @@ use crate::sim::world::World;
 
 /// How long after a call of regend's Auto Scaling may still be doing what the call asked for.
 const CONSEQUENCE: Span = Span::minutes(2);
-
-/// How far one group has been judged.
-#[derive(Debug, Default)]
-pub(super) struct Judged {
-    moments: usize,
-    harms: usize,
-    /// How many had to serve when it was last looked at.
-    floor: u32,
-    /// How many may be missing, since others and fate took them away and they are not made up for yet.
-    explained: u32,
-    /// No group is owed more than it had.
-    missing_at_opening: u32,
-    /// By how much the zones differed before regend did anything.
-    slant: u32,
-    /// How many more others began to want since the first opening, all in all.
-    risen: u32,
-    /// The largest max size that others ever set.
-    max: u32,
-    /// When others took instances out of service or began to want more, and how many.
-    harmed: Vec<(Time, u32)>,
-}
 
 impl Checker {
     /// At every moment as many serve as must, and fewer only by so many as others and fate took away, or as others want

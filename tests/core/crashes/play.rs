@@ -8,8 +8,8 @@ use regend::domain::lease::{LONGEST, Lease, TAG};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
 use regend::harness::{IoPoint, Progress};
-use regend::sim::ambiguity::Ambiguities;
-use regend::sim::checkers::{Ambiguity, Broken};
+use regend::sim::ambiguity::{Ambiguities, Ambiguity};
+use regend::sim::checkers::Broken;
 use regend::sim::world::Call;
 use uuid::Uuid;
 

@@ -1,0 +1,119 @@
+//! Judges each call that regend makes: what it rests on, what it takes away, and what it adds.
+
+use super::{Broken, Checker, No, SKEW};
+use crate::domain::action::{Action, Reason, Retire};
+use crate::domain::group::InstanceId;
+use crate::domain::journal::Opened;
+use crate::domain::policy::{Policy, Treatment};
+use crate::domain::span::Time;
+use crate::sim::ambiguity::Ambiguity;
+use crate::sim::world::Call;
+
+impl Checker {
+    pub(super) fn call(&self, call: &Call, opened: &Opened, repeats: bool, broken: &mut Vec<Broken>) {
+        let mut no = |promise, excuse, says: String| {
+            broken.push(Broken { promise, at: call.at, says: format!("{}: {says}", call.action), excuse });
+        };
+        let (seen, before, policy) = (&call.seen, &call.before, &opened.policy);
+        if self.known_at.is_some_and(|known| call.looked_at < known) {
+            no(1, None, format!("it rests on a look of {}, before the last effect was known", call.looked_at));
+        }
+        match &call.action {
+            Action::Retire(retire) => self.retire(retire, call, opened, &mut no),
+            Action::Launch { count, .. } if !repeats => self.grow(*count, call, policy, &mut no),
+            Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
+            Action::Shrink { to, .. } => {
+                let is_fresh = |id: &InstanceId| seen.born.get(id).is_some_and(|b| SKEW.after(*b) >= opened.cutoff);
+                let any_may_go = seen.serving.len() as u32 == seen.members
+                    && seen.serving.keys().all(|id| seen.protected.contains(id) || is_fresh(id));
+                if call.effect.is_some() && before.members > *to && seen.members == before.members && !any_may_go {
+                    no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
+                }
+            }
+            Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => {
+                if call.effect.is_some() && before.desired > *to && seen.desired == before.desired {
+                    no(4, None, format!("it takes desired capacity down from {}", before.desired));
+                }
+            }
+            Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } | Action::RestoreMinSize { .. } => {
+            }
+        }
+        let falls = falls(&call.action);
+        if falls > 0 && call.effect.is_some() && before.desired < before.external_desired + falls {
+            let says = format!(
+                "desired capacity falls from {} below {}, which is wanted",
+                before.desired, before.external_desired
+            );
+            no(4, Some(Ambiguity::TakenForLess), says);
+        }
+    }
+
+    /// Promises 1, 2 and 4 on the termination of a named instance.
+    fn retire(&self, retire: &Retire, call: &Call, opened: &Opened, no: No<'_>) {
+        let (seen, policy) = (&call.seen, &opened.policy);
+        let victim = &retire.instance;
+        let wanted = seen.external_desired;
+        let floor = wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted));
+        let warm = |(id, since): &(&InstanceId, &Time)| {
+            let old = seen.born.get(*id).is_some_and(|born| *born < opened.cutoff);
+            old || policy.warmup.after(**since) <= call.looked_at
+        };
+        let others = seen.serving.iter().filter(|(id, _)| *id != victim && !self.retired.contains(*id));
+        let others: Vec<_> = others.filter(warm).map(|(id, _)| id).collect();
+        let serving = others.len() as u32;
+        let stands_in = |id: &InstanceId| {
+            let is_fresh = seen.born.get(id).is_some_and(|born| SKEW.after(*born) >= opened.cutoff);
+            is_fresh && !self.stood_in.contains(id) && others.contains(&id)
+        };
+        let costs = match retire.why {
+            _ if seen.serving.contains_key(victim) && retire.why != Reason::Surplus => true,
+            // An ill one may go as soon as a verified one stands in for it, and as many stay as are wanted.
+            Reason::Stale => !retire.successor.as_ref().is_some_and(stands_in) || seen.members <= wanted,
+            Reason::Failed => false,
+            // No group is owed more than it had.
+            Reason::Surplus => {
+                seen.serving.contains_key(victim) && opened.serving.is_none_or(|opening| serving < opening)
+            }
+        };
+        if serving < floor && costs {
+            no(1, Some(Ambiguity::TakenForLess), format!("{serving} serve without it, and {floor} of {wanted} must"));
+        }
+        let born = call.before.born.get(victim);
+        if retire.why == Reason::Stale && born.is_some_and(|born| *born >= opened.cutoff) {
+            no(2, None, format!("it was born at {born:?}, not before the cutoff"));
+        }
+        if self.retired.contains(victim) {
+            no(2, None, "it was retired already".to_owned());
+        }
+        if retire.why == Reason::Stale && policy.protected == Treatment::Skip && seen.protected.contains(victim) {
+            no(4, None, "it is protected from scale-in".to_owned());
+        }
+        if policy.standby == Treatment::Skip && seen.standby.contains(victim) {
+            no(4, None, "it is in standby".to_owned());
+        }
+    }
+
+    /// Never more than `max_surge` above wanted.
+    fn grow(&self, by: u32, call: &Call, policy: &Policy, no: No<'_>) {
+        let (seen, before) = (&call.seen, &call.before);
+        let wanted = before.external_desired;
+        let surge = policy.max_surge.rounded_up(wanted);
+        // Only as many as the look could show, without those that have been retired since.
+        let gone = self.retired.iter().filter(|id| seen.born.contains_key(*id) && !seen.terminating.contains(*id));
+        let shown = seen.members.saturating_sub(gone.count() as u32);
+        let size = before.members.min(shown).max(before.desired);
+        if call.effect.is_some() && size + by > wanted + surge {
+            let excuse = Some(Ambiguity::TakenForMore);
+            no(4, excuse, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
+        }
+    }
+}
+
+/// How much the call takes from desired capacity.
+fn falls(action: &Action) -> u32 {
+    match action {
+        Action::Retire(retire) => u32::from(retire.decrement),
+        Action::Shrink { from, to, .. } => from.saturating_sub(*to),
+        _ => 0,
+    }
+}
