@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use aws_sdk_autoscaling::types::{Activity as Told, Filter, ScalingActivityStatusCode as Status};
 use chrono::SecondsFormat;
 
-use super::RegionClient;
-use super::call::{NOT_OFFERED, read};
+use super::call::read;
+use super::client::RegionClient;
+use super::failure::NOT_OFFERED;
 use super::instance_metadata::{self, time};
 use crate::domain::activity::Activity;
 use crate::domain::span::Time;

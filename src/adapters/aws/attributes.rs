@@ -1,10 +1,12 @@
 //! The settings of target groups, which rarely change: port, slow start and deregistration delay.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::RegionClient;
-use super::call::{NOT_OFFERED, all, read};
+use super::cache::TargetGroupAttributes;
+use super::call::{all, read};
+use super::client::RegionClient;
+use super::failure::NOT_OFFERED;
 use crate::domain::span::Span;
 use crate::engine::ports::CloudError;
 
@@ -17,34 +19,6 @@ const CHUNK: usize = 20;
 /// How long settings are cached.
 const LASTS: Duration = Duration::from_secs(3600);
 
-/// The cached settings of target groups, by ARN.
-pub(super) type Known = HashMap<String, Settings>;
-
-/// The settings of one target group, each with the time of the request.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Settings {
-    port: Option<(Option<i32>, Instant)>,
-    attributes: Option<(Attributes, Instant)>,
-}
-
-/// Zero is AWS's default, and the assumed value without permission to read it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Attributes {
-    pub(super) slow_start: Span,
-    pub(super) deregistration_delay: Span,
-}
-
-impl Settings {
-    /// The port with which Auto Scaling registers instances; absent if it is not known.
-    pub(super) fn port(self) -> Option<i32> {
-        self.port.and_then(|(port, _)| port)
-    }
-
-    pub(super) fn attributes(self) -> Attributes {
-        self.attributes.map(|(attributes, _)| attributes).unwrap_or_default()
-    }
-}
-
 /// Reads the ports of all these target groups, and the attributes of those for which they are requested. Returns the
 /// target
 /// groups whose attributes could not be read, and why: a slow start must not be assumed to be zero.
@@ -56,8 +30,8 @@ pub(super) async fn learn(
     let now = Instant::now();
     let is_due = |asked: Option<Instant>| asked.is_none_or(|at| now.saturating_duration_since(at) >= LASTS);
     let (portless, bare): (Vec<String>, Vec<String>) = {
-        let memory = place.memory();
-        let known = &memory.target_groups;
+        let cache = place.cache();
+        let known = &cache.target_groups;
         let settings = |arn: &&String| known.get(*arn).copied().unwrap_or_default();
         let portless = arns.iter().filter(|arn| is_due(settings(arn).port.map(|(_, at)| at))).cloned().collect();
         let bare =
@@ -66,8 +40,8 @@ pub(super) async fn learn(
     };
     let ports = all(AT_ONCE, portless.chunks(CHUNK).map(|arns| ports(place, arns))).await;
     {
-        let mut memory = place.memory();
-        let known = &mut memory.target_groups;
+        let mut cache = place.cache();
+        let known = &mut cache.target_groups;
         // If the port cannot be read, the worst health of all ports applies.
         for (arn, port) in ports.into_iter().flatten() {
             known.entry(arn).or_default().port = Some((port, now));
@@ -75,9 +49,9 @@ pub(super) async fn learn(
     }
     let attributes = all(AT_ONCE, bare.iter().map(|arn| attributes(place, arn))).await;
     let mut unlearnt = BTreeMap::new();
-    let mut memory = place.memory();
+    let mut cache = place.cache();
     for (arn, found) in bare.into_iter().zip(attributes) {
-        let settings = memory.target_groups.entry(arn.clone()).or_default();
+        let settings = cache.target_groups.entry(arn.clone()).or_default();
         match found {
             Ok(attributes) => settings.attributes = Some((attributes, now)),
             // An expired value is better than none.
@@ -124,10 +98,10 @@ async fn described(place: &RegionClient, arns: &[String]) -> Result<Vec<(String,
     Ok(groups.into_iter().filter_map(|group| Some((group.target_group_arn?, group.port))).collect())
 }
 
-async fn attributes(place: &RegionClient, arn: &str) -> Result<Attributes, CloudError> {
+async fn attributes(place: &RegionClient, arn: &str) -> Result<TargetGroupAttributes, CloudError> {
     let call = || place.elb.describe_target_group_attributes().target_group_arn(arn).send();
     let described = match read(place, DESCRIBE_ATTRIBUTES, call).await {
-        Err(error) if is_final(place, &error) => return Ok(Attributes::default()),
+        Err(error) if is_final(place, &error) => return Ok(TargetGroupAttributes::default()),
         described => described?,
     };
     let seconds = |key: &str| {
@@ -135,7 +109,7 @@ async fn attributes(place: &RegionClient, arn: &str) -> Result<Attributes, Cloud
         let value = attribute.and_then(|attribute| attribute.value()).and_then(|value| value.parse().ok());
         value.map(Span::seconds).unwrap_or_default()
     };
-    Ok(Attributes {
+    Ok(TargetGroupAttributes {
         slow_start: seconds("slow_start.duration_seconds"),
         deregistration_delay: seconds("deregistration_delay.timeout_seconds"),
     })

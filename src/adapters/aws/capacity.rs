@@ -2,7 +2,7 @@
 
 use aws_sdk_autoscaling::types::{AutoScalingGroup, MixedInstancesPolicy};
 
-use super::observe::members;
+use super::groups::members;
 
 /// Whether the group mixes On-Demand and Spot instances.
 pub(super) fn mixes(policy: &MixedInstancesPolicy) -> bool {

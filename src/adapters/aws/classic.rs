@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancing::types::InstanceState;
 
-use super::RegionClient;
 use super::call::{all, read};
+use super::client::RegionClient;
 use super::health::{Verdict, Verdicts};
 use super::response_completeness::given;
 use crate::domain::group::{TargetHealth, TargetState};

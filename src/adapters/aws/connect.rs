@@ -12,11 +12,12 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::sdk_config::SharedCredentialsProvider;
 use aws_types::service_config::ServiceConfigKey;
 
-use super::call::{Calls, Failure};
+use super::cache::Cache;
+use super::client::{Calls, RegionClient};
+use super::credentials::CredentialSource;
+use super::failure::Failure;
 use super::throttle::{Limiter, Pace};
-use super::{RegionClient, observe};
-use crate::engine::ports::Account;
-use crate::engine::ports::CloudError;
+use crate::engine::ports::{Account, CloudError};
 
 /// The name of the account if none is configured.
 const DEFAULT: &str = "default";
@@ -30,14 +31,6 @@ const READ: Duration = Duration::from_secs(10);
 pub(super) struct Identity {
     whose: CredentialSource,
     config: SdkConfig,
-}
-
-/// Where credentials are used and where they come from, for messages.
-pub(super) struct CredentialSource {
-    pub(super) account: String,
-    pub(super) region: String,
-    /// The role that regend assumes.
-    pub(super) role: Option<String>,
 }
 
 /// One client for each region of each account; without accounts, for the default credentials in the default region.
@@ -109,7 +102,7 @@ fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls
         pace_autoscaling: Limiter::new(Pace::AUTO_SCALING),
         pace_ec2: Limiter::new(Pace::EC2),
         pace_elb: Limiter::new(Pace::LOAD_BALANCING),
-        memory: Mutex::new(observe::Memory::default()),
+        cache: Mutex::new(Cache::default()),
         calls,
     }
 }
@@ -145,30 +138,3 @@ impl Identity {
         (self.whose.account.clone(), answer)
     }
 }
-
-impl CredentialSource {
-    fn of(account: &Account, region: String) -> Self {
-        Self { account: account.name.clone(), region, role: account.role_arn.clone() }
-    }
-
-    /// What to do about credentials that are missing or do not work, followed by the cause.
-    pub(super) fn hint(&self, says: &str) -> String {
-        let then = if says.to_lowercase().contains("sso") {
-            "run `aws sso login`".to_owned()
-        } else if says.contains("Expired") {
-            "the credentials have expired; renew them".to_owned()
-        } else if let Some(role) = self.role.as_ref().filter(|_| !says.contains(NO_CREDENTIALS)) {
-            let account = &self.account;
-            format!(
-                "cannot assume role {role} of account {account}; check role_arn and external_id in \
-                 [[aws.accounts]], and the role's trust policy"
-            )
-        } else {
-            "set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the host an instance profile".to_owned()
-        };
-        format!("{then} ({says})")
-    }
-}
-
-/// The message of the SDK if no provider in its chain has credentials.
-const NO_CREDENTIALS: &str = "no credentials found in chain";

@@ -6,8 +6,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetAdministrativeOverrideStateEnum as Override, TargetHealthDescription,
 };
 
-use super::RegionClient;
 use super::call::{all, read};
+use super::client::RegionClient;
 use super::response_completeness::given;
 use crate::domain::group::{TargetHealth, TargetState};
 use crate::engine::ports::CloudError;
@@ -53,7 +53,7 @@ async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError
         }
         described => described?,
     };
-    let port = place.memory().target_groups.get(arn).and_then(|settings| settings.port());
+    let port = place.cache().target_groups.get(arn).and_then(|settings| settings.port());
     let mut verdicts = Verdict::new();
     for target in described.target_health_descriptions() {
         // Auto Scaling registers an instance with the port of the target group. Other ports are registered by others,

@@ -1,14 +1,15 @@
 //! The first launch time and the image of instances, requested from EC2 once per instance because they never change.
 
 use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use aws_smithy_types::DateTime;
 
-use super::RegionClient;
+use super::cache::InstanceMetadata;
 use super::call::{all, read};
+use super::client::RegionClient;
 use crate::domain::span::Time;
 use crate::engine::ports::CloudError;
 
@@ -21,54 +22,10 @@ const CHUNKS_AT_ONCE: usize = 4;
 /// The start of EC2 in 2006. An earlier time is invalid, and would make every instance stale.
 const EC2_OPENED: i64 = 1_156_464_000;
 
-/// An instance that no observation has shown for this long has left its group.
-const KEPT: Duration = Duration::from_secs(3600);
-
-/// EC2's data about the recently observed instances.
-#[derive(Debug, Default)]
-pub(super) struct Births(HashMap<String, Birth>);
-
-#[derive(Debug, Clone)]
-pub(super) struct Birth {
-    pub(super) born: Option<Time>,
-    pub(super) image: Option<String>,
-    /// Whether EC2 has returned all data.
-    settled: bool,
-    /// When the instance was last observed.
-    shown: Instant,
-}
-
-impl Births {
-    /// Absent while EC2 does not know the instance yet, which does not mean that the instance is terminated.
-    pub(super) fn get(&self, id: &str) -> Option<&Birth> {
-        self.0.get(id)
-    }
-
-    /// Records that these instances were observed, removes those that were not observed for long, and returns those
-    /// whose
-    /// data must be requested.
-    fn show<'a>(&mut self, ids: &BTreeSet<&'a str>, now: Instant) -> Vec<&'a str> {
-        let mut unknown = Vec::new();
-        for &id in ids {
-            match self.0.get_mut(id) {
-                Some(birth) => {
-                    birth.shown = now;
-                    if !birth.settled {
-                        unknown.push(id);
-                    }
-                }
-                None => unknown.push(id),
-            }
-        }
-        self.0.retain(|_, birth| now.saturating_duration_since(birth.shown) < KEPT);
-        unknown
-    }
-}
-
 /// Reads EC2's data about these instances.
 pub(super) async fn learn(place: &RegionClient, ids: &BTreeSet<&str>) -> Result<(), CloudError> {
     let now = Instant::now();
-    let unknown = place.memory().instance_metadata.show(ids, now);
+    let unknown = place.cache().instances.show(ids, now);
     let chunks = unknown.chunks(CHUNK).map(|ids| describe(place, ids));
     let mut result = Ok(());
     for described in all(CHUNKS_AT_ONCE, chunks).await {
@@ -79,13 +36,13 @@ pub(super) async fn learn(place: &RegionClient, ids: &BTreeSet<&str>) -> Result<
                 continue;
             }
         };
-        let mut memory = place.memory();
+        let mut cache = place.cache();
         let instances =
             described.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default());
         for instance in instances {
-            let birth = birth(&instance, now);
+            let metadata = metadata(&instance, now);
             if let Some(id) = instance.instance_id {
-                memory.instance_metadata.0.insert(id, birth);
+                cache.instances.insert(id, metadata);
             }
         }
     }
@@ -124,7 +81,7 @@ async fn describe(place: &RegionClient, ids: &[&str]) -> Result<DescribeInstance
 /// The first launch time. A stop and start, or a stay in a warm pool, changes the launch time, but not the attachment
 /// time of
 /// the primary network interface.
-fn birth(instance: &Instance, now: Instant) -> Birth {
+fn metadata(instance: &Instance, now: Instant) -> InstanceMetadata {
     let attached = instance
         .network_interfaces()
         .iter()
@@ -134,7 +91,7 @@ fn birth(instance: &Instance, now: Instant) -> Birth {
         .and_then(time);
     let born = [attached, instance.launch_time().and_then(time)].into_iter().flatten().min();
     let pending = instance.state().and_then(|state| state.name()) == Some(&InstanceStateName::Pending);
-    Birth {
+    InstanceMetadata {
         born,
         image: instance.image_id.clone(),
         settled: born.is_some() && (attached.is_some() || !pending),

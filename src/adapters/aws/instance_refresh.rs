@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
 
-use super::RegionClient;
-use super::call::{NOT_OFFERED, all, read};
+use super::call::{all, read};
+use super::client::RegionClient;
+use super::failure::NOT_OFFERED;
 use crate::engine::ports::CloudError;
 
 const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
@@ -26,7 +27,7 @@ pub(super) async fn refreshes<'a>(
 }
 
 async fn refresh(place: &RegionClient, group: &str) -> Result<Option<String>, CloudError> {
-    if place.memory().no_refreshes {
+    if place.cache().no_refreshes {
         return Ok(None);
     }
     // At most one can be in progress, and the latest come first.
@@ -42,7 +43,7 @@ async fn refresh(place: &RegionClient, group: &str) -> Result<Option<String>, Cl
         }
         // Remembered only for a foreign endpoint: AWS offers the action everywhere, so its error would be temporary.
         Err(CloudError::Other { code, .. }) if code == NOT_OFFERED && place.foreign => {
-            place.memory().no_refreshes = true;
+            place.cache().no_refreshes = true;
             Ok(None)
         }
         // The group was deleted between the two calls.

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use self::call::Calls;
-use self::connect::{CredentialSource, Identity};
-use self::observe::Memory;
-use self::throttle::Limiter;
+use self::client::{Calls, RegionClient};
+use self::connect::Identity;
 use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
 use crate::domain::activity::Activity;
 use crate::domain::group::{GroupKey, Numbers};
@@ -17,14 +15,19 @@ use crate::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
 
 mod activities;
 mod attributes;
+mod cache;
 mod call;
 mod capacity;
 mod classic;
+mod client;
 mod connect;
+mod credentials;
+mod failure;
+pub mod groups;
 mod health;
 mod instance_metadata;
 mod instance_refresh;
-pub mod observe;
+mod observe;
 mod perform;
 mod response_completeness;
 mod scaling;
@@ -35,23 +38,6 @@ mod traffic;
 pub struct Aws {
     places: Vec<RegionClient>,
     identities: Vec<Identity>,
-    calls: Arc<Calls>,
-}
-
-/// One region of one account: its clients, rate limits and cached data.
-struct RegionClient {
-    whose: CredentialSource,
-    autoscaling: aws_sdk_autoscaling::Client,
-    ec2: aws_sdk_ec2::Client,
-    elb: aws_sdk_elasticloadbalancingv2::Client,
-    /// The first version of the Elastic Load Balancing API, for Classic Load Balancers.
-    classic: aws_sdk_elasticloadbalancing::Client,
-    /// Whether the endpoint of Auto Scaling is not operated by AWS, so that it may lack actions.
-    foreign: bool,
-    pace_autoscaling: Limiter,
-    pace_ec2: Limiter,
-    pace_elb: Limiter,
-    memory: Mutex<Memory>,
     calls: Arc<Calls>,
 }
 
@@ -107,7 +93,7 @@ impl Cloud for Aws {
     async fn list(&mut self) -> Listing {
         let mut listing = Listing::default();
         for (place, listed) in
-            self.places.iter().zip(call::all(REGIONS_AT_ONCE, self.places.iter().map(observe::list)).await)
+            self.places.iter().zip(call::all(REGIONS_AT_ONCE, self.places.iter().map(groups::list)).await)
         {
             let name = (place.whose.account.clone(), place.whose.region.clone());
             match listed {
@@ -143,7 +129,7 @@ impl Cloud for Aws {
 
     async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
         let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
-        observe::numbers(place, &group.name).await
+        groups::numbers(place, &group.name).await
     }
 
     async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
@@ -170,30 +156,6 @@ fn not_configured(group: &GroupKey) -> CloudError {
         "group {name} is in account {account}, region {region}, which is not configured: \
          add it to [[aws.accounts]], or to the default region's environment"
     ))
-}
-
-impl RegionClient {
-    fn limiter(&self, api: &str) -> &Limiter {
-        match api.split(':').next() {
-            Some("ec2") => &self.pace_ec2,
-            Some("elasticloadbalancing") => &self.pace_elb,
-            _ => &self.pace_autoscaling,
-        }
-    }
-
-    fn key(&self, group: &str) -> GroupKey {
-        GroupKey { account: self.whose.account.clone(), region: self.whose.region.clone(), name: group.to_owned() }
-    }
-
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-impl fmt::Display for RegionClient {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.whose.account, self.whose.region)
-    }
 }
 
 impl fmt::Debug for Aws {

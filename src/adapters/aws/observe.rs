@@ -2,48 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 use tokio::join;
 
-use super::RegionClient;
-use super::activities;
-use super::call::read;
+use super::cache::{KnownInstances, KnownTargetGroups, TargetGroupAttributes};
 use super::capacity::{is_weighted, mixes};
-use super::health::{self, Verdict, Verdicts};
-use super::instance_metadata::{self, Births};
+use super::client::RegionClient;
+use super::groups::{described, incomplete, lifecycle, members, name, sizes, tags, without};
+use super::health::{Verdict, Verdicts};
 use super::response_completeness::{Lacking, given};
-use super::traffic::{self, Sources};
-use super::{attributes, classic, refreshes, scaling};
+use super::traffic::Sources;
+use super::{activities, attributes, classic, groups, health, instance_metadata, instance_refresh, scaling, traffic};
 use crate::domain::group::{
-    Group, GroupKey, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, TargetHealth, TargetState,
-    Template, Zone,
+    Group, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, TargetHealth, TargetState, Template, Zone,
 };
 use crate::domain::lease;
 use crate::domain::span::Time;
 use crate::engine::ports::{Ask, CloudError, Observations};
-
-const DESCRIBE_GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
-
-/// The maximum number of groups in a response.
-const PAGE: i32 = 100;
-/// AWS accepts 50 names, or as many as `MaxRecords` if that is given. If AWS rejects more than 50, this number is used.
-const NAMES: usize = PAGE as usize;
-const NAMES_FEWER: usize = 50;
-/// The maximum number of pages, which is enough for ten thousand groups in one region. More pages mean an endless loop.
-const PAGES_MAX: u32 = 100;
-
-/// Cached data of one region.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    pub(super) instance_metadata: Births,
-    /// Whether the endpoint does not offer `DescribeInstanceRefreshes`, and so has no instance refreshes.
-    pub(super) no_refreshes: bool,
-    /// Whether the endpoint does not offer `LaunchInstances`.
-    pub(super) no_launches: bool,
-    fewer_names: bool,
-    pub(super) target_groups: attributes::Known,
-}
 
 /// Observes the requested groups. Groups that are absent in the result do not exist.
 pub(super) async fn look(place: &RegionClient, asks: Vec<&Ask>) -> Observations {
@@ -82,19 +57,19 @@ pub(super) async fn look(place: &RegionClient, asks: Vec<&Ask>) -> Observations 
         instance_refresh::refreshes(place, include_refresh)
     );
     verdicts.extend(classic);
-    let memory = place.memory();
+    let cache = place.cache();
     let seen = Seen {
         place,
         at: seen,
         verdicts,
-        instance_metadata: &memory.instance_metadata,
-        known: &memory.target_groups,
+        instances: &cache.instances,
+        target_groups: &cache.target_groups,
         unlearnt,
         sources: &sources,
         scalers,
         refreshes,
         unborn: instance_metadata.err(),
-        no_launches: memory.no_launches,
+        no_launches: cache.no_launches,
         lacking,
     };
     for group in &groups {
@@ -111,49 +86,9 @@ fn of_all<S: std::borrow::Borrow<Sources>>(
     sources.values().flat_map(|sources| kind(sources.borrow()).iter().cloned()).collect()
 }
 
-/// The limits and desired capacity of one group, without its instances.
-pub(super) async fn numbers(place: &RegionClient, group: &str) -> Result<Option<Numbers>, CloudError> {
-    let lacking = Lacking::default();
-    let only = place.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(group);
-    let found = pages(place, &only.include_instances(false), &lacking).await?;
-    found.iter().find(|found| name(found) == group).map(|found| sizes(found, &lacking)).transpose()
-}
-
-/// The name and tags of every group.
-pub(super) async fn list(place: &RegionClient) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
-    let all = place.autoscaling.describe_auto_scaling_groups().include_instances(false);
-    let groups = pages(place, &all, &Lacking::default()).await?;
-    let named = groups.iter().filter(|group| !name(group).is_empty());
-    Ok(named.map(|group| (place.key(name(group)), tags(group))).collect())
-}
-
-/// The groups of all pages.
-async fn pages(
-    place: &RegionClient,
-    ask: &DescribeAutoScalingGroupsFluentBuilder,
-    lacking: &Lacking,
-) -> Result<Vec<AutoScalingGroup>, CloudError> {
-    let (mut groups, mut token) = (Vec::new(), None);
-    for _ in 0..PAGES_MAX {
-        let call = || {
-            let page = ask.clone().max_records(PAGE).set_next_token(token.clone());
-            page.customize().interceptor(lacking.clone()).send()
-        };
-        let page = read(place, DESCRIBE_GROUPS, call).await?;
-        groups.extend(page.auto_scaling_groups.unwrap_or_default());
-        // With an empty token AWS would return the first page again.
-        token = page.next_token.filter(|next| !next.is_empty());
-        if token.is_none() {
-            return Ok(groups);
-        }
-    }
-    Err(incomplete(format!("more than {PAGES_MAX} pages of groups")))
-}
-
 /// Calls each reading API that can be tried without a group.
 pub(super) async fn probe(place: &RegionClient) -> Vec<(&'static str, Result<(), CloudError>)> {
-    let first = || place.autoscaling.describe_auto_scaling_groups().max_records(PAGE).send();
-    let groups = read(place, DESCRIBE_GROUPS, first).await.map(|page| page.auto_scaling_groups.unwrap_or_default());
+    let (api, groups) = groups::probe(place).await;
     let found = groups.as_deref().unwrap_or_default();
     let mut probes = Vec::new();
     if let Some(group) = found.iter().find(|group| !name(group).is_empty()) {
@@ -170,33 +105,8 @@ pub(super) async fn probe(place: &RegionClient) -> Vec<(&'static str, Result<(),
     if let Some(name) = sources.iter().flat_map(|sources| &sources.classic).next() {
         probes.push(classic::probe(place, name).await);
     }
-    probes.insert(0, (DESCRIBE_GROUPS, groups.map(drop)));
+    probes.insert(0, (api, groups.map(drop)));
     probes
-}
-
-/// The groups with these names, in the chunks in which they were requested, and the fields that the responses lack.
-async fn described<'a>(
-    place: &RegionClient,
-    mut names: Vec<&'a str>,
-    lacking: &Lacking,
-) -> Vec<(Vec<&'a str>, Result<Vec<AutoScalingGroup>, CloudError>)> {
-    let mut chunks = Vec::new();
-    while !names.is_empty() {
-        let size = if place.memory().fewer_names { NAMES_FEWER } else { NAMES };
-        let chunk: Vec<_> = names.drain(..size.min(names.len())).collect();
-        let wanted = chunk.iter().map(|&name| name.to_owned()).collect();
-        let these = place.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(wanted));
-        // A page holds as many groups as there are names, but a group on a further page would otherwise count as
-        // deleted.
-        match pages(place, &these, lacking).await {
-            Err(CloudError::Other { message, .. }) if chunk.len() > NAMES_FEWER && message.contains("limited to") => {
-                place.memory().fewer_names = true;
-                names.extend(chunk);
-            }
-            groups => chunks.push((chunk, groups)),
-        }
-    }
-    chunks
 }
 
 /// The data of one observation, from which groups are built.
@@ -204,8 +114,8 @@ struct Seen<'a> {
     place: &'a RegionClient,
     at: Time,
     verdicts: Verdicts,
-    instance_metadata: &'a Births,
-    known: &'a attributes::Known,
+    instances: &'a KnownInstances,
+    target_groups: &'a KnownTargetGroups,
     /// Target groups whose attributes could not be read.
     unlearnt: BTreeMap<String, CloudError>,
     sources: &'a BTreeMap<&'a str, Sources>,
@@ -260,8 +170,8 @@ impl Seen<'_> {
             Ok(Suspension { process: process.to_owned(), reason })
         });
         let target_group = |arn: String| {
-            let settings = self.known.get(&arn).copied().unwrap_or_default().attributes();
-            let attributes::Attributes { slow_start, deregistration_delay } = settings;
+            let settings = self.target_groups.get(&arn).copied().unwrap_or_default().attributes();
+            let TargetGroupAttributes { slow_start, deregistration_delay } = settings;
             TargetGroup { slow_start, deregistration_delay, ..TargetGroup::named(arn.as_str(), health::name(&arn)) }
         };
         Ok(Group {
@@ -301,8 +211,8 @@ impl Seen<'_> {
         let id = given(member.instance_id())
             .ok_or_else(|| incomplete(format!("group {group} has an instance without an id")))?;
         let missing = |what| incomplete(format!("group {group} has an instance {id} without {what}"));
-        let birth = self.instance_metadata.get(id);
-        if let (None, Some(error)) = (birth, &self.unborn) {
+        let metadata = self.instances.get(id);
+        if let (None, Some(error)) = (metadata, &self.unborn) {
             return Err(error.clone());
         }
         Ok(Instance {
@@ -314,8 +224,8 @@ impl Seen<'_> {
                 .ok_or_else(|| missing("a health status"))?
                 .eq_ignore_ascii_case("healthy"),
             protected: member.protected_from_scale_in().ok_or_else(|| missing("its protection"))?,
-            born: birth.and_then(|birth| birth.born),
-            image: birth.and_then(|birth| birth.image.clone()),
+            born: metadata.and_then(|metadata| metadata.born),
+            image: metadata.and_then(|metadata| metadata.image.clone()),
             template: member.launch_template().and_then(|template| {
                 let id =
                     given(template.launch_template_id()).or_else(|| given(template.launch_template_name()))?.to_owned();
@@ -345,59 +255,3 @@ impl Seen<'_> {
 
 const UNREGISTERED: TargetHealth =
     TargetHealth { state: TargetState::Unregistered, code: String::new(), shifted: false };
-
-/// Translates AWS's lifecycle states. Absent for an instance in the warm pool, which is not a member of the group.
-pub fn lifecycle(state: &str) -> Option<Lifecycle> {
-    let (state, phase) = state.split_once(':').unwrap_or((state, ""));
-    Some(match state {
-        "Warmed" => return None,
-        "Pending" => Lifecycle::Pending,
-        "InService" if phase.is_empty() => Lifecycle::InService,
-        "Terminating" if phase == "Retained" => Lifecycle::Retained,
-        "Terminating" | "Terminated" => Lifecycle::Terminating,
-        "EnteringStandby" | "Standby" => Lifecycle::Standby,
-        "Detaching" | "Detached" => Lifecycle::Detaching,
-        "ReplacingRootVolume" | "RootVolumeReplaced" => Lifecycle::ReplacingRootVolume,
-        _ => Lifecycle::Unknown,
-    })
-}
-
-fn name(group: &AutoScalingGroup) -> &str {
-    group.auto_scaling_group_name().unwrap_or_default()
-}
-
-/// The members of the group, without the instances in its warm pool.
-pub(super) fn members(group: &AutoScalingGroup) -> impl Iterator<Item = &Member> {
-    let warmed = |member: &&Member| member.lifecycle_state().is_some_and(|state| lifecycle(state.as_str()).is_none());
-    group.instances().iter().filter(move |member| !warmed(member))
-}
-
-fn tags(group: &AutoScalingGroup) -> BTreeMap<String, String> {
-    let tag = |tag: &aws_sdk_autoscaling::types::TagDescription| {
-        Some((tag.key.clone()?, tag.value.clone().unwrap_or_default()))
-    };
-    group.tags().iter().filter_map(tag).collect()
-}
-
-/// The limits and desired capacity of a group, if the response is complete.
-fn sizes(group: &AutoScalingGroup, lacking: &Lacking) -> Result<Numbers, CloudError> {
-    if let Some(what) = lacking.of(name(group)) {
-        return Err(without(group, &what));
-    }
-    let size =
-        |value: Option<i32>, none| value.and_then(|size| u32::try_from(size).ok()).ok_or_else(|| without(group, none));
-    Ok(Numbers {
-        min: size(group.min_size(), "no min size")?,
-        desired: size(group.desired_capacity(), "no desired capacity")?,
-        max: size(group.max_size(), "no max size")?,
-    })
-}
-
-fn without(group: &AutoScalingGroup, what: &str) -> CloudError {
-    incomplete(format!("group {} has {what}", name(group)))
-}
-
-/// The error for a response without a field that AWS's API model requires.
-fn incomplete(message: String) -> CloudError {
-    CloudError::Other { action: DESCRIBE_GROUPS.to_owned(), code: "IncompleteAnswer".to_owned(), message }
-}

@@ -11,9 +11,10 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use super::RegionClient;
-use super::call::{Class, Failure, NOT_OFFERED, class, read};
+use super::call::read;
+use super::client::RegionClient;
 use super::connect::limits;
+use super::failure::{Class, Failure, NOT_OFFERED, class};
 use super::response_completeness::given;
 use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
 use crate::domain::group::InstanceId;
@@ -37,7 +38,7 @@ pub(super) async fn perform(place: &RegionClient, group: &str, action: &Action) 
     }
     result.unwrap_or_else(|failure| {
         if matches!(action, Action::Launch { .. }) && place.never_offers(&failure) {
-            place.memory().no_launches = true;
+            place.cache().no_launches = true;
         }
         failed(failure, action, &format!("group {group} ({place})"))
     })

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::{PredictiveScalingMode, ScalingPolicy};
 
-use super::RegionClient;
-use super::call::{NOT_OFFERED, all, read};
+use super::call::{all, read};
+use super::client::RegionClient;
+use super::failure::NOT_OFFERED;
 use crate::domain::group::is_autoscaled;
 use crate::engine::ports::CloudError;
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use regend::adapters::aws::observe::lifecycle;
+use regend::adapters::aws::groups::lifecycle;
 use regend::adapters::aws::throttle::{Pace, Throttle};
 use regend::domain::group::Lifecycle;
 
