@@ -1,9 +1,7 @@
 //! Detects missing fields in responses that AWS's API model requires. The SDK replaces a missing number by 0 and a
-//! missing
-//! boolean by false, so that, for example, no instance would be protected any more.
+//! missing boolean by false, so that, for example, no instance would be protected any more.
 
-use std::collections::{BTreeMap, HashMap};
-use std::mem;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -11,6 +9,7 @@ use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationI
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use serde::Deserialize;
 
 /// The missing fields of each group in the responses to `DescribeAutoScalingGroups`. Strings are checked by [`given`].
 #[derive(Debug, Clone, Default)]
@@ -35,12 +34,10 @@ impl Intercept for Lacking {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response();
-        let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
-        // Otherwise every group would count as deleted.
-        if response.status().is_success() && !body.contains("<AutoScalingGroups") {
-            return Err("the response has no list of groups".into());
+        if response.status().is_success() {
+            let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default());
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(lacking(&body)?);
         }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(lacking(&body));
         Ok(())
     }
 }
@@ -50,51 +47,73 @@ pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
-const GROUP: [&str; 2] = ["AutoScalingGroups", "member"];
-const MEMBER: [&str; 4] = ["AutoScalingGroups", "member", "Instances", "member"];
-
-/// The groups with a missing field, and the field. The SDK has parsed the text before, so it is XML. AWS's XML has no
-/// relevant attributes, no comments and no CDATA sections.
-fn lacking(xml: &str) -> BTreeMap<String, String> {
-    let (mut group, mut member): (HashMap<&str, &str>, HashMap<&str, &str>) = Default::default();
-    let (mut path, mut lacks, mut found) = (Vec::new(), None, BTreeMap::new());
-    for (tag, text) in xml.split('<').filter_map(|part| part.split_once('>')) {
-        // Relative to the response and result elements.
-        let at = path.get(2..).unwrap_or_default();
-        if tag.starts_with('/') {
-            if at == MEMBER {
-                let member = mem::take(&mut member);
-                // Instances in the warm pool are not members.
-                let ours = member.get("LifecycleState").is_none_or(|state| !state.starts_with("Warmed"));
-                if ours && !member.contains_key("ProtectedFromScaleIn") {
-                    let id = member.get("InstanceId").copied().unwrap_or("?");
-                    lacks.get_or_insert_with(|| format!("no ProtectedFromScaleIn for instance {id}"));
-                }
-            } else if at == GROUP {
-                let (group, member) = (mem::take(&mut group), lacks.take());
-                let size = ["MinSize", "MaxSize", "DesiredCapacity"].into_iter().find(|size| !group.contains_key(size));
-                let lacks = size.map(|size| format!("no {size}")).or(member);
-                let name = group.get("AutoScalingGroupName").copied().unwrap_or_default();
-                found.extend(lacks.map(|lacks| (plain(name), lacks)));
-            }
-            path.pop();
-        } else if !tag.starts_with(['?', '!']) {
-            let name = tag.trim_end_matches('/').split_whitespace().next().unwrap_or_default();
-            if at == MEMBER {
-                member.insert(name, text);
-            } else if at == GROUP {
-                group.insert(name, text);
-            }
-            if !tag.ends_with('/') {
-                path.push(name);
-            }
-        }
-    }
-    found
+/// The response to `DescribeAutoScalingGroups`, with the fields for which the SDK has default values.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Response {
+    describe_auto_scaling_groups_result: DescribeAutoScalingGroupsResult,
 }
 
-/// A group's name may contain characters that XML escapes.
-fn plain(text: &str) -> String {
-    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")];
-    entities.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DescribeAutoScalingGroupsResult {
+    auto_scaling_groups: Option<List<Group>>,
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    #[serde(default = "Vec::new")]
+    member: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Group {
+    #[serde(default)]
+    auto_scaling_group_name: String,
+    min_size: Option<String>,
+    max_size: Option<String>,
+    desired_capacity: Option<String>,
+    instances: Option<List<Instance>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Instance {
+    instance_id: Option<String>,
+    lifecycle_state: Option<String>,
+    protected_from_scale_in: Option<String>,
+}
+
+impl Group {
+    /// The first missing field.
+    fn lacks(&self) -> Option<String> {
+        let sizes =
+            [("MinSize", &self.min_size), ("MaxSize", &self.max_size), ("DesiredCapacity", &self.desired_capacity)];
+        if let Some((size, _)) = sizes.iter().find(|(_, value)| value.is_none()) {
+            return Some(format!("no {size}"));
+        }
+        let mut instances = self.instances.iter().flat_map(|instances| &instances.member);
+        let instance =
+            instances.find(|instance| instance.is_in_group() && instance.protected_from_scale_in.is_none())?;
+        let id = instance.instance_id.as_deref().unwrap_or("?");
+        Some(format!("no ProtectedFromScaleIn for instance {id}"))
+    }
+}
+
+impl Instance {
+    /// Whether it is a member of the group, and not of its warm pool.
+    fn is_in_group(&self) -> bool {
+        self.lifecycle_state.as_ref().is_none_or(|state| !state.starts_with("Warmed"))
+    }
+}
+
+/// The groups with a missing field, and which.
+fn lacking(xml: &str) -> Result<BTreeMap<String, String>, BoxError> {
+    let response: Response = quick_xml::de::from_str(xml)?;
+    // Otherwise every group would count as deleted.
+    let groups =
+        response.describe_auto_scaling_groups_result.auto_scaling_groups.ok_or("the response has no list of groups")?;
+    let lacking = groups.member.into_iter().filter_map(|group| Some((group.lacks()?, group)));
+    Ok(lacking.map(|(what, group)| (group.auto_scaling_group_name, what)).collect())
 }
