@@ -1,5 +1,9 @@
 //! An event of every kind, as small as it can be: what tests start from that are about all of them.
-#![allow(dead_code, clippy::panic, reason = "each test binary uses another part of it, and a kind without a sample is a mistake")]
+#![allow(
+    dead_code,
+    clippy::panic,
+    reason = "each test binary uses another part of it, and a kind without a sample is a mistake"
+)]
 
 use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalKind, Retire};
 use regend::domain::group::{InstanceId, Zone};

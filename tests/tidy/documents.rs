@@ -60,7 +60,7 @@ fn invariants() -> Vec<String> {
 /// the attribute, and it is not ignored.
 fn tests() -> Vec<String> {
     let mut tests = Vec::new();
-    for main in ["tests/core/main.rs", "tests/program/main.rs", "tests/tidy.rs"] {
+    for main in ["tests/core/main.rs", "tests/program/main.rs", "tests/tidy/main.rs"] {
         let main = root().join(main);
         module(&main, main.parent().unwrap(), "", &mut tests);
     }

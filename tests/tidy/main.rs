@@ -4,8 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[path = "tidy/documents.rs"]
 mod documents;
+mod imports;
+mod sizes;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -144,22 +145,6 @@ fn every_file_opens_by_saying_what_it_is_for() {
             );
         }
     }
-}
-
-#[test]
-fn files_stay_readable_in_one_sitting() {
-    // A ratchet: the few that are longer may shrink and may not grow.
-    const LIMIT: usize = 400;
-    let known = [("src/adapters/aws/observe.rs", 403), ("src/sim/checkers.rs", 404)];
-    let mut found = Vec::new();
-    for (name, text) in sources("src") {
-        let lines = text.lines().count();
-        let limit = known.iter().find(|(file, _)| *file == name).map_or(LIMIT, |(_, limit)| *limit);
-        if lines > limit {
-            found.push(format!("{name}: {lines} lines, at most {limit}"));
-        }
-    }
-    assert!(found.is_empty(), "split by noun:\n{}", found.join("\n"));
 }
 
 #[test]
