@@ -165,7 +165,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         #[cfg(feature = "aws")]
         Command::Run(args) => block_on(run::run(global, &args)),
         #[cfg(feature = "aws")]
-        Command::Plan(args) => block_on(forecast::plan(global, &args)),
+        Command::Plan(args) => block_on(plan::plan(global, &args)),
         #[cfg(feature = "aws")]
         Command::Status(args) => block_on(status::status(global, &args)),
         #[cfg(feature = "aws")]

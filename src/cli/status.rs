@@ -10,9 +10,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::adapters::journal;
-use crate::domain::forecast;
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::lease::Lease;
+use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
