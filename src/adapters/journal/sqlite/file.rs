@@ -65,6 +65,8 @@ pub(super) fn prepare(conn: &mut Connection, found: schema::Found, migrations: &
     conn.pragma_update(None, "synchronous", "full")?;
     conn.pragma_update_and_check(None, "journal_size_limit", WAL_MAX, |row| row.get::<_, i64>(0))?;
     conn.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // What a statement changes is kept for its undoing: in memory, or each entry writes seven pages to a temporary file.
+    conn.pragma_update(None, "temp_store", "memory")?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", WAL_MAX / PAGE, |row| row.get::<_, i64>(0))?;
     // The log and its index stay behind at the end, so that those who may only read can.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
