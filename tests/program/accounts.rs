@@ -69,7 +69,7 @@ fn groups_of_one_name_in_two_accounts_and_two_regions_are_told_apart() {
             (&result["outcome"], result["replaced"].as_u64()),
             (&"completed".into(), Some(originals.len() as u64))
         );
-        assert_eq!(closed.iter().find(here).unwrap()["outcome"], "completed");
+        assert_eq!(closed.iter().find(here).unwrap()["data"]["outcome"], "completed");
         let after = look(id, region);
         let fresh = ids(&after["instances"]);
         assert!(
@@ -79,7 +79,7 @@ fn groups_of_one_name_in_two_accounts_and_two_regions_are_told_apart() {
         // Whose instance it was, the journal says, too.
         let life = regend.audit(&["--instance", &originals[0], "--kind", "retire.intended"]);
         assert_eq!(life.iter().filter(here).count(), life.len(), "{life:?}");
-        assert_eq!(life.iter().filter(|e| e["instance"] == originals[0].as_str()).count(), 1, "{life:?}");
+        assert_eq!(life.iter().filter(|e| e["data"]["instance"]["id"] == originals[0].as_str()).count(), 1, "{life:?}");
     }
 }
 

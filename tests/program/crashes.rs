@@ -134,10 +134,10 @@ impl<'a> Case<'a> {
         let word = |e: &Value| e["kind"].as_str().unwrap().rsplit_once('.').unwrap().1.to_owned();
         let intents: Vec<_> = entries.iter().filter(|e| word(e) == "intended").collect();
         for intent in &intents {
-            let ends = entries.iter().filter(|e| e["intent"] == intent["id"] && word(e) != "unknown");
+            let ends = entries.iter().filter(|e| e["data"]["intent"] == intent["id"] && word(e) != "unknown");
             assert_eq!(ends.count(), 1, "{label}: {intent} in {entries:?}");
         }
-        let retired: BTreeSet<_> = of("retire.accepted").iter().map(|e| e["instance"].to_string()).collect();
+        let retired: BTreeSet<_> = of("retire.accepted").iter().map(|e| e["data"]["instance"].to_string()).collect();
         assert_eq!(retired.len(), of("retire.accepted").len(), "{label}: retired twice: {entries:?}");
         // A launch is repeated under its own intent and token; everything else is called once for each intent.
         let calls = self.gate.mutations();
@@ -247,7 +247,7 @@ fn a_daemon_that_is_killed_at_any_call_is_followed_by_one_that_ends_the_same() {
         // It was opened, and is ended, in the schedule's name.
         let closed = case.regend.audit(&["--kind", "regeneration.closed"]);
         assert!([&opened[0], &closed[0]].iter().all(|e| e["actor"] == "schedule"), "{}: {closed:?}", case.label);
-        assert_eq!(closed[0]["outcome"], "completed", "{}: {done}", case.label);
+        assert_eq!(closed[0]["data"]["outcome"], "completed", "{}: {done}", case.label);
         case.assert_two_always_served();
     });
 }
@@ -273,7 +273,7 @@ fn killed_and_ended_elsewhere(endpoint: &Endpoint, made: &Value, point: Point) {
     let opened = case.regend.audit(&["--kind", "regeneration.opened"]);
     assert_eq!(opened.len(), 1, "{}: {done}", case.label);
     assert_eq!(opened[0]["regeneration"], left.regeneration.to_string(), "{}: {done}", case.label);
-    let cutoff: regend::domain::span::Time = opened[0]["opened"]["cutoff"].as_str().unwrap().parse().unwrap();
+    let cutoff: regend::domain::span::Time = opened[0]["data"]["cutoff"].as_str().unwrap().parse().unwrap();
     assert_eq!(cutoff, left.cutoff, "{}: {done}", case.label);
     case.assert_two_always_served();
 }

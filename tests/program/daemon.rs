@@ -100,7 +100,10 @@ fn a_crontab_fires_at_its_second_and_stages_open_one_after_the_other() {
         (vec!["first".into(), "second".into()], vec!["first".into(), "second".into()])
     );
     assert!(opened[0]["t"].as_str().unwrap() >= fires.format("%Y-%m-%dT%H:%M:%S").to_string().as_str(), "{opened:?}");
-    assert!(opened[0]["firing"].as_str().unwrap().contains(&fires.format("%H:%M:%S").to_string()), "{opened:?}");
+    assert!(
+        opened[0]["data"]["firing"].as_str().unwrap().contains(&fires.format("%H:%M:%S").to_string()),
+        "{opened:?}"
+    );
     assert!(opened[1]["t"].as_str() >= closed[0]["t"].as_str(), "stage 2 opened before stage 1 was done");
     for (group, before) in ["first", "second"].iter().zip(&before) {
         assert_fresh(&endpoint, group, before);
@@ -164,7 +167,7 @@ fn stopped_half_way_it_goes_on_with_the_same_regeneration() {
     let closed = await_entries(&regend, &daemon, "regeneration.closed", 1);
     let done = stop(daemon);
     assert!(done.err.contains(&format!("resuming regeneration {id}")), "{done}");
-    assert_eq!((closed[0]["regeneration"].as_str(), &closed[0]["outcome"]), (Some(id), &"completed".into()));
+    assert_eq!((closed[0]["regeneration"].as_str(), &closed[0]["data"]["outcome"]), (Some(id), &"completed".into()));
     assert_eq!(regend.audit(&["--kind", "regeneration.opened"]).len(), 1);
     assert_fresh(&endpoint, "web", &before);
 }
@@ -196,7 +199,7 @@ fn in_a_blackout_nothing_opens_and_what_is_still_owed_opens_after_it() {
     assert_eq!(skipped.len(), 2, "{done}");
     for entry in &skipped {
         assert_eq!(entry["actor"], "schedule", "{entry}");
-        assert!(entry["error"].as_str().unwrap().contains("retail freeze"), "{entry}");
+        assert!(entry["data"]["cause"]["message"].as_str().unwrap().contains("retail freeze"), "{entry}");
     }
     // The clock's firing was answered; "@every" still owes one.
     let opened = regend.audit(&["--kind", "regeneration.opened"]);

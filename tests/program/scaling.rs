@@ -160,10 +160,7 @@ fn a_morning_rise_while_the_surplus_is_out() {
     case.assert_served(2, &done);
     case.assert_never_fell_behind(&done);
     let said = case.regend.audit(&["--kind", "group.changed"]);
-    assert!(
-        said.iter().all(|entry| entry["change"]["relative"] == true),
-        "a policy reckons from what it saw: {said:?}"
-    );
+    assert!(said.iter().all(|entry| entry["data"]["relative"] == true), "a policy reckons from what it saw: {said:?}");
 }
 
 #[test]

@@ -17,7 +17,10 @@ fn assert_regenerated(endpoint: &Endpoint, group: &str, before: &Value, made: &[
     assert_eq!(fresh.len(), made.len(), "{after}");
     for (id, instance) in after["instances"].as_object().unwrap() {
         assert_eq!(instance["lifecycle"], "InService", "{id}: {after}");
-        assert!(instance["targets"].as_array().unwrap().iter().all(|state| state == "healthy"), "{id}: {after}");
+        assert!(
+            instance["data"]["targets"].as_array().unwrap().iter().all(|state| state == "healthy"),
+            "{id}: {after}"
+        );
     }
     for key in ["desired", "min", "max", "tags"] {
         assert_eq!(after[key], before[key], "{key} is not what it was");
@@ -47,7 +50,7 @@ fn a_group_of_four_behind_a_target_group_is_replaced() {
     );
     // Every effect has its intent before it, and an outcome after it.
     for intent in entries.iter().filter(|e| e["kind"].as_str().unwrap().ends_with(".intended")) {
-        assert!(entries.iter().any(|e| e["intent"] == intent["id"]), "no outcome: {intent}");
+        assert!(entries.iter().any(|e| e["data"]["intent"] == intent["id"]), "no outcome: {intent}");
     }
     let life = regend.run(&["audit", "instance", &originals[0]]);
     assert_eq!(life.code, 0, "{life}");
@@ -80,7 +83,7 @@ fn two_target_groups_must_both_be_healthy() {
     let (regend, _, _) = regenerates(&endpoint, &["--size", "2", "--target-groups", "2", "--age", "90000"], "");
     let serving = regend.audit(&["--kind", "instance.serving"]);
     assert_eq!(serving.len(), 2);
-    assert!(serving.iter().all(|e| e["targets"].as_array().unwrap().len() == 2), "{serving:?}");
+    assert!(serving.iter().all(|e| e["data"]["targets"].as_array().unwrap().len() == 2), "{serving:?}");
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_group_without_target_groups_is_judged_by_auto_scaling_and_ec2() {
     let endpoint = Endpoint::stock();
     let (regend, _, _) = regenerates(&endpoint, &["--size", "2", "--target-groups", "0"], "");
     let opened = regend.audit(&["--kind", "regeneration.opened"]);
-    assert_eq!(opened[0]["opened"]["judged_by"], json!(["auto_scaling_and_ec2"]));
+    assert_eq!(opened[0]["data"]["judged_by"], json!(["auto_scaling_and_ec2"]));
 }
 
 #[test]
@@ -181,8 +184,10 @@ fn replacements_that_never_become_healthy_stop_the_regeneration() {
     }
     assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 4);
     let failed = regend.audit(&["--kind", "instance.failed"]);
-    let (instance, target_group) =
-        (failed[0]["instance"].as_str().unwrap(), failed[0]["targets"][0]["target_group"].as_str().unwrap());
+    let (instance, target_group) = (
+        failed[0]["data"]["instance"]["id"].as_str().unwrap(),
+        failed[0]["data"]["targets"][0]["target_group"].as_str().unwrap(),
+    );
     for word in [instance, target_group, "Target.FailedHealthChecks"] {
         assert!(done.err.contains(word) || done.out.contains(word), "{word} is missing in {done}");
     }
@@ -240,7 +245,8 @@ fn after_a_lost_answer_the_effect_is_observed() {
     assert_regenerated(&endpoint, "web", &before, &ids(&made["groups"][0]["instances"]));
     assert!(endpoint.watch("web")["min_serving"].as_u64().unwrap() >= 2);
     let unknown = regend.audit(&["--kind", "*.unknown"]);
-    let lost: Vec<_> = unknown.iter().map(|e| e["aws"]["api"].as_str().unwrap().replace("autoscaling:", "")).collect();
+    let lost: Vec<_> =
+        unknown.iter().map(|e| e["data"]["call"]["api"].as_str().unwrap().replace("autoscaling:", "")).collect();
     let order = ["CreateOrUpdateTags", "UpdateAutoScalingGroup", "LaunchInstances"];
     assert_eq!(lost, [&order[..], &["TerminateInstanceInAutoScalingGroup", "DeleteTags"]].concat(), "{unknown:?}");
 }
@@ -298,9 +304,9 @@ fn a_group_behind_a_classic_load_balancer_is_judged_by_it() {
     assert!(watch["min_serving"].as_u64().unwrap() >= 2, "{watch}");
     let balancer = &made["groups"][0]["classic"][0];
     let opened = regend.audit(&["--kind", "regeneration.opened"]);
-    assert_eq!(opened[0]["opened"]["judged_by"], json!([balancer]));
+    assert_eq!(opened[0]["data"]["judged_by"], json!([balancer]));
     for serving in regend.audit(&["--kind", "instance.serving"]) {
-        assert_eq!(serving["targets"], json!([{"target_group": balancer, "state": "healthy"}]));
+        assert_eq!(serving["data"]["targets"], json!([{"target_group": balancer, "state": "healthy"}]));
     }
 }
 

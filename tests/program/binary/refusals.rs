@@ -176,7 +176,11 @@ fn a_group_that_somebody_else_works_on_is_skipped_with_the_reason() {
     }
     let skipped = regend.audit(&["--kind", "regeneration.skipped"]);
     assert_eq!(skipped.len(), 3, "{skipped:?}");
-    assert!(skipped.iter().all(|e| e["actor"].as_str().unwrap().starts_with("user:") && e["error"].is_string()));
+    assert!(
+        skipped
+            .iter()
+            .all(|e| e["actor"].as_str().unwrap().starts_with("user:") && e["data"]["cause"]["message"].is_string())
+    );
     let done = regend.run(&["run", "kept", "--yes"]);
     assert_eq!(done.code, 3, "{done}");
     for id in ids(&endpoint.show(&["--group", "kept"])["instances"]) {

@@ -62,7 +62,7 @@ fn a_signal_lets_the_call_in_flight_finish_and_the_next_start_resumes() {
         assert!(done.err.contains("stopping after the call in flight; a second signal stops at once"), "{done}");
         let entries = regend.audit(&[]);
         let last = entries.last().unwrap();
-        assert!(last["intent"].is_string() && !last["kind"].as_str().unwrap().ends_with(".unknown"), "{last}");
+        assert!(last["data"]["intent"].is_string() && !last["kind"].as_str().unwrap().ends_with(".unknown"), "{last}");
         let regend = regend.through(endpoint.port);
         let done = regend.run(&["run", &group, "--yes"]);
         assert_eq!(done.code, 0, "{done}");
@@ -118,8 +118,8 @@ fn a_signal_ends_it_in_time_though_aws_does_not_answer() {
     let done = running.ends_within(Duration::from_secs(5));
     assert_eq!(done.code, 3, "{done}");
     let last = regend.audit(&[]).pop().unwrap();
-    assert_eq!((&last["kind"], last["intent"].is_string()), (&json!("launch.unknown"), true), "{last}");
-    assert!(last["error"].as_str().unwrap().contains("regend was told to stop"), "{last}");
+    assert_eq!((&last["kind"], last["data"]["intent"].is_string()), (&json!("launch.unknown"), true), "{last}");
+    assert!(last["data"]["message"].as_str().unwrap().contains("regend was told to stop"), "{last}");
     endpoint.set(&json!({"boot": 0.2, "healthy_after": 0.2, "drain": 0.2}));
     let done = regend.through(endpoint.port).run(&["run", "late", "--yes"]);
     assert_eq!(done.code, 0, "{done}");
