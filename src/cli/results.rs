@@ -67,7 +67,11 @@ impl Records {
             Event::Resumed(regeneration) => {
                 self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
             }
-            Event::Observed(..) | Event::Queued(..) | Event::ObservationFailed(..) | Event::Ended(..) => {}
+            Event::Observed(..)
+            | Event::Queued(..)
+            | Event::Missed(..)
+            | Event::ObservationFailed(..)
+            | Event::Ended(..) => {}
         }
     }
 

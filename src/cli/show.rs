@@ -55,7 +55,7 @@ impl Show {
                     &format!("resuming regeneration {}, opened {opened} by {}", regeneration.id, regeneration.actor),
                 );
             }
-            Event::Queued(key, entry) => self.say(entry.t, key, &render::sentence(entry)),
+            Event::Queued(key, entry) | Event::Missed(key, entry) => self.say(entry.t, key, &render::sentence(entry)),
             Event::ObservationFailed(key, error, again) => {
                 let again = again.format("%H:%M:%SZ");
                 self.say(Utc::now(), key, &format!("observation failed, retrying at {again}: {error}"));

@@ -62,6 +62,8 @@ pub enum Event<'a> {
     Resumed(&'a Regeneration),
     /// The request is queued; the entry that records it.
     Queued(&'a GroupKey, &'a Entry),
+    /// A scheduled run did not open in its window, and the record says so.
+    Missed(&'a GroupKey, &'a Entry),
     /// The group could not be observed; the next attempt is at this time.
     ObservationFailed(&'a GroupKey, &'a CloudError, Time),
     Ended(&'a GroupKey, &'a Ended),

@@ -5,3 +5,4 @@ pub mod fleet;
 pub mod lookup;
 pub mod ports;
 pub mod reconcile;
+pub mod scheduler;

@@ -338,7 +338,7 @@ impl Trace {
             }
             Told::Resumed(r) => format!("restarted: {}", r.id),
             Told::ObservationFailed(_, error, _) => format!("blind: {error}"),
-            Told::Queued(_, entry) => {
+            Told::Queued(_, entry) | Told::Missed(_, entry) => {
                 format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
             }
             Told::Ended(_, ended) => format!("ended: {ended:?}"),

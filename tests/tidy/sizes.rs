@@ -36,7 +36,6 @@ const LONG_FUNCTIONS: &[(&str, usize)] = &[
     ("src/domain/change_detection.rs: effect", 76),
     ("src/domain/decision/finish.rs: return_surplus", 74),
     ("src/domain/decision/replace.rs: launch", 75),
-    ("src/domain/plan.rs: plan", 99),
     ("src/domain/regeneration.rs: apply", 120),
     ("src/domain/regeneration/effect.rs: done", 88),
     ("src/domain/veto.rs: veto", 140),

@@ -159,7 +159,7 @@ impl Collector {
                     self.say(entry.t, &render::sentence(entry));
                 }
             }
-            Event::Queued(_, entry) => self.say(entry.t, &render::sentence(entry)),
+            Event::Queued(_, entry) | Event::Missed(_, entry) => self.say(entry.t, &render::sentence(entry)),
             Event::Resumed(regeneration) => {
                 let opened = regeneration.opened_at.format("%H:%M:%S");
                 self.say(now, &format!("resumes the regeneration that was opened at {opened}"));

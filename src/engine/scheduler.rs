@@ -1,0 +1,139 @@
+//! Requests regenerations as the schedules of their groups fire.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::action::Hold;
+use crate::domain::group::GroupKey;
+use crate::domain::journal::{self, Cause, Entry, NotOpened, Trigger};
+use crate::domain::opening::Opener;
+use crate::domain::policy::Policy;
+use crate::domain::schedule::{Blackout, Closed, Firing};
+use crate::domain::span::{Span, Time};
+use crate::engine::clock::Clock;
+use crate::engine::fleet::{Ended, Event, Fleet, RunRequest};
+use crate::engine::ports::{Cloud, Journal};
+use crate::engine::reconcile::Stop;
+
+/// When to try again to open a regeneration of a group that could not be observed. The firing still counts.
+pub const OPEN_RETRY: Span = Span::minutes(1);
+/// When to retry an overdue "@every" schedule whose regeneration was skipped.
+const SKIPPED_RETRY: Span = Span::hours(1);
+
+/// The groups that have a schedule, and what became of their latest requests.
+pub struct Scheduler {
+    blackouts: Vec<Blackout>,
+    groups: Vec<(GroupKey, Policy)>,
+    /// When each group was last requested, and the end of the blackout that was in effect.
+    tried: BTreeMap<GroupKey, (Time, Option<Time>)>,
+    /// When a daemon first ran with this journal: earlier firings do not count as missed.
+    first_start: Option<Time>,
+}
+
+impl Scheduler {
+    pub fn new(blackouts: Vec<Blackout>, first_start: Option<Time>) -> Self {
+        Self { blackouts, groups: Vec::new(), tried: BTreeMap::new(), first_start }
+    }
+
+    /// How many groups it knows.
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Replaces the groups by those that were listed. Those that could not be listed this time are kept.
+    pub fn set_groups(&mut self, listed: Vec<(GroupKey, Policy)>, is_unlisted: impl Fn(&GroupKey) -> bool) {
+        let known: BTreeSet<_> = listed.iter().map(|(key, _)| key.clone()).collect();
+        let kept = std::mem::replace(&mut self.groups, listed);
+        self.groups.extend(kept.into_iter().filter(|(key, _)| is_unlisted(key) && !known.contains(key)));
+    }
+
+    /// Requests the regenerations whose schedules fire now. Returns when the next one fires, `latest` at the latest.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    pub async fn request_due<C: Cloud, J: Journal, K: Clock>(
+        &mut self,
+        fleet: &mut Fleet<C, J, K>,
+        latest: Time,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Time, Stop> {
+        let now = fleet.clock.now();
+        let mut wake = latest;
+        for (key, policy) in &self.groups {
+            let last = fleet.journal.last_opened(key).await?;
+            if fleet.is_busy_with(key) {
+                continue;
+            }
+            let (schedule, timezone) = (&policy.schedule, policy.timezone);
+            let next = schedule.next_after(timezone, now, last).map(|next| next.at);
+            // An "@every" schedule is overdue until a regeneration opens. A crontab firing counts once.
+            let overdue = next.is_some_and(|next| next <= now);
+            if let Some(until) = self.retry_at(&fleet.ended, key, overdue).filter(|until| *until > now) {
+                wake = wake.min(until).min(next.filter(|_| !overdue).unwrap_or(until));
+                continue;
+            }
+            if let Some(firing) = schedule.latest_at_or_before(timezone, now, last)
+                && (overdue || !fleet.journal.has_fired(key, &firing.local).await?)
+            {
+                let blackout = self.fire(fleet, key, policy, firing, tell).await?;
+                self.tried.insert(key.clone(), (now, blackout));
+            }
+            wake = next.map_or(wake, |next| wake.min(next));
+        }
+        Ok(wake.max(Span::seconds(1).after(now)))
+    }
+
+    /// When to request a group again whose last request did not open a regeneration.
+    fn retry_at(&self, ended: &BTreeMap<GroupKey, Ended>, key: &GroupKey, overdue: bool) -> Option<Time> {
+        let (tried, blackout) = self.tried.get(key)?;
+        match ended.get(key)? {
+            Ended::Skipped(_) if overdue => Some(blackout.unwrap_or_else(|| SKIPPED_RETRY.after(*tried))),
+            Ended::Unreachable(_) | Ended::NoSuchGroup => Some(OPEN_RETRY.after(*tried)),
+            Ended::Skipped(_) | Ended::Closed(_) | Ended::GaveUp(..) => None,
+        }
+    }
+
+    /// Requests the regeneration of a firing, or records that it was missed. Returns the end of the blackout that is in
+    /// effect.
+    async fn fire<C: Cloud, J: Journal, K: Clock>(
+        &self,
+        fleet: &mut Fleet<C, J, K>,
+        key: &GroupKey,
+        policy: &Policy,
+        firing: Firing,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Option<Time>, Stop> {
+        let now = fleet.clock.now();
+        let calendar = policy.calendar(&self.blackouts);
+        let window_ends = calendar.window_ends(firing.at);
+        if now >= window_ends && policy.window.after(firing.at) <= now {
+            if self.first_start.is_some_and(|first_start| first_start <= firing.at) {
+                let cause = Cause {
+                    code: "window_passed".to_owned(),
+                    message: format!("no daemon was running between {} and {window_ends}", firing.at),
+                };
+                let missed = journal::Event::RegenerationMissed(NotOpened { firing: Some(firing.local), cause });
+                let trigger = Some(Trigger::Schedule);
+                let entry = Entry { trigger, ..Entry::new(missed, now, "schedule").about(key) };
+                tell(Event::Missed(key, &fleet.journal.append(entry).await?));
+            }
+            return Ok(None);
+        }
+        let opener = Opener {
+            actor: "schedule".to_owned(),
+            trigger: Trigger::Schedule,
+            reason: None,
+            daemon: fleet.journal.writer().to_owned(),
+            window_ends,
+            firing: Some(firing.local),
+        };
+        let closed = calendar.is_clear(now).err();
+        let until = match &closed {
+            Some(Closed::Blackout { until, .. }) => Some(*until),
+            Some(Closed::Window { until }) => *until,
+            None => None,
+        };
+        let hold = closed.map(Hold::from);
+        fleet.request(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold });
+        Ok(until)
+    }
+}
