@@ -167,7 +167,7 @@ mod from_aws {
         for id in ids(&made["groups"][0]["instances"]) {
             assert!(story.out.contains(&format!("retire {id} (stale, 25h")), "{id}: {story}");
         }
-        assert!(story.out.contains("new-4 serves") && !story.out.contains("new-5"), "{story}");
+        assert!(story.out.contains("new-4 is serving") && !story.out.contains("new-5"), "{story}");
         assert!(story.out.contains("new-1 (the group's image) serves in its place"), "{story}");
         assert!(!story.out.contains("ami-0000"), "an image is made up: {story}");
         let image = made["image"].as_str().unwrap();

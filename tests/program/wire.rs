@@ -17,10 +17,7 @@ fn assert_regenerated(endpoint: &Endpoint, group: &str, before: &Value, made: &[
     assert_eq!(fresh.len(), made.len(), "{after}");
     for (id, instance) in after["instances"].as_object().unwrap() {
         assert_eq!(instance["lifecycle"], "InService", "{id}: {after}");
-        assert!(
-            instance["data"]["targets"].as_array().unwrap().iter().all(|state| state == "healthy"),
-            "{id}: {after}"
-        );
+        assert!(instance["targets"].as_array().unwrap().iter().all(|state| state == "healthy"), "{id}: {after}");
     }
     for key in ["desired", "min", "max", "tags"] {
         assert_eq!(after[key], before[key], "{key} is not what it was");
