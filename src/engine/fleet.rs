@@ -87,7 +87,7 @@ pub struct Fleet<C, J, K> {
     pub limits: Limits,
     /// SHA-256 of the configuration, for the record.
     pub config: Option<String>,
-    /// Whether to retry observations forever, as a daemon does. Otherwise regend gives up after [`PATIENCE`], and the
+    /// Whether to retry observations forever, as a daemon does. Otherwise regend gives up after `PATIENCE`, and the
     /// regeneration stays open.
     pub retries_forever: bool,
     queue: Vec<PendingRequest>,
