@@ -114,8 +114,8 @@ impl Records {
                 let (code, why) = cause.map(|cause| (cause.code, cause.message)).unzip();
                 (outcome.word(), code, why, exit)
             }
-            Some(Ended::Skipped(skipped)) => {
-                ("skipped", Some(skipped.code.clone()), Some(skipped.why.clone()), exit::HELD)
+            Some(Ended::Skipped(cause)) => {
+                ("skipped", Some(cause.code.clone()), Some(cause.message.clone()), exit::HELD)
             }
             Some(Ended::Unreachable(error)) => ("unreachable", None, Some(error.to_string()), exit::UNREACHABLE),
             Some(Ended::GaveUp(error, lasts)) => {

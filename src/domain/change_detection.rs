@@ -18,7 +18,7 @@ pub const TOKEN_LIFE: Span = Span::minutes(10);
 pub fn detect_changes(now: Time, group: &Group, regeneration: &Regeneration, health: &mut HealthTracker) -> Vec<Entry> {
     let look = Look { now, group, regeneration };
     if let Some(intent) = &regeneration.intent {
-        // Until the open intent is settled nobody can tell whose doing a difference is.
+        // Until the open intent is settled, the cause of a difference cannot be told.
         return look.effect(intent, health).into_iter().collect();
     }
     if let Some(change) = look.change() {
@@ -89,7 +89,7 @@ impl Look<'_> {
             }
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that strangers must do, of whom some may
-                // have died: the surplus is ours, and so are the first to come. Who is older was attached by somebody.
+                // have died: the surplus is ours, and so are the first to come. An older instance was attached.
                 let expired = group.seen > TOKEN_LIFE.after(intent.at);
                 let raised = group.desired == intent.desired.saturating_add(*count);
                 let young = |i: &&Instance| i.born.is_none_or(|born| SKEW.after(born) >= intent.at);
@@ -106,7 +106,7 @@ impl Look<'_> {
                     // One look may lack it.
                     None => return None,
                 };
-                // Gone, but desired as before: the look is behind. Or somebody else did it, or somebody changed desired
+                // Gone, but desired as before: the look is behind. Or the change was external, or desired capacity changed
                 // too: then the surplus is taken for theirs, which costs an instance rather than lacks one.
                 let desired = if *decrement { intent.desired.saturating_sub(1) } else { intent.desired };
                 (leaving && (group.desired == desired || group.desired != intent.desired || settled), vec![])
@@ -137,7 +137,7 @@ impl Look<'_> {
         self.regeneration.settling.iter().any(|settling| settling.was == desired && recent(settling))
     }
 
-    /// Somebody else's change of the group's numbers.
+    /// An external change of the group's numbers.
     fn change(&self) -> Option<Entry> {
         let (group, known) = (self.group, self.regeneration);
         let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
@@ -171,7 +171,7 @@ impl Look<'_> {
             .strangers()
             .map(|instance| {
                 // A launch by `SetDesiredCapacity` does not say which instances it brought: the first to come are ours.
-                // Who is old and comes from no warm pool was attached by somebody.
+                // An instance older than the cutoff that is not from a warm pool was attached manually.
                 let old = instance.born.is_some_and(|born| SKEW.after(born) < known.opened.cutoff);
                 let launched_by = match unclaimed {
                     0 => LaunchedBy::Others,
@@ -243,7 +243,7 @@ impl Look<'_> {
 
     fn failed(&self, instance: &Instance, code: &str, message: String) -> Entry {
         let InstanceJudged { instance, targets } = self.judged(instance);
-        let cause = Cause { code: code.to_owned(), message };
+        let cause = Cause::new(code, message);
         self.entry(Event::InstanceFailed(InstanceFailed { instance, cause, targets, explanation: None }))
     }
 
@@ -301,10 +301,10 @@ impl Look<'_> {
             if scaled_in > 0 {
                 scaled_in -= 1;
             } else if refreshed {
-                // Somebody's instance refresh replaces whatever it finds, and says nothing of its worth.
+                // An instance refresh replaces every instance: the termination says nothing about this one.
             } else if newcomer.is_some_and(|n| !n.failed) {
                 // A fresh instance that dies, and not by a scale-in, is a failed replacement.
-                let cause = Cause { code: LOST.to_owned(), message: "terminated outside regend".to_owned() };
+                let cause = Cause::new(LOST, "terminated outside regend");
                 let failed =
                     InstanceFailed { instance: instance.clone(), cause, targets: Vec::new(), explanation: None };
                 changes.push(self.entry(Event::InstanceFailed(failed)));

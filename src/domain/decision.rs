@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 
 use super::action::{Action, Hold, Outcome};
 use super::group::{Group, Instance, Lifecycle};
-use super::journal::{Change, Left, LeftWhy};
+use super::journal::{Aborted, Cause, Change, Left, LeftWhy};
 use super::policy::{Policy, Treatment};
-use super::regeneration::{Ending, Newcomer, Regeneration, Retirement};
+use super::regeneration::{Newcomer, Regeneration, Retirement};
 use super::span::{Span, Time};
 
 mod finish;
@@ -30,7 +30,7 @@ pub struct Decision {
 pub enum Next {
     Act(Action),
     /// Stop replacing, restore the group, then close with this outcome.
-    End(Ending),
+    End(Aborted),
     Close(Close),
     Wait,
 }
@@ -42,8 +42,7 @@ pub struct Close {
     /// The limits and desired capacity that were not restored.
     pub kept: Option<Change>,
     /// What could not be restored, or why the regeneration ended early.
-    pub why: Option<String>,
-    pub code: Option<String>,
+    pub cause: Option<Cause>,
 }
 
 /// The daemon that decides, for the lease.

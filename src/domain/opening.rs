@@ -1,12 +1,10 @@
 //! Opening a regeneration: the entry that opens it, or why it does not open now.
 
-use std::fmt;
-
 use uuid::Uuid;
 
 use super::action::Hold;
 use super::group::{Group, Lifecycle, Waived};
-use super::journal::{Change, Entry, Event, Inherited, Member, Opened, Trigger};
+use super::journal::{Cause, Change, Entry, Event, Inherited, Member, Opened, Trigger};
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
 use super::span::Time;
@@ -23,25 +21,6 @@ pub struct Opener {
     pub window_ends: Time,
     /// The scheduled local time for which the regeneration opens.
     pub firing: Option<String>,
-}
-
-/// Why a regeneration was not opened. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Skipped {
-    pub code: String,
-    pub why: String,
-}
-
-impl From<&Hold> for Skipped {
-    fn from(hold: &Hold) -> Self {
-        Self { code: hold.code().to_owned(), why: hold.to_string() }
-    }
-}
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.why)
-    }
 }
 
 /// The reasons why no regeneration may start in this group now.
@@ -79,9 +58,9 @@ pub fn open(
     opener: &Opener,
     id: Uuid,
     kept: Option<&Change>,
-) -> Result<Entry, Skipped> {
+) -> Result<Entry, Cause> {
     if group.deleting {
-        return Err(Skipped { code: "group_deleted".to_owned(), why: "the group is being deleted".to_owned() });
+        return Err(Cause::new("group_deleted", "the group is being deleted"));
     }
     // A manual run is refused at once. A scheduled one opens, and waits within its window until the hold ends.
     let hold = match opener.trigger {

@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason};
 use super::group::{GroupKey, Instance, InstanceId};
-use super::journal::{Cause, Conclusion, Entry, Event, Kind, Member, Opened, Trigger};
+use super::journal::{Aborted, Conclusion, Entry, Event, Kind, Member, Opened, Trigger};
 use super::lease::Lease;
 use super::span::{Span, Time};
 
-pub use state::{Ending, Intent, Newcomer, Refusals, Retirement, Settling};
+pub use state::{Intent, Newcomer, Refusals, Retirement, Settling};
 
 mod effect;
 mod numbers;
@@ -22,7 +22,7 @@ mod state;
 pub const SKEW: Span = Span::minutes(5);
 
 /// How long a look may still show the world before an effect of ours. Auto Scaling's reads settle within seconds;
-/// the price of waiting longer is time, that of waiting too little a surplus taken for somebody's wish.
+/// the price of waiting longer is time, that of waiting too little is a surplus taken for an external change.
 pub const SETTLE: Span = Span::seconds(30);
 
 /// One replacement of every instance of one group, from opened to closed.
@@ -35,7 +35,7 @@ pub struct Regeneration {
     pub reason: Option<String>,
     pub opened_at: Time,
     pub opened: Opened,
-    /// The group's numbers as regend last accounted for them. A look that differs shows somebody else's hand.
+    /// The group's numbers as regend last accounted for them. An observation that differs shows an external change.
     pub min: u32,
     pub desired: u32,
     pub max: u32,
@@ -72,7 +72,7 @@ pub struct Regeneration {
     pub retired: BTreeMap<InstanceId, Retirement>,
     /// Stale instances that went without us.
     pub lost: BTreeSet<InstanceId>,
-    /// How many members somebody else's scale-in may still take: those did not fail.
+    /// How many members an external scale-in may still terminate: those did not fail.
     pub scaled_in: u32,
     /// When it was asked for, and how many it takes.
     pub scaling_in: Option<(Time, u32)>,
@@ -94,7 +94,7 @@ pub struct Regeneration {
     /// Refusals in a row, of any call.
     pub refusals: Refusals,
     /// The reason a regeneration is being ended early; what is left is tidying up.
-    pub ending: Option<Ending>,
+    pub ending: Option<Aborted>,
     /// The holds in force, by code, as they were last recorded.
     pub held: BTreeSet<String>,
     pub closed: Option<Outcome>,
@@ -202,6 +202,9 @@ impl Regeneration {
         if let Some((intent, conclusion)) = entry.event.conclusion() {
             return self.conclude(entry, intent, conclusion).map_err(illegal);
         }
+        if let Some(action) = entry.event.intended_action() {
+            return self.intend(entry, action).map_err(illegal);
+        }
         match &entry.event {
             Event::RegenerationOpened(_) => return Err(illegal("the regeneration is already open")),
             Event::RegenerationClosed(closed) => self.closed = Some(closed.outcome),
@@ -209,26 +212,9 @@ impl Regeneration {
             Event::RegenerationReleased(_) => self.held.clear(),
             Event::RegenerationRecovered(_) => self.recovered(entry.t),
             Event::RegenerationAborted(aborted) => {
-                let Cause { code, message } = aborted.cause.clone();
-                self.ending = Some(Ending { outcome: aborted.outcome, code, why: message });
+                self.ending = Some(aborted.clone());
                 // What was refused so far says nothing of the calls that tidy up.
                 self.refusals.end();
-            }
-            Event::LeaseIntended(_)
-            | Event::MaxSizeIntended(_)
-            | Event::MinSizeIntended(_)
-            | Event::LaunchIntended(_)
-            | Event::SurplusIntended(_)
-            | Event::RetireIntended(_) => {
-                if self.intent.is_some() {
-                    return Err(illegal("another intent is still open"));
-                }
-                let action = entry.event.action().ok_or_else(|| illegal("it does not say what is intended"))?;
-                if let Action::Launch { .. } | Action::Grow { .. } = action {
-                    self.launches += 1;
-                }
-                let desired = entry.event.capacity().map_or(self.desired, |capacity| capacity.desired);
-                self.intent = Some(Intent { id: entry.id, action, at: entry.t, desired });
             }
             Event::GroupChanged(changed) => self.changed(changed, entry.t),
             Event::RegenerationQueued(_) | Event::RegenerationSkipped(_) | Event::RegenerationMissed(_) => {
@@ -236,6 +222,18 @@ impl Regeneration {
             }
             event => self.instance(event, entry.t),
         }
+        Ok(())
+    }
+
+    fn intend(&mut self, entry: &Entry, action: Action) -> Result<(), &'static str> {
+        if self.intent.is_some() {
+            return Err("another intent is still open");
+        }
+        if let Action::Launch { .. } | Action::Grow { .. } = action {
+            self.launches += 1;
+        }
+        let desired = entry.event.capacity().map_or(self.desired, |capacity| capacity.desired);
+        self.intent = Some(Intent { id: entry.id, action, at: entry.t, desired });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::domain::action::{Hold, Outcome, Refusal, RefusalKind};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::journal::{self, Cause, Closed, Entry, Nothing};
-use crate::domain::opening::{Opener, Skipped};
+use crate::domain::opening::Opener;
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
@@ -44,7 +44,7 @@ pub struct Limits {
 pub enum Ended {
     Closed(Outcome),
     /// The regeneration was not opened, and nothing was changed.
-    Skipped(Skipped),
+    Skipped(Cause),
     /// The group could not be observed, so the regeneration was not opened.
     Unreachable(CloudError),
     /// The group could not be observed for this long. The regeneration stays open and can be resumed.
@@ -306,8 +306,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                         };
                         journal::Event::refused(&intent.action, intent.id, None, refusal)
                     });
-                    let cause =
-                        Cause { code: "GroupGone".to_owned(), message: "the group no longer exists".to_owned() };
+                    let cause = Cause::new("GroupGone", "the group no longer exists");
                     let closed = journal::Event::RegenerationClosed(Closed {
                         outcome: Outcome::Aborted,
                         cause: Some(cause),

@@ -15,7 +15,7 @@ use super::ports::{Field, Filter, History, JournalError, Stored};
 /// Entries are fetched by so many, each time in a short transaction: a long one would keep SQLite's log from being reset.
 const PAGE: usize = 256;
 
-/// More suggestions than this help nobody.
+/// More suggestions than this do not help.
 const NEAR_MAX: usize = 3;
 
 /// Why a question has no answer.
@@ -208,7 +208,7 @@ fn ids(prefix: &str) -> Result<RangeInclusive<Uuid>, Unanswered> {
     let range = |low: &str, high: &str| Some(Uuid::parse_str(low).ok()?..=Uuid::parse_str(high).ok()?);
     let valid = !digits.is_empty() && digits.len() <= 32;
     valid.then(|| range(&format!("{digits:0<32}"), &format!("{digits:f<32}"))).flatten().ok_or_else(|| {
-        Unanswered::Malformed(format!("{prefix:?} is no id: ids look like 019a3c5e-…, and their beginning is enough"))
+        Unanswered::Malformed(format!("{prefix:?} is no id: write for example 019a3c5e-…; its beginning is enough"))
     })
 }
 

@@ -82,7 +82,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
                 }
             },
             Next::End(ending) => {
-                self.abort(active, ending).await?;
+                self.record(active, Event::RegenerationAborted(ending)).await?;
                 Step::Acted
             }
             Next::Close(close) => Step::Closed(self.close(active, &group, close).await?),

@@ -107,10 +107,8 @@ impl Scheduler {
         let window_ends = calendar.window_ends(firing.at);
         if now >= window_ends && policy.window.after(firing.at) <= now {
             if self.first_start.is_some_and(|first_start| first_start <= firing.at) {
-                let cause = Cause {
-                    code: "window_passed".to_owned(),
-                    message: format!("no daemon was running between {} and {window_ends}", firing.at),
-                };
+                let message = format!("no daemon was running between {} and {window_ends}", firing.at);
+                let cause = Cause::new("window_passed", message);
                 let missed = journal::Event::RegenerationMissed(NotOpened { firing: Some(firing.local), cause });
                 let trigger = Some(Trigger::Schedule);
                 let entry = Entry { trigger, ..Entry::new(missed, now, "schedule").about(key) };

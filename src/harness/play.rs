@@ -14,7 +14,7 @@ use crate::sim::checkers::{Broken, Checker};
 use crate::sim::fault::Faults;
 use crate::sim::script::{ProcessEvent, Script, Trouble, What};
 
-/// What whoever watches is told.
+/// What the one who watches a play is told.
 #[expect(missing_debug_implementations, reason = "it borrows the whole state and lives for one call")]
 pub enum Told<'a> {
     Regend(Time, Event<'a>),
@@ -37,7 +37,7 @@ pub struct Run {
     pub serving_min: u32,
     /// The most members at any time.
     pub members_max: u32,
-    /// How long instances were there that nobody but regend wanted, all of them together.
+    /// How long instances were there that only regend wanted, all of them together.
     pub extra: Span,
     /// Replacements that failed.
     pub failures: u32,
@@ -59,11 +59,11 @@ pub enum End {
         code: String,
         why: String,
     },
-    /// It did not open, or nobody could look.
+    /// It did not open, or the group could not be observed.
     NotOpened(String),
-    /// Killed, and nobody took it up again.
+    /// The process was killed and not started again.
     Dead,
-    /// It was still open when nobody wanted to watch any longer.
+    /// It was still open at the end of the play.
     Open,
 }
 
@@ -149,7 +149,7 @@ impl<'a> Play<'a> {
         self.harness.fleet.request(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold: None });
     }
 
-    /// Until nothing is open and nobody will start regend again.
+    /// Until nothing is open and regend is not started again.
     fn run(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> bool {
         let patience = (self.script.policy.window + PATIENCE).after(self.script.begins());
         for _ in 0..STEPS_MAX {
@@ -255,13 +255,13 @@ impl<'a> Play<'a> {
                 let (code, why) = cause.map(|cause| (cause.code, cause.message)).unwrap_or_default();
                 End::Closed { outcome, code, why }
             }
-            Some(Ended::Skipped(skipped)) => End::NotOpened(skipped.why),
+            Some(Ended::Skipped(skipped)) => End::NotOpened(skipped.message),
             Some(Ended::Unreachable(error) | Ended::GaveUp(error, _)) => End::NotOpened(error.to_string()),
             Some(Ended::NoSuchGroup) => End::NotOpened("the group does not exist".to_owned()),
             None => End::Open,
         };
         let world = self.harness.world.borrow();
-        // Nobody can put anything back in a group that is going away.
+        // Nothing can be restored in a group that is being deleted.
         let going = world.group(&self.script.key).is_none_or(|group| group.deleting);
         if matches!(end, End::Closed { .. }) && !going {
             self.broken.extend(self.checker.at_end(&world, &entries));

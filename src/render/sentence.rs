@@ -10,7 +10,7 @@ use crate::domain::journal::{
     Opened, RetireIntended, Unknown, Verdict,
 };
 
-/// More names than this in one sentence and nobody reads it.
+/// A sentence with more names than this is not read.
 const NAMES_MAX: usize = 5;
 
 /// What an entry says, without when, where and by whom: these stand before it where it is printed.
@@ -128,7 +128,7 @@ fn lost(what: &str, unknown: &Unknown) -> String {
 }
 
 fn intended(event: &Event) -> String {
-    event.action().as_ref().map_or_else(String::new, Action::to_string)
+    event.intended_action().as_ref().map_or_else(String::new, Action::to_string)
 }
 
 fn aged(instance: &InstanceFacts) -> String {

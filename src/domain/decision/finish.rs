@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason};
 use crate::domain::group::{Instance, InstanceId, Lifecycle};
-use crate::domain::journal::{Change, Left, LeftWhy};
+use crate::domain::journal::{Cause, Change, Left, LeftWhy};
 use crate::domain::lease::Lease;
 use crate::domain::regeneration::{Retirement, SETTLE};
 use crate::domain::span::Time;
@@ -161,9 +161,8 @@ impl<'a> View<'a> {
         if known.lease.is_some() || self.is_left_over() {
             return Some(Next::Act(Action::ReleaseLease));
         }
-        let why = ending.map(|e| (e.code.clone(), e.why.clone()));
-        let outcome = ending.map_or(Outcome::Completed, |e| e.outcome);
-        Some(self.close(outcome, why))
+        let cause = ending.map(|ending| ending.cause.clone());
+        Some(self.close(ending.map_or(Outcome::Completed, |ending| ending.outcome), cause))
     }
 
     /// Waits while the instances drain that Auto Scaling terminates after [`Action::Shrink`], as long as for an
@@ -211,7 +210,7 @@ impl<'a> View<'a> {
     }
 
     /// What was not restored: the code of the first item, and a phrase for all of them.
-    pub(super) fn not_restored(&self) -> Option<(String, String)> {
+    pub(super) fn not_restored(&self) -> Option<Cause> {
         let (known, group) = (self.known, self.group);
         if group.deleting {
             return None;
@@ -237,7 +236,7 @@ impl<'a> View<'a> {
             ("SurplusNotReturned", message)
         });
         let (codes, messages): (Vec<_>, Vec<_>) = max.into_iter().chain(min).chain(surplus).unzip();
-        codes.first().map(|code| ((*code).to_owned(), format!("not restored: {}", messages.join("; "))))
+        codes.first().map(|code| Cause::new(*code, format!("not restored: {}", messages.join("; "))))
     }
 
     /// The original and present value of each number that is not restored.
@@ -251,7 +250,7 @@ impl<'a> View<'a> {
         (kept != Change::default() && !group.deleting).then_some(kept)
     }
 
-    pub(super) fn close(&self, outcome: Outcome, why: Option<(String, String)>) -> Next {
+    pub(super) fn close(&self, outcome: Outcome, cause: Option<Cause>) -> Next {
         let not_reached = self.due.iter().copied().chain(self.ageless());
         let not_reached = not_reached.map(|i| Left { instance: i.id.clone(), why: LeftWhy::NotReached });
         let draining = self.known.draining().map(|(id, _)| Left {
@@ -259,13 +258,14 @@ impl<'a> View<'a> {
             why: if self.is_retained(id) { LeftWhy::Retained } else { LeftWhy::Draining },
         });
         let left: Vec<_> = self.left.iter().cloned().chain(not_reached).chain(draining).collect();
-        let not_restored = self.not_restored();
-        let (code, why) = match (why, not_restored) {
-            (Some((code, why)), Some((_, not_restored))) => (Some(code), Some(format!("{why}; {not_restored}"))),
-            (why, not_restored) => why.or(not_restored).unzip(),
+        let cause = match (cause, self.not_restored()) {
+            (Some(Cause { code, message }), Some(not_restored)) => {
+                Some(Cause { code, message: format!("{message}; {not_restored}") })
+            }
+            (cause, not_restored) => cause.or(not_restored),
         };
-        let is_complete = code.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
+        let is_complete = cause.is_none() && left.iter().all(|l| l.why == LeftWhy::Young);
         let outcome = if outcome == Outcome::Completed && !is_complete { Outcome::Incomplete } else { outcome };
-        Next::Close(Close { outcome, left, kept: self.kept(), why, code })
+        Next::Close(Close { outcome, left, kept: self.kept(), cause })
     }
 }

@@ -5,8 +5,9 @@ use chrono::TimeDelta;
 use crate::domain::action::{Action, Hold, Outcome, RefusalKind};
 use crate::domain::change_detection::TOKEN_LIFE;
 use crate::domain::group::Zone;
+use crate::domain::journal::{Aborted, Cause};
 use crate::domain::lease::{self, Lease, LeftBehind};
-use crate::domain::regeneration::{Ending, SETTLE};
+use crate::domain::regeneration::SETTLE;
 use crate::domain::span::{Span, Time};
 
 use super::{Next, View, count};
@@ -58,8 +59,8 @@ impl<'a> View<'a> {
     pub(super) fn check_ownership(&mut self) -> Option<Next> {
         let (group, known) = (self.group, self.known);
         if group.deleting {
-            let why = "the group is being deleted".to_owned();
-            return Some(self.close(Outcome::Aborted, Some(("GroupDeleted".to_owned(), why))));
+            let cause = Cause::new("GroupDeleted", "the group is being deleted");
+            return Some(self.close(Outcome::Aborted, Some(cause)));
         }
         if let Some(lease) = self.other_lease() {
             // This holds even if the lease carries the id of this regeneration: a daemon that takes over an expired
@@ -73,9 +74,8 @@ impl<'a> View<'a> {
                     if let Some(wait) = self.lacks_members() {
                         return Some(wait);
                     }
-                    let why = Some((ending.code.clone(), ending.why.clone()));
                     self.holds.push(hold);
-                    Some(self.close(ending.outcome, why))
+                    Some(self.close(ending.outcome, Some(ending.cause.clone())))
                 }
             };
         }
@@ -122,11 +122,7 @@ impl<'a> View<'a> {
             return None;
         }
         if self.now > self.known.opened.window_ends {
-            return Some(Next::End(Ending {
-                outcome: Outcome::Incomplete,
-                code: hold.code().to_owned(),
-                why: hold.to_string(),
-            }));
+            return Some(Next::End(Aborted { outcome: Outcome::Incomplete, cause: Cause::from(&hold) }));
         }
         self.wake(self.known.opened.window_ends + TimeDelta::seconds(1));
         self.hold(hold)
@@ -288,12 +284,12 @@ impl<'a> View<'a> {
             RefusalKind::NotOffered => false,
         };
         if is_final {
-            let why = format!("AWS refused {}: {} ({})", refusals.api, refusals.message, refusals.code);
-            let code = refusals.code.clone();
+            let message = format!("AWS refused {}: {} ({})", refusals.api, refusals.message, refusals.code);
+            let cause = Cause::new(&refusals.code, message);
             return Some(match self.known.ending {
-                None => Next::End(Ending { outcome: Outcome::Failed, code, why }),
+                None => Next::End(Aborted { outcome: Outcome::Failed, cause }),
                 // Not even the restoration is possible: close, and record what was not restored.
-                Some(_) if kind != RefusalKind::NoCapacity => self.close(Outcome::Failed, Some((code, why))),
+                Some(_) if kind != RefusalKind::NoCapacity => self.close(Outcome::Failed, Some(cause)),
                 Some(_) => return None,
             });
         }
@@ -339,7 +335,7 @@ impl<'a> View<'a> {
         let why = format!(
             "Auto Scaling has not launched the missing instances within {limit}: {live} members, desired capacity {desired}"
         );
-        Some(Next::End(Ending { outcome: Outcome::Failed, code: "LaunchTimeout".to_owned(), why }))
+        Some(Next::End(Aborted { outcome: Outcome::Failed, cause: Cause::new("LaunchTimeout", why) }))
     }
 
     /// Ends the regeneration when more than `max_failures` replacements have failed.
@@ -349,6 +345,6 @@ impl<'a> View<'a> {
             return None;
         }
         let why = format!("{failures} replacements failed (limit {max})");
-        Some(Next::End(Ending { outcome: Outcome::Failed, code: "TooManyFailures".to_owned(), why }))
+        Some(Next::End(Aborted { outcome: Outcome::Failed, cause: Cause::new("TooManyFailures", why) }))
     }
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason, Retire};
 use crate::domain::group::{Instance, Lifecycle};
-use crate::domain::regeneration::Ending;
+use crate::domain::journal::{Aborted, Cause};
 use crate::domain::span::Span;
 
 use super::{Next, View, count};
@@ -356,7 +356,7 @@ impl<'a> View<'a> {
             let floor = self.floor;
             let why =
                 format!("the window ended with {due} instance{s} not replaced: {serving} serving (minimum {floor})");
-            return Some(Next::End(Ending { outcome: Outcome::Incomplete, code: "WindowEnded".to_owned(), why }));
+            return Some(Next::End(Aborted { outcome: Outcome::Incomplete, cause: Cause::new("WindowEnded", why) }));
         }
         if live < desired || self.scaling_in() > 0 || (self.known.is_shifted() && live > desired) {
             self.holds.push(Hold::Replacing { members: live, desired });

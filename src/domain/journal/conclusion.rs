@@ -127,33 +127,6 @@ impl Event {
             },
         }
     }
-
-    /// The entry that this one concludes, and what it says of it.
-    pub fn conclusion(&self) -> Option<(Uuid, Conclusion)> {
-        match self {
-            Self::LeaseTaken(done)
-            | Self::LeaseReleased(done)
-            | Self::MaxSizeRaised(done)
-            | Self::MaxSizeRestored(done)
-            | Self::MinSizeRestored(done)
-            | Self::SurplusReturned(done) => Some((done.intent, Conclusion::Done)),
-            Self::LaunchAccepted(accepted) => Some((accepted.intent, Conclusion::Done)),
-            Self::RetireAccepted(accepted) => Some((accepted.intent, Conclusion::Done)),
-            Self::LeaseRefused(refused)
-            | Self::MaxSizeRefused(refused)
-            | Self::MinSizeRefused(refused)
-            | Self::LaunchRefused(refused)
-            | Self::SurplusRefused(refused) => Some((refused.intent, Conclusion::Refused)),
-            Self::RetireRefused(refused) => Some((refused.intent, Conclusion::Refused)),
-            Self::LeaseUnknown(unknown)
-            | Self::MaxSizeUnknown(unknown)
-            | Self::MinSizeUnknown(unknown)
-            | Self::LaunchUnknown(unknown)
-            | Self::SurplusUnknown(unknown) => Some((unknown.intent, Conclusion::Unknown)),
-            Self::RetireUnknown(unknown) => Some((unknown.intent, Conclusion::Unknown)),
-            _ => None,
-        }
-    }
 }
 
 impl Kind {

@@ -113,8 +113,8 @@ impl Event {
     /// It carries something else.
     pub(super) fn read(kind: Kind, json: &str) -> serde_json::Result<Self> {
         let event = Self::parse(kind, json)?;
-        match event.action() {
-            Some(action) if event.is_intent() && Kind::intended(&action) != kind => {
+        match event.intended_action() {
+            Some(action) if Kind::intended(&action) != kind => {
                 Err(serde_json::Error::custom(format!("{kind} cannot intend to {action}")))
             }
             _ => Ok(event),

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
+use super::conclusion::Conclusion;
 use super::event::Event;
 use super::payload::*;
 use crate::domain::action::{Action, RefusalKind};
@@ -42,90 +45,47 @@ impl Event {
     /// Whether it intends just this, or tells that it was vetoed.
     pub fn names_action(&self, action: &Action) -> bool {
         match (self, action) {
-            (
-                Self::LeaseIntended(intended)
-                | Self::MaxSizeIntended(intended)
-                | Self::MinSizeIntended(intended)
-                | Self::LaunchIntended(intended)
-                | Self::SurplusIntended(intended),
-                action,
-            ) => intended.action == *action,
             (Self::RetireIntended(intended), Action::Retire(retire)) => intended.retire == *retire,
             (Self::ActionVetoed(vetoed), action) => vetoed.action == *action,
-            _ => false,
+            (event, action) => event.as_intended().is_some_and(|intended| intended.action == *action),
         }
     }
 
-    /// The action that is intended, or was vetoed.
-    pub fn action(&self) -> Option<Action> {
+    /// The action that it intends.
+    pub fn intended_action(&self) -> Option<Action> {
         match self {
-            Self::LeaseIntended(intended)
-            | Self::MaxSizeIntended(intended)
-            | Self::MinSizeIntended(intended)
-            | Self::LaunchIntended(intended)
-            | Self::SurplusIntended(intended) => Some(intended.action.clone()),
             Self::RetireIntended(intended) => Some(Action::Retire(intended.retire.clone())),
-            Self::ActionVetoed(vetoed) => Some(vetoed.action.clone()),
-            _ => None,
+            event => event.as_intended().map(|intended| intended.action.clone()),
         }
-    }
-
-    pub(super) fn is_intent(&self) -> bool {
-        !matches!(self, Self::ActionVetoed(_)) && self.action().is_some()
     }
 
     /// The arithmetic at the observation that it rests on.
     pub fn capacity(&self) -> Option<Capacity> {
         match self {
-            Self::LeaseIntended(intended)
-            | Self::MaxSizeIntended(intended)
-            | Self::MinSizeIntended(intended)
-            | Self::LaunchIntended(intended)
-            | Self::SurplusIntended(intended) => Some(intended.capacity),
             Self::RetireIntended(intended) => Some(intended.capacity),
             Self::RegenerationClosed(closed) => closed.capacity,
-            _ => None,
+            event => event.as_intended().map(|intended| intended.capacity),
         }
+    }
+
+    /// The entry that this one concludes, and what it says of it.
+    pub fn conclusion(&self) -> Option<(Uuid, Conclusion)> {
+        let done = self.as_done().map(|(intent, ..)| (intent, Conclusion::Done));
+        let refused = || self.as_refused().map(|(intent, ..)| (intent, Conclusion::Refused));
+        let unknown = || self.as_unknown().map(|(intent, ..)| (intent, Conclusion::Unknown));
+        done.or_else(refused).or_else(unknown)
     }
 
     /// The call to AWS that it tells of.
     pub fn call(&self) -> Option<&Call> {
-        match self {
-            Self::LeaseTaken(done)
-            | Self::LeaseReleased(done)
-            | Self::MaxSizeRaised(done)
-            | Self::MaxSizeRestored(done)
-            | Self::MinSizeRestored(done)
-            | Self::SurplusReturned(done) => Some(&done.call),
-            Self::LaunchAccepted(accepted) => Some(&accepted.call),
-            Self::RetireAccepted(accepted) => Some(&accepted.call),
-            Self::LeaseRefused(refused)
-            | Self::MaxSizeRefused(refused)
-            | Self::MinSizeRefused(refused)
-            | Self::LaunchRefused(refused)
-            | Self::SurplusRefused(refused) => Some(&refused.call),
-            Self::RetireRefused(refused) => Some(&refused.call),
-            Self::LeaseUnknown(unknown)
-            | Self::MaxSizeUnknown(unknown)
-            | Self::MinSizeUnknown(unknown)
-            | Self::LaunchUnknown(unknown)
-            | Self::SurplusUnknown(unknown) => Some(&unknown.call),
-            Self::RetireUnknown(unknown) => Some(&unknown.call),
-            _ => None,
-        }
+        let done = self.as_done().map(|(_, call, _)| call);
+        let refused = || self.as_refused().map(|(_, call, ..)| call);
+        done.or_else(refused).or_else(|| self.as_unknown().map(|(_, call, _)| call))
     }
 
     /// AWS's refusal.
     pub fn refusal(&self) -> Option<(RefusalKind, &Cause)> {
-        match self {
-            Self::LeaseRefused(refused)
-            | Self::MaxSizeRefused(refused)
-            | Self::MinSizeRefused(refused)
-            | Self::LaunchRefused(refused)
-            | Self::SurplusRefused(refused) => Some((refused.refusal, &refused.cause)),
-            Self::RetireRefused(refused) => Some((refused.refusal, &refused.cause)),
-            _ => None,
-        }
+        self.as_refused().map(|(_, _, kind, cause)| (kind, cause))
     }
 
     /// Words that explain it, where it has no [`Cause`].
@@ -140,29 +100,62 @@ impl Event {
 
     /// What happened to an answer that was lost.
     pub fn lost_answer(&self) -> Option<&str> {
-        match self {
-            Self::LeaseUnknown(unknown)
-            | Self::MaxSizeUnknown(unknown)
-            | Self::MinSizeUnknown(unknown)
-            | Self::LaunchUnknown(unknown)
-            | Self::SurplusUnknown(unknown) => Some(&unknown.message),
-            Self::RetireUnknown(unknown) => Some(&unknown.message),
-            _ => None,
-        }
+        self.as_unknown().map(|(_, _, message)| message)
     }
 
     /// Whether the effect was seen after the answer had been lost.
     pub fn is_answer_lost(&self) -> bool {
+        self.as_done().is_some_and(|(_, _, answer_lost)| answer_lost)
+    }
+
+    fn as_intended(&self) -> Option<&Intended> {
+        match self {
+            Self::LeaseIntended(intended)
+            | Self::MaxSizeIntended(intended)
+            | Self::MinSizeIntended(intended)
+            | Self::LaunchIntended(intended)
+            | Self::SurplusIntended(intended) => Some(intended),
+            _ => None,
+        }
+    }
+
+    /// The intent, the call, and whether its answer was lost.
+    fn as_done(&self) -> Option<(Uuid, &Call, bool)> {
         match self {
             Self::LeaseTaken(done)
             | Self::LeaseReleased(done)
             | Self::MaxSizeRaised(done)
             | Self::MaxSizeRestored(done)
             | Self::MinSizeRestored(done)
-            | Self::SurplusReturned(done) => done.answer_lost,
-            Self::LaunchAccepted(accepted) => accepted.answer_lost,
-            Self::RetireAccepted(accepted) => accepted.answer_lost,
-            _ => false,
+            | Self::SurplusReturned(done) => Some((done.intent, &done.call, done.answer_lost)),
+            Self::LaunchAccepted(done) => Some((done.intent, &done.call, done.answer_lost)),
+            Self::RetireAccepted(done) => Some((done.intent, &done.call, done.answer_lost)),
+            _ => None,
+        }
+    }
+
+    fn as_refused(&self) -> Option<(Uuid, &Call, RefusalKind, &Cause)> {
+        match self {
+            Self::LeaseRefused(refused)
+            | Self::MaxSizeRefused(refused)
+            | Self::MinSizeRefused(refused)
+            | Self::LaunchRefused(refused)
+            | Self::SurplusRefused(refused) => Some((refused.intent, &refused.call, refused.refusal, &refused.cause)),
+            Self::RetireRefused(refused) => Some((refused.intent, &refused.call, refused.refusal, &refused.cause)),
+            _ => None,
+        }
+    }
+
+    /// The intent, the call, and what happened to its answer.
+    fn as_unknown(&self) -> Option<(Uuid, &Call, &str)> {
+        match self {
+            Self::LeaseUnknown(unknown)
+            | Self::MaxSizeUnknown(unknown)
+            | Self::MinSizeUnknown(unknown)
+            | Self::LaunchUnknown(unknown)
+            | Self::SurplusUnknown(unknown) => Some((unknown.intent, &unknown.call, &unknown.message)),
+            Self::RetireUnknown(unknown) => Some((unknown.intent, &unknown.call, &unknown.message)),
+            _ => None,
         }
     }
 

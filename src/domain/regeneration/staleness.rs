@@ -1,4 +1,4 @@
-//! What a look is worth: whether it may be behind, or lack somebody, and whose verdict does not count.
+//! How far an observation can be trusted: whether it may be behind or lack members, and whose verdict does not count.
 
 use super::{Regeneration, SETTLE};
 use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, TargetGroup, Waived};
@@ -40,7 +40,7 @@ impl Regeneration {
     /// Whose verdicts do not count at this look: target groups that were unused when the regeneration opened and still
     /// are; and `Target.NotInUse` everywhere, where the policy accepts it.
     pub fn waived(&self, group: &Group) -> Waived {
-        // Where nobody served at the opening, nothing showed whether it was in use.
+        // Where no instance served at the opening, nothing showed whether it was in use.
         let unknown = self.opened.serving == Some(0);
         let was = |t: &TargetGroup| unknown || self.opened.waived.contains(&t.name);
         let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(was);

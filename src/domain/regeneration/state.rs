@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::domain::action::{Action, Outcome, Reason, RefusalKind};
+use crate::domain::action::{Action, Reason, RefusalKind};
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::journal::Cause;
 use crate::domain::span::Time;
@@ -31,7 +31,7 @@ pub struct Intent {
 pub struct Newcomer {
     /// First known.
     pub since: Time,
-    /// Launched by regend, rather than by the group itself or by somebody else.
+    /// Launched by regend, rather than by the group itself or externally.
     pub ours: bool,
     pub in_service: Option<Time>,
     pub serving: Option<Time>,
@@ -62,14 +62,6 @@ pub struct Refusals {
     pub dry: BTreeMap<Zone, Time>,
     /// `LaunchInstances` turned out not to exist for this group.
     pub no_direct_launch: bool,
-}
-
-/// Why a regeneration ends before its time, and as what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    pub outcome: Outcome,
-    pub code: String,
-    pub why: String,
 }
 
 impl Newcomer {

@@ -5,7 +5,7 @@ use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
 use crate::domain::group::Group;
 use crate::domain::journal::{self, Cause, Entry, NotOpened, Queued};
-use crate::domain::opening::{self, Skipped};
+use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, unless_stopped};
@@ -43,7 +43,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             if self.failed >= self.limits.max_failed.max(1) {
                 for PendingRequest { request, .. } in ready {
                     let why = format!("{} groups failed (max_failed_groups {})", self.failed, self.limits.max_failed);
-                    self.skip(&request, Skipped { code: "fleet_breaker".to_owned(), why }, tell).await?;
+                    self.skip(&request, Cause::new("fleet_breaker", why), tell).await?;
                 }
                 continue;
             }
@@ -101,8 +101,8 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
     ) -> Result<(), Stop> {
         let now = self.clock.now();
         if queued.retry_at.is_none() {
-            let hold = Cause { code: hold.code().to_owned(), message: hold.to_string() };
-            let entry = self.entry(&queued.request, journal::Event::RegenerationQueued(Queued { hold }));
+            let queued_by = Queued { hold: hold.into() };
+            let entry = self.entry(&queued.request, journal::Event::RegenerationQueued(queued_by));
             let entry = self.journal.append(entry).await?;
             tell(Event::Queued(&queued.request.key, &entry));
         }
@@ -111,17 +111,11 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Ok(())
     }
 
-    async fn skip(
-        &mut self,
-        request: &RunRequest,
-        skipped: Skipped,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), Stop> {
-        let cause = Cause { code: skipped.code.clone(), message: skipped.why.clone() };
-        let firing = request.opener.firing.clone();
-        let entry = self.entry(request, journal::Event::RegenerationSkipped(NotOpened { firing, cause }));
+    async fn skip(&mut self, request: &RunRequest, cause: Cause, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+        let skipped = NotOpened { firing: request.opener.firing.clone(), cause: cause.clone() };
+        let entry = self.entry(request, journal::Event::RegenerationSkipped(skipped));
         self.journal.append(entry).await?;
-        self.end(&request.key, Ended::Skipped(skipped), tell);
+        self.end(&request.key, Ended::Skipped(cause), tell);
         Ok(())
     }
 

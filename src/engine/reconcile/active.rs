@@ -14,7 +14,7 @@ pub struct Active {
     /// Look closely the next time: see [`crate::engine::ports::Ask`].
     pub include_refresh: bool,
     pub look_at: Time,
-    /// The latest look and why nothing more happens now, for whoever watches.
+    /// The latest observation, and the holds that explain why nothing more happens now.
     pub shown: Option<(Group, Vec<Hold>)>,
     /// When the group was last asked why it does not launch what it lacks, and what it said.
     pub(super) asked: Option<(Time, Option<Hold>)>,
@@ -57,6 +57,6 @@ pub enum Stop {
     Journal(#[from] JournalError),
     #[error("the journal contradicts itself: {0}. This is a bug or a damaged journal; nothing more is done")]
     Illegal(#[from] Illegal),
-    #[error("the same look at {0} kept bringing news. This is a bug; nothing more is done")]
+    #[error("change detection did not converge for {0}. This is a bug; nothing more is done")]
     DetectionDiverged(String),
 }

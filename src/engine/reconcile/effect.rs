@@ -50,7 +50,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         Ok(())
     }
 
-    /// Whether the group's numbers are not any more what the look showed, which can have taken long; or nobody can tell.
+    /// Whether the group's numbers differ from the observation, which can have taken long, or cannot be read.
     pub(super) async fn has_changed(&mut self, active: &Active, group: &Group) -> bool {
         let is_fresh = self.clock.now() < OBSERVATION_LASTS.after(group.seen);
         // Where AWS says that it is asked too much, one question less is what lets the call through.

@@ -7,8 +7,8 @@ use crate::domain::action::{Action, Hold, Outcome};
 use crate::domain::change_detection::instance_facts;
 use crate::domain::decision::{self, Close};
 use crate::domain::group::{Group, InstanceId, Lifecycle};
-use crate::domain::journal::{Aborted, Capacity, Cause, Closed, Entry, Event, Held, InstanceFacts, Nothing};
-use crate::domain::regeneration::{Ending, Regeneration};
+use crate::domain::journal::{Capacity, Cause, Closed, Entry, Event, Held, InstanceFacts, Nothing};
+use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Cloud, Journal};
@@ -36,16 +36,8 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         Event::intended(action, capacity(now, group, &active.regeneration), facts)
     }
 
-    pub(super) async fn abort(&mut self, active: &mut Active, ending: Ending) -> Result<(), Stop> {
-        let Ending { outcome, code, why } = ending;
-        self.record(active, Event::RegenerationAborted(Aborted { outcome, cause: Cause { code, message: why } }))
-            .await?;
-        Ok(())
-    }
-
     pub(super) async fn close(&mut self, active: &mut Active, group: &Group, close: Close) -> Result<Outcome, Stop> {
-        let Close { outcome, left, kept, why, code } = close;
-        let cause = code.zip(why).map(|(code, message)| Cause { code, message });
+        let Close { outcome, left, kept, cause } = close;
         let now = self.clock.now();
         let capacity = Some(capacity(now, group, &active.regeneration));
         let took_ms = took_ms(&active.regeneration, now);
@@ -64,9 +56,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         let event = if notable.is_empty() {
             Event::RegenerationReleased(Nothing {})
         } else {
-            let holds =
-                notable.into_iter().map(|hold| Cause { code: hold.code().to_owned(), message: hold.to_string() });
-            Event::RegenerationHeld(Held { holds: holds.collect() })
+            Event::RegenerationHeld(Held { holds: notable.into_iter().map(Cause::from).collect() })
         };
         self.record(active, event).await?;
         Ok(())

@@ -12,10 +12,10 @@ use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
 use regend::domain::health_tracker::HealthTracker;
-use regend::domain::journal::{Entry, Event, Inherited, Left, Member, Opened, Trigger};
+use regend::domain::journal::{Aborted, Cause, Entry, Event, Inherited, Left, Member, Opened, Trigger};
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
-use regend::domain::regeneration::{Ending, Intent, Newcomer, Regeneration, Retirement, Settling};
+use regend::domain::regeneration::{Intent, Newcomer, Regeneration, Retirement, Settling};
 use regend::domain::span::{Span, Time};
 use regend::domain::veto::veto;
 use uuid::Uuid;
@@ -395,11 +395,9 @@ impl Scene {
             let came = came.iter().map(|id| InstanceId::new(*id)).collect();
             known.settling.push(Settling { was: parse(was), since: ago(since), came });
         }
-        known.ending = header.word("ending").map(|word| Ending {
-            outcome: outcome(word),
-            code: "Ended".to_owned(),
-            why: "it was ended".to_owned(),
-        });
+        known.ending = header
+            .word("ending")
+            .map(|word| Aborted { outcome: outcome(word), cause: Cause::new("Ended", "it was ended") });
         known.intent = header.take("intent").map(|words| Intent {
             id: Uuid::from_u128(7),
             action: action(&words[1..]),
@@ -547,7 +545,7 @@ fn remember(known: &mut Regeneration, line: &Line<'_>, is_newcomer: bool) {
         let in_service = line.in_service.or(healthy).or_else(|| came.then_some(since)).filter(|_| came);
         let served = healthy.map(|at| policy.warmup.after(at)).filter(|at| *at <= now() && came);
         assert!(served.is_some() || !line.has("serving"), "{} cannot serve yet", line.id);
-        // Somebody who fell ill has served before, unless the table says when it came.
+        // An instance that became unhealthy has served before, unless the table says when it came.
         let served = served.or_else(|| line.sick_for.filter(|_| line.in_service.is_none()));
         known.served.extend(served);
         let newcomer = Newcomer {
@@ -681,11 +679,11 @@ fn action_line(action: &Action) -> String {
 fn decision_lines(decision: &Decision) -> String {
     let mut out = match &decision.next {
         Next::Act(action) => format!("{}\n", action_line(action)),
-        Next::End(Ending { outcome, code, why }) => format!("end {}: {code}: {why}\n", outcome.word()),
-        Next::Close(Close { outcome, left, why, code, .. }) => {
+        Next::End(Aborted { outcome, cause }) => format!("end {}: {}: {cause}\n", outcome.word(), cause.code),
+        Next::Close(Close { outcome, left, cause, .. }) => {
             let mut out = format!("close {}", outcome.word());
-            if let (Some(code), Some(why)) = (code, why) {
-                write!(out, ": {code}: {why}").unwrap();
+            if let Some(cause) = cause {
+                write!(out, ": {}: {cause}", cause.code).unwrap();
             }
             out.push('\n');
             for Left { instance, why } in left {

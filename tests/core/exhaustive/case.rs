@@ -6,10 +6,10 @@ use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
-use regend::domain::journal::{Entry, Event, Opened};
+use regend::domain::journal::{Aborted, Cause, Entry, Event, Opened};
 use regend::domain::lease::Lease;
 use regend::domain::policy::{Policy, Share, Treatment};
-use regend::domain::regeneration::{Ending, Intent, Newcomer, Refusals, Regeneration, Retirement};
+use regend::domain::regeneration::{Intent, Newcomer, Refusals, Regeneration, Retirement};
 use regend::domain::span::Span;
 use uuid::Uuid;
 
@@ -76,8 +76,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
     });
     known.last_effect = Some(Span::minutes(2).before(now()));
     known.launches = rest.raised;
-    known.ending =
-        rest.ending.then(|| Ending { outcome: Outcome::Failed, code: "Ended".into(), why: "it ended".into() });
+    known.ending = rest.ending.then(|| Aborted { outcome: Outcome::Failed, cause: Cause::new("Ended", "it ended") });
     for (n, (one, instance)) in ones.iter().zip(&instances).enumerate() {
         remember(&mut known, *one, n, &instance.id);
     }

@@ -96,7 +96,12 @@ fn blind_now_and_then_it_waits() {
 #[test]
 fn an_intent_names_the_action_whole() {
     let scene = plain().run();
-    assert!(scene.entries(Kind::RetireIntended).iter().all(|e| matches!(e.event.action(), Some(Action::Retire(_)))));
+    assert!(
+        scene
+            .entries(Kind::RetireIntended)
+            .iter()
+            .all(|e| matches!(e.event.intended_action(), Some(Action::Retire(_))))
+    );
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What the entries about a regeneration and its group have of their own.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::action::Outcome;
+use crate::domain::action::{Hold, Outcome};
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::journal::micros;
 use crate::domain::policy::Policy;
@@ -80,6 +82,24 @@ pub struct Inherited {
 pub struct Cause {
     pub code: String,
     pub message: String,
+}
+
+impl Cause {
+    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into() }
+    }
+}
+
+impl From<&Hold> for Cause {
+    fn from(hold: &Hold) -> Self {
+        Self::new(hold.code(), hold.to_string())
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 /// `regeneration.queued`: it is asked for, and opens later.
