@@ -18,7 +18,7 @@ use crate::engine::reconcile::Stop;
 pub enum Disk {
     #[default]
     Well,
-    /// No write succeeds until somebody makes room.
+    /// No write succeeds until there is room again.
     Full,
     /// The next write fails, and nothing of it is there: a torn write is none at all.
     Torn,
@@ -26,14 +26,14 @@ pub enum Disk {
     Kept,
 }
 
-/// One host; whoever shares it has a clone.
+/// One host; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Host {
     /// Which of several regends runs on it.
     pub(super) number: u32,
     ahead: Rc<Cell<TimeDelta>>,
     disk: Rc<Cell<Disk>>,
-    /// After so many more touches of AWS somebody else has a turn, and whether that has come.
+    /// After so many more calls to AWS an external event happens, and whether it has happened.
     pause: Rc<Cell<Option<u64>>>,
     paused: Rc<Cell<bool>>,
 }
@@ -80,13 +80,13 @@ impl Host {
         disk
     }
 
-    /// Somebody else's turn, when it has come.
+    /// Whether the external event is due now.
     pub(super) fn give_way(&self) -> Pause<'_> {
         Pause { host: self }
     }
 }
 
-/// Returns at once, but for the one time that somebody else has a turn.
+/// Returns at once, except the one time that the external event happens first.
 pub(super) struct Pause<'a> {
     host: &'a Host,
 }
@@ -119,7 +119,7 @@ impl Harness {
         Self { world: Rc::clone(&self.world), journal, fleet, host, kill_switch }
     }
 
-    /// One step, in the middle of which somebody else has a turn: before its touch of AWS of this number.
+    /// One step, in the middle of which an external event happens: before its call to AWS of this number.
     ///
     /// # Errors
     /// The loop says that it cannot go on.

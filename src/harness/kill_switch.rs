@@ -24,7 +24,7 @@ pub enum IoPoint {
 pub enum When {
     /// Nothing has come of it.
     Before,
-    /// All has come of it, and nobody has heard of it.
+    /// AWS performed the call, and its answer has not arrived.
     After,
     /// The request is on its way, and arrives so much later. Only for calls.
     Late(Span),
@@ -80,7 +80,7 @@ impl KillSwitch {
             // Who repeated a launch meanwhile has all that came of it.
             let again = |call: &Call| matches!(action, Action::Launch { .. }) && call.action == action;
             if !world.history.calls.iter().any(again) {
-                // Nobody is there to hear it.
+                // The process that asked is dead.
                 let _ = world.perform(&group, &action);
             }
         }

@@ -31,7 +31,7 @@ mod journal;
 mod kill_switch;
 pub mod play;
 
-/// A world that its cloud, its clock and whoever watches share.
+/// A world that the cloud, the clock and the checkers share.
 pub type Shared = Rc<RefCell<World>>;
 
 /// A whole regend in virtual time, that can be killed between any two steps and started again.
@@ -112,7 +112,7 @@ impl Harness {
         self.kill_switch.kill.set(Some((external_changes, when)));
     }
 
-    /// Kills the process when AWS has done what its next call asks for, and nobody has heard of it.
+    /// Kills the process when AWS has done what its next call asks for, before the answer arrives.
     pub fn kill_in_call(&mut self) {
         self.kill_switch.in_call.set(true);
     }
@@ -289,7 +289,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
     }
 }
 
-/// Time that passes only when somebody sleeps, or a call travels.
+/// Time that passes only during a sleep or a call.
 #[derive(Clone)]
 pub struct VirtualClock {
     world: Shared,

@@ -21,7 +21,7 @@ pub(super) struct Activities {
     count: u64,
 }
 
-/// One activity. Words are only made for whoever asks.
+/// One activity. Its words are made only when they are asked for.
 #[derive(Debug, Clone)]
 struct Done {
     number: u64,

@@ -1,4 +1,4 @@
-//! When somebody else's change of a group's numbers cannot be told from regend's own doing, and what that may cost.
+//! When an external change of a group's numbers cannot be told from regend's own, and what that may cost.
 
 use super::event::Event;
 use super::group_behavior::Direct;
@@ -93,7 +93,7 @@ impl<'a> Past<'a> {
         self.calls.iter().copied().filter(|call| call.effect.is_some())
     }
 
-    /// A change and its reverse, and whoever was at work noted nothing in between.
+    /// A change and its reverse, of which the daemon at work recorded nothing in between.
     fn unseen_reversals(&self) -> Ambiguities {
         let later = |n: usize| self.external_changes.iter().skip(n + 1);
         let mut pairs =
@@ -124,7 +124,7 @@ impl<'a> Past<'a> {
         let group = world.group(self.key);
         if group.is_some_and(|group| group.behavior.direct == Direct::KeepsDesired) && !self.external_changes.is_empty()
         {
-            // Whoever raises desired capacity by just as much as a launch should have is not seen at first.
+            // An external raise by just as much as a launch should have raised is not seen at first.
             ambiguity = Ambiguities::BOTH;
         }
         // A person sets desired capacity like a cluster autoscaler does, which reckons from what it saw.
@@ -161,7 +161,7 @@ impl<'a> Past<'a> {
                     let daemon = value.parse::<Lease>().map(|lease| lease.daemon).unwrap_or_default();
                     if let Some((at, _)) = holder.take_if(|(_, before)| *before != daemon) {
                         ambiguity.lower |= self.changed(at, call.at);
-                        // And whoever takes over cannot tell the surplus from what was said since its own opening.
+                        // The daemon that takes over cannot tell the surplus from what was set since its own opening.
                         ambiguity.higher |= self.openings.iter().any(|opened| self.changed(opened.rt, call.at));
                     }
                     holder = Some((UNBELIEVED.before(call.at), daemon));
@@ -182,13 +182,13 @@ impl<'a> Past<'a> {
             let within =
                 |call: &&&Call| intent.event.names_action(&call.action) && (intent.rt..=outcome.rt).contains(&call.at);
             let calls = || self.calls.iter().filter(within);
-            // What the intent rests on may be older than itself; nobody knows by how much of a call that was never made.
+            // What the intent rests on may be older than itself; by how much is not known of a call that was never made.
             let from = calls().next().map_or_else(|| BEHIND.before(intent.rt), |call| rests_on(call).min(intent.rt));
             let effects = calls().filter(|call| call.effect.is_some()).count();
             let answered = calls().count() == 1 && is_plain(&outcome.event);
             let changed = self.changed(from, outcome.rt);
             match outcome.kind() {
-                // Somebody else did just that, or the token's answer came too late to tell.
+                // An external call did just that, or the token's answer came too late to tell.
                 Kind::RetireAccepted | Kind::SurplusReturned if effects == 0 => return Ambiguities::BOTH,
                 Kind::LaunchAccepted | Kind::LaunchRefused if !answered && changed => return Ambiguities::BOTH,
                 // The host's clock was set back: it repeats a token that AWS has forgotten.
@@ -205,7 +205,7 @@ impl<'a> Past<'a> {
     }
 }
 
-/// Since when others' changes are not known to whoever makes the call.
+/// Since when the caller does not know external changes.
 fn rests_on(call: &Call) -> Time {
     if call.action.overwrites_capacity() { call.read_at } else { call.seen.at }
 }

@@ -64,7 +64,7 @@ impl SimGroup {
         self.rebalancing.iter().any(|rebalancing| !self.is_pending(&rebalancing.newcomer))
     }
 
-    /// Launched first; only when the newcomer is in service somebody makes way for it.
+    /// Launched first; another instance is terminated when the newcomer is in service.
     pub(super) fn finish_rebalancing(&mut self, now: Time) {
         for rebalancing in std::mem::take(&mut self.rebalancing) {
             if self.is_pending(&rebalancing.newcomer) {

@@ -1,4 +1,4 @@
-//! A token bucket: how AWS limits the calls of one account, whoever makes them.
+//! A token bucket: how AWS limits the calls of one account, from all callers together.
 
 use crate::domain::span::Time;
 

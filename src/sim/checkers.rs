@@ -41,7 +41,7 @@ pub struct Checker {
     /// Calls before this one were recorded in a journal that is lost.
     recorded_from: usize,
     retired: BTreeSet<InstanceId>,
-    /// Whoever stood in for one of them.
+    /// The instance that replaced one of them.
     stood_in: BTreeSet<InstanceId>,
     /// Of launches that were asked for.
     tokens: BTreeSet<String>,
@@ -163,7 +163,7 @@ impl Checker {
                 format!("desired capacity is {}, and {} is wanted", truth.desired, truth.external_desired),
             );
         }
-        // Whoever scaled beyond the old max size cannot have both.
+        // An external scale-out beyond the old max size cannot have both.
         if truth.max != truth.wished_max && truth.external_desired <= truth.wished_max {
             let excuse = Some(Ambiguity::TakenForMore);
             no(3, excuse, format!("max size is {}, and was {}", truth.max, truth.wished_max));

@@ -56,7 +56,7 @@ pub enum Event {
     SuspendByAws(&'static str),
     /// All processes.
     Resume,
-    /// Somebody's tool puts the tags back to what it knows, and the lease is none of it.
+    /// A tool restores the tags that it knows, and the lease is not among them.
     Untag,
     StartRefresh,
     EndRefresh,
@@ -157,7 +157,7 @@ impl SimGroup {
 
     /// Takes over what others want from what they set. `desired` and `limits` are as they were before.
     fn follow_others(&mut self, desired: u32, limits: (u32, u32)) {
-        // Whoever changes desired capacity says what it shall be, whatever surplus is in it.
+        // An external change sets desired capacity, whatever surplus is in it.
         if self.desired != desired {
             self.external_desired = self.desired;
             self.ledger.scaled_in(desired.saturating_sub(self.desired));
@@ -204,7 +204,7 @@ impl SimGroup {
         self.resize(now, desired.clamp(self.min, self.max), by);
     }
 
-    /// Forced: whoever is in it goes with it.
+    /// Forced: its instances are terminated with it.
     fn delete(&mut self, now: Time) {
         (self.deleting, self.min, self.desired) = (true, 0, 0);
         self.wished_min = 0;

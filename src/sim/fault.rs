@@ -11,7 +11,7 @@ use crate::domain::action::Action;
 pub struct Faults {
     /// The request never arrived.
     pub lost_request: u32,
-    /// It took effect and nobody heard of it.
+    /// It took effect, and its answer was lost.
     pub lost_answer: u32,
     pub throttled: u32,
     /// `ScalingActivityInProgress`.
@@ -29,7 +29,7 @@ pub struct Faults {
     pub partial: u32,
     /// A look lacks a member. Never twice in a row.
     pub lacking: u32,
-    /// How fast AWS answers at most, whoever asks; throttled beyond that.
+    /// How many calls AWS answers at most, from all callers together; throttled beyond that.
     pub bucket: Option<Bucket>,
     /// How long a request and its answer travel, in milliseconds.
     pub latency_ms: (u32, u32),

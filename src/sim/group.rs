@@ -74,7 +74,7 @@ pub(super) struct Launched {
     pub(super) receipt: Receipt,
 }
 
-/// A newcomer that was launched first, and for whom somebody goes once it is in service.
+/// A newcomer that was launched first; another instance is terminated once it is in service.
 #[derive(Debug, Clone)]
 pub(super) struct Rebalancing {
     pub(super) newcomer: InstanceId,
@@ -85,17 +85,17 @@ pub(super) struct Rebalancing {
 
 #[derive(Debug, Clone)]
 pub(super) enum MakesWay {
-    /// Somebody in this zone: AZRebalance.
+    /// An instance in this zone: AZRebalance.
     In(Zone),
     /// This one: Capacity Rebalancing.
     Instance(InstanceId),
 }
 
-/// An instance refresh that somebody else runs.
+/// An external instance refresh.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refresh {
     pub id: String,
-    /// Whoever was launched before this is replaced.
+    /// Instances that were launched before this are replaced.
     pub since: Time,
 }
 
@@ -206,7 +206,7 @@ impl SimGroup {
         }
     }
 
-    /// Deleted, and nobody is in it any more.
+    /// Deleted, and empty.
     pub(super) fn is_gone(&self) -> bool {
         self.deleting && self.members.iter().all(|i| i.phase == Phase::Retained)
     }

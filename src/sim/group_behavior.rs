@@ -65,7 +65,7 @@ pub enum Direct {
     Unavailable,
     /// Only the call itself tells that it cannot be used.
     Refused,
-    /// Nobody gave regend the permission for it.
+    /// regend has no permission for it.
     Forbidden,
     /// The group mixes On-Demand and Spot: the look says that it cannot be used.
     Mixed,
@@ -83,7 +83,7 @@ pub enum Image {
     Dies(u32),
 }
 
-/// A lifecycle hook: how long somebody takes to answer it with CONTINUE, and what happens when nobody does.
+/// A lifecycle hook: how long it takes until it is answered with CONTINUE, and what happens without an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hook {
     pub answer: Option<Seconds>,

@@ -61,7 +61,7 @@ pub struct ExternalChange {
 #[derive(Debug, Clone)]
 pub struct Call {
     pub at: Time,
-    /// Later, where it took effect when nobody waited for it any more.
+    /// Later, where it took effect after its caller had stopped waiting.
     pub arrived: Time,
     /// Which of several regends made it.
     pub by: u32,

@@ -48,14 +48,14 @@ pub enum Origin {
     Group,
     /// The group itself, to balance its zones.
     Rebalance,
-    /// Somebody attached it.
+    /// It was attached.
     Attached,
 }
 
 /// Why an instance was terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Why {
-    /// Somebody asked for it, and whether desired capacity fell with it.
+    /// By a user request, and whether desired capacity fell with it.
     Request {
         decrement: bool,
     },
@@ -263,7 +263,7 @@ impl SimInstance {
         }
     }
 
-    /// It is dead from then on, though nobody knows yet.
+    /// It is dead from then on, and not reported yet.
     pub fn die(&mut self, at: Time) {
         self.dies_at = Some(at);
     }

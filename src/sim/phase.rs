@@ -30,7 +30,7 @@ pub enum Phase {
     TerminatingProceed {
         until: Time,
     },
-    /// `Terminating:Retained`: until somebody terminates it once more.
+    /// `Terminating:Retained`: until it is terminated once more.
     Retained,
     EnteringStandby {
         until: Time,

@@ -1,4 +1,4 @@
-//! An instance refresh that somebody else runs: one after another, terminated first, as the default settings allow.
+//! An external instance refresh: one instance after another, terminated first, as the default settings allow.
 
 use super::group::{Refresh, SimGroup};
 use super::instance::Why;

@@ -19,7 +19,7 @@ mod words;
 /// Everything that a play needs but its seed.
 #[derive(Debug, Clone)]
 pub struct Script {
-    /// The seed it is told with when nobody names another.
+    /// The seed of a play for which no other is named.
     pub seed: u64,
     pub key: GroupKey,
     pub shape: Shape,
@@ -101,7 +101,7 @@ pub struct Foreign {
 const BEGIN_S: i64 = EPOCH_S + 46_000;
 
 impl Script {
-    /// A group of so many that is in nobody's way, under this policy.
+    /// A group of so many without external events, under this policy.
     pub fn of(shape: Shape, policy: Policy) -> Self {
         let name = "web".to_owned();
         Self {

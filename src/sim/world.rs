@@ -27,7 +27,7 @@ pub struct World {
     random: Random,
     groups: BTreeMap<GroupKey, SimGroup>,
     events: BTreeMap<(Time, u64), (GroupKey, Event)>,
-    /// Calls that take effect when nobody waits for their answer any more, and which of the history's they are.
+    /// Calls that take effect after their caller has stopped waiting, and which of the history's they are.
     late: BTreeMap<(Time, usize), (GroupKey, Action)>,
     pub faults: Faults,
     /// Which of several regends looks and calls now.
@@ -39,7 +39,7 @@ pub struct World {
     last_read: BTreeMap<(u32, GroupKey), Time>,
     /// Whose latest look at which group lacked something.
     lacked: BTreeSet<(u32, GroupKey)>,
-    /// What whoever only looks must take for everybody's wish: the desired capacity to be seen, and what it means.
+    /// What an observer must take for the external desired capacity: the desired capacity to be seen, and what it means.
     visible: BTreeMap<GroupKey, Visible>,
     /// The same before the latest look.
     visible_before: BTreeMap<GroupKey, Visible>,
@@ -129,7 +129,7 @@ impl World {
         self.events.insert((at, number), (key.clone(), event));
     }
 
-    /// Whether nobody else will do anything any more.
+    /// Whether no external event is left.
     pub fn is_left_alone(&self) -> bool {
         self.events.is_empty()
     }
@@ -271,7 +271,7 @@ impl World {
         let after = self.truth(key);
         if let Some(visible) = self.visible.get_mut(key).filter(|_| result.is_ok()) {
             visible.since = now;
-            // Whoever launches expects desired capacity to rise, whether it does or not.
+            // A launch is expected to raise desired capacity, whether it does or not.
             let came = (after.born.len().saturating_sub(before.born.len())) as u32;
             visible.desired = match action {
                 Action::Launch { .. } => visible.desired + came,

@@ -95,7 +95,7 @@ fn the_record_has_the_cause_that_aws_gives_for_a_lost_instance() {
         !scaled.is_empty() && scaled.iter().all(|why| why.contains("difference between desired and actual capacity")),
         "{scaled:?}"
     );
-    // Nobody says it of one that was taken out of the group alive.
+    // Nothing tells it of one that was taken out of the group alive.
     let detached = losses(Event::Detach(Which::Oldest, false), well());
     assert!(matches!(detached.as_slice(), [one] if one.ends_with("terminated outside regend")), "{detached:?}");
 }
@@ -123,7 +123,7 @@ fn a_group_that_cannot_launch_says_why_and_the_record_with_it() {
 }
 
 #[test]
-fn nobody_asks_for_activities_where_all_goes_as_it_should() {
+fn no_activities_are_requested_in_an_ordinary_regeneration() {
     let scene =
         Scene::new(shape(4, 4, 4), GroupBehavior { image: Image::Good, ..GroupBehavior::default() }, policy()).run();
     assert_eq!(scene.count("DescribeScalingActivities"), 0);

@@ -1,5 +1,5 @@
 //! Killed anywhere: before and after every journal write and every call of every scenario, once and twice, with the
-//! journal kept and gone, for a moment and for longer than a lease. Whoever comes next must keep every promise, come to
+//! journal kept and gone, for a moment and for longer than a lease. The next process must keep every promise, come to
 //! an end, and leave the group as it was found.
 //!
 //! `REGEND_CRASHES=10` tries ten times as many points, `REGEND_CRASH=four/17-after-300s-kept` plays one and tells its

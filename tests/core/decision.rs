@@ -3,7 +3,7 @@
 //! A table is read by [`table::Scene`]. Above the instances stand `key value` pairs between commas: any policy key in
 //! its configuration text, the group's numbers (`wanted`, `raised`, `min`, `max`), what the look shows of them when that
 //! differs (`sees desired 5`), and what is remembered. It is noon; the regeneration opened an hour ago. A line is an
-//! instance: zone, state, age. Whoever is older than the regeneration was there when it opened; `ours` and `theirs` are
+//! instance: zone, state, age. An instance older than the regeneration was there when it opened; `ours` and `theirs` are
 //! newcomers that the journal knows.
 //!
 //! What is printed is a whole turn without its call: the news that the look brings, the decision, its holds, and when to

@@ -145,7 +145,7 @@ fn one_observation_serves_every_group_that_is_due() {
 
 // ── When AWS does not answer, or says no ──
 
-/// The world's clock, and somebody who can stop the program.
+/// The world's clock, and a way to stop the program.
 #[derive(Clone)]
 struct Stoppable {
     world: Shared,
@@ -299,7 +299,7 @@ impl Handled {
 }
 
 #[test]
-fn a_look_that_hangs_is_dropped_when_somebody_stops_it() {
+fn an_observation_that_hangs_is_dropped_at_a_stop() {
     let mut opening = Handled::new();
     opening.suffer(Trouble::HangingLook);
     opening.step();
@@ -317,7 +317,7 @@ fn a_look_that_hangs_is_dropped_when_somebody_stops_it() {
 }
 
 #[test]
-fn a_call_that_hangs_is_unknown_when_somebody_stops_it() {
+fn a_call_that_hangs_is_unknown_after_a_stop() {
     let mut handled = Handled::new();
     handled.step_until(|handled| handled.has(Kind::LeaseTaken));
     handled.suffer(Trouble::HangingCall);

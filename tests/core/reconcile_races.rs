@@ -92,7 +92,7 @@ fn play<C: Cloud>(fleet: &mut Fleet<C, MemoryJournal, Timeless>, tell: &mut dyn 
         if fleet.is_idle() {
             return;
         }
-        block_on(fleet.step(None, tell)).expect("nobody is killed").expect("it goes on");
+        block_on(fleet.step(None, tell)).expect("no process is killed").expect("it goes on");
     }
     panic!("it does not come to an end");
 }
@@ -165,7 +165,7 @@ fn an_external_change_during_an_observation_is_not_overwritten() {
 }
 
 #[test]
-fn only_what_may_undo_somebodys_word_asks_for_the_numbers_once_more() {
+fn only_an_action_that_overwrites_capacity_reads_the_numbers_once_more() {
     let (world, key) = world();
     world.borrow_mut().faults.latency_ms = (1100, 1100);
     let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
@@ -236,12 +236,12 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let id = journal.new_id(clock.now());
     let opened = opening::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
         .expect("it opens");
-    let opened = block_on(journal.append(opened)).expect("nobody is killed").expect("it is written");
+    let opened = block_on(journal.append(opened)).expect("no process is killed").expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
     let mut reconcile = |active: &mut Active, group| {
         let (cloud, journal, clock) = (&mut cloud, &journal, &clock);
         block_on(Reconciler { cloud, journal, clock, tell: &mut |_, _| {} }.reconcile(active, group))
-            .expect("nobody is killed")
+            .expect("no process is killed")
             .expect("it goes on")
     };
     let retired = || world.borrow().history.calls.iter().filter(|c| matches!(c.action, Action::Retire(_))).count();

@@ -270,7 +270,7 @@ fn what_others_want_moves_with_a_policy_and_is_what_a_person_sets() {
 }
 
 #[test]
-fn nobody_wants_more_than_the_max_size_that_they_set_or_fewer_than_their_min_size() {
+fn external_desired_stays_within_the_external_limits() {
     let mut pegged = Alone::scaled(&shape(1, 4, 4), vec![without_warm_up(Kind::Step, ALWAYS_HIGH)]);
     pegged.world.alter(&key(), |group| group.max = 5);
     let truth = pegged.until(1200).world.truth(&key());
@@ -417,7 +417,7 @@ fn zones_that_regend_unbalanced_are_blamed_on_it_and_those_of_others_are_not() {
 }
 
 #[test]
-fn an_instance_that_makes_way_for_balance_is_blamed_on_whoever_unbalanced_the_zones() {
+fn a_rebalancing_counts_against_the_cause_of_the_imbalance() {
     // Slow to serve: the newcomer is in service long before it is healthy.
     let behavior = || GroupBehavior { health: (200, 200), ..GroupBehavior::default() };
     let alone = Alone::new(&Shape { zones: 2, ..shape(1, 4, 9) }, behavior()).launch(0).until(600);

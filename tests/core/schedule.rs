@@ -555,7 +555,7 @@ fn the_batches_end_with_the_window_or_at_the_first_blackout_in_it() {
     assert_eq!(ends("4h", &[&later, &soon]), "2026-11-02T04:00:00+00:00");
     assert_eq!(ends("1h", &[&later, &soon]), "2026-11-02T03:00:00+00:00");
     assert_eq!(ends("4h", &[&before, &later]), "2026-11-02T05:00:00+00:00");
-    // Whoever opens at the very moment does so in spite of it.
+    // A regeneration that opens at this very moment opens in spite of it.
     assert_eq!(ends("4h", &[&at_once]), "2026-11-02T06:00:00+00:00");
     // Midnight in Berlin.
     assert_eq!(ends("2d", &[&days]), "2026-11-02T23:00:00+00:00");

@@ -377,7 +377,7 @@ fn what_cannot_be_found_or_understood_is_said_with_what_may_have_been_meant() {
     history.check(
         &["show", "web"],
         expect![[r#"
-        stderr: regend: "web" is no id: ids look like 019a3c5e-…, and their beginning is enough
+        stderr: regend: "web" is no id: write for example 019a3c5e-…; its beginning is enough
         exit 2
     "#]],
     );

@@ -104,7 +104,7 @@ impl<'a> Case<'a> {
             assert_eq!(after[key], self.before[key], "{label}: {key} is not what it was\n{done}");
         }
         assert!(fresh.iter().all(|id| after["instances"][id]["lifecycle"] == "InService"), "{label}: {after}");
-        // AWS heard of each original's end exactly once, and of nobody's else.
+        // AWS heard of each original's end exactly once, and of no other instance's.
         let retired: Vec<_> = self.endpoint.log(RETIRE);
         for id in &originals {
             let calls = retired.iter().filter(|call| call["params"]["InstanceId"] == id.as_str());
@@ -252,7 +252,7 @@ fn a_daemon_that_is_killed_at_any_call_is_followed_by_one_that_ends_the_same() {
     });
 }
 
-/// Killed, the journal gone, and nobody knows that the owner of the lease is dead until it is over.
+/// Killed, the journal gone, and it is not known that the owner of the lease is dead until it is over.
 #[track_caller]
 fn killed_and_ended_elsewhere(endpoint: &Endpoint, made: &Value, point: Point) {
     let case = Case::new(endpoint, made, Some(point));

@@ -405,7 +405,7 @@ fn a_state_directory_that_cannot_be_used_says_why() {
 
 // Other processes.
 
-/// Runs this test binary again as somebody else: the test `child` below, in a role.
+/// Runs this test binary again as another process: the test `child` below, in a role.
 fn other(role: &str, dir: &Path, before: &[&str]) -> Command {
     let program = std::env::current_exe().unwrap();
     let mut command = match before {

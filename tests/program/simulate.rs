@@ -226,10 +226,10 @@ mod from_aws {
         let endpoint = Endpoint::faithful(&[]);
         endpoint.seed(&["--size", "2", "--age", "90000"]);
         let regend = Regend::new(&endpoint, "");
-        let mut nobody = binary();
-        nobody.args(["simulate", "--group-from-aws", "web", "--state-dir"]).arg(regend.state_dir());
-        nobody.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", endpoint.port)).env("AWS_REGION", "eu-west-1");
-        let done = Done::from(nobody.output().unwrap());
+        let mut command = binary();
+        command.args(["simulate", "--group-from-aws", "web", "--state-dir"]).arg(regend.state_dir());
+        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", endpoint.port)).env("AWS_REGION", "eu-west-1");
+        let done = Done::from(command.output().unwrap());
         says(&done, 4, &["default in eu-west-1: no AWS credentials: set AWS_PROFILE or AWS_ACCESS_KEY_ID"]);
         for action in ["DescribeAutoScalingGroups", "DescribeTargetHealth"] {
             endpoint.refuse(action, Some("AccessDenied"));

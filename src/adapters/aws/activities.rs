@@ -36,8 +36,7 @@ pub(super) async fn activities(place: &RegionClient, group: &str, since: Time) -
 }
 
 /// Adds EC2's reason for instances that Auto Scaling found terminated: a Spot interruption, an API call, or a shutdown.
-/// No
-/// decision depends on it, so a failed call is ignored.
+/// No decision depends on it, so a failed call is ignored.
 async fn add_reasons(place: &RegionClient, activities: &mut [Activity]) {
     let is_vague = |activity: &&mut Activity| activity.cause.contains("terminated or stopped");
     let id = |activity: &Activity| activity.description.rsplit(' ').next().unwrap_or_default().to_owned();

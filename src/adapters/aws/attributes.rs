@@ -20,8 +20,7 @@ const CHUNK: usize = 20;
 const LASTS: Duration = Duration::from_secs(3600);
 
 /// Reads the ports of all these target groups, and the attributes of those for which they are requested. Returns the
-/// target
-/// groups whose attributes could not be read, and why: a slow start must not be assumed to be zero.
+/// target groups whose attributes could not be read, and why: a slow start must not be assumed to be zero.
 pub(super) async fn learn(
     place: &RegionClient,
     arns: &BTreeSet<String>,

@@ -46,8 +46,7 @@ impl KnownInstances {
     }
 
     /// Records that these instances were observed, removes those that were not observed for long, and returns those
-    /// whose
-    /// data must be requested.
+    /// whose data must be requested.
     pub(super) fn show<'a>(&mut self, ids: &BTreeSet<&'a str>, now: Instant) -> Vec<&'a str> {
         let mut unknown = Vec::new();
         for &id in ids {

@@ -18,8 +18,7 @@ const FAULTS_MAX: u32 = 3;
 /// The number of retries of a reading call after throttling, which lasts longer.
 const REFUSALS_MAX: u32 = 5;
 /// No retry starts after this time. With the time limit of the last attempt a call takes at most half a minute, which
-/// is two
-/// poll intervals.
+/// is two poll intervals.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Makes a reading call within the rate limit, and retries it if that can help.

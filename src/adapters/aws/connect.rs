@@ -38,8 +38,8 @@ pub(super) async fn connect(
     accounts: &[Account],
     calls: &Arc<Calls>,
 ) -> Result<(Vec<RegionClient>, Vec<Identity>), CloudError> {
-    let nobody = [Account { name: DEFAULT.to_owned(), regions: Vec::new(), role_arn: None, external_id: None }];
-    let accounts = if accounts.is_empty() { &nobody } else { accounts };
+    let default = [Account { name: DEFAULT.to_owned(), regions: Vec::new(), role_arn: None, external_id: None }];
+    let accounts = if accounts.is_empty() { &default } else { accounts };
     // These retries apply to the credential providers. AWS calls have their own retries.
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::standard().with_max_attempts(4))

@@ -122,8 +122,7 @@ impl Failure {
 pub(super) const NOT_OFFERED: &str = "NotOffered";
 
 // The SDK does not export the types of the next two errors, so they are recognized by their text. If the text changes,
-// an
-// unsent call is treated as a lost one, which only costs time.
+// an unsent call is treated as a lost one, which only costs time.
 
 /// The text of the connector's error if no connection was established.
 const CONNECTING: &str = "client error (Connect)";
@@ -152,8 +151,7 @@ pub(super) fn class(status: u16, code: &str) -> Class {
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete" => Class::Throttled,
         // ResourceContention and ServiceLinkedRoleFailure have HTTP status 500, but they are documented errors: the
-        // call had
-        // no effect.
+        // call had no effect.
         "ScalingActivityInProgress" | "ResourceContention" | "ServiceLinkedRoleFailure" | "ResourceInUse" => {
             Class::Busy
         }

@@ -41,8 +41,7 @@ pub(super) fn name(arn: &str) -> &str {
 
 async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError> {
     // The request names no targets, because AWS returns a state even for targets that are not registered. The response
-    // is
-    // not paginated.
+    // is not paginated.
     let call = || place.elb.describe_target_health().target_group_arn(arn).send();
     let described = match read(place, DESCRIBE_HEALTH, call).await {
         Err(CloudError::Other { code, .. }) if code == "TargetGroupNotFound" => {
@@ -57,8 +56,7 @@ async fn describe(place: &RegionClient, arn: &str) -> Result<Verdict, CloudError
     let mut verdicts = Verdict::new();
     for target in described.target_health_descriptions() {
         // Auto Scaling registers an instance with the port of the target group. Other ports are registered by others,
-        // such as
-        // an ECS service, and their health does not count.
+        // such as an ECS service, and their health does not count.
         let at = target.target().and_then(|target| target.port());
         if port.is_some() && at.is_some() && at != port {
             continue;

@@ -79,8 +79,7 @@ async fn describe(place: &RegionClient, ids: &[&str]) -> Result<DescribeInstance
 }
 
 /// The first launch time. A stop and start, or a stay in a warm pool, changes the launch time, but not the attachment
-/// time of
-/// the primary network interface.
+/// time of the primary network interface.
 fn metadata(instance: &Instance, now: Instant) -> InstanceMetadata {
     let attached = instance
         .network_interfaces()

@@ -46,8 +46,7 @@ const REGIONS_AT_ONCE: usize = 8;
 
 impl Aws {
     /// Resolves credentials, regions and endpoints. Calls AWS only to assume roles. Without accounts it uses the
-    /// default
-    /// credentials and region, under the account name `default`.
+    /// default credentials and region, under the account name `default`.
     ///
     /// # Errors
     /// No region is configured anywhere.
@@ -63,8 +62,7 @@ impl Aws {
     }
 
     /// Calls each reading API once in each region, and returns the region, the action and the result. Of the other
-    /// calls only
-    /// one can be tried without an effect.
+    /// calls only one can be tried without an effect.
     pub async fn probe(&self) -> Vec<(String, &'static str, Result<(), CloudError>)> {
         let probe = async |place| {
             let mut probes = observe::probe(place).await;

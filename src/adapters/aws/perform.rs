@@ -45,21 +45,20 @@ pub(super) async fn perform(place: &RegionClient, group: &str, action: &Action) 
 }
 
 /// A well-formed instance id that AWS never assigns.
-const NOBODY: &str = "i-00000000000000000";
+const NO_INSTANCE: &str = "i-00000000000000000";
 
 /// Checks the permission to retire instances by a call for an instance that does not exist: AWS checks the permission
-/// first.
-/// Without this permission a regeneration could launch instances, and not remove them again.
+/// first. Without this permission a regeneration could launch instances, and not remove them again.
 pub(super) async fn probe(place: &RegionClient) -> (&'static str, Result<(), CloudError>) {
     const API: &str = "autoscaling:TerminateInstanceInAutoScalingGroup";
     let call = || {
-        let call = place.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(NOBODY);
+        let call = place.autoscaling.terminate_instance_in_auto_scaling_group().instance_id(NO_INSTANCE);
         call.should_decrement_desired_capacity(true).send()
     };
     let result = match read(place, API, call).await {
         Err(CloudError::Forbidden { action, message }) => {
             let message = format!(
-                "{message} (asked about the instance {NOBODY}, which does not exist: a policy that allows it on some \
+                "{message} (asked about the instance {NO_INSTANCE}, which does not exist: a policy that allows it on some \
                  groups only may say no to this, too)"
             );
             Err(CloudError::Forbidden { action, message })

@@ -60,7 +60,7 @@ fn is_still(path: &Path, file: &File) -> bool {
     }
 }
 
-/// Writes who holds it, for whoever comes later.
+/// Writes which process holds it, for the next one.
 fn sign(file: &mut File) -> io::Result<()> {
     let since = DateTime::<Utc>::from(std::time::SystemTime::now()).format("%Y-%m-%d %H:%M:%SZ");
     let text = format!("{} (pid {}, since {since})\n", command(), std::process::id());

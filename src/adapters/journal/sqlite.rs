@@ -1,4 +1,4 @@
-//! The journal in one SQLite file: an entry has reached the disk before anybody acts on it.
+//! The journal in one SQLite file: an entry has reached the disk before regend acts on it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ pub struct Sqlite {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Shared,
-    /// Nobody writes, and there is nothing but the file itself: it is taken as it is, without locks.
+    /// No process writes, and there is nothing but the file itself: it is read as it is, without locks.
     Frozen,
 }
 
@@ -73,7 +73,7 @@ impl Journal for Sqlite {
 const LOG_HEADER: u64 = 32;
 
 impl Sqlite {
-    /// Opens the journal of a state directory for writing, and makes both where they are missing. Whoever does this
+    /// Opens the journal of a state directory for writing, and makes both where they are missing. The caller
     /// holds the [`super::lock::StateLock`].
     ///
     /// # Errors
@@ -141,11 +141,11 @@ impl Sqlite {
         let size = |path: &Path| fs::metadata(path).ok().map(|found| found.len());
         let (log, index) = (size(&beside(&path, "-wal")), size(&beside(&path, "-shm")));
         let logged = log.is_some_and(|size| size > 0);
-        // Nothing is to be made or changed. Without a log the file is all there is, and nobody writes; a log without its
+        // Nothing is to be made or changed. Without a log the file is all there is, and no process writes; a log without its
         // index was copied from elsewhere, and only there is an index made.
         let (recovering, frozen) = ((Access::Shared, "mode=ro"), (Access::Frozen, "immutable=1"));
         // Of a log that is no more than its header nothing can have been committed; with a shared index SQLite would wait
-        // ten seconds for whoever wrote it, and that process is dead.
+        // ten seconds for the process that wrote it, which is dead.
         let bare = log.is_some_and(|size| (1..=LOG_HEADER).contains(&size));
         let last_resort = if logged && !bare { recovering } else { frozen };
         let shared = (Access::Shared, "mode=ro&readonly_shm=1");

@@ -16,7 +16,7 @@ impl Checker {
         };
         let (seen, before, policy) = (&call.seen, &call.before, &opened.policy);
         if self.known_at.is_some_and(|known| call.looked_at < known) {
-            no(1, None, format!("it rests on a look of {}, before the last effect was known", call.looked_at));
+            no(1, None, format!("it rests on an observation of {}, before the last effect was known", call.looked_at));
         }
         match &call.action {
             Action::Retire(retire) => self.retire(retire, call, opened, &mut no),

@@ -61,7 +61,7 @@ impl Checker {
                     && missing > self.beyond_its_control(world, entries, moment, explained)
                 {
                     let says = format!(
-                        "{} serving (minimum {floor} of {} wanted): {missing} missing, and others and fate explain {explained}",
+                        "{} serving (minimum {floor} of {} wanted): {missing} missing, and external events explain {explained}",
                         moment.serving, moment.external_desired
                     );
                     // Where others began to want more, regend may be mistaken about how many they want.

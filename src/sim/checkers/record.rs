@@ -13,7 +13,7 @@ use crate::sim::world::{Truth, World};
 const UNSEEN: Span = Span::seconds(30);
 
 impl Checker {
-    /// Promise 2: whoever was born before the cutoff is gone or named.
+    /// Promise 2: every instance born before the cutoff is gone or named.
     pub(super) fn stale(
         &self,
         world: &World,
@@ -29,12 +29,12 @@ impl Checker {
         };
         let left: BTreeMap<_, _> = closed.left.iter().map(|left| (&left.instance, left.why)).collect();
         let seen_at_open: BTreeSet<_> = opened.members.iter().map(|member| &member.instance).collect();
-        // Somebody else's scale-in may still be draining: the record says that it went.
+        // An external scale-in may still drain it: the record names it as lost.
         let lost: BTreeSet<_> =
             entries.iter().filter(|e| e.kind() == Kind::InstanceLost).filter_map(|e| e.event.instance()).collect();
         for (id, born) in truth.born.iter().filter(|(_, born)| **born < opened.cutoff) {
             let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
-            // Whoever came when the last look was over is none of its business.
+            // An instance that joined after the last observation does not count.
             let unseen = unseen || joined.get(id).is_some_and(|joined| UNSEEN.after(*joined) > closed_at);
             let going = truth.terminating.contains(id) && (lost.contains(id) || !seen_at_open.contains(id));
             if !left.contains_key(id) && !unseen && !going {

@@ -45,7 +45,7 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     sim.tags.clone_from(&seen.tags);
     sim.tags.extend(seen.lease.clone().map(|value| (lease::TAG.to_owned(), value)));
     if let Some(lease) = Lease::on(seen) {
-        // What its owner has raised is nobody's wish.
+        // What its owner has raised is not wanted by others.
         let left = lease.left(seen);
         sim.external_desired = seen.desired.saturating_sub(left.surplus);
         (sim.wished_min, sim.wished_max) = (left.min.unwrap_or(seen.min), left.max.unwrap_or(seen.max));

@@ -54,8 +54,8 @@ impl fmt::Display for Trouble {
             Self::ServerError => "calls are answered with HTTP 503",
             Self::Timeout => "calls time out",
             Self::Late => "calls time out, and take effect afterwards",
-            Self::Blind => "looks are throttled",
-            Self::Partial => "looks lack something",
+            Self::Blind => "observations are throttled",
+            Self::Partial => "observations are incomplete",
         })
     }
 }
@@ -74,37 +74,37 @@ impl fmt::Display for ProcessEvent {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SetDesired(n) => write!(f, "somebody sets desired capacity to {n}"),
+            Self::SetDesired(n) => write!(f, "an operator sets desired capacity to {n}"),
             Self::Scale(by) if *by < 0 => write!(f, "a scaling policy takes away {}", by.unsigned_abs()),
             Self::Scale(by) => write!(f, "a scaling policy adds {by}"),
-            Self::SetMin(n) => write!(f, "somebody sets min size to {n}"),
-            Self::SetMax(n) => write!(f, "somebody sets max size to {n}"),
+            Self::SetMin(n) => write!(f, "an operator sets min size to {n}"),
+            Self::SetMax(n) => write!(f, "an operator sets max size to {n}"),
             Self::Scheduled(min, max, n) => {
                 write!(f, "a scheduled action sets min {min}, desired {n} and max {max}")
             }
             Self::Kill(which) => write!(f, "{which} dies"),
-            Self::Sicken(which) => write!(f, "{which} falls ill"),
-            Self::Recover => write!(f, "all that is ill recovers"),
+            Self::Sicken(which) => write!(f, "{which} becomes unhealthy"),
+            Self::Recover => write!(f, "all unhealthy instances recover"),
             Self::Unavailable(seconds) => write!(f, "for {seconds}s the load balancers cannot tell who is healthy"),
             Self::Interrupt(which) => write!(f, "{which} is a Spot instance that is taken back in two minutes"),
-            Self::Protect(which) => write!(f, "somebody protects {which} from scale-in"),
-            Self::Unprotect => write!(f, "somebody takes all protection away"),
-            Self::StandBy(which) => write!(f, "somebody puts {which} in standby, and desired capacity falls"),
-            Self::StandByReplaced(which) => write!(f, "somebody puts {which} in standby, to be replaced"),
+            Self::Protect(which) => write!(f, "an operator protects {which} from scale-in"),
+            Self::Unprotect => write!(f, "an operator takes all protection away"),
+            Self::StandBy(which) => write!(f, "an operator puts {which} in standby, and desired capacity falls"),
+            Self::StandByReplaced(which) => write!(f, "an operator puts {which} in standby, to be replaced"),
             Self::ExitStandby => write!(f, "all that is in standby returns, and desired capacity rises"),
-            Self::Detach(which, true) => write!(f, "somebody detaches {which}, and desired capacity falls"),
-            Self::Detach(which, false) => write!(f, "somebody detaches {which}"),
-            Self::Attach(hours) => write!(f, "somebody attaches an instance, {hours}h old"),
+            Self::Detach(which, true) => write!(f, "an operator detaches {which}, and desired capacity falls"),
+            Self::Detach(which, false) => write!(f, "an operator detaches {which}"),
+            Self::Attach(hours) => write!(f, "an operator attaches an instance, {hours}h old"),
             Self::ReplaceRootVolume(which) => write!(f, "the disk of {which} is replaced in place"),
-            Self::Terminate(which, true) => write!(f, "somebody terminates {which}, and desired capacity falls"),
-            Self::Terminate(which, false) => write!(f, "somebody terminates {which}"),
-            Self::Suspend(process) => write!(f, "somebody suspends {process}"),
+            Self::Terminate(which, true) => write!(f, "an operator terminates {which}, and desired capacity falls"),
+            Self::Terminate(which, false) => write!(f, "an operator terminates {which}"),
+            Self::Suspend(process) => write!(f, "an operator suspends {process}"),
             Self::SuspendByAws(process) => write!(f, "AWS suspends {process}"),
-            Self::Resume => write!(f, "somebody resumes all processes"),
-            Self::Untag => write!(f, "somebody's tool removes the lease's tag"),
-            Self::StartRefresh => write!(f, "somebody starts an instance refresh"),
+            Self::Resume => write!(f, "an operator resumes all processes"),
+            Self::Untag => write!(f, "a tool removes the lease's tag"),
+            Self::StartRefresh => write!(f, "an operator starts an instance refresh"),
             Self::EndRefresh => write!(f, "the instance refresh ends"),
-            Self::Shift => write!(f, "somebody shifts traffic away from the first zone"),
+            Self::Shift => write!(f, "an operator shifts traffic away from the first zone"),
             Self::EndShift => write!(f, "the zonal shift ends"),
             Self::ListenerLeaves => write!(f, "the listener moves away to another target group"),
             Self::ListenerReturns => write!(f, "the listener comes back"),
@@ -117,7 +117,7 @@ impl fmt::Display for Event {
             Self::DryUp(n) => write!(f, "zone {} has no capacity any more", zone(*n)),
             Self::Scarce(n, left) => write!(f, "zone {} has capacity for {left} more", zone(*n)),
             Self::Wet => write!(f, "all zones have capacity again"),
-            Self::Delete => write!(f, "somebody deletes the group"),
+            Self::Delete => write!(f, "an operator deletes the group"),
         }
     }
 }

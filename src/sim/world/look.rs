@@ -85,7 +85,7 @@ impl World {
         let n = self.random.below(shown.instances.len() as u64) as usize;
         if member && n < shown.instances.len() {
             let lacked = shown.instances.remove(n);
-            // Nobody can reckon with it.
+            // No caller can know it.
             truth.members -= u32::from(lacked.lifecycle.counts()).min(truth.members);
         } else if self.random.chance(500) {
             return None;
@@ -95,7 +95,7 @@ impl World {
         Some(shown)
     }
 
-    /// Whoever looked last at this time or later was killed before taking a note of it.
+    /// The process that observed last, at this time or later, was killed before it recorded what it saw.
     pub fn forget_looks_since(&mut self, noted: Time) {
         for ((_, key), (looked, _)) in &self.last_look {
             if *looked > noted

@@ -13,7 +13,7 @@ use super::scenario::{SCENARIOS, Scenario};
 /// Shorter than anything; longer than a drain; longer than a lease; longer than a window.
 const OUTAGES: [Span; 4] = [Span::seconds(1), Span::minutes(5), Span::hours(3), Span::hours(13)];
 
-/// Points that fail for a known reason, by how they begin. Empty but while somebody is at it.
+/// Points that fail for a known reason, by how they begin. Empty unless one is being worked on.
 const OPEN: &[&str] = &[];
 
 /// How many pairs each scenario gets by default.
@@ -106,7 +106,7 @@ fn halves(external_changes: &[IoPoint]) -> Vec<Death> {
     deaths.map(death).collect()
 }
 
-/// A request is late only for whoever is there before it arrives; and another host is not there at once.
+/// A request is late only for a process that is there before it arrives; and another host is not there at once.
 fn meanwhile(when: When, outage: Span, journal: Journal) -> Span {
     match (when, journal) {
         (_, Journal::Gone) => outage.max(Span::minutes(1)),

@@ -21,7 +21,7 @@ use crate::scene::Scene;
 /// looked for, back-offs.
 const SLACK: Span = Span::minutes(30);
 
-/// What a scenario comes to when nobody dies.
+/// What a scenario comes to when no process dies.
 pub(super) struct Undisturbed {
     pub(super) external_changes: Vec<IoPoint>,
     took: Span,
@@ -144,7 +144,7 @@ impl Timeline {
         if before.is_some_and(|death| death.journal == Journal::Kept) && self.scene.resume() {
             return true;
         }
-        // It died before it wrote a word, or nobody has the word any more: whoever wished for it does so again.
+        // It died before it wrote a word, or the journal is lost: the run is requested again.
         if before.is_some() && self.scene.entries(Kind::RegenerationOpened).is_empty() {
             self.scene.wish();
         }

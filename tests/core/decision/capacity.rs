@@ -29,7 +29,7 @@ fn a_raised_max_size_is_not_raised_again() {
 
 #[test]
 fn max_size_is_raised_for_what_can_still_be_launched() {
-    // Somebody else's surge above wanted takes its part of the room.
+    // An external surge above wanted takes its part of the room.
     check(
         "max_surge 2, max 4, wanted 4\ni-1..i-4 serving 25h\ni-5 pending 1m theirs",
         expect![[r#"
@@ -589,7 +589,7 @@ fn desired_capacity_is_not_taken_back_for_what_one_look_lacks() {
 }
 
 #[test]
-fn desired_capacity_is_not_taken_back_while_somebody_is_launching() {
+fn desired_capacity_is_not_taken_back_during_a_launch() {
     check(
         "raised 1, wanted 3, ending failed\ni-1..i-2 serving 25h\ni-4 pending 1m ours",
         expect![[r#"
@@ -715,7 +715,7 @@ fn a_look_that_does_not_show_the_raised_max_size_yet_raises_nothing_twice() {
 }
 
 #[test]
-fn whoever_takes_a_regeneration_over_launches_under_tokens_of_its_own() {
+fn a_takeover_launches_under_tokens_of_its_own() {
     let token = |opened: &str| super::turn(&format!("{opened}\ni-1..i-3 serving 25h"));
     let (before, after) = (token("opened 30m, cutoff 2h"), token("opened 29m, cutoff 2h"));
     assert!(before.contains("; token regend-ID-") && before != after, "{before}{after}");
@@ -757,7 +757,7 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
             again in 3h10m1s
         "#]],
     );
-    // Whoever is ill goes before the old one that must serve, and before the younger one that serves.
+    // An unhealthy one goes before the old one that must serve, and before the younger one that serves.
     check(
         "ending failed, min_age 3h, raised 1, wanted 2\ni-1 serving 25h\ni-2 unhealthy:tg 2h\ni-3 serving 90m",
         expect![[r#"
@@ -765,7 +765,7 @@ fn a_surplus_older_than_the_cutoff_is_one_of_the_stale() {
             hold: i-2 is unhealthy in target group tg
         "#]],
     );
-    // Of those that are too young to go for their age, the youngest; of whoever is left for another reason, none.
+    // Of those that are too young to go for their age, the youngest; of those that are left for another reason, none.
     check(
         "raised 1, cutoff 30m, min_age 2h\ni-1 serving 90m\ni-2 serving 80m\ni-3 serving 25h protected",
         expect![[r#"
@@ -815,7 +815,7 @@ fn an_ill_one_is_stood_in_for_only_while_members_are_more_than_wanted() {
             again in 3h1s
         "#]],
     );
-    // Who is in standby takes no place, so nobody can stand in for it.
+    // An instance in standby takes no place, so no instance can replace it.
     check(
         "standby replace, raised 1, wanted 3\ni-1 serving 25h protected\ni-2 unhealthy:tg 25h protected\ni-3 standby 25h\ni-4 serving 5m ours\ni-5 unhealthy:tg 25h protected",
         expect![[r#"
@@ -829,7 +829,7 @@ fn an_ill_one_is_stood_in_for_only_while_members_are_more_than_wanted() {
 }
 
 #[test]
-fn a_surplus_whose_birth_nobody_knew_at_the_opening_is_given_back_too() {
+fn a_surplus_of_unknown_age_at_the_opening_is_returned_too() {
     let table = "inherited raised 1, raised 1, ending failed\ni-1..i-3 serving 25h\ni-4 serving 5m theirs";
     let Scene { group, mut known, .. } = Scene::read(table);
     // It was there, and is watched like the others that were.

@@ -29,7 +29,7 @@ fn a_changed_desired_capacity_is_taken_at_its_word() {
 
 #[test]
 fn a_changed_desired_capacity_absorbs_the_surplus_that_was_out() {
-    // Ours becomes one of theirs: nobody is retired for it.
+    // The surplus becomes wanted: no instance is retired for it.
     check(
         "raised 1, wanted 3, sees desired 6\ni-1..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"
@@ -169,7 +169,7 @@ fn a_look_may_show_the_desired_capacity_before_an_effect_for_half_a_minute() {
 }
 
 #[test]
-fn another_desired_capacity_than_before_the_effect_is_somebodys() {
+fn a_desired_capacity_that_differs_from_before_the_effect_is_external() {
     check(
         "raised 1, wanted 3, settling 3 5s, sees desired 2\ni-1..i-3 serving 25h",
         expect![[r#"
@@ -434,7 +434,7 @@ fn a_fresh_instance_that_dies_is_a_failure() {
 }
 
 #[test]
-fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
+fn an_instance_older_than_the_cutoff_was_attached_externally() {
     // Clocks differ by five minutes at most.
     check(
         "raised 1, wanted 2, unclaimed 1\ni-1..i-2 serving 25h\ni-3 serving 1h5m stranger",
@@ -458,7 +458,7 @@ fn whoever_is_older_than_the_cutoff_was_attached_by_somebody() {
 
 #[test]
 fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
-    // Somebody set desired capacity back at once: the newcomer is there, so this is no look from before.
+    // Desired capacity was set back at once: the new instance is there, so this observation is not an older one.
     check(
         "raised 1, wanted 3, settling 3 5s i-4, sees desired 3\ni-1..i-3 serving 25h\ni-4 pending 5s ours",
         expect![[r#"
@@ -495,7 +495,7 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
             again in 5s
         "#]],
     );
-    // What somebody else makes of desired capacity is believed when the newcomer shows, too.
+    // An external desired capacity is believed when the new instance shows, too.
     check(
         "raised 1, wanted 3, settling 3 5s i-4, sees desired 5\ni-1..i-3 serving 25h\ni-4 absent 5s ours",
         expect![[r#"
@@ -518,7 +518,7 @@ fn a_look_that_shows_all_that_came_with_an_effect_is_not_behind() {
 
 #[test]
 fn what_it_waits_for_at_the_end_is_said() {
-    // In standby, and of an age that nobody knows; then a newcomer whose root volume the group replaces.
+    // In standby, and of unknown age; then a newcomer whose root volume the group replaces.
     check(
         "i-1..i-2 serving 5m ours\ni-3 standby ageless",
         expect![[r#"

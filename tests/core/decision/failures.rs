@@ -87,7 +87,7 @@ fn once_it_has_ended_it_is_not_ended_again() {
 
 #[test]
 fn when_it_ends_only_what_is_ours_is_tidied_up() {
-    // No stale one is touched, whatever its state, and a failed one that holds nobody's surplus stays the group's.
+    // No stale one is touched, whatever its state, and a failed one that is not part of the surplus stays the group's.
     check(
         "ending failed, raised 1\ni-1..i-2 serving 25h\ni-3 unhealthy:tg 25h\ni-4 pending 20m ours failed",
         expect![[r#"
@@ -212,7 +212,7 @@ fn a_group_without_members_is_done_at_once() {
 }
 
 #[test]
-fn nobody_is_told_that_it_is_done_before_the_last_newcomer_serves() {
+fn it_is_not_done_before_the_last_fresh_instance_serves() {
     check(
         "i-1 healthy-for 29s 3m ours\ni-2 serving 20m ours",
         expect![[r#"
@@ -291,7 +291,7 @@ fn a_stale_instance_that_is_left_need_not_be_well() {
 }
 
 #[test]
-fn nobody_is_told_that_it_is_done_before_every_age_is_known() {
+fn it_is_not_done_before_every_age_is_known() {
     check(
         "i-1 serving ageless\ni-2 serving 20m ours",
         expect![[r#"

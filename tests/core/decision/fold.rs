@@ -318,7 +318,7 @@ fn max_size_is_remembered_as_it_was_before_the_first_raise() {
 }
 
 #[test]
-fn a_change_by_somebody_else_absorbs_what_was_out() {
+fn an_external_change_absorbs_the_surplus() {
     check(
         "regeneration.opened
          launch.intended launch 1 a
@@ -358,7 +358,7 @@ fn a_higher_min_size_takes_the_surplus_as_far_as_it_goes() {
 }
 
 #[test]
-fn a_max_size_that_somebody_sets_is_no_obligation_any_more() {
+fn an_external_max_size_ends_the_obligation_to_restore() {
     check(
         "regeneration.opened
          max_size.intended raise-max 10 12

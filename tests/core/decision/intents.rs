@@ -289,7 +289,7 @@ fn a_retirement_is_seen_when_the_instance_leaves_and_desired_capacity_fell() {
 }
 
 #[test]
-fn a_retirement_is_seen_when_the_instance_leaves_and_somebody_changed_desired_capacity_too() {
+fn a_retirement_is_seen_when_the_instance_leaves_and_desired_capacity_changed_externally() {
     check(
         "intent 5s retire i-1 stale decrement, raised 1, wanted 3, sees desired 6\ni-1 draining 25h\ni-2..i-3 serving 25h\ni-4 serving 5m ours",
         expect![[r#"

@@ -1,4 +1,4 @@
-//! What somebody else is doing to the group: it is waited for, said, and never fought; and not waited for for ever.
+//! External operations on the group: regend waits for them, reports them, never fights them, and does not wait for ever.
 
 use expect_test::expect;
 
@@ -102,7 +102,7 @@ fn a_warm_pool_that_takes_retired_instances_back_is_waited_for() {
 }
 
 #[test]
-fn a_zonal_shift_fails_nobody() {
+fn a_zonal_shift_fails_no_instance() {
     check(
         "raised 1\ni-1..i-3 serving 25h\ni-4 shifted in-service 20m 30m ours",
         expect![[r#"
@@ -193,7 +193,7 @@ fn what_is_ours_is_tidied_up_in_spite_of_it() {
 }
 
 #[test]
-fn somebody_elses_live_lease_is_respected() {
+fn a_live_lease_of_another_daemon_is_respected() {
     with(
         "tag of another-host 30m",
         expect![[r#"
@@ -245,7 +245,7 @@ fn a_dead_lease_is_taken_over() {
 }
 
 #[test]
-fn a_lease_of_our_own_is_not_somebody_elses() {
+fn a_lease_of_its_own_does_not_hold_regend() {
     with(
         "tag of our-last 30m",
         expect![[r#"
@@ -277,7 +277,7 @@ fn garbage_in_the_lease_is_no_lease() {
 }
 
 #[test]
-fn a_group_that_somebody_else_took_over_is_left_to_them_when_it_ends() {
+fn a_group_that_another_daemon_took_over_is_left_to_it_at_the_end() {
     with(
         "tag of another-host 30m, ending incomplete, max 4, max-before 3",
         expect![[r#"

@@ -203,7 +203,7 @@ fn the_lease_is_given_back_last() {
 }
 
 #[test]
-fn a_lease_that_nobody_else_will_give_back_is_given_back() {
+fn a_lease_that_no_other_daemon_releases_is_released() {
     check(
         "lease none, tag of another-host -2m\ni-1..i-3 serving 5m ours",
         expect![[r#"
@@ -339,7 +339,7 @@ fn what_is_no_lease_is_told_from_one() {
 }
 
 #[test]
-fn a_lease_is_renewed_while_it_waits_for_somebody_else() {
+fn a_lease_is_renewed_during_an_external_operation() {
     check(
         "refresh ir-1, lease 10m\ni-1..i-3 serving 25h",
         expect![[r#"
@@ -417,7 +417,7 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
 }
 
 #[test]
-fn what_a_dead_owner_cannot_have_done_is_somebodys_wish() {
+fn what_a_dead_owner_cannot_have_done_is_an_external_change() {
     // Wanted 3, surge 1, max size 10: five are more than it can have left, and so is a max size of fifteen.
     check(
         "tag of another-host -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
@@ -446,7 +446,7 @@ fn what_a_dead_owner_cannot_have_done_is_somebodys_wish() {
 }
 
 #[test]
-fn a_lease_that_somebody_took_away_is_written_again() {
+fn a_lease_that_was_removed_externally_is_written_again() {
     check(
         "lease 10h, tag none\ni-1..i-3 serving 25h\ni-4 pending 5m ours",
         expect![[r#"
@@ -499,7 +499,7 @@ fn a_word_that_was_spoken_since_the_opening_absorbed_the_surplus() {
         take the lease until 14:02:00Z; wanted 4 surge 1 max 10
     "#]],
     );
-    // Whoever went no lower than what its owner wanted has not spoken of the surplus.
+    // A change that goes no lower than what its owner wanted does not concern the surplus.
     check(
         &format!("{held}, desired-range 3 4\ni-1..i-4 serving 25h"),
         expect![[r#"
@@ -509,7 +509,7 @@ fn a_word_that_was_spoken_since_the_opening_absorbed_the_surplus() {
 }
 
 #[test]
-fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_moment() {
+fn nothing_is_changed_until_no_other_daemon_can_have_written_a_lease_at_the_same_moment() {
     check(
         "leased 4s\ni-1..i-3 serving 25h",
         expect![[r#"
@@ -537,7 +537,7 @@ fn nothing_is_changed_until_nobody_else_can_have_written_a_lease_at_the_same_mom
 
 #[test]
 fn what_a_dead_owner_left_is_taken_over_once() {
-    // By the opening, or from what was ours: nobody else's is undone again.
+    // By the opening, or from what was ours: no external change is undone again.
     check(
         "tag of another-host -3m, lease none, released, ending failed, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"

@@ -454,7 +454,7 @@ fn policy_canary_must_serve_before_the_rest() {
 }
 
 #[test]
-fn policy_canary_counts_what_already_replaced_somebody() {
+fn policy_canary_counts_completed_replacements() {
     check(
         "max_surge 3, canary 2\ni-1..i-3 serving 25h\ni-5 serving 2m ours paired",
         expect![[r#"
@@ -655,7 +655,7 @@ fn policy_standby_skip_leaves_them_and_says_so() {
 }
 
 #[test]
-fn policy_standby_replace_retires_them_and_nobody_succeeds_them() {
+fn policy_standby_replace_retires_them_without_a_successor() {
     check(
         "standby replace\ni-1 standby 25h\ni-2 serving 10m ours",
         expect![[r#"

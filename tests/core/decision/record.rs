@@ -1,4 +1,4 @@
-//! What the journal says of what a look shows: whole entries, for whoever reads nothing else.
+//! What the journal says of what a look shows: whole entries, for a reader of the journal alone.
 
 use std::fmt::Write as _;
 
@@ -91,7 +91,7 @@ fn a_failure_is_recorded_with_every_verdict() {
 }
 
 #[test]
-fn whoever_leaves_is_recorded_with_what_is_known_of_it() {
+fn a_leaving_instance_is_recorded_with_what_is_known_of_it() {
     check(
         "i-1..i-2 serving 25h\ni-3 b draining retired:1m 25h\ni-4 b serving 25h",
         expect![[r#"

@@ -352,7 +352,7 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
 }
 
 #[test]
-fn time_in_which_nobody_tried_is_no_reason_to_give_up() {
+fn time_without_an_attempt_is_no_reason_to_give_up() {
     check(
         "refused no-capacity 1 first 3h last 3h, zones a\ni-1 a serving 25h",
         expect![[r#"

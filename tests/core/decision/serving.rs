@@ -41,7 +41,7 @@ fn a_fresh_instance_serves_only_after_warmup() {
 
 #[test]
 fn a_newcomer_that_was_born_before_the_cutoff_serves_as_soon_as_it_is_seen_healthy() {
-    // Somebody attached an old instance.
+    // An old instance was attached.
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 healthy-for 5s noted 24h theirs\ni-4 serving 5m ours",
         expect![[r#"
@@ -278,7 +278,7 @@ fn a_waived_target_group_that_came_into_use_has_its_say_again() {
 }
 
 #[test]
-fn nobody_serves_who_is_not_in_service() {
+fn only_an_instance_in_service_serves() {
     for state in ["pending", "draining", "retained", "standby", "detaching", "replacing-root-volume", "unknown"] {
         let table = format!("raised 1, wanted 3\ni-1..i-3 serving 25h\ni-4 {state} healthy:tg noted 5m ours");
         assert!(!super::turn(&table).lines().any(|line| line.starts_with("retire")), "{state}");
@@ -317,7 +317,7 @@ fn a_surplus_that_serves_is_not_needed_where_enough_serve_anyway() {
 }
 
 #[test]
-fn one_look_that_misses_somebody_is_not_believed() {
+fn one_observation_that_lacks_a_member_is_not_believed() {
     check(
         "raised 1\ni-1..i-2 serving 25h\ni-3 absent 25h\ni-4 serving 5m ours",
         expect![[r#"
@@ -329,7 +329,7 @@ fn one_look_that_misses_somebody_is_not_believed() {
 }
 
 #[test]
-fn health_that_nobody_knows_is_no_failure() {
+fn unknown_health_is_no_failure() {
     check(
         "health_timeout 3m\ni-1..i-2 serving 25h\ni-3 unavailable:tg sick-for 1h 2h theirs",
         expect![[r#"

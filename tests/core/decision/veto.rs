@@ -228,7 +228,7 @@ fn promise_1_a_stale_instance_counts_without_a_warmup_and_a_fresh_one_does_not()
 }
 
 #[test]
-fn promise_1_who_serves_nobody_may_go_if_it_is_not_stale() {
+fn promise_1_an_instance_without_traffic_may_go_if_it_is_not_stale() {
     check(
         "raised 1, wanted 3\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-4 unhealthy 5m ours failed",
         &["retire i-4 failed decrement", "retire i-4 surplus decrement", "retire i-3 stale decrement"],
@@ -241,7 +241,7 @@ fn promise_1_who_serves_nobody_may_go_if_it_is_not_stale() {
 }
 
 #[test]
-fn promise_1_nobody_is_retired_who_is_not_there() {
+fn promise_1_only_a_present_instance_is_retired() {
     check(
         "i-1..i-3 serving 25h",
         &["retire i-9 stale"],
@@ -281,7 +281,7 @@ fn promise_2_no_instance_is_retired_twice() {
 }
 
 #[test]
-fn promise_2_nobody_fresh_is_retired_as_stale() {
+fn promise_2_no_fresh_instance_is_retired_as_stale() {
     check(
         "max_unavailable 2, wanted 3\ni-1 serving 1h\ni-2 serving 1h1s\ni-3 serving ageless\ni-4 standby 2h ours",
         &["retire i-1 stale", "retire i-2 stale", "retire i-3 stale", "retire i-4 stale"],
@@ -437,7 +437,7 @@ fn promise_3_max_size_is_restored_to_what_it_was() {
 }
 
 #[test]
-fn promise_4_a_max_size_that_somebody_set_is_not_touched() {
+fn promise_4_an_external_max_size_is_not_touched() {
     check(
         "max 6, max-before 4, sees max 7\ni-1..i-3 serving 25h",
         &["restore-max 6 4", "restore-max 7 4", "raise-max 6 8"],
@@ -621,7 +621,7 @@ fn promise_4_desired_capacity_does_not_fall_without_a_surplus() {
 }
 
 #[test]
-fn promise_4_whoever_is_set_apart_is_left_alone() {
+fn promise_4_an_instance_that_is_set_apart_is_left_alone() {
     check(
         "max_unavailable 1\ni-1 serving 25h protected\ni-2..i-3 serving 25h",
         &["retire i-1 stale"],
@@ -724,7 +724,7 @@ fn promise_4_only_our_surplus_is_given_back() {
 }
 
 #[test]
-fn promise_4_somebody_elses_live_lease_is_not_overwritten() {
+fn promise_4_a_live_lease_of_another_daemon_is_not_overwritten() {
     check(
         "lease none, tag of another-host -1m59s\ni-1..i-3 serving 25h",
         &["take-lease 1h"],
@@ -842,7 +842,7 @@ fn the_repeat_of_a_launch_may_find_its_own_instances_there() {
 }
 
 #[test]
-fn promise_1_who_serves_nobody_may_go_only_for_a_verified_newcomer_that_stands_in_for_it() {
+fn promise_1_an_instance_without_traffic_may_go_only_for_a_verified_replacement() {
     let ill = "raised 1, wanted 4\ni-1..i-2 serving 25h\ni-3 unhealthy 25h\ni-5 unhealthy 25h\ni-4";
     let retire =
         ["retire i-3 stale decrement for i-4", "retire i-3 stale decrement for i-1", "retire i-3 stale decrement"];
@@ -931,7 +931,7 @@ fn promise_5_what_is_retired_without_decrement_is_not_launched_anew_after_too_ma
         retire i-3 stale decrement for i-4: yes
     "#]],
     );
-    // Nobody stands in for it, or it serves.
+    // No instance replaces it, or it serves.
     check(
         &format!("failures 2, {ill}"),
         &["retire i-3 stale decrement", "retire i-2 stale decrement for i-4"],

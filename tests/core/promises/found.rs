@@ -55,7 +55,7 @@ fn that_a_repeated_launch_is_turned_away_says_nothing_of_the_first() {
 }
 
 #[test]
-fn a_max_size_that_somebody_sets_right_after_a_call_of_ours_stays() {
+fn an_external_max_size_right_after_a_call_stays() {
     for second in 60..140 {
         let scene = Scene::new(shape(1, 4, 4), GroupBehavior { react: (1, 1), ..GroupBehavior::default() }, policy());
         let scene = scene.at(second, Event::SetMax(3)).run();
@@ -64,7 +64,7 @@ fn a_max_size_that_somebody_sets_right_after_a_call_of_ours_stays() {
 }
 
 #[test]
-fn a_launch_of_which_nobody_heard_for_half_an_hour_is_still_ours() {
+fn a_launch_whose_answer_was_lost_for_half_an_hour_still_counts_as_regends() {
     let make = || plain().at(60, Event::Kill(Which::Oldest));
     let external_changes = touches_before(make, "LaunchInstances", 1);
     let scene = outage(make(), external_changes, Span::minutes(30)).finish();
@@ -96,7 +96,7 @@ fn a_member_that_no_target_group_knows_does_not_end_a_waiver() {
 }
 
 #[test]
-fn a_retirement_of_which_nobody_heard_does_not_eat_a_scale_out() {
+fn a_retirement_whose_answer_was_lost_does_not_hide_a_scale_out() {
     let external_changes = touches_before(plain, "TerminateInstanceInAutoScalingGroup", 1);
     let scene = plain().at(600, Event::Scale(1));
     let scene = outage(scene, external_changes, Span::minutes(30)).finish();
@@ -138,7 +138,7 @@ fn behind(mut scene: Scene, fits: impl Fn(&Scene) -> Option<u32>) -> Scene {
 }
 
 #[test]
-fn a_look_that_is_behind_somebody_elses_change_is_not_taken_for_another() {
+fn an_observation_from_before_an_external_change_is_not_a_second_change() {
     let policy = Policy { max_surge: Share::Count(2), ..policy() };
     for second in 60..90 {
         let scene =

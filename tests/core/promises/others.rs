@@ -62,14 +62,14 @@ fn scaled_to_zero_everything_is_over() {
 }
 
 #[test]
-fn a_max_size_that_somebody_sets_stays() {
+fn an_external_max_size_stays() {
     let scene = Scene::new(shape(1, 4, 4), GroupBehavior::default(), policy());
     let scene = scene.at(100, Event::SetMax(9)).run().expect(Outcome::Completed);
     assert_eq!(scene.moments().last().map(|m| (m.desired, m.max)), Some((4, 9)));
 }
 
 #[test]
-fn a_max_size_that_somebody_puts_back_takes_the_surplus_and_nothing_else() {
+fn an_external_restore_of_max_size_takes_the_surplus_and_nothing_else() {
     for second in (0..520).step_by(13) {
         let scene = Scene::new(shape(1, 4, 4), GroupBehavior::default(), policy());
         let scene = scene.at(second, Event::SetMax(4)).run().expect(Outcome::Completed);

@@ -111,7 +111,7 @@ const EXPECTED: [(&str, &[&str]); 12] = [
             "instance refresh",
             "rebalancing of the group",
             "Lifecycle Action was abandoned",
-            "nobody says why",
+            "unexplained",
         ],
     ),
     (
@@ -205,7 +205,7 @@ impl Coverage {
             if entry.kind() == Kind::InstanceLost {
                 let says = entry.event.message().unwrap_or_default();
                 let lost = EXPECTED.iter().find(|(of, _)| *of == "lost").map_or(&[][..], |(_, causes)| causes);
-                let cause = lost.iter().find(|cause| says.contains(**cause)).unwrap_or(&"nobody says why");
+                let cause = lost.iter().find(|cause| says.contains(**cause)).unwrap_or(&"unexplained");
                 self.count("lost", *cause, 1);
             }
             if let Event::GroupChanged(GroupChanged { change, .. }) = &entry.event {

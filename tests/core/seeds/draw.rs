@@ -101,7 +101,7 @@ impl Drawn {
         if fates.iter().any(|(_, image_health)| matches!(image_health, Fate::Second)) {
             // Two regends of which one sees less than the other cannot tell who has the group: ARCHITECTURE.md says so.
             behavior.stale = 0;
-            // A lease that arrives long after it was sent takes the group from whoever confirmed its own meanwhile.
+            // A lease that arrives long after it was sent takes the group from the daemon that confirmed its own meanwhile.
             faults.late = 0;
             events.retain(|(_, event)| *event != Event::Untag);
         }

@@ -42,7 +42,7 @@ pub(super) struct Timeline {
     ends: Time,
     /// A host was lost with its journal.
     lost: bool,
-    /// It may be lost: nobody removes the lease, which is all that another host could know of what it did.
+    /// It may be lost: the lease is not removed, which is all that another host could know of what it did.
     may_be_lost: bool,
     lost_entries: Vec<Entry>,
     stays_dry: bool,
@@ -129,7 +129,7 @@ impl Timeline {
                 if !matches!(scene.ended(), Some(Ended::Skipped(_))) {
                     scene.check_end();
                 }
-                // How the group was left is the business of whoever left it last.
+                // How the group was left is the business of the last one that changed it.
                 if closes(scene) != last {
                     scene.broken.retain(|broken| broken.promise != 3);
                 }
@@ -171,7 +171,7 @@ impl Timeline {
         self.broken.extend(broken.into_iter().filter(|broken| !ambiguity.excuses(broken.excuse)));
     }
 
-    /// One step of whoever is due. False when nothing is open any more.
+    /// One step of the process that is due. False when nothing is open any more.
     fn turn(&mut self) -> bool {
         self.suffer();
         if self.now() > self.calm && !self.is_calm {
@@ -265,14 +265,14 @@ impl Timeline {
         self.pass(n, outage);
         let is_lost = !self.lost && self.may_be_lost && self.random.chance_of(often::HOST_LOST);
         if is_lost {
-            // Nobody takes over while a look may still show the group as it was before.
+            // No host takes over while a look may still show the group as it was before.
             self.pass(n, 30);
             self.coverage.count("process", "host lost", 1);
             let scene = &mut self.scenes[n];
             self.lost_entries = scene.harness.journal.entries().clone();
             self.coverage.entries(&self.lost_entries);
             scene.restart_elsewhere("another-host");
-            // Whoever set up the new host has a schedule, and its patience.
+            // The new host has a schedule, and its patience.
             scene.trigger = Trigger::Schedule;
             scene.wish();
             self.lost = true;
@@ -338,7 +338,7 @@ impl Timeline {
         false
     }
 
-    /// Whoever waits for the window's end although nobody is in the way has forgotten something.
+    /// A regeneration that waits for the window's end although nothing external is in the way has a fault.
     fn check_progress(&mut self) {
         if self.lost || self.stays_dry || self.clock_was_set || self.scenes.len() > 1 {
             return;
@@ -354,7 +354,7 @@ impl Timeline {
         // A share of a group that was scaled in may be nothing.
         let nothing =
             scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.external_desired) == 0;
-        // An ill group is not cured where nobody may be launched for it first.
+        // An unhealthy group is not cured where nothing may be launched for it first.
         let floor =
             truth.external_desired.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.external_desired));
         let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
@@ -364,8 +364,8 @@ impl Timeline {
         // One that is ill and must not be touched keeps all others from going.
         let ill = (truth.serving.len() as u32) < truth.members;
         if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
-            let says = format!("nobody was in the way, and it ends: {code}: {message}");
-            // Or somebody was, just when it was not looking.
+            let says = format!("nothing external was in the way, and it ends: {code}: {message}");
+            // Or something was, between two observations.
             let keeps_max = closed.kept.is_some_and(|kept| kept.max.is_some());
             let excuse = keeps_max.then_some(Ambiguity::TakenForMore);
             scene.broken.push(Broken { promise: 0, at, says, excuse });

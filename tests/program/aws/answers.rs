@@ -7,7 +7,7 @@ use regend::engine::ports::{Account, Cloud, CloudError};
 use super::observe::NEWER;
 use super::{ARN, Form, Reply, ask, error, group, html, key, wired, xml};
 
-/// The group's name says what its answer lacks, or has that nobody knows.
+/// The group's name says what its answer lacks, or has that is unknown.
 fn odd(form: &Form) -> Reply {
     let targets = |inner: &str| {
         xml("DescribeTargetHealth", &format!("<TargetHealthDescriptions>{inner}</TargetHealthDescriptions>"))

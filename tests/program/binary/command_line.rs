@@ -227,7 +227,7 @@ fn answers_go_to_stdout_alone_and_a_closed_pipe_ends_them_quietly() {
         let done = run(&mut in_shell("{ \"$@\"; echo \"ended with $?\" >&2; } | :", &regend.command(command)));
         assert_eq!(done.err, "ended with 0\n", "{command:?}: {done}");
     }
-    // Nobody reads what it says: that is no reason to leave a group half-way.
+    // Its output is not read: that is no reason to leave a group half-way.
     let started = regend.audit(&["--kind", "regeneration.closed"]).len();
     let done = run(&mut in_shell("\"$@\" 2>&1 >/dev/null | :", &regend.command(&["run", "web-01", "--yes", "-v"])));
     assert_eq!(done.code, 0, "{done}");

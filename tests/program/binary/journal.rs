@@ -60,7 +60,7 @@ fn a_state_directory_that_may_not_be_entered_is_told_whose_it_is() {
     let mode = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     mode(&regend.state_dir(), if is_root() { 0o700 } else { 0o000 });
     mode(dir, 0o755);
-    // Nothing stops root: as root, this is asked by nobody, who cannot reach a binary in root's home.
+    // Nothing stops root: as root, this is asked by the user `nobody`, who cannot reach a binary in root's home.
     let copy = dir.join("regend");
     std::fs::copy(env!("CARGO_BIN_EXE_regend"), &copy).unwrap();
     let as_nobody = |args: &[&str]| {
@@ -82,7 +82,7 @@ fn a_state_directory_that_may_not_be_entered_is_told_whose_it_is() {
         );
         assert_eq!(done.err.matches("Permission denied").count(), 1, "said twice: {done}");
     }
-    // What AWS shows is still shown, and nobody is told that nothing runs.
+    // What AWS shows is still shown, and it is not claimed that nothing runs.
     let done = as_nobody(&["status", "--output", "json"]);
     assert_eq!(done.code, 4, "{done}");
     let line: Value = serde_json::from_str(&done.out).unwrap();

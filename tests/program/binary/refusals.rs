@@ -1,4 +1,4 @@
-//! What AWS does not permit, and groups that somebody else works on.
+//! What AWS does not permit, and groups with an external operation.
 
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn who_may_not_or_cannot_ask_aws_is_told_what_is_missing() {
         let done = regend.run(&["run", name, "--yes"]);
         assert_refused(&done, 2, &[&format!("there is no Auto Scaling group `{name}` in default/eu-west-1"), hint]);
     }
-    // Nobody listens there, which is known at once.
+    // No server listens there, which is known at once.
     let deaf = Regend::configured(1, RULE);
     for args in commands {
         let began = Instant::now();
@@ -138,7 +138,7 @@ fn a_place_that_cannot_be_listed_is_not_passed_over_in_silence() {
 }
 
 #[test]
-fn a_group_that_somebody_else_works_on_is_skipped_with_the_reason() {
+fn a_group_with_an_external_operation_is_skipped_with_the_reason() {
     let endpoint = Endpoint::faithful(&["--boot", "0.2", "--healthy-after", "0.2", "--drain", "0.2"]);
     let until = (chrono::Utc::now() + chrono::TimeDelta::hours(1)).format("%Y-%m-%dT%H:%M:%S.000000Z");
     let cutoff = "2026-01-01T00:00:00.000000Z";

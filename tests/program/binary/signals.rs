@@ -11,7 +11,7 @@ use super::{RULE, assert_refused, assert_untouched, on_terminal};
 use crate::endpoint::{Endpoint, Regend, Running, SlowWire, ids, wait_until};
 
 #[test]
-fn whoever_comes_second_is_told_who_was_first() {
+fn a_second_process_is_told_which_one_holds_the_lock() {
     let endpoint = Endpoint::faithful(&["--boot", "600"]);
     endpoint.seed(&["--size", "2", "--age", "90000"]);
     let regend = Regend::configured(endpoint.port, RULE);
@@ -108,7 +108,7 @@ fn a_signal_ends_it_in_time_though_aws_does_not_answer() {
         // Whatever it was about, its lease must not be in the way of what follows.
         endpoint.show(&["--group", "next", "--tag", "regend:lease="]);
     }
-    // A call in flight has had its time, and then nobody knows.
+    // A call in flight has had its time; after that its outcome is unknown.
     endpoint.seed(&["--group", "late", "--size", "1", "--max", "2", "--age", "90000"]);
     let wire = SlowWire::new(&endpoint, "Action=LaunchInstances", long);
     let regend = Regend::configured(wire.port, RULE);

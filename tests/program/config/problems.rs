@@ -218,7 +218,7 @@ fn impossible_windows_and_schedules_are_refused() {
 }
 
 #[test]
-fn impossible_combinations_are_blamed_on_whoever_makes_them() {
+fn impossible_combinations_are_reported_where_they_are_set() {
     check(
         &[
             "[policy]\nmax_surge = 0\n[[groups]]\nname = \"a\"",

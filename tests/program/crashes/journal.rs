@@ -18,7 +18,7 @@ use super::assert_in_order;
 use crate::contract::wait;
 use crate::endpoint::{Done, Endpoint, Regend, binary, wait_until};
 
-/// Runs this test binary again as somebody else: the test `child` below, in a role.
+/// Runs this test binary again as another process: the test `child` below, in a role.
 fn other(role: &str, dir: &Path) -> Child {
     let module = module_path!().split_once("::").map_or("", |(_, module)| module);
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -136,7 +136,7 @@ fn killed_while_it_brings_the_journal_forward_nothing_has_happened() {
         child.wait().unwrap();
         assert_eq!(size()[0], whole[0], "the file itself was written to before the end");
         assert_eq!(listed(&dir), before, "killed after {mebibytes} MiB");
-        // And for whoever writes.
+        // And for a process that writes.
         let journal = Sqlite::open(&dir).unwrap();
         assert!(wait(journal.unfinished()).unwrap().is_empty());
         if mebibytes == 25 {
@@ -154,7 +154,7 @@ fn killed_while_it_brings_the_journal_forward_nothing_has_happened() {
 }
 
 #[test]
-fn a_log_that_is_a_header_and_nothing_else_is_in_nobodys_way() {
+fn a_log_that_is_only_a_header_blocks_no_reader() {
     let (_root, dir) = state();
     let journal = Sqlite::open(&dir).unwrap();
     let log = dir.join(format!("{FILE}-wal"));

@@ -71,7 +71,7 @@ fn carry(
     }
 }
 
-/// When a call is caught: before AWS hears of it, or when AWS has done it and nobody has heard the answer.
+/// When a call is caught: before AWS hears of it, or when AWS has done it and before the answer arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
     Before,
@@ -82,7 +82,7 @@ pub(crate) enum Moment {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point(pub(crate) &'static str, pub(crate) usize, pub(crate) Moment);
 
-/// A wire to the endpoint that sees every request, and catches one: whoever sent it hears nothing more.
+/// A wire to the endpoint that sees every request, and catches one: its sender gets no answer.
 pub(crate) struct Gate {
     pub(crate) port: u16,
     shared: Arc<Passing>,

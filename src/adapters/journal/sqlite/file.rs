@@ -15,7 +15,7 @@ use super::schema;
 use crate::engine::ports::JournalError;
 use crate::render::clean;
 
-/// Only somebody with an SQLite shell can be in the way; they get this long to leave.
+/// Only an SQLite shell can hold a lock on the file; it gets this long to release it.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
 /// A write-ahead log of this size is folded into the file; one that a long reader let grow is cut back to it.

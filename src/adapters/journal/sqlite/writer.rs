@@ -16,7 +16,7 @@ use super::{schema, uuid};
 use crate::domain::journal::{Entry, VERSION};
 use crate::engine::ports::JournalError;
 
-/// So many entries share a commit at most: nobody waits for more than some milliseconds of other callers' entries.
+/// So many entries share a commit at most: no caller waits for more than some milliseconds of other callers' entries.
 const BATCH_MAX: usize = 1024;
 
 /// The callers' end of the thread. When it is dropped, what waits is written, and the log is folded into the file.
@@ -82,7 +82,7 @@ impl Drop for Writer {
 }
 
 impl Pen {
-    /// Writes what waits, until nobody can send any more.
+    /// Writes what waits, until no caller is left.
     fn serve(&mut self, waiting: &Receiver<Request>) {
         while let Ok(first) = waiting.recv() {
             let batch = std::iter::once(first).chain(waiting.try_iter().take(BATCH_MAX - 1));
