@@ -131,7 +131,7 @@ class Endpoint:
         }
 
     def tag(self, body, query):
-        """Gives a tag that a group has another value; nobody called AWS for it, so the log does not show it."""
+        """Gives a tag that a group has another value without a call to AWS, so the log does not show it."""
         wanted = json.loads(body)
         group = next((g for g in self.all_groups() if g.name == wanted["group"]), None)
         tags = [t for t in group.tags if t["Key"] == wanted["key"]] if group else []

@@ -235,7 +235,7 @@ def target_groups(group):
 def register(group, s, since):
     for tg in target_groups(group):
         if tg.arn not in s.handled:
-            # Once only: nobody registers again what someone has deregistered by hand.
+            # Once only: what was deregistered by hand is not registered again.
             s.handled.add(tg.arn)
             if "AddToLoadBalancer" not in group._suspended_processes:
                 tg.targets[s.instance_id] = {"Id": s.instance_id, "Port": tg.port, "since": since}
@@ -337,7 +337,7 @@ def reconcile(group, now):
             group.retry_at = now + 1  # AWS tries for ever, ever more slowly
             return
         members.append(launch(group, min(zones, key=counts.get), cause))
-    # Only after the desired capacity was lowered: a surplus that LaunchInstances made is nobody's to remove.
+    # Only after the desired capacity was lowered: a surplus that LaunchInstances made is not removed.
     while group.may_shrink and len(members) > group.desired_capacity and "Terminate" not in suspended:
         counts = by_zone(group, members)
         open_to = [s for s in members if not s.protected_from_scale_in]
