@@ -6,12 +6,12 @@ use crate::domain::group::GroupKey;
 use crate::domain::journal::{self, Entry, Nothing};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Fleet, Limits};
+use crate::engine::fleet::Fleet;
 use crate::engine::ports::{Cloud, History, Journal};
 use crate::engine::scheduler::Scheduler;
 use crate::render;
 
-use super::select::{connect, select};
+use super::select::{connect, fleet, select};
 use super::{Failure, Global, actor, exit, say};
 use log::Log;
 
@@ -36,13 +36,7 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let aws = connect(&config).await?;
     let clock = Wall::default();
     super::stop_on_signals(&clock, exit::DONE, "open regenerations stay open; the next start resumes them");
-    let limits = Limits {
-        poll: config.aws.poll_interval,
-        max_concurrent: config.daemon.max_concurrent_groups as usize,
-        max_failed: config.daemon.max_failed_groups,
-    };
-    let mut fleet = Fleet::new(aws, journal, clock.clone(), limits);
-    fleet.config = Some(config.hash());
+    let mut fleet = fleet(&config, aws, journal, clock.clone());
     for warning in &config.warnings {
         say(&warning.to_string());
     }

@@ -11,11 +11,11 @@ use crate::domain::journal::Trigger;
 use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Event, Fleet, Limits, RunRequest};
+use crate::engine::fleet::{Event, RunRequest};
 use crate::engine::ports::History;
 
 use super::results::Records;
-use super::select::{connect, list, select, unless_incomplete};
+use super::select::{connect, fleet, list, select, unless_incomplete};
 use super::show::Show;
 use super::{Failure, Global, Output, actor, exit, plan, say};
 
@@ -72,13 +72,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let journal = journal::open(&state_dir)?;
     let known = plan::Known::of(&journal, &chosen).await?;
     let clock = Wall::default();
-    let limits = Limits {
-        poll: config.aws.poll_interval,
-        max_concurrent: config.daemon.max_concurrent_groups as usize,
-        max_failed: config.daemon.max_failed_groups,
-    };
-    let mut fleet = Fleet::new(aws, journal, clock.clone(), limits);
-    fleet.config = Some(config.hash());
+    let mut fleet = fleet(&config, aws, journal, clock.clone());
     fleet.retries_forever = false;
     let mut show = Show::new(std::io::stderr().is_terminal());
     let mut records = Records::of(fleet.journal.writer());

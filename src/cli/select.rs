@@ -1,4 +1,4 @@
-//! The selection of groups by names, globs and the rules of the configuration.
+//! What `run`, `plan`, `check` and the daemon start from: the connection, the fleet, and the groups that are selected.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,9 @@ use crate::adapters::aws::Aws;
 use crate::adapters::config::Config;
 use crate::domain::group::GroupKey;
 use crate::domain::policy::Policy;
-use crate::engine::ports::{Cloud, CloudError, Listing};
+use crate::engine::clock::Wall;
+use crate::engine::fleet::{Fleet, Limits};
+use crate::engine::ports::{Cloud, CloudError, Journal, Listing};
 
 use super::{Failure, exit, say};
 
@@ -56,6 +58,18 @@ pub(super) fn unless_incomplete(listing: &Listing, code: u8) -> u8 {
 /// Connects to every configured account and region.
 pub(super) async fn connect(config: &Config) -> Result<Aws, Failure> {
     Aws::connect(&config.aws.accounts).await.map_err(|error| unreachable(&error))
+}
+
+/// A fleet within the limits of the configuration.
+pub(super) fn fleet<J: Journal>(config: &Config, aws: Aws, journal: J, clock: Wall) -> Fleet<Aws, J, Wall> {
+    let limits = Limits {
+        poll: config.aws.poll_interval,
+        max_concurrent: config.daemon.max_concurrent_groups as usize,
+        max_failed: config.daemon.max_failed_groups,
+    };
+    let mut fleet = Fleet::new(aws, journal, clock, limits);
+    fleet.config = Some(config.hash());
+    fleet
 }
 
 pub(super) fn unreachable(error: &CloudError) -> Failure {

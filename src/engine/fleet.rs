@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::action::{Hold, Outcome, Refusal, RefusalKind};
+use crate::domain::action::{Hold, Outcome};
 use crate::domain::group::{Group, GroupKey};
-use crate::domain::journal::{self, Cause, Closed, Entry, Nothing};
+use crate::domain::journal::{self, Cause, Entry, Nothing};
 use crate::domain::opening::Opener;
 use crate::domain::policy::Policy;
 use crate::domain::regeneration::Regeneration;
@@ -13,7 +13,7 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Steady, unless_stopped};
 use crate::engine::ports::Journal;
 use crate::engine::ports::{Ask, Cloud, CloudError};
-use crate::engine::reconcile::{Active, Reconciler, Step, Stop, took_ms};
+use crate::engine::reconcile::{Active, Reconciler, Step, Stop, group_gone};
 
 use queue::PendingRequest;
 
@@ -296,26 +296,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
                     Step::Wait(None)
                 } else {
                     let regeneration = &mut slot.active.regeneration;
-                    // Every intent gets an outcome.
-                    let lost = regeneration.intent.as_ref().map(|intent| {
-                        let refusal = Refusal {
-                            code: "GroupGone".to_owned(),
-                            message: "the group was deleted before the outcome was known".to_owned(),
-                            request: None,
-                            kind: RefusalKind::Invalid,
-                        };
-                        journal::Event::refused(&intent.action, intent.id, None, refusal)
-                    });
-                    let cause = Cause::new("GroupGone", "the group no longer exists");
-                    let closed = journal::Event::RegenerationClosed(Closed {
-                        outcome: Outcome::Aborted,
-                        cause: Some(cause),
-                        took_ms: took_ms(regeneration, now),
-                        capacity: None,
-                        left: Vec::new(),
-                        kept: None,
-                    });
-                    for event in lost.into_iter().chain([closed]) {
+                    for event in group_gone(regeneration, now) {
                         let entry = self.journal.append(regeneration.entry(event, now)).await?;
                         regeneration.apply(&entry)?;
                         tell(Event::Recorded(&entry, regeneration));

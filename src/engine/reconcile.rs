@@ -11,7 +11,7 @@ use crate::engine::clock::Clock;
 use crate::engine::ports::{Cloud, Journal};
 
 pub use active::{Active, Step, Stop};
-pub(super) use recorder::took_ms;
+pub(super) use recorder::group_gone;
 
 mod active;
 mod causes;

@@ -31,14 +31,14 @@ const LONG_FILES: &[(&str, usize)] = &[
 /// Functions that are longer, with their present length. The same holds for them.
 const LONG_FUNCTIONS: &[(&str, usize)] = &[
     ("src/cli/check.rs: check", 76),
-    ("src/cli/run.rs: run", 101),
+    ("src/cli/run.rs: run", 96),
     ("src/domain/action/hold.rs: fmt", 135),
     ("src/domain/decision/finish.rs: return_surplus", 74),
     ("src/domain/decision/replace.rs: launch", 74),
     ("src/domain/regeneration/effect.rs: done", 88),
     ("src/domain/veto.rs: veto", 140),
     ("src/domain/veto.rs: retires", 118),
-    ("src/engine/fleet.rs: visit", 97),
+    ("src/engine/fleet.rs: visit", 78),
     ("src/render/sentence.rs: sentence", 79),
 ];
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Active, Reconciler, Stop};
-use crate::domain::action::{Action, Hold, Outcome};
+use crate::domain::action::{Action, Hold, Outcome, Refusal, RefusalKind};
 use crate::domain::change_detection::instance_facts;
 use crate::domain::decision::{self, Close};
 use crate::domain::group::{Group, InstanceId, Lifecycle};
@@ -63,8 +63,30 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     }
 }
 
+/// What is recorded of a regeneration whose group was deleted: its open intent gets an outcome, and it is closed.
+pub(in crate::engine) fn group_gone(regeneration: &Regeneration, now: Time) -> Vec<Event> {
+    let lost = regeneration.intent.as_ref().map(|intent| {
+        let refusal = Refusal {
+            code: "GroupGone".to_owned(),
+            message: "the group was deleted before the outcome was known".to_owned(),
+            request: None,
+            kind: RefusalKind::Invalid,
+        };
+        Event::refused(&intent.action, intent.id, None, refusal)
+    });
+    let closed = Event::RegenerationClosed(Closed {
+        outcome: Outcome::Aborted,
+        cause: Some(Cause::new("GroupGone", "the group no longer exists")),
+        took_ms: took_ms(regeneration, now),
+        capacity: None,
+        left: Vec::new(),
+        kept: None,
+    });
+    lost.into_iter().chain([closed]).collect()
+}
+
 /// How long a regeneration has been open.
-pub(in crate::engine) fn took_ms(regeneration: &Regeneration, now: Time) -> u64 {
+fn took_ms(regeneration: &Regeneration, now: Time) -> u64 {
     u64::try_from((now - regeneration.opened_at).num_milliseconds()).unwrap_or_default()
 }
 
