@@ -1,6 +1,8 @@
 //! What Auto Scaling says that it did to a group, and why: its scaling activities. They explain losses, and tell who
 //! changed desired capacity.
 
+use std::collections::BTreeSet;
+
 use super::group::InstanceId;
 use super::span::Time;
 
@@ -47,61 +49,65 @@ pub fn why_short(activities: &[Activity], since: Time) -> Option<&str> {
 }
 
 /// A change of desired capacity, as an activity's cause tells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Resize<'a> {
-    from: u32,
-    to: u32,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resize {
+    pub from: u32,
+    pub to: u32,
+    /// Whether it was computed from what desired capacity was.
+    pub relative: bool,
+    /// The min and max size that an update or a scheduled action left.
+    pub limits: Option<(u32, u32)>,
     /// AWS's whole sentence.
-    says: &'a str,
-}
-
-impl Resize<'_> {
-    /// Whether it was reckoned from what desired capacity was. A cluster autoscaler sets it like a person does,
-    /// and computes it from what it saw.
-    fn is_relative(&self, autoscaled: bool) -> bool {
-        self.says.contains("monitor alarm")
-            || (autoscaled && self.says.contains("explicitly set group desired capacity"))
-    }
+    pub says: String,
 }
 
 /// The changes of desired capacity in the causes of these activities, oldest first.
-fn resizes<'a>(activities: impl Iterator<Item = &'a Activity>) -> Vec<Resize<'a>> {
+fn resizes<'a>(activities: impl Iterator<Item = &'a Activity>, autoscaled: bool) -> Vec<Resize> {
     let mut oldest_first: Vec<_> = activities.collect();
     oldest_first.sort_by_key(|activity| activity.at);
     let sentences = oldest_first.into_iter().flat_map(|activity| activity.cause.split("At "));
+    let number_after = |says: &str, words: &str| {
+        let (_, rest) = says.split_once(words)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
     let numbers = |says: &str| {
         let by_name = "in response to a user request, shrinking the capacity from ";
         let (_, change) =
             says.split_once("changing the desired capacity from ").or_else(|| says.split_once(by_name))?;
-        let (from, rest) = change.split_once(" to ")?;
-        let to: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        Some((from.parse().ok()?, to.parse().ok()?))
+        Some((number_after(says, "capacity from ")?, number_after(change, " to ")?))
     };
-    sentences.filter_map(|says| numbers(says).map(|(from, to)| Resize { from, to, says: says.trim() })).collect()
+    let limits = |says: &str| Some((number_after(says, "constraints to min: ")?, number_after(says, ", max: ")?));
+    // A cluster autoscaler sets it like a person does, and computes it from what it saw.
+    let is_relative = |says: &str| {
+        says.contains("monitor alarm") || (autoscaled && says.contains("explicitly set group desired capacity"))
+    };
+    let resize = |says: &str| {
+        let (from, to) = numbers(says)?;
+        let says = says.trim();
+        Some(Resize { from, to, relative: is_relative(says), limits: limits(says), says: format!("At {says}") })
+    };
+    sentences.filter_map(resize).collect()
 }
 
-/// Who changed desired capacity from one value to another, as the latest activities tell it: whether each of them
-/// reckoned from what it was, and AWS's words. Nothing, where they do not tell how it came to be what it is. The
-/// activities are those of others: what regend itself retires lowers desired capacity too.
+/// How desired capacity came from one value to another, step by step, as the latest activities tell it. Nothing, where
+/// they do not tell all of it. The activities are those of others: what regend itself retires lowers desired capacity
+/// too. What is `explained` already explains nothing again.
 pub fn who_resized<'a>(
     activities: impl Iterator<Item = &'a Activity>,
-    from: u32,
-    to: u32,
+    [from, to]: [u32; 2],
     autoscaled: bool,
-) -> Option<(bool, String)> {
-    let resizes = resizes(activities);
-    let mut chain: Vec<Resize<'_>> = Vec::new();
+    explained: &BTreeSet<String>,
+) -> Option<Vec<Resize>> {
+    let mut resizes = resizes(activities, autoscaled);
+    resizes.retain(|resize| !explained.contains(&resize.says));
     let mut expected = to;
-    for resize in resizes.iter().rev() {
-        if resize.to != expected {
-            break;
+    for first in (0..resizes.len()).rev() {
+        if resizes[first].to != expected {
+            return None;
         }
-        chain.insert(0, *resize);
-        expected = resize.from;
+        expected = resizes[first].from;
         if expected == from {
-            let relative = chain.iter().all(|resize| resize.is_relative(autoscaled));
-            let says: Vec<_> = chain.iter().map(|resize| format!("At {}", resize.says)).collect();
-            return Some((relative, says.join(" ")));
+            return Some(resizes.split_off(first));
         }
     }
     None

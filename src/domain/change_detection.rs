@@ -76,7 +76,8 @@ impl Look<'_> {
         let settled = group.seen > SETTLE.after(silent);
         let (seen, instances) = match &intent.action {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
-            Action::ReleaseLease => (group.lease.is_none(), vec![]),
+            // A look that is behind may show the group before the lease was written.
+            Action::ReleaseLease => (group.lease.is_none() && !self.may_be_stale(), vec![]),
             Action::RaiseMaxSize { .. }
             | Action::RestoreMaxSize { .. }
             | Action::RestoreMinSize { .. }
@@ -140,14 +141,13 @@ impl Look<'_> {
     /// An external change of the group's numbers.
     fn change(&self) -> Option<Entry> {
         let (group, known) = (self.group, self.regeneration);
-        let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
-        let (min, max) = (differs(known.min, group.min), differs(known.max, group.max));
-        if (min.is_some() || max.is_some()) && self.may_be_stale() {
+        let limits = Change::of_limits((known.min, known.max), (group.min, group.max));
+        if limits != Change::default() && self.may_be_stale() {
             // How many are wanted depends on the limits, so all is believed together.
             return None;
         }
-        let desired = differs(known.desired, group.desired).filter(|_| !known.is_settling(group));
-        let change = Change { min, desired, max };
+        let is_resized = known.desired != group.desired && !known.is_settling(group);
+        let change = Change { desired: is_resized.then_some([known.desired, group.desired]), ..limits };
         (change != Change::default())
             .then(|| self.entry(Event::GroupChanged(GroupChanged { change, relative: false, explanation: None })))
     }

@@ -41,6 +41,8 @@ pub struct Regeneration {
     pub max: u32,
     /// The least and the most that others made of desired capacity since the opening.
     pub desired_range: (u32, u32),
+    /// AWS's sentences about changes of desired capacity that are recorded: each explains one change.
+    pub explained: BTreeSet<String>,
     /// Desired capacity before recent effects of ours, which a stale look may still show.
     pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
@@ -135,6 +137,7 @@ impl Regeneration {
             desired: opened.desired,
             max: opened.max,
             desired_range: (opened.desired, opened.desired),
+            explained: BTreeSet::new(),
             settling: Vec::new(),
             raised: inherited.map_or(0, |i| i.raised),
             unclaimed: inherited

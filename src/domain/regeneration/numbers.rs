@@ -48,6 +48,7 @@ impl Regeneration {
     pub(super) fn changed(&mut self, changed: &GroupChanged, now: Time) {
         let change = &changed.change;
         let is_told = changed.explanation.is_some();
+        self.explained.extend(changed.explanation.clone());
         if let Some([_, max]) = change.max {
             // They set it: there is nothing of ours left to restore.
             self.max = max;
@@ -56,6 +57,8 @@ impl Regeneration {
         if let Some([_, min]) = change.min {
             self.min = min;
             self.min_before = None;
+            // A min size above the former max size can only be set on top of the raised one: that is theirs now.
+            self.max_before = self.max_to_restore();
         }
         let before = self.wanted();
         let raised = self.raised;
@@ -74,7 +77,9 @@ impl Regeneration {
             self.expect(to, now, Vec::new());
             let fell = if is_a_cut { from - to } else { 0 };
             self.scaled_in = self.scaled_in.saturating_add(fell);
-            self.scaling_in = Some((now, fell));
+            // Of several steps at once, only their sum is terminated.
+            let before = self.scaling_in.filter(|(at, _)| *at == now).map_or(0, |(_, fell)| fell);
+            self.scaling_in = Some((now, (before + fell).saturating_sub(to.saturating_sub(from))));
         }
         // Within the limits that others set: no one wants fewer than their min size, nor more than their max size, so
         // what is above that is regend's surplus.

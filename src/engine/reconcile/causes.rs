@@ -3,11 +3,11 @@
 
 use super::{Active, Reconciler};
 use crate::domain::action::Hold;
-use crate::domain::activity::{self, Activity};
+use crate::domain::activity::{self, Activity, Resize};
 use crate::domain::change_detection::LOST;
 use crate::domain::group::{Group, InstanceId, is_autoscaled};
-use crate::domain::journal::{Entry, Event, Explanation, GroupChanged};
-use crate::domain::regeneration::{SETTLE, SKEW};
+use crate::domain::journal::{Change, Entry, Event, Explanation, GroupChanged};
+use crate::domain::regeneration::{Regeneration, SETTLE, SKEW};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, unless_stopped};
 use crate::engine::ports::{Cloud, Journal};
@@ -49,27 +49,30 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
 }
 
 /// Who changed desired capacity: a scaling policy reckons from what it saw, surplus included; a person or a schedule
-/// says what shall be. Nothing is known while Auto Scaling has done nothing about the change: then the answer is waited
-/// for, but not for long, where it makes a difference.
+/// says what shall be. Each step has its entry, because the limits of others hold at each. Nothing is known while Auto
+/// Scaling has done nothing about the change: then the answer is waited for, but not for long, where it makes a
+/// difference.
 pub(super) fn attribute(
     active: &mut Active,
     group: &Group,
-    changes: &mut [Entry],
+    changes: &mut Vec<Entry>,
     activities: &[Activity],
 ) -> Option<Hold> {
-    let change = changes.iter_mut().find_map(|entry| match &mut entry.event {
-        Event::GroupChanged(changed) => changed.change.desired.map(|[before, after]| (changed, before, after)),
+    let resized = changes.iter().enumerate().find_map(|(n, entry)| match &entry.event {
+        Event::GroupChanged(changed) => changed.change.desired.map(|[before, after]| (n, before, after)),
         _ => None,
     });
-    let Some((changed, before, after)) = change else {
+    let Some((n, before, after)) = resized else {
         active.unattributed = None;
         return None;
     };
     let is_ours = |activity: &&Activity| active.regeneration.retired.keys().any(|id| activity.is_about(id));
     let others = activities.iter().filter(|activity| !is_ours(activity));
-    if let Some((relative, says)) = activity::who_resized(others, before, after, is_autoscaled(&group.tags)) {
+    let (is_autoscaled, explained) = (is_autoscaled(&group.tags), &active.regeneration.explained);
+    if let Some(resizes) = activity::who_resized(others, [before, after], is_autoscaled, explained) {
         active.unattributed = None;
-        (changed.relative, changed.explanation) = (relative, Some(says.to_owned()));
+        let steps = steps(&active.regeneration, group, resizes, &changes[n]);
+        changes.splice(n..=n, steps);
         return None;
     }
     let since = *active.unattributed.get_or_insert(group.seen);
@@ -81,6 +84,29 @@ pub(super) fn attribute(
     }
     active.unattributed = None;
     None
+}
+
+/// An entry for each step of a change. An update and a scheduled action say which limits they left: min size may have
+/// been set to just what regend had set it to. What else became of the limits is taken to have come before the steps
+/// that say nothing of them.
+fn steps(known: &Regeneration, group: &Group, resizes: Vec<Resize>, changed: &Entry) -> Vec<Entry> {
+    let entry = |change, relative, explanation| {
+        let event = Event::GroupChanged(GroupChanged { change, relative, explanation });
+        Entry { event, ..changed.clone() }
+    };
+    let (mut limits, observed) = ((known.min, known.max), (group.min, group.max));
+    let last_stated = resizes.iter().rposition(|resize| resize.limits.is_some());
+    let mut steps = Vec::new();
+    for (n, resize) in resizes.into_iter().enumerate() {
+        let next = if Some(n) > last_stated { observed } else { resize.limits.unwrap_or(limits) };
+        let change = Change { desired: Some([resize.from, resize.to]), ..Change::of_limits(limits, next) };
+        steps.push(entry(change, resize.relative, Some(resize.says)));
+        limits = next;
+    }
+    if limits != observed {
+        steps.push(entry(Change::of_limits(limits, observed), false, None));
+    }
+    steps
 }
 
 /// The record says in AWS's words why an instance went that regend did not retire, where AWS tells. One that others

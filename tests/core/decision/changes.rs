@@ -223,7 +223,7 @@ fn a_raised_min_size_takes_as_much_of_max_size_for_theirs() {
         "wanted 3, min 2, max 6, max-before 3, sees min 4, sees desired 4\ni-1..i-4 serving 10m ours",
         expect![[r#"
             news: group.changed min 2 -> 4 desired 3 -> 4
-            lease: wanted 4 max 3
+            lease: wanted 4 max 4
             restore max size from 6 to 4
         "#]],
     );
@@ -231,7 +231,7 @@ fn a_raised_min_size_takes_as_much_of_max_size_for_theirs() {
         "wanted 3, min 2, max 6, max-before 3, sees min 6, sees desired 6\ni-1..i-6 serving 10m ours",
         expect![[r#"
             news: group.changed min 2 -> 6 desired 3 -> 6
-            lease: wanted 6 max 3
+            lease: wanted 6 max 6
             release the lease
         "#]],
     );

@@ -175,3 +175,43 @@ fn a_repeated_launch_that_finds_no_capacity_tells_that_the_first_brought_nothing
     let after = unknown.zip(refused).map(|(unknown, refused)| Span::between(unknown, refused));
     assert!(after.is_some_and(|after| after < Span::minutes(1)), "{}", scene.trace.lines);
 }
+
+/// What others changed while no process was at work, as the record has it afterwards.
+fn changes_while_dead(events: &[(u32, Event)]) -> (Scene, Vec<String>) {
+    let make = || {
+        let scene = Scene::new(shape(2, 3, 9), GroupBehavior::default(), policy());
+        events.iter().fold(scene, |scene, (at, event)| scene.at(*at, event.clone()))
+    };
+    // The surplus is out, and min size is shifted with it.
+    let touches = touches_before(make, "UpdateAutoScalingGroup", 1) + 4;
+    let scene = outage(make(), touches, Span::minutes(30)).finish();
+    let changed = scene.entries(Kind::GroupChanged);
+    let says = changed.iter().map(regend::render::sentence);
+    let says = says.map(|says| says.split(" (AWS").next().unwrap_or_default().to_owned()).collect();
+    (scene, says)
+}
+
+#[test]
+fn a_min_size_that_was_set_to_what_it_was_stays() {
+    let (scene, changes) = changes_while_dead(&[(600, Event::Scheduled(0, 5, 0)), (1200, Event::Scheduled(3, 5, 3))]);
+    let expected = [
+        "min size changed externally from 3 to 0, desired capacity changed externally from 4 to 0, \
+         max size changed externally from 10 to 5; adopted",
+        "min size changed externally from 0 to 3, desired capacity changed externally from 0 to 3; adopted",
+    ];
+    assert_eq!(changes, expected, "{}", scene.trace.lines);
+    let truth = scene.harness.world.borrow().truth(&scene.key);
+    assert_eq!((truth.min, truth.desired, truth.max), (3, 3, 5), "{}", scene.trace.lines);
+}
+
+#[test]
+fn each_step_of_a_policy_is_recorded_because_the_limits_hold_at_each() {
+    let (scene, changes) = changes_while_dead(&[(600, Event::Scale(9)), (700, Event::Scale(-2))]);
+    let expected = [
+        "desired capacity changed externally from 4 to 10; the difference of +6 is adopted",
+        "desired capacity changed externally from 10 to 8; the difference of -2 is adopted",
+    ];
+    assert_eq!(changes, expected, "{}", scene.trace.lines);
+    let truth = scene.harness.world.borrow().truth(&scene.key);
+    assert_eq!((truth.min, truth.desired, truth.max), (2, 7, 9), "{}", scene.trace.lines);
+}

@@ -213,6 +213,14 @@ pub struct Change {
     pub max: Option<[u32; 2]>,
 }
 
+impl Change {
+    /// From one min and max size to another.
+    pub fn of_limits(before: (u32, u32), after: (u32, u32)) -> Self {
+        let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
+        Self { min: differs(before.0, after.0), desired: None, max: differs(before.1, after.1) }
+    }
+}
+
 /// `group.changed`: the group's numbers changed, and regend did not change them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
