@@ -11,8 +11,9 @@ use super::regeneration::{Newcomer, Regeneration, Retirement};
 use super::span::{Span, Time};
 
 mod finish;
+mod launch;
 mod preconditions;
-mod replace;
+mod retire;
 mod zones;
 
 /// What to do after an observation. At most one action: the next one needs an observation that began after the outcome

@@ -15,6 +15,8 @@ const GAP: Span = Span::minutes(2);
 pub struct HealthTracker {
     last: Option<Time>,
     short: Option<Time>,
+    /// Whether the latest look showed that Auto Scaling may launch.
+    could_launch: bool,
     healthy: BTreeMap<InstanceId, Time>,
     sick: BTreeMap<InstanceId, Time>,
     /// The latest look at which nothing told whether the instance was ill.
@@ -39,6 +41,12 @@ impl HealthTracker {
         let seen = group.seen;
         let coming = group.members().any(|i| i.lifecycle == Lifecycle::Pending);
         let is_short = (group.members().count() as u32) < group.desired && !coming;
+        // While nothing could be launched, no launch was overdue.
+        let may_launch = !group.suspended.iter().any(|suspension| suspension.process == "Launch");
+        if may_launch && !self.could_launch {
+            self.short = None;
+        }
+        self.could_launch = may_launch;
         self.short = is_short.then(|| self.short.unwrap_or(seen));
         group.short_since = self.short;
         let healthy: Vec<bool> = group.instances.iter().map(|i| group.is_healthy(i, waived)).collect();

@@ -17,8 +17,10 @@ use self::table::Scene;
 
 mod capacity;
 mod changes;
+mod effects;
 mod failures;
 mod fold;
+mod given_back;
 mod health_tracker;
 mod intents;
 mod interference;

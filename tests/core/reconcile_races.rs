@@ -18,6 +18,7 @@ use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
 use regend::engine::reconcile::{Active, Reconciler, Step};
 use regend::harness::{MemoryJournal, Progress, Shared, SimCloud, block_on};
 use regend::sim::event::Event as Happening;
+use regend::sim::group::Shape;
 use regend::sim::group_behavior::{Direct, GroupBehavior};
 use regend::sim::world::World;
 
@@ -101,7 +102,8 @@ fn world() -> (Shared, GroupKey) {
     let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
     let mut world = World::new(1);
     world.faults.latency_ms = (100, 100);
-    world.add(key.clone(), &shape(0, 4, 10), GroupBehavior::default());
+    // In one zone, so that a second instance may go before the first one's successor is launched.
+    world.add(key.clone(), &Shape { zones: 1, ..shape(0, 4, 10) }, GroupBehavior::default());
     (Rc::new(RefCell::new(world)), key)
 }
 

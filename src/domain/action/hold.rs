@@ -287,7 +287,7 @@ impl fmt::Display for Hold {
             }
             Self::ZoneWithoutCapacity { zone } => write!(
                 f,
-                "zone {zone} has no capacity; waiting, because replacements in other zones would leave it with too few instances"
+                "zone {zone} lacks capacity or instances; waiting, because replacements in other zones would leave it with too few"
             ),
             Self::SurplusTaken { times, until, shifted } => {
                 let s = if *times == 1 { "" } else { "s" };

@@ -50,7 +50,7 @@ impl<'a> View<'a> {
         ours.sort_by_key(|i| {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
             (
-                !self.leaves_balance(i),
+                self.imbalance_without(i),
                 self.serves(i),
                 i.healthy_since.is_some(),
                 !is_ours,

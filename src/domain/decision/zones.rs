@@ -44,8 +44,13 @@ impl<'a> View<'a> {
     /// Whether the zones differ by at most one member without the instance, or by no more than now. Otherwise Auto
     /// Scaling would rebalance them.
     pub(super) fn leaves_balance(&self, instance: &Instance) -> bool {
-        let is_outside = !self.group.zones.contains(&instance.zone);
-        is_outside || !instance.lifecycle.counts() || self.spread(Some(instance)) <= self.spread(None).max(1)
+        self.imbalance_without(instance) <= self.spread(None).max(1)
+    }
+
+    /// By how many members the zones differ without the instance; a difference of one is balanced.
+    pub(super) fn imbalance_without(&self, instance: &Instance) -> u32 {
+        let matters = self.group.zones.contains(&instance.zone) && instance.lifecycle.counts();
+        if matters { self.spread(Some(instance)).max(1) } else { 1 }
     }
 
     fn keeps_zones(&self) -> bool {
@@ -96,6 +101,10 @@ impl<'a> View<'a> {
         }
         let at_opening = self.known.opened.members.iter().filter(|member| &member.zone == zone).count() as u32;
         let (members, share) = (self.population(zone), self.share().min(at_opening));
+        if members == 1 && self.missing() > 0 && self.may_serve(instance) {
+            // A missing launch may be missing because its zone has no capacity, which AWS tells only later.
+            return false;
+        }
         let fullest = self.group.zones.iter().map(|zone| self.population(zone)).max().unwrap_or(0);
         members > share.max(1) || (members >= share && fullest <= members + 1 && !self.dry_zones().contains(&zone))
     }

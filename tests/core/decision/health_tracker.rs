@@ -127,5 +127,8 @@ fn a_group_is_short_of_members_from_the_first_look_that_shows_fewer_and_none_com
     assert_eq!(short("45s", "wanted 2\ni-1 serving 25h"), Some(ago("45s")));
     assert_eq!(short("30s", "wanted 2\ni-1 serving 25h\ni-2 draining 25h"), Some(ago("45s")));
     assert_eq!(short("15s", "wanted 3\ni-1 serving 25h\ni-2 pending 5s theirs"), None);
+    assert_eq!(short("10s", "wanted 2\ni-1 serving 25h"), Some(ago("10s")));
+    // While nothing could be launched, no launch was overdue.
+    assert_eq!(short("5s", "wanted 2, suspended Launch\ni-1 serving 25h"), Some(ago("10s")));
     assert_eq!(short("0s", "wanted 2\ni-1 serving 25h"), Some(ago("0s")));
 }

@@ -291,7 +291,7 @@ fn a_zone_without_capacity_is_left_alone_for_five_minutes() {
         "zones abc, dry b 1m, dry c 1m\ni-1 a serving 25h",
         expect![[r#"
             wait
-            hold: zone b has no capacity; waiting, because replacements in other zones would leave it with too few instances
+            hold: zone b lacks capacity or instances; waiting, because replacements in other zones would leave it with too few
             hold: 1 serving (minimum 1); no instance can be retired yet
             again in 3h1s
         "#]],

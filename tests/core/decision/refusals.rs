@@ -143,7 +143,7 @@ fn a_zone_without_capacity_is_gone_around_at_once() {
         "refused no-capacity last 0s, dry a 0s, zones ab\ni-1 b serving 25h",
         expect![[r#"
             wait
-            hold: zone a has no capacity; waiting, because replacements in other zones would leave it with too few instances
+            hold: zone a lacks capacity or instances; waiting, because replacements in other zones would leave it with too few
             hold: 1 serving (minimum 1); no instance can be retired yet
             again in 3h1s
         "#]],
