@@ -202,13 +202,13 @@ impl<'a> Life<'a> {
         self.zone = self.zone.take().or_else(|| Some(member.zone.to_string()));
         self.image = self.image.take().or_else(|| member.image.clone());
         self.born = self.born.or(member.born);
-        let image_health = match member.born {
+        let age = match member.born {
             Some(born) if born < opened.cutoff => format!("born before {}, so to be replaced", at(opened.cutoff)),
             Some(_) => format!("born after {}, so not to be replaced", at(opened.cutoff)),
             None => "EC2 does not tell its age yet".to_owned(),
         };
         let by = format!("{}{}", entry.actor, because(entry));
-        vec![format!("a member when a regeneration is opened by {by}: {image_health}")]
+        vec![format!("a member when a regeneration is opened by {by}: {age}")]
     }
 
     fn retiring(&mut self, entry: &'a Entry, intended: &RetireIntended) -> Vec<String> {

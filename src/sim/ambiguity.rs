@@ -52,7 +52,7 @@ impl Ambiguities {
     pub fn of(key: &GroupKey, world: &World, entries: &[Entry]) -> Self {
         let past = Past::of(key, world, entries);
         let found = [
-            past.unseen_reversals(),
+            past.hidden_changes(),
             past.unattributable_changes(world),
             past.changes_before_arrival(),
             past.changes_before_takeover(),
@@ -93,29 +93,29 @@ impl<'a> Past<'a> {
         self.calls.iter().copied().filter(|call| call.effect.is_some())
     }
 
-    /// A change and its reverse, of which the daemon at work recorded nothing in between.
-    fn unseen_reversals(&self) -> Ambiguities {
+    /// A change that another one hides: its reverse, or a later one of the same limit, before the daemon at work recorded
+    /// it.
+    fn hidden_changes(&self) -> Ambiguities {
         let later = |n: usize| self.external_changes.iter().skip(n + 1);
         let mut pairs =
             self.external_changes.iter().enumerate().flat_map(|(n, one)| later(n).map(move |other| (one, other)));
-        if pairs.any(|(one, other)| self.is_unseen_reversal(one, other)) {
-            Ambiguities::BOTH
-        } else {
-            Ambiguities::NONE
-        }
+        if pairs.any(|(one, other)| self.is_hidden(one, other)) { Ambiguities::BOTH } else { Ambiguities::NONE }
     }
 
-    fn is_unseen_reversal(&self, one: &ExternalChange, other: &ExternalChange) -> bool {
-        let back = |of: fn(&Numbers) -> u32, is_of: fn(&Change) -> bool| {
+    fn is_hidden(&self, one: &ExternalChange, by: &ExternalChange) -> bool {
+        let changes = |change: &ExternalChange, of: fn(&Numbers) -> u32| of(&change.before) != of(&change.after);
+        let is_unseen = |is_of: fn(&Change) -> bool| {
             let noted = |opened: &Entry| {
-                let within = |e: &Entry| e.regeneration == opened.regeneration && (one.at..other.at).contains(&e.rt);
+                let within = |e: &Entry| e.regeneration == opened.regeneration && (one.at..by.at).contains(&e.rt);
                 self.entries.iter().any(|e| within(e) && group_changed(e).is_some_and(|changed| is_of(&changed.change)))
             };
-            let unseen = self.openings.iter().any(|opened| opened.rt <= one.at && !noted(opened));
-            unseen && of(&one.before) != of(&one.after) && of(&one.before) == of(&other.after)
+            self.openings.iter().any(|opened| opened.rt <= one.at && !noted(opened))
         };
-        back(|numbers| numbers.desired, |change| change.desired.is_some())
-            || back(|numbers| numbers.max, |change| change.max.is_some())
+        let reverses = changes(one, |of| of.desired) && one.before.desired == by.after.desired;
+        let both = |of: fn(&Numbers) -> u32| changes(one, of) && changes(by, of);
+        (reverses && is_unseen(|change| change.desired.is_some()))
+            || (both(|of| of.min) && is_unseen(|change| change.min.is_some()))
+            || (both(|of| of.max) && is_unseen(|change| change.max.is_some()))
     }
 
     /// A change of desired capacity that no activity tells of, or that cannot be told from a cluster autoscaler's.
@@ -137,6 +137,14 @@ impl<'a> Past<'a> {
         let untold = |entry: &&Entry| {
             group_changed(entry).is_some_and(|c| c.change.desired.is_some() && c.explanation.is_none())
         };
+        // What the limits were at each step of a policy, while others changed them too, is told by no activity.
+        let unordered = |entry: &&Entry| {
+            let limits = |change: &Change| change.min.is_some() || change.max.is_some();
+            group_changed(entry).is_some_and(|c| c.relative && limits(&c.change))
+        };
+        if self.entries.iter().any(unordered) {
+            ambiguity = Ambiguities::BOTH;
+        }
         ambiguity.higher |= self.entries.iter().any(untold);
         ambiguity
     }
@@ -156,19 +164,30 @@ impl<'a> Past<'a> {
         let mut ambiguity = Ambiguities::NONE;
         let mut holder: Option<(Time, String)> = None;
         for call in self.effects() {
-            match &call.action {
-                Action::TakeLease { value, .. } => {
-                    let daemon = value.parse::<Lease>().map(|lease| lease.daemon).unwrap_or_default();
-                    if let Some((at, _)) = holder.take_if(|(_, before)| *before != daemon) {
-                        ambiguity.lower |= self.changed(at, call.at);
-                        // The daemon that takes over cannot tell the surplus from what was set since its own opening.
-                        ambiguity.higher |= self.openings.iter().any(|opened| self.changed(opened.rt, call.at));
-                    }
-                    holder = Some((UNBELIEVED.before(call.at), daemon));
-                }
-                Action::ReleaseLease => holder = None,
-                _ => {}
+            let next = match &call.action {
+                Action::TakeLease { value, .. } => value.parse::<Lease>().ok().map(|lease| lease.daemon),
+                Action::ReleaseLease => None,
+                _ => continue,
+            };
+            // One that finds nothing to restore takes no lease, and only removes the other's.
+            let inherits = |opened: &&Entry, daemon: &str| {
+                let inherited = opened.event.opened().and_then(|opened| opened.inherited.as_ref());
+                opened.rt <= call.at && inherited.is_some_and(|inherited| inherited.daemon == daemon)
+            };
+            let is_another = |before: &str| match &next {
+                Some(daemon) => daemon != before,
+                None => self.openings.iter().any(|opened| inherits(opened, before)),
+            };
+            if let Some((at, _)) = holder.take_if(|(_, before)| is_another(before)) {
+                ambiguity.lower |= self.changed(at, call.at);
+                // The daemon that takes over cannot tell the surplus from what was set since its own opening.
+                ambiguity.higher |= self.openings.iter().any(|opened| self.changed(opened.rt, call.at));
+                // Min size is restored by one before an instance of the surplus goes: halfway, the shift says one less.
+                let changes = self.effects().take_while(|before| before.at < call.at);
+                let last = changes.filter(|call| !matches!(call.action, Action::TakeLease { .. })).last();
+                ambiguity.higher |= last.is_some_and(|call| matches!(call.action, Action::RestoreMinSize { .. }));
             }
+            holder = next.map(|daemon| (UNBELIEVED.before(call.at), daemon));
         }
         ambiguity
     }
@@ -177,7 +196,7 @@ impl<'a> Past<'a> {
     fn lost_answers(&self) -> Ambiguities {
         let mut ambiguity = Ambiguities::NONE;
         for outcome in &self.entries {
-            let Some((intent, _)) = outcome.event.conclusion() else { continue };
+            let Some((intent, conclusion)) = outcome.event.conclusion() else { continue };
             let Some(intent) = self.entries.iter().find(|entry| entry.id == intent) else { continue };
             let within =
                 |call: &&&Call| intent.event.names_action(&call.action) && (intent.rt..=outcome.rt).contains(&call.at);
@@ -195,6 +214,8 @@ impl<'a> Past<'a> {
                 Kind::LaunchAccepted if effects > 1 && outcome.rt - intent.rt > outcome.t - intent.t => {
                     return Ambiguities::BOTH;
                 }
+                // It did, and an external change hid it.
+                _ if effects > 0 && changed && conclusion == Conclusion::Refused => return Ambiguities::BOTH,
                 _ if changed => ambiguity.higher = true,
                 // What a lost launch brought is nowhere to be seen by the time that its token has expired.
                 Kind::LaunchRefused if effects > 0 => ambiguity.higher = true,

@@ -82,8 +82,11 @@ impl SimGroup {
                 MakesWay::Instance(id) => self.members.iter().find(|i| &i.id == id && i.counts()).map(|i| i.id.clone()),
             };
             let one_too_many = self.count() > self.desired && self.runs("Terminate");
-            if let Some(id) = leaver.filter(|_| is_here && one_too_many) {
-                self.terminate(&id, now, Why::Rebalance { theirs: rebalancing.theirs });
+            match leaver.filter(|_| is_here && one_too_many) {
+                Some(id) => self.terminate(&id, now, Why::Rebalance { theirs: rebalancing.theirs }),
+                // Whom it was for is gone already, so it is one too many.
+                None if rebalancing.theirs && one_too_many => self.ledger.scaled_in(1),
+                None => {}
             }
         }
     }

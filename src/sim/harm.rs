@@ -3,6 +3,16 @@
 use super::group::SimGroup;
 use super::instance::Why;
 
+/// Whose doing a change of a group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    Regend,
+    /// Regend did it, and could not know what it did it to.
+    Both,
+    /// Other people, AWS and fate.
+    Others,
+}
+
 impl SimGroup {
     /// Members of the fullest zone less those of the emptiest.
     pub fn slant(&self) -> u32 {
@@ -16,14 +26,14 @@ impl SimGroup {
     }
 
     /// Takes note of who serves no more and whose zones these are, after something that regend did or did not do.
-    pub(super) fn reckon(&mut self, by_regend: bool) {
+    pub(super) fn reckon(&mut self, doing: Doing) {
         let shifted = self.shifted.clone();
         let mut harms = 0;
         for instance in &mut self.members {
             let shifted = !instance.targets.is_empty() && shifted.as_ref() == Some(&instance.zone);
             let serves = instance.serves() && !shifted;
             let others = instance.ended.is_none_or(Why::is_others);
-            harms += u32::from(instance.served && !serves && !by_regend && others);
+            harms += u32::from(instance.served && !serves && doing == Doing::Others && others);
             instance.served = serves;
         }
         let slant = self.slant();
@@ -35,8 +45,10 @@ impl SimGroup {
             ledger.scale_in = 0;
         }
         if slant > ledger.slant && slant > 1 {
-            // Where both had a hand in it, it is not only regend's.
-            let alone = by_regend && !ledger.lacked_capacity;
+            // Where both had a hand in it, it is not only regend's; nor where a warm pool says in which zone is launched,
+            // or a zone's traffic is shifted away and its instances are ill for that.
+            let is_free = !ledger.lacked_capacity && !self.behavior.warm_pool && shifted.is_none();
+            let alone = doing == Doing::Regend && is_free;
             ledger.unbalanced_by_regend = alone && (ledger.slant <= 1 || ledger.unbalanced_by_regend);
         } else if slant <= 1 {
             ledger.unbalanced_by_regend = false;

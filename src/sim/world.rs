@@ -8,9 +8,10 @@ use super::event::Event;
 use super::fault::{Fault, Faults};
 use super::group::{Shape, SimGroup};
 use super::group_behavior::GroupBehavior;
+use super::harm::Doing;
 use super::random::Random;
 use crate::domain::action::{Action, Answer, Reason, Receipt, Refusal, RefusalKind, Retire};
-use crate::domain::group::{Group, GroupKey, Zone};
+use crate::domain::group::{Group, GroupKey, InstanceId, Zone};
 use crate::domain::span::{Span, Time};
 
 pub use super::history::{Call, History, Moment, Truth};
@@ -44,14 +45,6 @@ pub struct World {
     /// The same before the latest look.
     visible_before: BTreeMap<GroupKey, Visible>,
     pub history: History,
-}
-
-/// Whose doing a change of a group is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    Regend,
-    /// Other people, AWS and fate.
-    Others,
 }
 
 /// How long after the client gave up a late call takes effect, in seconds. AWS says nothing of it; much later, no client
@@ -151,7 +144,7 @@ impl World {
             } else if late == Some(at)
                 && let Some(((_, number), (key, action))) = self.late.pop_first()
             {
-                let effect = self.arrive(&key, &action).ok();
+                let effect = self.arrive(&key, &action, Doing::Both).ok();
                 if let Some(call) = self.history.calls.get_mut(number) {
                     (call.arrived, call.effect) = (self.now, effect);
                 }
@@ -200,7 +193,8 @@ impl World {
         }
         self.travel();
         let (at, before) = (self.now, self.truth(key));
-        let result = fault.takes_effect().then(|| self.arrive(key, action));
+        let doing = self.whose(key, action, &before);
+        let result = fault.takes_effect().then(|| self.arrive(key, action, doing));
         let effect = result.as_ref().and_then(|result| result.as_ref().ok().cloned());
         let busy = |code: &str, message: &str| {
             let (code, message) = (code.to_owned(), message.to_owned());
@@ -249,8 +243,26 @@ impl World {
         answer
     }
 
+    /// Whose doing it is, what a call does to a group: not regend's alone, if its latest look could not show the members
+    /// that are there, or if it repeats a launch as it was.
+    fn whose(&self, key: &GroupKey, action: &Action, before: &Truth) -> Doing {
+        // One that never served leaves the zones as they were without it, which is the image's doing.
+        if let Action::Retire(retire) = action
+            && retire.why != Reason::Stale
+            && !before.serving.contains_key(&retire.instance)
+        {
+            return Doing::Others;
+        }
+        let is_repeated = |call: &Call| matches!(action, Action::Launch { .. }) && call.action == *action;
+        let look = self.last_look.get(&(self.caller, key.clone()));
+        let there = |truth: &Truth| truth.born.keys().filter(|id| !truth.terminating.contains(*id)).cloned().collect();
+        let members: BTreeSet<InstanceId> = there(before);
+        let is_informed = look.is_some_and(|(_, seen)| there(seen) == members);
+        if is_informed && !self.history.calls.iter().any(is_repeated) { Doing::Regend } else { Doing::Both }
+    }
+
     /// A call reaches its group.
-    fn arrive(&mut self, key: &GroupKey, action: &Action) -> Result<Receipt, Refusal> {
+    fn arrive(&mut self, key: &GroupKey, action: &Action, doing: Doing) -> Result<Receipt, Refusal> {
         let (now, before) = (self.now, self.truth(key));
         let zone = self.zone_of(key, action);
         let result = match self.groups.get_mut(key) {
@@ -265,9 +277,7 @@ impl World {
         if result.is_ok() {
             self.note_emptied(key, action, zone.as_ref());
         }
-        // One that failed leaves the zones as they were without it, which is the image's doing.
-        let failed = matches!(action, Action::Retire(Retire { why: Reason::Failed, .. }));
-        self.note(key, if failed { Doing::Others } else { Doing::Regend });
+        self.note(key, doing);
         let after = self.truth(key);
         if let Some(visible) = self.visible.get_mut(key).filter(|_| result.is_ok()) {
             visible.since = now;
@@ -329,7 +339,7 @@ impl World {
     /// Records what changed, and whose doing it was.
     fn note(&mut self, key: &GroupKey, doing: Doing) {
         let Some(group) = self.groups.get_mut(key) else { return };
-        group.reckon(doing == Doing::Regend);
+        group.reckon(doing);
         let (count, actors) = group.ledger.take();
         for actor in actors {
             *self.history.actors.entry(actor).or_default() += 1;

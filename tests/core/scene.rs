@@ -326,13 +326,16 @@ impl Trace {
                     return;
                 }
                 self.holds = holds;
+                let of_zone = |zone| group.members().filter(|i| &i.zone == zone && !r.is_retired(&i.id)).count();
+                let zones: Vec<_> = group.zones.iter().map(|zone| of_zone(zone).to_string()).collect();
                 format!(
-                    "{}     looked: desired {} (wanted {}, raised {}), {} members: {}",
+                    "{}     looked: desired {} (wanted {}, raised {}), {} members, by zone {}: {}",
                     group.seen.format("%H:%M:%S%.3f"),
                     group.desired,
                     r.wanted(),
                     r.raised,
                     group.members().count(),
+                    zones.join(" + "),
                     self.holds
                 )
             }

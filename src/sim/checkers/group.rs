@@ -1,11 +1,12 @@
 //! Judges what really happened to a group, apart from what regend's journal says: how many served at every moment, and how
 //! the group was left.
 
-use super::{Broken, Checker};
+use super::{Broken, Checker, is_of};
 use crate::domain::action::Action;
-use crate::domain::journal::Entry;
+use crate::domain::journal::{Entry, Kind};
 use crate::domain::lease::Lease;
 use crate::domain::policy::Policy;
+use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::sim::ambiguity::Ambiguity;
 use crate::sim::group::SimGroup;
@@ -64,13 +65,7 @@ impl Checker {
                         "{} serving (minimum {floor} of {} wanted): {missing} missing, and external events explain {explained}",
                         moment.serving, moment.external_desired
                     );
-                    // Where others began to want more, regend may be mistaken about how many they want.
-                    // Nor can it tell what others want where a launch leaves desired capacity as it is, or where
-                    // the daemon that knew it is lost.
-                    let direct = world.group(&self.key).map(|group| group.behavior.direct);
-                    let is_doubtful = missing.saturating_sub(explained) <= self.judged.risen
-                        || direct == Some(Direct::KeepsDesired)
-                        || self.is_handed_over(world);
+                    let is_doubtful = self.is_doubtful(world, entries, moment, missing.saturating_sub(explained));
                     let excuse = is_doubtful.then_some(Ambiguity::TakenForLess);
                     broken.push(Broken { promise: 1, at: moment.at, says, excuse });
                 }
@@ -152,6 +147,23 @@ impl Checker {
         world.history.external_changes.iter().filter(move |touch| touch.group == key)
     }
 
+    /// Whether regend may be mistaken about how many others want: they began to want as many more as are missing, a launch
+    /// leaves desired capacity as it is, the daemon that knew it is lost, or the record says fewer.
+    fn is_doubtful(&self, world: &World, entries: &[Entry], moment: &Moment, missing: u32) -> bool {
+        let direct = world.group(&self.key).map(|group| group.behavior.direct);
+        missing <= self.judged.risen
+            || direct == Some(Direct::KeepsDesired)
+            || self.is_handed_over(world)
+            || self.believed(entries, moment.at).is_some_and(|wanted| wanted < moment.external_desired)
+    }
+
+    /// How many others wanted then, as the record has it.
+    fn believed(&self, entries: &[Entry], at: Time) -> Option<u32> {
+        let opened = entries.iter().rfind(|e| e.kind() == Kind::RegenerationOpened && is_of(e, &self.key))?;
+        let until = entries.iter().filter(|e| e.regeneration == opened.regeneration && e.rt <= at);
+        Some(Regeneration::recover(until).ok()??.wanted())
+    }
+
     /// Whether a second daemon took over from a first.
     fn is_handed_over(&self, world: &World) -> bool {
         let daemon = |call: &Call| match &call.action {
@@ -183,7 +195,9 @@ impl Checker {
             no(world.now(), None, says);
         }
         for (at, _, zone) in world.history.emptied.iter().filter(|(_, key, _)| *key == self.key) {
-            no(*at, None, format!("zone {zone} has no capacity, and its last serving instance was terminated"));
+            // Where more are wanted than regend can know, more belong into each zone.
+            let excuse = Some(Ambiguity::TakenForLess);
+            no(*at, excuse, format!("zone {zone} has no capacity, and its last serving instance was terminated"));
         }
         broken
     }

@@ -14,13 +14,13 @@ impl fmt::Display for What {
             Self::Trouble(trouble, 0) => write!(f, "{trouble} no more"),
             Self::Trouble(trouble, rate) => write!(f, "{trouble}, {} in 100", tenths(*rate)),
             Self::Next(api, Fault::None) => write!(f, "the next {api} will go well"),
-            Self::Next(api, fault) => write!(f, "the next {api} will {}", image_health(*fault)),
+            Self::Next(api, fault) => write!(f, "the next {api} will {}", fault_words(*fault)),
             Self::Regend(hand) => write!(f, "{hand}"),
         }
     }
 }
 
-fn image_health(fault: Fault) -> &'static str {
+fn fault_words(fault: Fault) -> &'static str {
     match fault {
         Fault::None => "go well",
         Fault::LostRequest => "not arrive",

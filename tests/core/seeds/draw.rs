@@ -94,11 +94,11 @@ impl Drawn {
             events.extend((0..r.within((1, 3))).map(|zone| (at, Event::DryUp(zone as usize))));
         }
         let mut fates = draw_fates(r);
-        if impatient && !fates.iter().any(|(_, image_health)| matches!(image_health, Fate::Second)) {
+        if impatient && !fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
             fates.push((r.within((30, 900)), Fate::Blind));
             fates.sort_by_key(|(at, _)| *at);
         }
-        if fates.iter().any(|(_, image_health)| matches!(image_health, Fate::Second)) {
+        if fates.iter().any(|(_, fate)| matches!(fate, Fate::Second)) {
             // Two regends of which one sees less than the other cannot tell who has the group: ARCHITECTURE.md says so.
             behavior.stale = 0;
             // A lease that arrives long after it was sent takes the group from the daemon that confirmed its own meanwhile.
@@ -349,7 +349,7 @@ fn draw_fates(r: &mut Random) -> Vec<(u32, Fate)> {
     if r.chance_of(often::SECOND) {
         fates.push((r.pick(&[0, 0, 5, 20, 300]).copied().unwrap_or(0), Fate::Second));
         // Whose lease is dead is a matter of clocks that agree within two minutes.
-        fates.retain(|(_, image_health)| !matches!(image_health, Fate::Clock(_)));
+        fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
     }
     fates.sort_by_key(|(at, _)| *at);
     fates

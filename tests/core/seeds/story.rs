@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use chrono::TimeDelta;
 
-use regend::domain::journal::{Cause, Entry, Kind, Trigger};
+use regend::domain::journal::{Entry, Kind, Trigger};
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
 use regend::engine::fleet::Ended;
 use regend::harness::{Disk, Progress};
-use regend::sim::ambiguity::{Ambiguities, Ambiguity};
+use regend::sim::ambiguity::Ambiguities;
 use regend::sim::checkers::Broken;
 use regend::sim::event::Event;
 use regend::sim::group_behavior::Image;
@@ -17,6 +17,7 @@ use regend::sim::random::Random;
 
 use super::coverage::Coverage;
 use super::draw::{Drawn, Fate, WINDOW, often};
+use super::progress;
 use crate::scene::Scene;
 
 /// When things stop going wrong.
@@ -66,8 +67,7 @@ pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
         scene = scene.at(*at, event.clone());
     }
     let calm = CALM.after(scene.start);
-    let fates =
-        drawn.fates.iter().rev().map(|(at, image_health)| (Span::seconds(*at).after(scene.start), *image_health));
+    let fates = drawn.fates.iter().rev().map(|(at, fate)| (Span::seconds(*at).after(scene.start), *fate));
     let mut story = Timeline {
         random,
         fates: fates.collect(),
@@ -134,7 +134,10 @@ impl Timeline {
                     scene.broken.retain(|broken| broken.promise != 3);
                 }
             }
-            self.check_progress();
+            let is_disturbed = self.lost || self.stays_dry || self.clock_was_set || self.scenes.len() > 1;
+            if let Some(scene) = self.scenes.first_mut().filter(|_| !is_disturbed) {
+                scene.broken.extend(progress::stalls(scene));
+            }
             self.collect();
         }
         for scene in &self.scenes {
@@ -221,10 +224,10 @@ impl Timeline {
     fn suffer(&mut self) {
         let now = self.now();
         while self.fates.last().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, image_health)) = self.fates.pop() else { return };
+            let Some((_, fate)) = self.fates.pop() else { return };
             let Some(scene) = self.scenes.first_mut() else { return };
-            _ = writeln!(scene.trace.lines, "{} --> {image_health:?}", now.format("%H:%M:%S%.3f"));
-            let name = match image_health {
+            _ = writeln!(scene.trace.lines, "{} --> {fate:?}", now.format("%H:%M:%S%.3f"));
+            let name = match fate {
                 Fate::Clock(seconds) => {
                     let ahead = scene.harness.host.ahead() + TimeDelta::seconds(seconds);
                     scene.harness.host.set_clock(ahead);
@@ -314,9 +317,7 @@ impl Timeline {
                 return true;
             }
         }
-        if let Some((at, _)) =
-            self.fates.last().copied().filter(|(_, image_health)| matches!(image_health, Fate::Second))
-        {
+        if let Some((at, _)) = self.fates.last().copied().filter(|(_, fate)| matches!(fate, Fate::Second)) {
             self.scenes[0].harness.pass(at);
             return true;
         }
@@ -338,42 +339,8 @@ impl Timeline {
         false
     }
 
-    /// A regeneration that waits for the window's end although nothing external is in the way has a fault.
-    fn check_progress(&mut self) {
-        if self.lost || self.stays_dry || self.clock_was_set || self.scenes.len() > 1 {
-            return;
-        }
-        let Some(scene) = self.scenes.first_mut() else { return };
-        let closed = scene.entries(Kind::RegenerationClosed).pop();
-        let closed = closed.and_then(|entry| Some((entry.rt, entry.event.closed().cloned()?)));
-        let Some((at, closed)) = closed else { return };
-        let Some(Cause { code, message }) = closed.cause else { return };
-        let forbidden =
-            !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
-        let truth = scene.harness.world.borrow().truth(&scene.key);
-        // A share of a group that was scaled in may be nothing.
-        let nothing =
-            scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.external_desired) == 0;
-        // An unhealthy group is not cured where nothing may be launched for it first.
-        let floor =
-            truth.external_desired.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.external_desired));
-        let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
-        // Auto Scaling does not balance its zones: what a zone without capacity lost is never given back to it.
-        let balances = scene.harness.world.borrow().group(&scene.key).is_some_and(|group| group.behavior.rebalances);
-        let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
-        // One that is ill and must not be touched keeps all others from going.
-        let ill = (truth.serving.len() as u32) < truth.members;
-        if WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max {
-            let says = format!("nothing external was in the way, and it ends: {code}: {message}");
-            // Or something was, between two observations.
-            let keeps_max = closed.kept.is_some_and(|kept| kept.max.is_some());
-            let excuse = keeps_max.then_some(Ambiguity::TakenForMore);
-            scene.broken.push(Broken { promise: 0, at, says, excuse });
-        }
-    }
-
     fn calm_down(&mut self) {
-        self.fates.retain(|(_, image_health)| !matches!(image_health, Fate::Clock(_)));
+        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
         let Some(scene) = self.scenes.first() else { return };
         scene.harness.host.set_disk(Disk::Well);
         let mut world = scene.harness.world.borrow_mut();

@@ -8,7 +8,7 @@ use regend::engine::ports::{Account, Cloud, CloudError};
 use super::{Form, Reply, error, html, key, launch, retire, wired, xml};
 
 /// The group's name says what becomes of a call.
-fn image_health(form: &Form) -> Reply {
+fn answers(form: &Form) -> Reply {
     let action = form["Action"].as_str();
     let name = form.iter().find(|(k, _)| k.ends_with("GroupName") || k.ends_with("ResourceId"));
     let launched = |instances: &str, errors: &str| {
@@ -53,7 +53,7 @@ fn image_health(form: &Form) -> Reply {
 
 #[test]
 fn each_answer_is_taken_for_what_it_says_of_the_effect() {
-    wired("perform::each_answer_is_taken_for_what_it_says_of_the_effect", image_health, &[], async || {
+    wired("perform::each_answer_is_taken_for_what_it_says_of_the_effect", answers, &[], async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let shown = |answer: Answer| match answer {
             Answer::Done(receipt) => {
@@ -130,7 +130,7 @@ fn a_retirement_whose_activity_is_cancelled_already_is_not_done() {
 #[test]
 fn a_call_that_never_left_this_host_has_no_effect() {
     let nobody = [("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
-    wired("perform::a_call_that_never_left_this_host_has_no_effect", image_health, &nobody, async || {
+    wired("perform::a_call_that_never_left_this_host_has_no_effect", answers, &nobody, async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NotConnected"), "{}", refusal.message);
@@ -147,7 +147,7 @@ fn a_call_that_never_left_this_host_has_no_effect() {
 #[test]
 fn without_credentials_nothing_is_sent() {
     let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
-    wired("perform::without_credentials_nothing_is_sent", image_health, &nobody, async || {
+    wired("perform::without_credentials_nothing_is_sent", answers, &nobody, async || {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NoCredentials"), "{}", refusal.message);
@@ -159,7 +159,7 @@ fn without_credentials_nothing_is_sent() {
 
 #[test]
 fn without_a_region_it_says_what_to_set() {
-    wired("perform::without_a_region_it_says_what_to_set", image_health, &[("AWS_REGION", "")], async || {
+    wired("perform::without_a_region_it_says_what_to_set", answers, &[("AWS_REGION", "")], async || {
         let Err(CloudError::Unusable(message)) = Aws::connect(&[]).await else { panic!("connected?") };
         assert!(message.contains("AWS_REGION") && message.contains("regions"), "{message}");
     });

@@ -1,0 +1,46 @@
+//! Whether a regeneration got as far as it could.
+
+use regend::domain::journal::{Cause, Kind};
+use regend::sim::ambiguity::Ambiguity;
+use regend::sim::checkers::Broken;
+
+use super::draw::WINDOW;
+use crate::scene::Scene;
+
+/// A regeneration that waits for the window's end although nothing external is in the way has a fault.
+pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
+    let closed = scene.entries(Kind::RegenerationClosed).pop();
+    let closed = closed.and_then(|entry| Some((entry.rt, entry.event.closed().cloned()?)));
+    let (at, closed) = closed?;
+    let Cause { code, message } = closed.cause?;
+    let forbidden = !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
+    let truth = scene.harness.world.borrow().truth(&scene.key);
+    // A share of a group that was scaled in may be nothing.
+    let nothing =
+        scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.external_desired) == 0;
+    // An unhealthy group is not cured where nothing may be launched for it first.
+    let floor =
+        truth.external_desired.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.external_desired));
+    let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
+    // Auto Scaling does not balance its zones, or may terminate no instance for it: what a zone without capacity lost
+    // is never given back to it.
+    let balances = scene
+        .harness
+        .world
+        .borrow()
+        .group(&scene.key)
+        .is_some_and(|group| group.behavior.rebalances && !group.behavior.protects);
+    let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
+    // Auto Scaling refills no slot while it has more than it should, and may terminate none.
+    let nothing = nothing || truth.members > truth.desired;
+    // One that is ill and must not be touched keeps all others from going.
+    let ill = (truth.serving.len() as u32) < truth.members;
+    let stalls = WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max;
+    stalls.then(|| {
+        let says = format!("nothing external was in the way, and it ends: {code}: {message}");
+        // Or something was, between two observations.
+        let keeps_max = closed.kept.is_some_and(|kept| kept.max.is_some());
+        let excuse = keeps_max.then_some(Ambiguity::TakenForMore);
+        Broken { promise: 0, at, says, excuse }
+    })
+}
