@@ -9,7 +9,7 @@ use regend::domain::forecast::{self, Pace};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
-use regend::domain::health_tracker::HealthTracker;
+use regend::domain::health_tracker::{HealthTracker, TrackedGroup};
 use regend::domain::journal::{
     Aborted, Capacity, Cause, Change, Closed, Conclusion, Entry, Event, Explanation, GroupChanged, Held, Inherited,
     InstanceFacts, InstanceFailed, InstanceJudged, InstanceLaunched, InstanceLost, InstanceSeen, LaunchedBy, Member,
@@ -42,21 +42,20 @@ pub fn decision(data: &[u8]) {
     let Some(mut known) = recovered(&history) else { return };
     let mut watch = HealthTracker::default();
     for _ in 0..3 {
-        let mut group = group(draw);
+        let group = group(draw);
         let now = draw.span().after(group.seen);
-        let waived = known.waived(&group);
-        watch.take(&mut group, &waived);
+        let group = watch.take(group, &known);
         if known.closed.is_none() {
-            take_note(now, &group, &mut known, &mut watch);
+            take_note(now, &group, &mut known);
         }
         judge(now, &group, &known, draw);
         planned(now, &group, &known.opened.policy, draw);
     }
 }
 
-fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut HealthTracker) {
+fn take_note(now: Time, group: &TrackedGroup, known: &mut Regeneration) {
     for _ in 0..DETECTION_ROUNDS_MAX {
-        let changes = change_detection::detect_changes(now, group, known, watch);
+        let changes = change_detection::detect_changes(now, group, known);
         if changes.is_empty() {
             return;
         }
@@ -70,7 +69,7 @@ fn take_note(now: Time, group: &Group, known: &mut Regeneration, watch: &mut Hea
     panic!("the news of one look has no end");
 }
 
-fn judge(now: Time, group: &Group, known: &Regeneration, draw: &mut Draw<'_>) {
+fn judge(now: Time, group: &TrackedGroup, known: &Regeneration, draw: &mut Draw<'_>) {
     let Decision { next, holds, look_again_at } = decide(now, DaemonId { daemon: "here" }, group, known);
     assert!(look_again_at.is_none_or(|at| at > now), "to look again in the past");
     for hold in &holds {
@@ -324,12 +323,16 @@ fn policy(draw: &mut Draw<'_>) -> Policy {
 }
 
 fn group(draw: &mut Draw<'_>) -> Group {
-    let target_groups = draw.several(2, |draw| {
+    let mut target_groups = draw.several(2, |draw| {
         let name = draw.text();
         let (slow_start, deregistration_delay) = (draw.span(), draw.span());
         TargetGroup { slow_start, deregistration_delay, ..TargetGroup::named(format!("arn:{name}"), name) }
     });
-    let instances = draw.several(7, |draw| instance(draw, target_groups.len()));
+    let instances = draw.several(7, instance);
+    for target_group in &mut target_groups {
+        let listed = instances.iter().filter(|_| !draw.one_in(32)).map(|i| i.id.clone()).collect::<Vec<_>>();
+        target_group.health = listed.into_iter().map(|id| (id, health(draw))).collect();
+    }
     let suspension = |draw: &mut Draw<'_>| Suspension {
         process: draw.pick(&["Launch", "Terminate", "AZRebalance", ""]).to_owned(),
         reason: draw.text(),
@@ -340,7 +343,6 @@ fn group(draw: &mut Draw<'_>) -> Group {
         min: draw.size(),
         max: draw.size(),
         desired: draw.size(),
-        short_since: None,
         zones: zones()[..usize::from(draw.byte() % 4)].to_vec(),
         instances,
         target_groups,
@@ -361,7 +363,7 @@ fn group(draw: &mut Draw<'_>) -> Group {
     group
 }
 
-fn instance(draw: &mut Draw<'_>, target_groups: usize) -> Instance {
+fn instance(draw: &mut Draw<'_>) -> Instance {
     let lifecycles = [
         Lifecycle::InService,
         Lifecycle::InService,
@@ -374,6 +376,19 @@ fn instance(draw: &mut Draw<'_>, target_groups: usize) -> Instance {
         Lifecycle::ReplacingRootVolume,
         Lifecycle::Unknown,
     ];
+    Instance {
+        id: instance_id(draw),
+        zone: draw.pick(&zones()),
+        lifecycle: draw.pick(&lifecycles),
+        healthy: !draw.one_in(8),
+        protected: draw.one_in(8),
+        born: if draw.one_in(8) { None } else { Some(draw.time()) },
+        image: None,
+        template: None,
+    }
+}
+
+fn health(draw: &mut Draw<'_>) -> TargetHealth {
     let states = [
         TargetState::Healthy,
         TargetState::Healthy,
@@ -385,25 +400,10 @@ fn instance(draw: &mut Draw<'_>, target_groups: usize) -> Instance {
         TargetState::Unavailable,
         TargetState::Unregistered,
     ];
-    let health = |draw: &mut Draw<'_>| TargetHealth {
+    TargetHealth {
         state: draw.pick(&states),
         code: draw.pick(&["", "Target.NotInUse", "Target.FailedHealthChecks"]).to_owned(),
         shifted: draw.one_in(32),
-    };
-    // A verdict may be missing.
-    let targets = target_groups - usize::from(target_groups > 0 && draw.one_in(32));
-    Instance {
-        id: instance_id(draw),
-        zone: draw.pick(&zones()),
-        lifecycle: draw.pick(&lifecycles),
-        healthy: !draw.one_in(8),
-        protected: draw.one_in(8),
-        born: if draw.one_in(8) { None } else { Some(draw.time()) },
-        image: None,
-        template: None,
-        targets: (0..targets).map(|_| health(draw)).collect(),
-        healthy_since: None,
-        unknown_since: None,
     }
 }
 

@@ -7,7 +7,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::domain::action::{Hold, RefusalKind};
 use crate::domain::decision;
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::group::GroupKey;
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Cause, Entry, Kind};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
@@ -107,7 +108,7 @@ impl Show {
         self.forbidden.get(key).map_or_else(|| text.to_owned(), |told| text.replace(told, "see above"))
     }
 
-    fn looked(&mut self, regeneration: &Regeneration, group: &Group, holds: &[Hold]) {
+    fn looked(&mut self, regeneration: &Regeneration, group: &TrackedGroup, holds: &[Hold]) {
         let key = &regeneration.group;
         let now = group.seen;
         let serving = decision::serving(now, group, regeneration);

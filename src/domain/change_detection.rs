@@ -1,8 +1,8 @@
 //! What a look shows that the journal does not say yet.
 
 use super::action::{Action, Refusal, RefusalKind, Retire};
-use super::group::{Group, Instance, InstanceId, Lifecycle, Waived};
-use super::health_tracker::HealthTracker;
+use super::group::{Instance, InstanceId, Lifecycle, Waived};
+use super::health_tracker::TrackedGroup;
 use super::journal::{
     Cause, Change, Entry, Event, GroupChanged, InstanceFacts, InstanceFailed, InstanceJudged, InstanceLaunched,
     InstanceLost, InstanceSeen, LaunchedBy, Role, Verdict,
@@ -15,17 +15,17 @@ pub const TOKEN_LIFE: Span = Span::minutes(10);
 
 /// The entries that this look adds, or nothing when the journal tells it all already. To be called again after they are
 /// applied: some news only shows once other news is known.
-pub fn detect_changes(now: Time, group: &Group, regeneration: &Regeneration, health: &mut HealthTracker) -> Vec<Entry> {
+pub fn detect_changes(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> Vec<Entry> {
     let look = Look { now, group, regeneration };
     if let Some(intent) = &regeneration.intent {
         // Until the open intent is settled, the cause of a difference cannot be told.
-        return look.effect(intent, health).into_iter().collect();
+        return look.effect(intent).into_iter().collect();
     }
     if let Some(change) = look.change() {
         return vec![change];
     }
-    let mut changes = look.members(health);
-    changes.extend(look.leavers(health));
+    let mut changes = look.members();
+    changes.extend(look.leavers());
     changes
 }
 
@@ -46,7 +46,7 @@ pub fn instance_facts(regeneration: &Regeneration, instance: &Instance, now: Tim
 
 struct Look<'a> {
     now: Time,
-    group: &'a Group,
+    group: &'a TrackedGroup,
     regeneration: &'a Regeneration,
 }
 
@@ -65,7 +65,7 @@ impl Look<'_> {
     }
 
     /// What became of an effect whose answer was lost, if the look can tell.
-    fn effect(&self, intent: &Intent, health: &mut HealthTracker) -> Option<Entry> {
+    fn effect(&self, intent: &Intent) -> Option<Entry> {
         if self.group.seen <= intent.at {
             return None;
         }
@@ -103,7 +103,7 @@ impl Look<'_> {
             Action::Retire(Retire { instance, decrement, .. }) => {
                 let leaving = match group.instance(instance) {
                     Some(i) => !i.lifecycle.counts() && i.lifecycle != Lifecycle::Standby,
-                    None if health.is_gone(instance, group.seen) => true,
+                    None if group.gone.contains(instance) => true,
                     // One look may lack it.
                     None => return None,
                 };
@@ -164,7 +164,7 @@ impl Look<'_> {
         })
     }
 
-    fn members(&self, health: &HealthTracker) -> Vec<Entry> {
+    fn members(&self) -> Vec<Entry> {
         let known = self.regeneration;
         let mut unclaimed = known.unclaimed;
         let mut changes: Vec<_> = self
@@ -186,14 +186,14 @@ impl Look<'_> {
             .collect();
         for instance in self.group.members().filter(|i| !known.is_retired(&i.id)) {
             if let Some(newcomer) = known.newcomers.get(&instance.id) {
-                changes.extend(self.progress(instance, newcomer, health));
+                changes.extend(self.progress(instance, newcomer));
             }
         }
         changes
     }
 
     /// A newcomer's next milestone, or the deadline that it missed.
-    fn progress(&self, instance: &Instance, newcomer: &Newcomer, health: &HealthTracker) -> Option<Entry> {
+    fn progress(&self, instance: &Instance, newcomer: &Newcomer) -> Option<Entry> {
         let policy = &self.regeneration.opened.policy;
         let now = self.group.seen;
         let waived = self.regeneration.waived(self.group);
@@ -212,7 +212,8 @@ impl Look<'_> {
                 _ => None,
             };
         };
-        if let Some(since) = instance.healthy_since {
+        let tracked = self.group.tracked(&instance.id);
+        if let Some(since) = tracked.healthy_since {
             let warmup = self.group.warmup(policy.warmup, &waived);
             let serving = newcomer.serving.is_none() && now >= warmup.after(since);
             return serving.then(|| self.entry(Event::InstanceServing(self.judged(instance))));
@@ -222,9 +223,9 @@ impl Look<'_> {
         }
         // That a target group does not use the instance is no illness. What else is wrong still counts.
         let complaint = self.group.first_unhealthy(instance, &waived).filter(|(_, health)| !health.is_not_in_use());
-        let sick_since = health.sick_since(&instance.id)?;
+        let sick_since = tracked.sick_since?;
         let since = if newcomer.serving.is_some() { sick_since } else { in_service };
-        let since = health.untold_at(&instance.id).map_or(since, |untold| since.max(untold));
+        let since = tracked.untold_at.map_or(since, |untold| since.max(untold));
         if now <= policy.health_timeout.after(since) {
             return None;
         }
@@ -251,26 +252,25 @@ impl Look<'_> {
         self.group
             .target_groups
             .iter()
-            .zip(&instance.targets)
-            .enumerate()
-            .map(|(n, (target_group, health))| Verdict {
+            .map(|target_group| (target_group, target_group.health(&instance.id)))
+            .map(|(target_group, health)| Verdict {
                 target_group: target_group.name.clone(),
                 state: health.state,
                 code: health.code.clone(),
-                waived: waived.skips(n, health),
+                waived: waived.skips(target_group, &instance.id),
             })
             .collect()
     }
 
     /// Instances that drain, are gone, or went without us.
-    fn leavers(&self, health: &mut HealthTracker) -> Vec<Entry> {
+    fn leavers(&self) -> Vec<Entry> {
         let known = self.regeneration;
         let mut scaled_in = known.scaled_in;
         let refreshed = self.group.refresh.is_some() || known.held.contains("instance_refresh");
         let mut changes = Vec::new();
         for (id, retirement) in known.draining() {
             match self.group.instance(id) {
-                None if health.is_gone(id, self.group.seen) => {
+                None if self.group.gone.contains(id) => {
                     changes.push(self.entry(Event::InstanceTerminated(InstanceSeen { instance: self.gone(id) })));
                 }
                 Some(i) if !retirement.draining && i.lifecycle == Lifecycle::Terminating => {
@@ -293,7 +293,7 @@ impl Look<'_> {
         for id in newcomers.chain(originals).filter(|id| !known.is_retired(id)) {
             let newcomer = known.newcomers.get(id);
             let lost = match self.group.instance(id) {
-                None => health.is_gone(id, self.group.seen).then(|| self.gone(id)),
+                None => self.group.gone.contains(id).then(|| self.gone(id)),
                 Some(i) if matches!(i.lifecycle, Lifecycle::Terminating | Lifecycle::Retained) => Some(self.facts(i)),
                 Some(_) => None,
             };

@@ -4,7 +4,8 @@
 use chrono::TimeDelta;
 
 use super::action::{Action, Hold, Outcome};
-use super::group::{Group, Instance, Lifecycle};
+use super::group::{Instance, Lifecycle};
+use super::health_tracker::TrackedGroup;
 use super::journal::{Aborted, Cause, Change, Left, LeftWhy};
 use super::policy::{Policy, Treatment};
 use super::regeneration::{Newcomer, Regeneration, Retirement};
@@ -54,7 +55,7 @@ pub struct DaemonId<'a> {
 }
 
 /// Decides. The function is total, and assumes nothing that the observation does not show.
-pub fn decide(now: Time, me: DaemonId<'_>, group: &Group, regeneration: &Regeneration) -> Decision {
+pub fn decide(now: Time, me: DaemonId<'_>, group: &TrackedGroup, regeneration: &Regeneration) -> Decision {
     let mut view = View::new(now, me, group, regeneration);
     let next = view.next();
     Decision { next, holds: view.holds, look_again_at: view.wake }
@@ -70,7 +71,7 @@ pub struct Remaining<'a> {
 }
 
 /// The instances that are still to be replaced. Decides nothing.
-pub fn remaining<'a>(now: Time, group: &'a Group, regeneration: &'a Regeneration) -> Remaining<'a> {
+pub fn remaining<'a>(now: Time, group: &'a TrackedGroup, regeneration: &'a Regeneration) -> Remaining<'a> {
     let view = View::new(now, DaemonId { daemon: "" }, group, regeneration);
     let due = view.due.iter().map(|i| (*i, view.serves(i))).collect();
     // If max size may not be raised, it limits the surge.
@@ -84,7 +85,7 @@ pub fn remaining<'a>(now: Time, group: &'a Group, regeneration: &'a Regeneration
 struct View<'a> {
     now: Time,
     me: DaemonId<'a>,
-    group: &'a Group,
+    group: &'a TrackedGroup,
     known: &'a Regeneration,
     policy: &'a Policy,
     /// The policy's warmup, or the slow start of a target group if that is longer.
@@ -110,12 +111,12 @@ fn count<T>(items: &[T]) -> u32 {
 }
 
 impl<'a> View<'a> {
-    fn new(now: Time, me: DaemonId<'a>, group: &'a Group, known: &'a Regeneration) -> Self {
+    fn new(now: Time, me: DaemonId<'a>, group: &'a TrackedGroup, known: &'a Regeneration) -> Self {
         let policy = &known.opened.policy;
         let waived = known.waived(group);
         let warmup = group.warmup(policy.warmup, &waived);
         let live: Vec<_> = group.members().filter(|i| !known.is_retired(&i.id)).collect();
-        let serves = |i: &Instance| match i.healthy_since {
+        let serves = |i: &Instance| match group.healthy_since(i) {
             Some(since) if group.is_healthy(i, &waived) => {
                 known.is_fresh(i) == Some(false) || warmup.after(since) <= group.seen
             }
@@ -124,7 +125,7 @@ impl<'a> View<'a> {
         let serving: Vec<_> = live.iter().copied().filter(|i| serves(i)).collect();
         let wanted = known.wanted();
         // An instance that EC2 no longer knows will never serve, so it lowers the minimum that must serve.
-        let forgotten = count(&live.iter().filter(|i| known.is_forgotten(i, group.seen)).collect::<Vec<_>>());
+        let forgotten = count(&live.iter().filter(|i| known.is_forgotten(group, i)).collect::<Vec<_>>());
         let mut view = Self {
             now,
             me,
@@ -151,7 +152,7 @@ impl<'a> View<'a> {
     fn sort_stale(&mut self) {
         let known = self.known;
         for instance in self.group.instances.iter().filter(|i| !known.is_retired(&i.id)) {
-            if known.is_forgotten(instance, self.group.seen) {
+            if known.is_forgotten(self.group, instance) {
                 self.left.push(Left { instance: instance.id.clone(), why: LeftWhy::UnknownToEc2 });
             }
             if known.is_fresh(instance) != Some(false) {
@@ -185,7 +186,7 @@ impl<'a> View<'a> {
 
     /// Whether the instance may be receiving traffic: healthy, even if still warming up, or of unknown health.
     fn may_serve(&self, instance: &Instance) -> bool {
-        instance.healthy_since.is_some() || self.group.may_serve(instance, &self.known.waived(self.group))
+        self.group.healthy_since(instance).is_some() || self.group.may_serve(instance, &self.known.waived(self.group))
     }
 
     /// The number of serving instances after the removal of this one.
@@ -240,7 +241,7 @@ impl<'a> View<'a> {
         let waiting: Vec<&Instance> =
             self.live.iter().copied().filter(|i| i.lifecycle == Lifecycle::InService && !self.serves(i)).collect();
         for instance in waiting {
-            match instance.healthy_since {
+            match self.group.healthy_since(instance) {
                 Some(since) => {
                     let serving_at = self.warmup.after(since);
                     self.wake(serving_at);
@@ -292,6 +293,6 @@ impl<'a> View<'a> {
 }
 
 /// The number of serving instances, by the rules of the decision.
-pub fn serving(now: Time, group: &Group, regeneration: &Regeneration) -> u32 {
+pub fn serving(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> u32 {
     count(&View::new(now, DaemonId { daemon: "" }, group, regeneration).serving)
 }

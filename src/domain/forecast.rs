@@ -138,9 +138,7 @@ fn replacements(now: Time, group: &Group, policy: &Policy) -> (Vec<Planned>, Vec
     let Ok(regeneration) = Regeneration::open(&opening::entry(now, group, &opener, Uuid::nil(), opened)) else {
         return (Vec::new(), Vec::new(), 0);
     };
-    let mut group = group.clone();
-    let waived = regeneration.waived(&group);
-    HealthTracker::default().take(&mut group, &waived);
+    let group = HealthTracker::default().take(group.clone(), &regeneration);
     let remaining = decision::remaining(now, &group, &regeneration);
     let planned = remaining.due.iter().map(|(instance, serving)| Planned {
         instance: instance.id.clone(),

@@ -1,6 +1,6 @@
 //! One observation of an Auto Scaling group: its numbers, its instances, and their health in each target group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::span::{Span, Time};
 
-/// One observation of one Auto Scaling group. Nothing in here stems from an earlier observation, except where a field
-/// says so.
+/// One observation of one Auto Scaling group, as AWS showed it. What regend knows from several observations is in
+/// [`super::health_tracker::TrackedGroup`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub key: GroupKey,
@@ -18,9 +18,6 @@ pub struct Group {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
-    /// Since when each observation has shown fewer members than desired and none pending; kept by
-    /// [`super::health_tracker::HealthTracker`].
-    pub short_since: Option<Time>,
     /// The zones the group is configured for, in AWS's order.
     pub zones: Vec<Zone>,
     /// Every member in any lifecycle state, except warm pool members.
@@ -77,13 +74,6 @@ pub struct Instance {
     pub born: Option<Time>,
     pub image: Option<String>,
     pub template: Option<Template>,
-    /// The target health in each of the group's target groups, in their order. Absent: never registered there.
-    pub targets: Vec<TargetHealth>,
-    /// Since when each observation has shown it InService and healthy in every target group; kept by
-    /// [`super::health_tracker::HealthTracker`].
-    pub healthy_since: Option<Time>,
-    /// Since when each observation has lacked its launch time; kept by [`super::health_tracker::HealthTracker`].
-    pub unknown_since: Option<Time>,
 }
 
 /// The launch template that the instance was launched from.
@@ -103,28 +93,45 @@ pub struct TargetGroup {
     pub slow_start: Span,
     /// How long a deregistered target drains (`deregistration_delay.timeout_seconds`); zero if it is not known.
     pub deregistration_delay: Span,
+    /// The health of the group's registered instances, at the port with which Auto Scaling registers them.
+    pub health: BTreeMap<InstanceId, TargetHealth>,
 }
 
 impl TargetGroup {
     /// A target group of which only the name is known.
     pub fn named(arn: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { arn: arn.into(), name: name.into(), slow_start: Span::ZERO, deregistration_delay: Span::ZERO }
+        Self {
+            arn: arn.into(),
+            name: name.into(),
+            slow_start: Span::ZERO,
+            deregistration_delay: Span::ZERO,
+            health: BTreeMap::new(),
+        }
+    }
+
+    pub fn health(&self, instance: &InstanceId) -> &TargetHealth {
+        self.health.get(instance).unwrap_or(&UNREGISTERED)
     }
 }
+
+/// The health of an instance that a target group does not list.
+static UNREGISTERED: TargetHealth =
+    TargetHealth { state: TargetState::Unregistered, code: String::new(), shifted: false };
 
 /// Which target health does not count against an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Waived {
-    /// Target groups that no listener uses, by index.
-    pub target_groups: Vec<usize>,
+    /// The ARNs of target groups that no listener uses.
+    pub target_groups: BTreeSet<String>,
     /// `Target.NotInUse` counts as healthy in every target group (policy: `target_not_in_use = "accept"`).
     pub not_in_use: bool,
 }
 
 impl Waived {
-    /// Whether this health, in the target group with this index, is ignored.
-    pub fn skips(&self, n: usize, health: &TargetHealth) -> bool {
-        self.target_groups.contains(&n) || (self.not_in_use && health.is_not_in_use())
+    /// Whether the health of this instance in this target group is ignored.
+    pub fn skips(&self, target_group: &TargetGroup, instance: &InstanceId) -> bool {
+        self.target_groups.contains(&target_group.arn)
+            || (self.not_in_use && target_group.health(instance).is_not_in_use())
     }
 }
 
@@ -217,34 +224,42 @@ impl Group {
         self.instances.iter().filter(|instance| instance.lifecycle.counts())
     }
 
-    /// The target groups without a listener, by index: every registered member is permanently `unused` with
-    /// `Target.NotInUse`. A member that is not registered, because AddToLoadBalancer was suspended, does not count.
-    pub fn waived(&self) -> Vec<usize> {
-        let registered = |n: usize| {
+    /// The target groups without a listener: every registered member is permanently `unused` with `Target.NotInUse`. A
+    /// member that is not registered, because AddToLoadBalancer was suspended, does not count.
+    pub fn unused_target_groups(&self) -> impl Iterator<Item = &TargetGroup> {
+        self.target_groups.iter().filter(|target_group| {
             let in_service = self.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
-            in_service.filter_map(move |i| i.targets.get(n)).filter(|t| t.state != TargetState::Unregistered)
-        };
-        let unused = |n: &usize| registered(*n).count() > 0 && registered(*n).all(TargetHealth::is_not_in_use);
-        (0..self.target_groups.len()).filter(unused).collect()
+            let mut registered = in_service
+                .filter_map(|i| target_group.health.get(&i.id))
+                .filter(|health| health.state != TargetState::Unregistered)
+                .peekable();
+            registered.peek().is_some() && registered.all(TargetHealth::is_not_in_use)
+        })
+    }
+
+    /// The health of the instance in each target group that counts.
+    fn target_health<'a>(
+        &'a self,
+        instance: &'a Instance,
+        waived: &'a Waived,
+    ) -> impl Iterator<Item = (&'a TargetGroup, &'a TargetHealth)> {
+        let counts = |target_group: &&TargetGroup| !waived.skips(target_group, &instance.id);
+        self.target_groups.iter().filter(counts).map(|target_group| (target_group, target_group.health(&instance.id)))
     }
 
     /// InService, not marked unhealthy, and healthy in every target group that is in use.
     pub fn is_healthy(&self, instance: &Instance, waived: &Waived) -> bool {
         let is_healthy = |health: &TargetHealth| health.state == TargetState::Healthy && !health.shifted;
-        let counts_as_healthy = |n: usize| match instance.targets.get(n) {
-            Some(health) => waived.skips(n, health) || is_healthy(health),
-            None => waived.target_groups.contains(&n),
-        };
         instance.lifecycle == Lifecycle::InService
             && instance.healthy
-            && (0..self.target_groups.len()).all(counts_as_healthy)
+            && self.target_health(instance, waived).all(|(_, health)| is_healthy(health))
     }
 
     /// How long an instance must have been healthy to count as serving: `minimum`, or the longest slow start of a
     /// target group in use, during which an instance receives less than its share of the load.
     pub fn warmup(&self, minimum: Span, waived: &Waived) -> Span {
-        let in_use = self.target_groups.iter().enumerate().filter(|(n, _)| !waived.target_groups.contains(n));
-        in_use.map(|(_, target_group)| target_group.slow_start).fold(minimum, Span::max)
+        let in_use = self.target_groups.iter().filter(|t| !waived.target_groups.contains(&t.arn));
+        in_use.map(|target_group| target_group.slow_start).fold(minimum, Span::max)
     }
 
     /// The first target group in which the instance is not healthy. A target group that does not use the instance comes
@@ -252,34 +267,32 @@ impl Group {
     pub fn first_unhealthy<'a>(
         &'a self,
         instance: &'a Instance,
-        waived: &Waived,
+        waived: &'a Waived,
     ) -> Option<(&'a TargetGroup, &'a TargetHealth)> {
-        self.target_groups
-            .iter()
-            .zip(&instance.targets)
-            .enumerate()
-            .filter(|(n, (_, health))| !waived.skips(*n, health))
-            .map(|(_, pair)| pair)
+        self.target_health(instance, waived)
             .filter(|(_, health)| health.state != TargetState::Healthy || health.shifted)
             .min_by_key(|(_, health)| health.is_not_in_use())
     }
 
     /// Whether the health of the instance is unavailable in a target group that counts, so that it may be serving.
     pub fn may_serve(&self, instance: &Instance, waived: &Waived) -> bool {
-        let mut targets = instance.targets.iter().enumerate().filter(|(n, health)| !waived.skips(*n, health));
-        targets.any(|(_, health)| health.state == TargetState::Unavailable)
+        self.target_health(instance, waived).any(|(_, health)| health.state == TargetState::Unavailable)
     }
 
     /// Whether the instance is not healthy for a reason that is no fault of its own: a zonal shift, unavailable health,
     /// or a target group that does not use it.
     pub fn is_health_inconclusive(&self, instance: &Instance, waived: &Waived) -> bool {
-        let is_shifted = instance.targets.iter().any(|health| health.shifted);
         let is_unused = || self.first_unhealthy(instance, waived).is_some_and(|(_, health)| health.is_not_in_use());
-        is_shifted || self.may_serve(instance, waived) || (instance.healthy && is_unused())
+        self.is_shifted(instance) || self.may_serve(instance, waived) || (instance.healthy && is_unused())
+    }
+
+    /// Whether a zonal shift keeps traffic away from the instance.
+    pub fn is_shifted(&self, instance: &Instance) -> bool {
+        self.target_groups.iter().any(|target_group| target_group.health(&instance.id).shifted)
     }
 
     pub fn zonal_shift(&self) -> bool {
-        self.instances.iter().flat_map(|i| &i.targets).any(|t| t.shifted)
+        self.instances.iter().any(|instance| self.is_shifted(instance))
     }
 }
 

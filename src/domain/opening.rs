@@ -119,7 +119,7 @@ pub(super) fn opened(
     expired: Option<Lease>,
 ) -> Opened {
     let target_groups = || group.target_groups.iter().map(|t| t.name.clone());
-    let waived: Vec<_> = group.waived().iter().filter_map(|n| target_groups().nth(*n)).collect();
+    let waived: Vec<_> = group.unused_target_groups().map(|t| t.name.clone()).collect();
     let mut judged_by: Vec<_> = target_groups().filter(|name| !waived.contains(name)).collect();
     if judged_by.is_empty() {
         judged_by.push("auto_scaling_and_ec2".to_owned());
@@ -157,7 +157,8 @@ pub(super) fn opened(
 
 /// The target health that does not count, before a regeneration is open.
 pub fn waived(group: &Group, policy: &Policy) -> Waived {
-    Waived { target_groups: group.waived(), not_in_use: policy.target_not_in_use == Unverified::Accept }
+    let target_groups = group.unused_target_groups().map(|t| t.arn.clone()).collect();
+    Waived { target_groups, not_in_use: policy.target_not_in_use == Unverified::Accept }
 }
 
 fn healthy(group: &Group, policy: &Policy) -> u32 {

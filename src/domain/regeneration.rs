@@ -282,6 +282,15 @@ impl Regeneration {
         Some(born >= cutoff)
     }
 
+    /// Every instance that an observation may lack: members at the opening, newcomers, and what is being retired.
+    pub fn known_instances(&self) -> impl Iterator<Item = &InstanceId> {
+        let retiring = match self.intent.as_ref().map(|intent| &intent.action) {
+            Some(Action::Retire(retire)) => Some(&retire.instance),
+            _ => None,
+        };
+        self.originals.iter().chain(self.newcomers.keys()).chain(self.retired.keys()).chain(retiring)
+    }
+
     /// Retired, whatever a look may still show of it.
     pub fn is_retired(&self, id: &InstanceId) -> bool {
         self.retired.contains_key(id)

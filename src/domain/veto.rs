@@ -2,7 +2,8 @@
 //! decision, so that one mistake cannot be in both.
 
 use super::action::{Action, Reason, Retire};
-use super::group::{Group, Instance, InstanceId, Lifecycle, TargetState};
+use super::group::{Group, Instance, InstanceId, Lifecycle, TargetGroup, TargetState};
+use super::health_tracker::TrackedGroup;
 use super::lease::Lease;
 use super::policy::{Share, Treatment, Unverified};
 use super::regeneration::Regeneration;
@@ -24,7 +25,7 @@ pub struct Veto {
 ///
 /// # Errors
 /// The promise that would be broken, and the numbers.
-pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Action) -> Result<(), Veto> {
+pub fn veto(now: Time, group: &TrackedGroup, regeneration: &Regeneration, action: &Action) -> Result<(), Veto> {
     let no = |promise, message: String| Err(Veto { promise, message });
     if regeneration.last_effect.is_some_and(|known| group.seen < known) {
         return no(1, "the observation began before the outcome of the last call was known".to_owned());
@@ -166,12 +167,12 @@ pub fn veto(now: Time, group: &Group, regeneration: &Regeneration, action: &Acti
 }
 
 /// Whether Auto Scaling may terminate any member: each one is serving, and fresh or protected from scale-in.
-fn may_terminate_any(group: &Group, regeneration: &Regeneration) -> bool {
+fn may_terminate_any(group: &TrackedGroup, regeneration: &Regeneration) -> bool {
     let opened = &regeneration.opened;
     group.instances.iter().filter(|i| !regeneration.retired.contains_key(&i.id)).all(|i| {
         let ours = regeneration.newcomers.get(&i.id).is_some_and(|newcomer| newcomer.ours);
         let fresh = ours || i.born.is_some_and(|born| CLOCKS.after(born) >= opened.cutoff);
-        !counts(i) || (i.healthy_since.is_some() && (fresh || i.protected))
+        !counts(i) || (group.healthy_since(i).is_some() && (fresh || i.protected))
     })
 }
 
@@ -186,7 +187,7 @@ fn holder(now: Time, group: &Group) -> Option<Lease> {
     group.lease.as_deref()?.parse::<Lease>().ok().filter(|lease| !lease.is_dead(now))
 }
 
-fn grows(group: &Group, regeneration: &Regeneration, by: u32, max: u32) -> Result<(), Veto> {
+fn grows(group: &TrackedGroup, regeneration: &Regeneration, by: u32, max: u32) -> Result<(), Veto> {
     let policy = &regeneration.opened.policy;
     let wanted = group.desired.saturating_sub(regeneration.raised);
     let surge = match policy.max_surge {
@@ -217,7 +218,7 @@ fn counts(instance: &Instance) -> bool {
 }
 
 /// The number of members that regend has not retired, except `but`.
-fn population(group: &Group, regeneration: &Regeneration, but: Option<&InstanceId>) -> u32 {
+fn population(group: &TrackedGroup, regeneration: &Regeneration, but: Option<&InstanceId>) -> u32 {
     let mut members = 0;
     for instance in &group.instances {
         if counts(instance) && Some(&instance.id) != but && !regeneration.retired.contains_key(&instance.id) {
@@ -228,14 +229,15 @@ fn population(group: &Group, regeneration: &Regeneration, but: Option<&InstanceI
 }
 
 /// Whether the target group reports any InService member as anything but `Target.NotInUse`, or none at all.
-fn is_in_use(group: &Group, n: usize) -> bool {
+fn is_in_use(group: &TrackedGroup, target_group: &TargetGroup) -> bool {
     let in_service = group.instances.iter().filter(|i| i.lifecycle == Lifecycle::InService);
-    let verdicts = in_service.filter_map(|i| i.targets.get(n)).filter(|v| v.state != TargetState::Unregistered);
+    let verdicts = in_service.filter_map(|i| target_group.health.get(&i.id));
+    let verdicts = verdicts.filter(|v| v.state != TargetState::Unregistered);
     let mut verdicts = verdicts.peekable();
     verdicts.peek().is_none() || verdicts.any(|v| v.state != TargetState::Unused || v.code != "Target.NotInUse")
 }
 
-fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Result<(), Veto> {
+fn retires(group: &TrackedGroup, regeneration: &Regeneration, retire: &Retire) -> Result<(), Veto> {
     let no = |promise, message: String| Err(Veto { promise, message });
     let policy = &regeneration.opened.policy;
     let Some(victim) = group.instances.iter().find(|i| i.id == retire.instance) else {
@@ -250,8 +252,8 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
     };
     // During its slow start a target group sends an instance less than its share of the load.
     let mut warmup = policy.warmup;
-    for (n, target_group) in group.target_groups.iter().enumerate() {
-        let waived = was_unused(&target_group.name) && !is_in_use(group, n);
+    for target_group in &group.target_groups {
+        let waived = was_unused(&target_group.name) && !is_in_use(group, target_group);
         if !waived && target_group.slow_start > warmup {
             warmup = target_group.slow_start;
         }
@@ -266,18 +268,18 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         {
             continue;
         }
-        let everywhere = group.target_groups.iter().enumerate().all(|(n, target_group)| {
-            let verdict = instance.targets.get(n);
+        let everywhere = group.target_groups.iter().all(|target_group| {
+            let verdict = target_group.health.get(&instance.id);
             let accepted = policy.target_not_in_use == Unverified::Accept
                 && verdict.is_some_and(|v| v.state == TargetState::Unused && v.code == "Target.NotInUse");
-            let waived = accepted || (was_unused(&target_group.name) && !is_in_use(group, n));
+            let waived = accepted || (was_unused(&target_group.name) && !is_in_use(group, target_group));
             waived || verdict.is_some_and(|v| v.state == TargetState::Healthy && !v.shifted)
         });
         // An instance that was not a member at the opening may seem slightly older than the cutoff: clocks differ.
         let tolerance = if regeneration.originals.contains(&instance.id) { Span::ZERO } else { CLOCKS };
         let ours = regeneration.newcomers.get(&instance.id).is_some_and(|newcomer| newcomer.ours);
         let born_before = !ours && instance.born.is_some_and(|born| tolerance.after(born) < regeneration.opened.cutoff);
-        let warm = instance.healthy_since.is_some_and(|since| warmup.after(since) <= group.seen);
+        let warm = group.healthy_since(instance).is_some_and(|since| warmup.after(since) <= group.seen);
         if everywhere && (born_before || warm) {
             if instance.id == victim.id {
                 victim_serves = true;
@@ -295,7 +297,7 @@ fn retires(group: &Group, regeneration: &Regeneration, retire: &Retire) -> Resul
         Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
     };
     // An instance that EC2 has not known for minutes no longer exists, even if the group lists it.
-    let knows = |i: &Instance| i.unknown_since.is_none_or(|since| CLOCKS.after(since) >= group.seen);
+    let knows = |i: &Instance| group.tracked(&i.id).unknown_since.is_none_or(|since| CLOCKS.after(since) >= group.seen);
     let counted = |i: &&Instance| counts(i) && !regeneration.retired.contains_key(&i.id);
     let gone = group.instances.iter().filter(|i| !knows(i)).filter(counted).count() as u32;
     let floor = wanted.saturating_sub(unavailable).saturating_sub(gone);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::action::{Hold, Outcome};
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{self, Cause, Entry, Nothing};
 use crate::domain::opening::Opener;
 use crate::domain::policy::Policy;
@@ -58,7 +59,7 @@ pub enum Ended {
 pub enum Event<'a> {
     Recorded(&'a Entry, &'a Regeneration),
     /// An observation, and the reasons for not acting now.
-    Observed(&'a Regeneration, &'a Group, &'a [Hold]),
+    Observed(&'a Regeneration, &'a TrackedGroup, &'a [Hold]),
     Resumed(&'a Regeneration),
     /// The request is queued; the entry that records it.
     Queued(&'a GroupKey, &'a Entry),

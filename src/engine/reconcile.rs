@@ -39,9 +39,8 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     ///
     /// # Errors
     /// The journal cannot be written, or the program contradicts itself: nothing more may be done.
-    pub async fn reconcile(&mut self, active: &mut Active, mut group: Group) -> Result<Step, Stop> {
-        let waived = active.regeneration.waived(&group);
-        active.health.take(&mut group, &waived);
+    pub async fn reconcile(&mut self, active: &mut Active, group: Group) -> Result<Step, Stop> {
+        let group = active.health.take(group, &active.regeneration);
         active.note_look(&group);
         let effect = active.regeneration.last_effect;
         if let Some(hold) = self.record_changes(active, &group).await? {

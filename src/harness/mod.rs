@@ -1,7 +1,7 @@
 //! The production fleet on a simulated world: the engine's `Cloud`, `Journal` and `Clock` over virtual time.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
@@ -176,15 +176,15 @@ impl Harness {
 pub struct SimCloud<K> {
     world: Shared,
     clock: K,
-    /// EC2 was asked about these already.
-    known: BTreeSet<InstanceId>,
+    /// When these were launched: EC2 is not asked about them again, and may not know them the next time.
+    known: BTreeMap<InstanceId, Time>,
     kill_switch: KillSwitch,
     host: Host,
 }
 
 impl<K: Clock> SimCloud<K> {
     pub fn new(world: Shared, clock: K) -> Self {
-        Self { world, clock, known: BTreeSet::new(), kill_switch: KillSwitch::default(), host: Host::default() }
+        Self { world, clock, known: BTreeMap::new(), kill_switch: KillSwitch::default(), host: Host::default() }
     }
 
     /// Lets the world catch up, and says whether the process dies of this.
@@ -210,11 +210,11 @@ impl<K: Clock> SimCloud<K> {
         world.count("DescribeAutoScalingGroups", places.values().map(|groups| groups.div_ceil(100)).sum());
         let groups: Vec<_> = sweep.values().filter_map(|found| found.as_ref().ok()).collect();
         world.count("DescribeTargetHealth", groups.iter().map(|group| group.target_groups.len() as u64).sum());
-        let unseen = groups.iter().flat_map(|g| &g.instances).filter(|i| !self.known.contains(&i.id));
-        let unseen: Vec<_> = unseen.map(|i| (i.id.clone(), i.born.is_some())).collect();
+        let unseen = groups.iter().flat_map(|g| &g.instances).filter(|i| !self.known.contains_key(&i.id));
+        let unseen: Vec<_> = unseen.map(|i| (i.id.clone(), i.born)).collect();
         world.count("DescribeInstances", u64::from(!unseen.is_empty()));
         world.count("DescribeInstanceRefreshes", asks.iter().filter(|ask| ask.include_refresh).count() as u64);
-        self.known.extend(unseen.into_iter().filter(|(_, known)| *known).map(|(id, _)| id));
+        self.known.extend(unseen.into_iter().filter_map(|(id, born)| Some((id, born?))));
     }
 }
 
@@ -242,7 +242,10 @@ impl<K: Clock> Cloud for SimCloud<K> {
             } else {
                 // Each costs calls of its own, so it is only known where it was asked for.
                 let seen = world.look(key).map(|group| self.host.looked(group));
-                seen.map(|group| {
+                seen.map(|mut group| {
+                    for instance in &mut group.instances {
+                        instance.born = instance.born.or_else(|| self.known.get(&instance.id).copied());
+                    }
                     let scaled_by = if *scalers { group.scaled_by } else { Vec::new() };
                     Ok(Group { refresh: group.refresh.filter(|_| *include_refresh), scaled_by, ..group })
                 })

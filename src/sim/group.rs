@@ -358,21 +358,21 @@ impl SimGroup {
             Direct::RaisesDesired | Direct::KeepsDesired | Direct::Refused | Direct::Forbidden => None,
         };
         let internal_error = self.unavailable_until.is_some_and(|until| now < until);
-        let shifted = self.shifted.as_ref();
+        let health = |n| {
+            let shown = |i: &SimInstance| i.shown_target(n, now, self.shifted.as_ref(), internal_error);
+            self.members.iter().filter_map(|i| Some((i.id.clone(), shown(i)?))).collect()
+        };
+        let target_groups = self.target_groups.iter().enumerate();
+        let target_groups = target_groups.map(|(n, t)| TargetGroup { health: health(n), ..t.clone() }).collect();
         Group {
             key: self.key.clone(),
             seen: now,
             min: self.min,
             max: self.max,
             desired: self.desired,
-            short_since: None,
             zones: self.zones.clone(),
-            instances: self
-                .members
-                .iter()
-                .map(|i| i.shown(now, behavior.unknown_to_ec2, shifted, internal_error))
-                .collect(),
-            target_groups: self.target_groups.clone(),
+            instances: self.members.iter().map(|i| i.shown(now, behavior.unknown_to_ec2)).collect(),
+            target_groups,
             suspended: self
                 .suspended
                 .iter()

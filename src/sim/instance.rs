@@ -4,7 +4,7 @@ use super::group_behavior::{GroupBehavior, Image};
 use super::phase::Phase;
 use super::random::Random;
 use super::target::{self, Target};
-use crate::domain::group::{Instance, InstanceId, Template, Zone};
+use crate::domain::group::{Instance, InstanceId, TargetHealth, Template, Zone};
 use crate::domain::span::{Span, Time};
 
 /// A member of a simulated group.
@@ -285,8 +285,7 @@ impl SimInstance {
     }
 
     /// As the API shows it.
-    pub fn shown(&self, now: Time, unknown_to_ec2: u32, shifted: Option<&Zone>, internal_error: bool) -> Instance {
-        let shifted = shifted == Some(&self.zone);
+    pub fn shown(&self, now: Time, unknown_to_ec2: u32) -> Instance {
         let known = self.is_known_to_ec2(now, unknown_to_ec2);
         Instance {
             id: self.id.clone(),
@@ -297,9 +296,17 @@ impl SimInstance {
             born: known.then_some(self.born),
             image: known.then(|| self.image.clone()),
             template: Some(self.template.clone()),
-            targets: self.targets.iter().map(|target| target.shown(now, shifted, internal_error)).collect(),
-            healthy_since: None,
-            unknown_since: None,
         }
+    }
+
+    /// Its health in the target group with this index, as the API shows it.
+    pub fn shown_target(
+        &self,
+        n: usize,
+        now: Time,
+        shifted: Option<&Zone>,
+        internal_error: bool,
+    ) -> Option<TargetHealth> {
+        Some(self.targets.get(n)?.shown(now, shifted == Some(&self.zone), internal_error))
     }
 }

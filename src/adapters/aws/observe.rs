@@ -13,9 +13,7 @@ use super::health::{Verdict, Verdicts};
 use super::response_completeness::{Lacking, given};
 use super::traffic::Sources;
 use super::{activities, attributes, classic, groups, health, instance_metadata, instance_refresh, scaling, traffic};
-use crate::domain::group::{
-    Group, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, TargetHealth, TargetState, Template, Zone,
-};
+use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, Template, Zone};
 use crate::domain::lease;
 use crate::domain::span::Time;
 use crate::engine::ports::{Ask, CloudError, Observations};
@@ -150,14 +148,9 @@ impl Seen<'_> {
         };
         let nothing = Sources::default();
         let sources = self.sources.get(name(group)).unwrap_or(&nothing);
-        let classic = sources.classic.iter().map(|name| classic::arn(name));
-        let arns: Vec<String> = sources.target_groups.iter().cloned().chain(classic).collect();
-        let verdicts = arns.iter().map(|arn| self.verdict(arn)).collect::<Result<Vec<_>, _>>()?;
-        let instance = |member| self.instance(name(group), member, &verdicts);
-        let instances = members(group).map(instance).collect::<Result<_, _>>()?;
-        if let Some(error) = arns.iter().find_map(|arn| self.unlearnt.get(arn)) {
-            return Err(error.clone());
-        }
+        let instance = |member| self.instance(name(group), member);
+        let instances = members(group).map(instance).collect::<Result<Vec<_>, _>>()?;
+        let target_groups = self.target_groups(sources, &instances)?;
         let tags = tags(group);
         let scaled_by = match self.scalers.get(name(group)) {
             Some(found) => found.clone()?.into_iter().chain(scaling::by_tags(&tags)).collect(),
@@ -169,21 +162,15 @@ impl Seen<'_> {
             let reason = suspended.suspension_reason().unwrap_or_default().to_owned();
             Ok(Suspension { process: process.to_owned(), reason })
         });
-        let target_group = |arn: String| {
-            let settings = self.target_groups.get(&arn).copied().unwrap_or_default().attributes();
-            let TargetGroupAttributes { slow_start, deregistration_delay } = settings;
-            TargetGroup { slow_start, deregistration_delay, ..TargetGroup::named(arn.as_str(), health::name(&arn)) }
-        };
         Ok(Group {
             key: self.place.key(name(group)),
             seen: self.at,
             min,
             max,
             desired,
-            short_since: None,
             zones,
+            target_groups,
             instances,
-            target_groups: arns.into_iter().map(target_group).collect(),
             suspended: suspended.collect::<Result<_, _>>()?,
             deleting,
             warm_pool: group.warm_pool_configuration().is_some(),
@@ -200,6 +187,24 @@ impl Seen<'_> {
         })
     }
 
+    /// The target groups and Classic Load Balancers of the group, with the health of its instances in each.
+    fn target_groups(&self, sources: &Sources, instances: &[Instance]) -> Result<Vec<TargetGroup>, CloudError> {
+        let classic = sources.classic.iter().map(|name| classic::arn(name));
+        let target_group = |arn: String| {
+            let verdict = self.verdict(&arn)?;
+            let health = |i: &Instance| Some((i.id.clone(), verdict.get(i.id.as_str())?.clone()));
+            if let Some(error) = self.unlearnt.get(&arn) {
+                return Err(error.clone());
+            }
+            let settings = self.target_groups.get(&arn).copied().unwrap_or_default().attributes();
+            let TargetGroupAttributes { slow_start, deregistration_delay } = settings;
+            let health = instances.iter().filter_map(health).collect();
+            let named = TargetGroup::named(arn.as_str(), health::name(&arn));
+            Ok(TargetGroup { slow_start, deregistration_delay, health, ..named })
+        };
+        sources.target_groups.iter().cloned().chain(classic).map(target_group).collect()
+    }
+
     fn verdict(&self, arn: &str) -> Result<&Verdict, CloudError> {
         match self.verdicts.get(arn) {
             Some(verdict) => verdict.as_ref().map_err(Clone::clone),
@@ -207,7 +212,7 @@ impl Seen<'_> {
         }
     }
 
-    fn instance(&self, group: &str, member: &Member, verdicts: &[&Verdict]) -> Result<Instance, CloudError> {
+    fn instance(&self, group: &str, member: &Member) -> Result<Instance, CloudError> {
         let id = given(member.instance_id())
             .ok_or_else(|| incomplete(format!("group {group} has an instance without an id")))?;
         let missing = |what| incomplete(format!("group {group} has an instance {id} without {what}"));
@@ -231,9 +236,6 @@ impl Seen<'_> {
                     given(template.launch_template_id()).or_else(|| given(template.launch_template_name()))?.to_owned();
                 Some(Template { id, version: given(template.version())?.to_owned() })
             }),
-            targets: verdicts.iter().map(|verdict| verdict.get(id).cloned().unwrap_or(UNREGISTERED)).collect(),
-            healthy_since: None,
-            unknown_since: None,
         })
     }
 
@@ -252,6 +254,3 @@ impl Seen<'_> {
         }
     }
 }
-
-const UNREGISTERED: TargetHealth =
-    TargetHealth { state: TargetState::Unregistered, code: String::new(), shifted: false };

@@ -52,7 +52,7 @@ impl<'a> View<'a> {
             (
                 self.imbalance_without(i),
                 self.serves(i),
-                i.healthy_since.is_some(),
+                self.group.healthy_since(i).is_some(),
                 !is_ours,
                 std::cmp::Reverse(i.born),
                 i.id.clone(),
@@ -80,7 +80,7 @@ impl<'a> View<'a> {
         }
         // Excess capacity is safer than too little. The journal records what was not restored.
         let patience = self.policy.health_timeout.after(known.opened.window_ends);
-        let warming = self.live.iter().any(|i| i.healthy_since.is_some() && !self.serves(i));
+        let warming = self.live.iter().any(|i| self.group.healthy_since(i).is_some() && !self.serves(i));
         if self.now > patience && !warming {
             return None;
         }
@@ -192,9 +192,9 @@ impl<'a> View<'a> {
 
     /// Instances whose launch time EC2 does not report yet, including those in standby.
     pub(super) fn ageless(&self) -> impl Iterator<Item = &'a Instance> {
-        let (known, seen) = (self.known, self.group.seen);
-        let here = self.group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating);
-        here.filter(move |i| !known.is_retired(&i.id) && known.is_fresh(i).is_none() && !known.is_forgotten(i, seen))
+        let (known, group) = (self.known, self.group);
+        let here = group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating);
+        here.filter(move |i| !known.is_retired(&i.id) && known.is_fresh(i).is_none() && !known.is_forgotten(group, i))
     }
 
     fn is_retained(&self, id: &InstanceId) -> bool {

@@ -226,6 +226,6 @@ impl<'a> View<'a> {
     /// A serving fresh instance that is not the successor of a retired one yet.
     pub(super) fn successor(&self) -> Option<&Instance> {
         let free = |i: &&&Instance| self.known.is_fresh(i) == Some(true) && !self.known.successors.contains(&i.id);
-        self.serving.iter().filter(free).min_by_key(|i| (i.healthy_since, &i.id)).copied()
+        self.serving.iter().filter(free).min_by_key(|i| (self.group.healthy_since(i), &i.id)).copied()
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Regeneration, SETTLE};
 use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, TargetGroup, Waived};
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::policy::Unverified;
-use crate::domain::span::{Span, Time};
+use crate::domain::span::Span;
 
 /// How long EC2 may not know an instance that is new.
 const FORGOTTEN: Span = Span::minutes(5);
@@ -32,8 +33,9 @@ impl Regeneration {
     }
 
     /// Whether EC2 has denied knowing the instance for minutes: it is gone, though the group still lists it.
-    pub fn is_forgotten(&self, instance: &Instance, seen: Time) -> bool {
-        let unknown = instance.unknown_since.is_some_and(|since| FORGOTTEN.after(since) < seen);
+    pub fn is_forgotten(&self, group: &TrackedGroup, instance: &Instance) -> bool {
+        let unknown =
+            group.tracked(&instance.id).unknown_since.is_some_and(|since| FORGOTTEN.after(since) < group.seen);
         unknown && instance.lifecycle != Lifecycle::Terminating
     }
 
@@ -43,8 +45,8 @@ impl Regeneration {
         // Where no instance served at the opening, nothing showed whether it was in use.
         let unknown = self.opened.serving == Some(0);
         let was = |t: &TargetGroup| unknown || self.opened.waived.contains(&t.name);
-        let at_open = |n: &usize| group.target_groups.get(*n).is_some_and(was);
         let not_in_use = self.opened.policy.target_not_in_use == Unverified::Accept;
-        Waived { target_groups: group.waived().into_iter().filter(at_open).collect(), not_in_use }
+        let target_groups = group.unused_target_groups().filter(|t| was(t)).map(|t| t.arn.clone()).collect();
+        Waived { target_groups, not_in_use }
     }
 }

@@ -1,8 +1,7 @@
 //! A regeneration under way, and what can come of a step of it.
 
 use crate::domain::action::{Hold, Outcome};
-use crate::domain::group::Group;
-use crate::domain::health_tracker::HealthTracker;
+use crate::domain::health_tracker::{HealthTracker, TrackedGroup};
 use crate::domain::regeneration::{Illegal, Regeneration};
 use crate::domain::span::Time;
 use crate::engine::ports::JournalError;
@@ -15,7 +14,7 @@ pub struct Active {
     pub include_refresh: bool,
     pub look_at: Time,
     /// The latest observation, and the holds that explain why nothing more happens now.
-    pub shown: Option<(Group, Vec<Hold>)>,
+    pub shown: Option<(TrackedGroup, Vec<Hold>)>,
     /// When the group was last asked why it does not launch what it lacks, and what it said.
     pub(super) asked: Option<(Time, Option<Hold>)>,
     /// The latest look that asked for instance refreshes.

@@ -6,6 +6,7 @@ use crate::domain::action::Hold;
 use crate::domain::activity::{self, Activity, Resize};
 use crate::domain::change_detection::LOST;
 use crate::domain::group::{Group, InstanceId, is_autoscaled};
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Change, Entry, Event, Explanation, GroupChanged};
 use crate::domain::regeneration::{Regeneration, SETTLE, SKEW};
 use crate::domain::span::{Span, Time};
@@ -25,7 +26,12 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     }
 
     /// Why the group does not launch what it lacks, as it says itself.
-    pub(super) async fn why_short(&mut self, active: &mut Active, group: &Group, holds: &[Hold]) -> Option<Hold> {
+    pub(super) async fn why_short(
+        &mut self,
+        active: &mut Active,
+        group: &TrackedGroup,
+        holds: &[Hold],
+    ) -> Option<Hold> {
         let since = group.short_since.filter(|since| SETTLE.after(*since) <= group.seen);
         let waits = holds.iter().any(|hold| matches!(hold, Hold::Replacing { .. }));
         let Some(since) = since.filter(|_| waits) else {

@@ -3,7 +3,7 @@
 use super::{Active, Reconciler, Stop, causes};
 use crate::domain::action::Hold;
 use crate::domain::change_detection;
-use crate::domain::group::Group;
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Event, LaunchedBy};
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Cloud, Journal};
@@ -13,10 +13,13 @@ const DETECTION_ROUNDS_MAX: usize = 16;
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// Records what the look shows and the journal does not say yet; or says what must be known before that.
-    pub(super) async fn record_changes(&mut self, active: &mut Active, group: &Group) -> Result<Option<Hold>, Stop> {
+    pub(super) async fn record_changes(
+        &mut self,
+        active: &mut Active,
+        group: &TrackedGroup,
+    ) -> Result<Option<Hold>, Stop> {
         for _ in 0..DETECTION_ROUNDS_MAX {
-            let mut changes =
-                change_detection::detect_changes(self.clock.now(), group, &active.regeneration, &mut active.health);
+            let mut changes = change_detection::detect_changes(self.clock.now(), group, &active.regeneration);
             if changes.is_empty() {
                 return Ok(None);
             }

@@ -2,7 +2,7 @@
 
 use super::{Active, Reconciler, Stop};
 use crate::domain::action::{Action, Answer, Refusal};
-use crate::domain::group::Group;
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Call, Event};
 use crate::domain::span::Span;
 use crate::engine::clock::{Clock, unless_stopped};
@@ -17,7 +17,12 @@ const OBSERVATION_LASTS: Span = Span::seconds(1);
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// The intent is durable, then exactly one call is made, then its outcome is recorded.
-    pub(super) async fn effect(&mut self, active: &mut Active, group: &Group, action: Action) -> Result<(), Stop> {
+    pub(super) async fn effect(
+        &mut self,
+        active: &mut Active,
+        group: &TrackedGroup,
+        action: Action,
+    ) -> Result<(), Stop> {
         let repeats = active.regeneration.intent.is_some();
         let intent = match &active.regeneration.intent {
             // The repeat of a call whose answer was lost: the intent is on disk already.
@@ -51,7 +56,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     }
 
     /// Whether the group's numbers differ from the observation, which can have taken long, or cannot be read.
-    pub(super) async fn has_changed(&mut self, active: &Active, group: &Group) -> bool {
+    pub(super) async fn has_changed(&mut self, active: &Active, group: &TrackedGroup) -> bool {
         let is_fresh = self.clock.now() < OBSERVATION_LASTS.after(group.seen);
         // Where AWS says that it is asked too much, one question less is what lets the call through.
         if is_fresh || active.regeneration.refusals.in_a_row > 0 {

@@ -6,7 +6,8 @@ use super::{Active, Reconciler, Stop};
 use crate::domain::action::{Action, Hold, Outcome, Refusal, RefusalKind};
 use crate::domain::change_detection::instance_facts;
 use crate::domain::decision::{self, Close};
-use crate::domain::group::{Group, InstanceId, Lifecycle};
+use crate::domain::group::{InstanceId, Lifecycle};
+use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Capacity, Cause, Closed, Entry, Event, Held, InstanceFacts, Nothing};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
@@ -27,7 +28,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         self.append(active, entry).await
     }
 
-    pub(super) fn intended(&self, active: &Active, group: &Group, action: &Action) -> Event {
+    pub(super) fn intended(&self, active: &Active, group: &TrackedGroup, action: &Action) -> Event {
         let now = self.clock.now();
         let facts = |id: &InstanceId| match group.instance(id) {
             Some(instance) => instance_facts(&active.regeneration, instance, now),
@@ -36,7 +37,12 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         Event::intended(action, capacity(now, group, &active.regeneration), facts)
     }
 
-    pub(super) async fn close(&mut self, active: &mut Active, group: &Group, close: Close) -> Result<Outcome, Stop> {
+    pub(super) async fn close(
+        &mut self,
+        active: &mut Active,
+        group: &TrackedGroup,
+        close: Close,
+    ) -> Result<Outcome, Stop> {
         let Close { outcome, left, kept, cause } = close;
         let now = self.clock.now();
         let capacity = Some(capacity(now, group, &active.regeneration));
@@ -90,7 +96,7 @@ fn took_ms(regeneration: &Regeneration, now: Time) -> u64 {
     u64::try_from((now - regeneration.opened_at).num_milliseconds()).unwrap_or_default()
 }
 
-fn capacity(now: Time, group: &Group, regeneration: &Regeneration) -> Capacity {
+fn capacity(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> Capacity {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     Capacity {
         min: group.min,

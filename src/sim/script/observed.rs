@@ -16,13 +16,13 @@ use crate::domain::span::Span;
 impl Script {
     /// The group as it was just seen, under this policy.
     pub fn observed(group: &Group, policy: Policy) -> Self {
-        let waived: BTreeSet<_> = group.waived().into_iter().collect();
+        let unused: BTreeSet<_> = group.unused_target_groups().map(|t| &t.arn).collect();
         let shape = Shape {
             min: group.min,
             max: group.max,
             desired: group.desired,
             zones: group.zones.len() as u32,
-            target_groups: (0..group.target_groups.len()).map(|n| !waived.contains(&n)).collect(),
+            target_groups: group.target_groups.iter().map(|t| !unused.contains(&t.arn)).collect(),
             age: Span::ZERO,
         };
         let mut script = Self::of(shape, policy);
@@ -54,8 +54,7 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();
     sim.refresh = seen.refresh.clone().map(|id| Refresh { id, since: seen.seen });
     sim.deleting = seen.deleting;
-    let shifted = |i: &&Instance| i.targets.iter().any(|target| target.shifted);
-    sim.shifted = seen.instances.iter().find(shifted).map(|i| i.zone.clone());
+    sim.shifted = seen.instances.iter().find(|i| seen.is_shifted(i)).map(|i| i.zone.clone());
     // A mould for those that are more than desired.
     let Some(mould) = sim.members.first().cloned() else { return };
     let in_use = sim.in_use.clone();
@@ -65,7 +64,8 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
 
 fn member(mould: SimInstance, real: &Instance, in_use: &[bool], seen: &Group) -> SimInstance {
     let standby = real.lifecycle == Lifecycle::Standby;
-    let target = |(n, used): (usize, &bool)| match real.targets.get(n).map(|target| target.state) {
+    let health = |n: usize| seen.target_groups.get(n).map(|target_group| target_group.health(&real.id).state);
+    let target = |(n, used): (usize, &bool)| match health(n) {
         _ if standby => Target::Unregistered,
         _ if !used => Target::NotInUse,
         _ if real.lifecycle == Lifecycle::Pending => Target::Healthy,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use regend::domain::group::{InstanceId, Waived};
+use regend::domain::group::InstanceId;
 use regend::domain::health_tracker::HealthTracker;
 
 use super::Scene;
@@ -12,18 +12,19 @@ use super::table::ago;
 /// Looks at one instance, each so long ago, and says what is known of it after each.
 #[track_caller]
 fn check(looks: &[(&str, bool)], expect: Expect) {
-    let mut group = Scene::read("i-1 serving 25h").group;
+    let Scene { group, known, .. } = Scene::read("i-1 serving 25h");
+    let mut group = group.group;
     let mut watch = HealthTracker::default();
     let mut out = String::new();
     for (at, healthy) in looks {
         group.seen = ago(at);
         group.instances[0].healthy = *healthy;
-        watch.take(&mut group, &Waived::default());
+        let tracked = watch.take(group.clone(), &known).tracked(&InstanceId::new("i-1"));
         let says = |what, since: Option<_>| {
             since.map(|t: regend::domain::span::Time| format!(" {what} since {}", t.format("%H:%M:%S")))
         };
-        let healthy = says("healthy", group.instances[0].healthy_since).unwrap_or_default();
-        let sick = says("ill", watch.sick_since(&InstanceId::new("i-1"))).unwrap_or_default();
+        let healthy = says("healthy", tracked.healthy_since).unwrap_or_default();
+        let sick = says("ill", tracked.sick_since).unwrap_or_default();
         writeln!(out, "{at} ago:{healthy}{sick}").unwrap();
     }
     expect.assert_eq(&out);
@@ -90,38 +91,45 @@ fn looks_more_than_two_minutes_apart_say_nothing_of_the_time_between() {
 
 #[test]
 fn an_instance_that_was_away_starts_again() {
-    let mut group = Scene::read("i-1 serving 25h").group;
-    let members = group.instances.clone();
+    let Scene { group, known, .. } = Scene::read("i-1 serving 25h");
     let mut watch = HealthTracker::default();
-    for (at, there) in [("30s", true), ("15s", false), ("0s", true)] {
+    let mut healthy_since = |at: &str, there: bool| {
+        let mut group = group.group.clone();
         group.seen = ago(at);
-        group.instances = if there { members.clone() } else { Vec::new() };
-        watch.take(&mut group, &Waived::default());
-    }
-    assert_eq!(group.instances[0].healthy_since, Some(ago("0s")));
+        group.instances.retain(|_| there);
+        watch.take(group, &known).tracked(&InstanceId::new("i-1")).healthy_since
+    };
+    assert_eq!(healthy_since("30s", true), Some(ago("30s")));
+    assert_eq!(healthy_since("15s", false), None);
+    assert_eq!(healthy_since("0s", true), Some(ago("0s")));
 }
 
 #[test]
 fn who_is_missing_is_gone_when_a_second_look_misses_it_too() {
-    let mut group = Scene::read("i-1 serving 25h").group;
-    let (mut watch, id) = (HealthTracker::default(), InstanceId::new("i-9"));
-    assert!(!watch.is_gone(&id, ago("30s")));
-    assert!(!watch.is_gone(&id, ago("30s")), "the same look, asked twice");
-    assert!(watch.is_gone(&id, ago("15s")));
+    let Scene { group, known, .. } = Scene::read("i-1 serving 25h");
+    let (mut watch, id) = (HealthTracker::default(), InstanceId::new("i-1"));
+    let mut is_gone = |at: &str, there: bool| {
+        let mut group = group.group.clone();
+        group.seen = ago(at);
+        group.instances.retain(|_| there);
+        watch.take(group, &known).gone.contains(&id)
+    };
+    assert!(!is_gone("45s", false));
+    assert!(!is_gone("45s", false), "the same observation, taken twice");
+    assert!(is_gone("30s", false));
     // It was there after all: the count starts again.
-    group.instances[0].id = id.clone();
-    watch.take(&mut group, &Waived::default());
-    assert!(!watch.is_gone(&id, ago("0s")));
+    assert!(!is_gone("15s", true));
+    assert!(!is_gone("0s", false));
 }
 
 #[test]
 fn a_group_is_short_of_members_from_the_first_look_that_shows_fewer_and_none_coming() {
     let mut watch = HealthTracker::default();
     let mut short = |at: &str, table: &str| {
-        let mut group = Scene::read(table).group;
+        let Scene { group, known, .. } = Scene::read(table);
+        let mut group = group.group;
         group.seen = ago(at);
-        watch.take(&mut group, &Waived::default());
-        group.short_since
+        watch.take(group, &known).short_since
     };
     assert_eq!(short("1m", "wanted 2\ni-1..i-2 serving 25h"), None);
     assert_eq!(short("45s", "wanted 2\ni-1 serving 25h"), Some(ago("45s")));

@@ -15,8 +15,8 @@ use super::table::{ID, action, now};
 /// The entries that a look adds, without what is the same in all.
 #[track_caller]
 fn check(table: &str, expect: Expect) {
-    let Scene { mut group, mut known, mut watch } = Scene::read(table);
-    for instance in &mut group.instances {
+    let Scene { mut group, mut known, .. } = Scene::read(table);
+    for instance in &mut group.group.instances {
         instance.image = Some("ami-1".to_owned());
         instance.template = Some(Template { id: "lt-1".to_owned(), version: "7".to_owned() });
     }
@@ -24,7 +24,7 @@ fn check(table: &str, expect: Expect) {
     known.retired.values_mut().for_each(|retirement| retirement.draining = false);
     let mut out = String::new();
     loop {
-        let entries = detect_changes(now(), &group, &known, &mut watch);
+        let entries = detect_changes(now(), &group, &known);
         if entries.is_empty() {
             break;
         }

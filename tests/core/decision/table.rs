@@ -11,7 +11,7 @@ use regend::domain::decision::{self, Close, DaemonId, Decision, Next};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
-use regend::domain::health_tracker::HealthTracker;
+use regend::domain::health_tracker::{HealthTracker, TrackedGroup};
 use regend::domain::journal::{Aborted, Cause, Entry, Event, Inherited, Left, Member, Opened, Trigger};
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
@@ -153,18 +153,19 @@ impl<'a> Line<'a> {
         line
     }
 
-    fn instance(&self, target_groups: &[TargetGroup]) -> Instance {
+    /// Its health in the target group of this name, which is the group's first or not.
+    fn health(&self, target_group: &str, is_first: bool) -> TargetHealth {
         let usual = match self.lifecycle {
             Lifecycle::Pending | Lifecycle::Standby | Lifecycle::Detaching => TargetState::Unregistered,
             Lifecycle::Terminating | Lifecycle::Retained => TargetState::Draining,
             Lifecycle::InService | Lifecycle::ReplacingRootVolume | Lifecycle::Unknown => TargetState::Healthy,
         };
-        let verdict = |(n, target_group): (usize, &TargetGroup)| {
-            let said = self.verdicts.iter().find(|(name, _)| *name == target_group.name).map(|(_, health)| health);
-            let usual = TargetHealth { state: usual, code: String::new(), shifted: false };
-            let health = said.cloned().unwrap_or(usual);
-            TargetHealth { shifted: n == 0 && self.has("shifted"), ..health }
-        };
+        let said = self.verdicts.iter().find(|(name, _)| *name == target_group).map(|(_, health)| health);
+        let usual = TargetHealth { state: usual, code: String::new(), shifted: false };
+        TargetHealth { shifted: is_first && self.has("shifted"), ..said.cloned().unwrap_or(usual) }
+    }
+
+    fn instance(&self) -> Instance {
         Instance {
             id: self.id.clone(),
             zone: self.zone.clone(),
@@ -174,9 +175,6 @@ impl<'a> Line<'a> {
             born: self.born,
             image: None,
             template: None,
-            targets: target_groups.iter().enumerate().map(verdict).collect(),
-            healthy_since: None,
-            unknown_since: None,
         }
     }
 }
@@ -279,7 +277,7 @@ pub(crate) fn refusal(word: &str) -> RefusalKind {
 
 /// What a table describes.
 pub(crate) struct Scene {
-    pub(crate) group: Group,
+    pub(crate) group: TrackedGroup,
     pub(crate) known: Regeneration,
     pub(crate) watch: HealthTracker,
 }
@@ -329,12 +327,14 @@ impl Scene {
         let names = header.take("targets").unwrap_or_else(|| vec!["tg"]);
         let names = names.into_iter().filter(|name| *name != "none");
         let (slow_start, drains) = (header.word("slow-start").map(parse), header.word("drains").map(parse));
-        let target_group = |name: &str| TargetGroup {
+        let shown = || lines.iter().filter(|line| line.shown());
+        let target_group = |(n, name): (usize, &str)| TargetGroup {
             slow_start: slow_start.unwrap_or_default(),
             deregistration_delay: drains.unwrap_or_default(),
+            health: shown().map(|line| (line.id.clone(), line.health(name, n == 0))).collect(),
             ..TargetGroup::named(format!("arn:{name}"), name)
         };
-        let target_groups: Vec<_> = names.map(target_group).collect();
+        let target_groups: Vec<_> = names.enumerate().map(target_group).collect();
         let zones: BTreeSet<_> = lines.iter().map(|line| line.zone.clone()).collect();
         let zones = header
             .word("zones")
@@ -447,15 +447,14 @@ impl Scene {
             n.map_or(usual, |n| parse(header.0.remove(n).1[1]))
         };
         let (min, max, desired) = (sees("min", min), sees("max", max), sees("desired", desired));
-        let mut group = Group {
+        let group = Group {
             key: known.group.clone(),
             seen: header.word("seen").map_or_else(now, ago),
             min,
             max,
             desired,
-            short_since: None,
             zones,
-            instances: lines.iter().filter(|l| l.shown()).map(|line| line.instance(&target_groups)).collect(),
+            instances: shown().map(Line::instance).collect(),
             target_groups,
             suspended: header
                 .take("suspended")
@@ -476,9 +475,9 @@ impl Scene {
         let short_for = header.word("short-for").map(ago);
         let unknown_for = ago(header.word("unknown-for").unwrap_or("1m"));
         assert!(header.0.is_empty(), "unknown words: {:?}", header.0);
-        let watch = watched(&mut group, &known, &lines);
-        for instance in group.instances.iter_mut().filter(|i| i.unknown_since.is_some()) {
-            instance.unknown_since = Some(unknown_for);
+        let (watch, mut group) = watched(group, &known, &lines);
+        for unknown in group.health.values_mut().filter(|tracked| tracked.unknown_since.is_some()) {
+            unknown.unknown_since = Some(unknown_for);
         }
         if only_now {
             group.short_since = Some(group.seen);
@@ -493,7 +492,7 @@ impl Scene {
         let mut out = String::new();
         for round in 0.. {
             assert!(round < 16, "endless news:\n{out}");
-            let changes = change_detection::detect_changes(now(), &self.group, &self.known, &mut self.watch);
+            let changes = change_detection::detect_changes(now(), &self.group, &self.known);
             if changes.is_empty() {
                 break;
             }
@@ -576,9 +575,9 @@ fn remember(known: &mut Regeneration, line: &Line<'_>, is_newcomer: bool) {
 }
 
 /// Looks at the group often enough for its instances to have been healthy or sick for as long as the table says.
-fn watched(group: &mut Group, known: &Regeneration, lines: &[Line<'_>]) -> HealthTracker {
+fn watched(group: Group, known: &Regeneration, lines: &[Line<'_>]) -> (HealthTracker, TrackedGroup) {
     let mut watch = HealthTracker::default();
-    let waived = known.waived(group);
+    let waived = known.waived(&group);
     let hour = ago("1h");
     let mut onsets = BTreeMap::new();
     for line in lines.iter().filter(|line| line.shown()) {
@@ -603,17 +602,18 @@ fn watched(group: &mut Group, known: &Regeneration, lines: &[Line<'_>]) -> Healt
                 (true, _) => instance.healthy = false,
                 (false, _) => {
                     instance.healthy = true;
-                    instance.targets.iter_mut().for_each(|target| *target = verdict("healthy", ""));
+                    for target_group in &mut then.target_groups {
+                        target_group.health.insert(instance.id.clone(), verdict("healthy", ""));
+                    }
                 }
             }
         }
-        watch.take(&mut then, &waived);
+        // Only the present look lacks these.
+        then.instances.extend(lines.iter().filter(|line| line.has("absent")).map(Line::instance));
+        let _ = watch.take(then, known);
     }
-    for line in lines.iter().filter(|line| line.has("gone")) {
-        watch.is_gone(&line.id, ago("15s"));
-    }
-    watch.take(group, &waived);
-    watch
+    let group = watch.take(group, known);
+    (watch, group)
 }
 
 fn news_line(entry: &Entry) -> String {

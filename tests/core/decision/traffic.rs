@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use regend::domain::change_detection;
-use regend::domain::group::{TargetHealth, TargetState, Waived};
+use regend::domain::group::{InstanceId, TargetHealth, TargetState};
 use regend::domain::journal::Kind;
 use regend::domain::span::Span;
 
@@ -60,17 +60,19 @@ fn serving_is_recorded_when_the_slow_start_is_over() {
 fn when_the_listener_is_back_a_new_instance_has_its_whole_health_timeout() {
     let mut scene =
         Scene::read("raised 1\ni-1..i-3 serving 25h\ni-4 unused:tg:Target.NotInUse in-service 50m 55m ours");
-    assert!(change_detection::detect_changes(now(), &scene.group, &scene.known, &mut scene.watch).is_empty());
+    assert!(change_detection::detect_changes(now(), &scene.group, &scene.known).is_empty());
     let unhealthy = TargetHealth { state: TargetState::Unhealthy, code: String::new(), shifted: false };
     let health_timeout = scene.known.opened.policy.health_timeout;
     for (after, failed) in
         [(Span::minutes(1), false), (health_timeout, false), (health_timeout + Span::seconds(1), true)]
     {
-        let mut group = scene.group.clone();
+        let mut group = scene.group.group.clone();
         group.seen = after.after(now());
-        group.instances.iter_mut().filter(|i| i.id.as_str() == "i-4").for_each(|i| i.targets = vec![unhealthy.clone()]);
-        scene.watch.take(&mut group, &Waived::default());
-        let changes = change_detection::detect_changes(group.seen, &group, &scene.known, &mut scene.watch);
+        for target_group in &mut group.target_groups {
+            target_group.health.insert(InstanceId::new("i-4"), unhealthy.clone());
+        }
+        let group = scene.watch.take(group, &scene.known);
+        let changes = change_detection::detect_changes(group.seen, &group, &scene.known);
         assert_eq!(changes.iter().any(|entry| entry.kind() == Kind::InstanceFailed), failed, "{after}: {changes:?}");
     }
 }

@@ -1,11 +1,12 @@
 //! One case: the look and the memory that a mixture of instances and the rest make.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
+use regend::domain::health_tracker::{Tracked, TrackedGroup};
 use regend::domain::journal::{Aborted, Cause, Entry, Event, Opened};
 use regend::domain::lease::Lease;
 use regend::domain::policy::{Policy, Share, Treatment};
@@ -16,11 +17,17 @@ use uuid::Uuid;
 use super::{One, Rest, now};
 
 /// Absent where what is remembered cannot be.
-pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
+pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regeneration)> {
     let opened_at = Span::hours(1).before(now());
     let zones = [Zone::new("a"), Zone::new("b")];
     let group_zones = if ones.len().is_multiple_of(2) { zones.to_vec() } else { vec![Zone::new("a")] };
-    let instances: Vec<_> = ones.iter().enumerate().map(|(n, one)| instance(*one, n, &group_zones)).collect();
+    let (mut instances, mut health, mut tracked) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for (n, one) in ones.iter().enumerate() {
+        let (instance, target, history) = instance(*one, n, &group_zones);
+        health.insert(instance.id.clone(), target);
+        tracked.insert(instance.id.clone(), history);
+        instances.push(instance);
+    }
     let counted = instances.iter().filter(|i| i.lifecycle.counts()).count() as u32;
     // A look that still shows a retired instance shows desired capacity as it was, or not: both are in here.
     let desired = (counted + rest.missing).checked_sub(1)?;
@@ -88,10 +95,9 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         min: 0,
         max,
         desired,
-        short_since: Some(Span::minutes(1).before(now())),
         zones: group_zones,
         instances,
-        target_groups: vec![TargetGroup::named("arn:tg", "tg")],
+        target_groups: vec![TargetGroup { health, ..TargetGroup::named("arn:tg", "tg") }],
         suspended: if rest.suspended {
             vec![Suspension { process: "Launch".into(), reason: String::new() }]
         } else {
@@ -107,7 +113,8 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(Group, Regeneration)> {
         refresh: None,
         tags: BTreeMap::new(),
     };
-    Some((group, known))
+    let short_since = Some(Span::minutes(1).before(now()));
+    Some((TrackedGroup { group, short_since, health: tracked, gone: BTreeSet::new() }, known))
 }
 
 fn policy(which: usize, canary: bool) -> Policy {
@@ -147,7 +154,8 @@ fn is_theirs(one: One) -> bool {
     matches!(one, One::Ageless | One::TheirsPending | One::TheirsServes | One::TheirsFailed)
 }
 
-fn instance(one: One, n: usize, zones: &[Zone]) -> Instance {
+/// The instance, its health in the target group, and what regend knows of it from before.
+fn instance(one: One, n: usize, zones: &[Zone]) -> (Instance, TargetHealth, Tracked) {
     let ago = |span: Span| Some(span.before(now()));
     let (old, new) = (ago(Span::hours(25) + Span::minutes(n as u32)), ago(Span::minutes(20)));
     let healthy = (TargetState::Healthy, "");
@@ -180,7 +188,7 @@ fn instance(one: One, n: usize, zones: &[Zone]) -> Instance {
         One::OldMarked => None,
         _ => (target == healthy).then_some(Span::minutes(10)),
     };
-    Instance {
+    let instance = Instance {
         id: InstanceId::new(format!("i-{n}")),
         zone: zones.get(n % zones.len()).cloned().expect("a zone"),
         lifecycle,
@@ -189,10 +197,10 @@ fn instance(one: One, n: usize, zones: &[Zone]) -> Instance {
         born,
         image: None,
         template: None,
-        targets: vec![TargetHealth { state: target.0, code: target.1.to_owned(), shifted: false }],
-        unknown_since: None,
-        healthy_since: healthy_for.map(|span| span.before(now())),
-    }
+    };
+    let health = TargetHealth { state: target.0, code: target.1.to_owned(), shifted: false };
+    let tracked = Tracked { healthy_since: healthy_for.map(|span| span.before(now())), ..Tracked::default() };
+    (instance, health, tracked)
 }
 
 /// What the journal says of it.
