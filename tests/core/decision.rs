@@ -27,6 +27,7 @@ mod intents;
 mod interference;
 mod lease;
 mod max_size;
+mod membership;
 mod order;
 mod plan;
 mod policy_keys;
