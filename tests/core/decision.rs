@@ -17,6 +17,7 @@ use self::table::Scene;
 
 mod capacity;
 mod changes;
+mod completion;
 mod desired_capacity;
 mod effects;
 mod failures;
