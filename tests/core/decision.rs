@@ -27,6 +27,8 @@ mod health_tracker;
 mod intents;
 mod interference;
 mod lease;
+mod lease_tag;
+mod lease_takeover;
 mod max_size;
 mod membership;
 mod order;

@@ -9,7 +9,6 @@ const FUNCTION_LINES: usize = 70;
 /// short enough.
 const LONG_FILES: &[(&str, usize)] = &[
     ("tests/core/decision/fold.rs", 790),
-    ("tests/core/decision/lease.rs", 666),
     ("tests/core/decision/plan.rs", 654),
     ("tests/core/decision/policy_keys.rs", 917),
     ("tests/core/decision/table.rs", 703),
