@@ -10,7 +10,6 @@ const FUNCTION_LINES: usize = 70;
 const LONG_FILES: &[(&str, usize)] = &[
     ("tests/core/decision/fold.rs", 790),
     ("tests/core/decision/plan.rs", 654),
-    ("tests/core/decision/policy_keys.rs", 917),
     ("tests/core/decision/table.rs", 703),
     ("tests/core/decision/veto.rs", 989),
     ("tests/core/scaling.rs", 445),
