@@ -11,7 +11,6 @@ const LONG_FILES: &[(&str, usize)] = &[
     ("tests/core/decision/fold.rs", 790),
     ("tests/core/decision/plan.rs", 654),
     ("tests/core/decision/table.rs", 703),
-    ("tests/core/decision/veto.rs", 989),
     ("tests/core/scaling.rs", 445),
     ("tests/core/scenarios.rs", 426),
     ("tests/core/schedule.rs", 577),
