@@ -31,6 +31,7 @@ mod lease_tag;
 mod lease_takeover;
 mod max_size;
 mod membership;
+mod opening;
 mod order;
 mod plan;
 mod policy_keys;
