@@ -1,4 +1,4 @@
-//! What the audit answers: to people as a table and a story, to programs as the recorded bytes.
+//! What the audit prints: tables and sentences for people, the recorded bytes for programs.
 
 use std::io;
 use std::path::Path;
@@ -12,20 +12,23 @@ use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalK
 use regend::domain::group::{GroupKey, InstanceId, TargetState, Template, Zone};
 use regend::domain::journal::{
     Capacity, Cause, Change, Closed, Entry, Event, GroupChanged, InstanceFacts, InstanceJudged, InstanceSeen, Kind,
-    Left, LeftWhy, Member, NotOpened, Nothing, OUTCOMES, Opened, Role, Trigger, Verdict,
+    Left, LeftWhy, Member, NotOpened, Nothing, Opened, Role, Trigger, Verdict,
 };
 use regend::domain::span::Time;
-use regend::engine::lookup;
 use regend::engine::ports::{History as _, Journal as _};
-use regend::render;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::contract::{at, wait};
 use crate::sample;
 
+mod entry;
+mod not_found;
+
 const STALE: &str = "i-07da1c2b3d4e5f601";
+
 const FRESH: &str = "i-086a1c2b3d4e5f602";
+
 const NEXT: &str = "i-0b5e1c2b3d4e5f603";
 
 fn group(name: &str) -> GroupKey {
@@ -300,111 +303,6 @@ fn each_filter_selects_and_all_of_them_must_fit() {
 }
 
 #[test]
-fn what_cannot_be_found_or_understood_is_said_with_what_may_have_been_meant() {
-    let history = History::written();
-    history.check(
-        &["list", "--group", "wbe"],
-        expect![[r#"
-        stderr: no entries: no group fits wbe; did you mean web?
-    "#]],
-    );
-    history.check(
-        &["list", "--group", "web", "--since", "1m"],
-        expect![[r#"
-        stderr: no entries
-    "#]],
-    );
-    history.check(
-        &["list", "--instance", "i-07da1c2b3d4e5f610"],
-        expect![[r#"
-        stderr: no entries: the journal names no instance i-07da1c2b3d4e5f610; did you mean i-07da1c2b3d4e5f601?
-    "#]],
-    );
-    history.check(
-        &["list", "--instance", "web"],
-        expect![[r#"
-        stderr: regend: "web" is no instance id: write for example i-0123456789abcdef0
-        exit 2
-    "#]],
-    );
-    history.check(
-        &["list", "--instance", "i-0"],
-        expect![[r#"
-        stderr: regend: several instances begin with i-0: i-07da1c2b3d4e5f601, i-086a1c2b3d4e5f602, i-0b5e1c2b3d4e5f603
-        exit 2
-    "#]],
-    );
-    history.check(
-        &["list", "--regeneration", "ffff"],
-        expect![[r#"
-        stderr: no entries: the journal knows no regeneration ffff
-    "#]],
-    );
-    let (text, code) = history.ask(&["list", "--regeneration", "01"], None);
-    assert!(text.starts_with("stderr: regend: several regenerations begin with 01: 01") && code == 2, "{text}");
-    history.check(
-        &["list", "--kind", "retire.intent"],
-        expect![[r#"
-        stderr: regend: no kind of entry fits retire.intent; did you mean retire.intended?
-        exit 2
-    "#]],
-    );
-    history.check(&["list", "--since", "soon"], expect![[r#"
-        stderr: regend: "soon" is not a time; write for example 2026-11-22, 2026-11-22T03:12:44Z, 2d, 90m, today or yesterday
-        exit 2
-    "#]]);
-    history.check(
-        &["list", "--since", "1h", "--until", "2h"],
-        expect![[r#"
-        stderr: regend: --since 2026-11-22 02:30:00Z is not before --until 2026-11-22 01:30:00Z
-        exit 2
-    "#]],
-    );
-    history.check(
-        &["show", "99"],
-        expect![[r#"
-        stderr: regend: no entry 99: the journal's entries are 0 to 16
-        exit 1
-    "#]],
-    );
-    history.check(
-        &["show", "ffff"],
-        expect![[r#"
-        stderr: regend: no entry has the id ffff
-        exit 1
-    "#]],
-    );
-    history.check(
-        &["show", "web"],
-        expect![[r#"
-        stderr: regend: "web" is no id: write for example 019a3c5e-…; its beginning is enough
-        exit 2
-    "#]],
-    );
-    history.check(
-        &["show", STALE],
-        expect![[r#"
-        stderr: regend: i-07da1c2b3d4e5f601 is an instance: `regend audit instance i-07da1c2b3d4e5f601`
-        exit 2
-    "#]],
-    );
-    history.check(
-        &["instance", "i-07da1c2b3d4e5f610"],
-        expect![[r#"
-        stderr: regend: the journal names no instance i-07da1c2b3d4e5f610; did you mean i-07da1c2b3d4e5f601?
-        exit 1
-    "#]],
-    );
-    history.check(
-        &["instance", "07da"],
-        expect![[r#"
-        stderr: regend: "07da" is no instance id: write for example i-0123456789abcdef0
-        exit 2
-    "#]],
-    );
-}
-
-#[test]
 fn json_is_the_recorded_bytes() {
     let history = History::written();
     let conn = rusqlite::Connection::open(history.dir.path().join("journal.sqlite")).unwrap();
@@ -432,98 +330,6 @@ fn csv_is_quoted_where_it_must_be() {
 }
 
 #[test]
-fn one_entry_is_shown_with_every_field() {
-    let history = History::written();
-    let text = history.ask(&["show", "12"], None).0;
-    // What differs between runs.
-    let ours = ["leaf", "id ", "rt ", "writer ", "boot ", "regeneration ", "software "];
-    let text: String =
-        text.lines().filter(|line| !ours.iter().any(|o| line.starts_with(o))).map(|l| l.to_owned() + "\n").collect();
-    expect![[r#"
-        position  12 of 17
-        what      retire i-086a1c2b3d4e5f602 (stale, 24h1m, ami-2): i-0b5e1c2b3d4e5f603 (ami-3) serves in its place; 1 serving after removal (minimum 1)
-
-        v             1
-        kind          retire.intended
-        t             2026-11-22T03:02:00.000000Z
-        wseq          13
-        actor         schedule
-        account       prod
-        region        eu-west-1
-        group         web
-        data
-          retire
-            instance   i-086a1c2b3d4e5f602
-            why        stale
-            decrement  true
-            successor  i-0b5e1c2b3d4e5f603
-            serving    1
-            floor      1
-          capacity  min 1, desired 2, max 5, wanted 1, members 2, serving 2, draining 0
-          instance
-            id        i-086a1c2b3d4e5f602
-            role      stale
-            zone      eu-west-1b
-            image     ami-2
-            template  id lt-1, version 43
-            age_s     86515  (24h1m)
-          successor
-            id        i-0b5e1c2b3d4e5f603
-            image     ami-3
-            template  id lt-1, version 44
-            age_s     118  (1m58s)
-    "#]].assert_eq(&text);
-    let text = history.ask(&["show", "9"], None).0;
-    assert!(text.contains("\ndata\n  cutoff       2026-11-22T03:00:00.000000Z\n"), "{text}");
-    assert!(text.contains(FRESH), "{text}");
-    assert!(text.contains("    born      2026-11-21T03:00:05.000000Z\n"), "{text}");
-    // By the beginning of its id as well.
-    let journal = Sqlite::read(history.dir.path()).unwrap();
-    let stored = wait(lookup::entry_at(&journal, 12)).unwrap();
-    let id = journal.parse(&stored).unwrap().id.to_string();
-    assert_eq!(history.ask(&["show", &id], None), history.ask(&["show", "12"], None));
-    assert_eq!(wait(lookup::entry_by_id(&journal, &id[..35])).unwrap(), stored);
-}
-
-#[test]
-fn the_life_of_an_instance_is_a_story() {
-    let history = History::written();
-    let regeneration = history.regeneration.to_string();
-    let (text, _) = history.ask(&["instance", FRESH], None);
-    let text = text.replace(&regeneration, "REGENERATION-2");
-    let first = text.split("in regeneration ").nth(1).unwrap().split('\n').next().unwrap().to_owned();
-    expect![[r#"
-        i-086a1c2b3d4e5f602
-          state       terminated since 2026-11-22 03:07:30Z
-          group       web (prod, eu-west-1)
-          zone        eu-west-1b
-          image       ami-2
-          template    lt-1 version 43
-          born        2026-11-21 03:00:05Z
-          first seen  2026-11-21 03:00:05Z
-          in service  2026-11-21 03:00:55Z
-          served      24h, from 2026-11-21 03:02:00Z to 2026-11-22 03:02:15Z
-          retired     stale, wanted by schedule
-          age         24h7m, 7m25s over max_age 24h
-
-        2026-11-21 03:00:05Z      #3  launched by regend
-                                      wanted by user:anna (CVE-2026-1, "now"), in regeneration REGENERATION-1
-                                      autoscaling:LaunchInstances, request 7a62c49f
-        2026-11-21 03:00:55Z      #4  InService
-        2026-11-21 03:02:00Z      #5  is serving: healthy in web-tg, api-tg; waived: old-tg
-        2026-11-21 03:02:00Z      #6  takes the place of i-07da1c2b3d4e5f601 (ami-1), which is to be retired
-        2026-11-22 03:00:00Z      #9  a member when a regeneration is opened by schedule: born before 2026-11-22 03:00:00Z, so to be replaced
-        2026-11-22 03:02:00Z     #12  to be retired: stale, born before 2026-11-22 03:00:00Z
-                                      wanted by schedule, in regeneration REGENERATION-2
-                                      verified: i-0b5e1c2b3d4e5f603 (ami-3, lt-1 version 44, 1m58s old) serves in its place
-                                      verified: 1 serving after removal (minimum 1) (2 members, 2 serving, 0 draining, 1 wanted, 2 desired)
-        2026-11-22 03:02:15Z     #13  AWS retires it (the answer was lost; the effect was seen)
-        2026-11-22 03:02:30Z     #14  draining: draining in web-tg
-        2026-11-22 03:07:30Z     #15  terminated: 24h7m, 7m25s over max_age 24h
-    "#]].assert_eq(&text.replace(&first, "REGENERATION-1"));
-}
-
-#[test]
 fn a_reader_that_has_seen_enough_ends_it_quietly() {
     struct Closed;
     impl io::Write for Closed {
@@ -547,64 +353,4 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
     let cli = Cli::parse_from(["audit", "list"]);
     let error = wait(run(&cli.audit, Path::new("/nowhere"), &mut Closed)).unwrap_err();
     expect!["cannot read the journal /nowhere/journal.sqlite: no journal in /nowhere: nothing was recorded yet, or pass --state-dir"].assert_eq(&error.to_string());
-}
-
-#[test]
-fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
-    let bare = |kind: &Kind| {
-        let (software, writer) = ("regend 0.1.0".to_owned(), "host-1".to_owned());
-        let entry = Entry::new(sample::event(*kind), at("2026-11-22T03:00:00Z"), "user:anna");
-        let entry = Entry { software, writer, ..entry };
-        let outcome = entry.event.outcome();
-        assert!(outcome.is_none_or(|word| OUTCOMES.contains(&word)), "{outcome:?} cannot be asked for");
-        format!("{kind:22} {}\n", render::sentence(&entry))
-    };
-    expect![[r#"
-        regeneration.opened    opened by user:anna: 0 of 0 members are stale, born before 1970-01-01 00:00:00Z; judged by web
-        regeneration.queued    queued: AWS said no
-        regeneration.held      held: AWS said no
-        regeneration.released  released: no hold any more
-        regeneration.recovered recovered after a restart
-        regeneration.aborted   ending early as failed: AWS said no (Code)
-        regeneration.closed    completed after 0s
-        regeneration.skipped   not opened: AWS said no (Code)
-        regeneration.missed    missed a run: AWS said no (Code)
-        lease.intended         take the lease until 00:00:00Z
-        lease.taken            the lease is taken
-        lease.released         the lease is released
-        lease.refused          cannot write the lease tag: AWS said no (Code)
-        lease.unknown          the lease: the answer was lost (AWS said no); looking for the effect
-        max_size.intended      raise max size from 10 to 11
-        max_size.raised        max size is raised
-        max_size.restored      max size is restored
-        max_size.refused       max size is not changed: AWS said no (Code)
-        max_size.unknown       max size: the answer was lost (AWS said no); looking for the effect
-        min_size.intended      restore min size from 2 to 1
-        min_size.restored      min size is restored
-        min_size.refused       min size is not changed: AWS said no (Code)
-        min_size.unknown       min size: the answer was lost (AWS said no); looking for the effect
-        launch.intended        launch 1 in a: 3 serving, 3 wanted
-        launch.accepted        desired capacity is raised: Auto Scaling launches
-        launch.refused         not launched: AWS said no (Code)
-        launch.unknown         the launch: the answer was lost (AWS said no); looking for the effect
-        surplus.intended       lower desired capacity from 5 to 4
-        surplus.returned       desired capacity is taken back
-        surplus.refused        desired capacity is not taken back: AWS said no (Code)
-        surplus.unknown        desired capacity: the answer was lost (AWS said no); looking for the effect
-        retire.intended        retire i-1 (stale): 3 serving after removal (minimum 3)
-        retire.accepted        AWS retires i-1
-        retire.refused         i-1 is not retired: AWS said no (Code)
-        retire.unknown         retiring i-1: the answer was lost (AWS said no); looking for the effect
-        action.vetoed          vetoed: release the lease: it is not ours
-        instance.launched      i-1 joined, launched by Auto Scaling, or attached by others
-        instance.in_service    i-1 is InService
-        instance.serving       i-1 is serving: Auto Scaling and EC2 call it healthy
-        instance.failed        i-1 failed: AWS said no (Code)
-        instance.draining      i-1 is draining
-        instance.terminated    i-1 is terminated
-        instance.lost          i-1 is lost: terminated outside regend
-        group.changed          desired capacity changed externally from 3 to 4; adopted
-        daemon.started         regend 0.1.0 started on host-1 by user:anna
-        daemon.stopped         regend 0.1.0 stopped
-    "#]].assert_eq(&Kind::ALL.iter().map(bare).collect::<String>());
 }
