@@ -9,7 +9,6 @@ const FUNCTION_LINES: usize = 70;
 /// short enough.
 const LONG_FILES: &[(&str, usize)] = &[
     ("tests/core/decision/table.rs", 703),
-    ("tests/program/journal.rs", 632),
     ("tests/contract.rs", 403),
 ];
 
