@@ -6,8 +6,8 @@ use super::text::{at, clean, rough, seconds};
 use crate::domain::action::{Action, RefusalKind, Retire};
 use crate::domain::group::TargetState;
 use crate::domain::journal::{
-    Cause, Closed, Entry, Event, Explanation, GroupChanged, InstanceFacts, LaunchAccepted, LaunchedBy, LeftWhy, Member,
-    Opened, RetireIntended, Unknown, Verdict,
+    Cause, Closed, Entry, Event, Explanation, GroupChanged, InstanceFacts, InstanceJudged, InstanceLost,
+    LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused, RetireIntended, Unknown, Verdict,
 };
 
 /// A sentence with more names than this is not read.
@@ -27,14 +27,8 @@ pub fn sentence(entry: &Entry) -> String {
         }
         Event::RegenerationClosed(closed) => closing(closed),
         Event::RegenerationSkipped(skipped) => format!("not opened: {}", why(&skipped.cause)),
-        Event::RegenerationMissed(missed) => match &missed.firing {
-            Some(firing) => format!("missed the run that was due at {firing}: {}", why(&missed.cause)),
-            None => format!("missed a run: {}", why(&missed.cause)),
-        },
-        Event::LaunchIntended(_) => match entry.event.capacity() {
-            Some(c) => format!("{}: {} serving, {} wanted", intended(&entry.event), c.serving, c.wanted),
-            None => intended(&entry.event),
-        },
+        Event::RegenerationMissed(missed) => missed_run(missed),
+        Event::LaunchIntended(_) => launching(&entry.event),
         Event::LeaseIntended(_) | Event::MaxSizeIntended(_) | Event::MinSizeIntended(_) | Event::SurplusIntended(_) => {
             intended(&entry.event)
         }
@@ -51,15 +45,7 @@ pub fn sentence(entry: &Entry) -> String {
         Event::MinSizeRefused(refused) => format!("min size is not changed: {}", why(&refused.cause)),
         Event::MinSizeUnknown(unknown) => lost("min size", unknown),
         Event::LaunchAccepted(accepted) => launched(accepted, aside),
-        // Without that permission there is another way.
-        Event::LaunchRefused(refused)
-            if refused.call.api.ends_with("LaunchInstances")
-                && matches!(refused.refusal, RefusalKind::NotOffered | RefusalKind::Forbidden) =>
-        {
-            let why = why(&refused.cause);
-            format!("LaunchInstances cannot be used here, so desired capacity is raised instead: {why}")
-        }
-        Event::LaunchRefused(refused) => format!("not launched: {}", why(&refused.cause)),
+        Event::LaunchRefused(refused) => launch_refused(refused),
         Event::LaunchUnknown(unknown) => lost("the launch", unknown),
         Event::SurplusReturned(_) => format!("desired capacity is taken back{aside}"),
         Event::SurplusRefused(refused) => format!("desired capacity is not taken back: {}", why(&refused.cause)),
@@ -79,15 +65,9 @@ pub fn sentence(entry: &Entry) -> String {
         Event::InstanceFailed(failed) => {
             format!("{} failed: {}{}", failed.instance.id, why(&failed.cause), explained(failed.explanation.as_ref()))
         }
-        Event::InstanceDraining(judged) => match judged.targets.as_slice() {
-            [] => format!("{} is draining", judged.instance.id),
-            targets => format!("{} is draining: {}", judged.instance.id, verdicts(targets)),
-        },
+        Event::InstanceDraining(judged) => draining(judged),
         Event::InstanceTerminated(seen) => format!("{} is terminated{}", seen.instance.id, aged(&seen.instance)),
-        Event::InstanceLost(lost) => {
-            let (instance, explained) = (&lost.instance, explained(lost.explanation.as_ref()));
-            format!("{} is lost{}: terminated outside regend{explained}", instance.id, aged(instance))
-        }
+        Event::InstanceLost(lost) => instance_lost(lost),
         Event::GroupChanged(changed) => group_changed(changed),
         Event::DaemonStarted(_) => format!("{} started on {} by {}", entry.software, entry.writer, entry.actor),
         Event::DaemonStopped(_) => format!("{} stopped", entry.software),
@@ -235,6 +215,31 @@ pub fn left_words(why: LeftWhy) -> &'static str {
     }
 }
 
+fn missed_run(missed: &NotOpened) -> String {
+    match &missed.firing {
+        Some(firing) => format!("missed the run that was due at {firing}: {}", why(&missed.cause)),
+        None => format!("missed a run: {}", why(&missed.cause)),
+    }
+}
+
+fn launching(event: &Event) -> String {
+    match event.capacity() {
+        Some(c) => format!("{}: {} serving, {} wanted", intended(event), c.serving, c.wanted),
+        None => intended(event),
+    }
+}
+
+fn launch_refused(refused: &Refused) -> String {
+    let why = why(&refused.cause);
+    // Without that permission regend raises desired capacity, so this refusal is no failure.
+    let has_alternative = refused.call.api.ends_with("LaunchInstances")
+        && matches!(refused.refusal, RefusalKind::NotOffered | RefusalKind::Forbidden);
+    match has_alternative {
+        true => format!("LaunchInstances cannot be used here, so desired capacity is raised instead: {why}"),
+        false => format!("not launched: {why}"),
+    }
+}
+
 fn launched(accepted: &LaunchAccepted, aside: &str) -> String {
     let mut text = match accepted.instances.as_slice() {
         [] if accepted.call.api.ends_with("UpdateAutoScalingGroup") => {
@@ -265,6 +270,18 @@ fn retiring(intended: &RetireIntended) -> String {
     }
     text.push_str(&retire.arithmetic());
     text
+}
+
+fn draining(judged: &InstanceJudged) -> String {
+    match judged.targets.as_slice() {
+        [] => format!("{} is draining", judged.instance.id),
+        targets => format!("{} is draining: {}", judged.instance.id, verdicts(targets)),
+    }
+}
+
+fn instance_lost(lost: &InstanceLost) -> String {
+    let (instance, explained) = (&lost.instance, explained(lost.explanation.as_ref()));
+    format!("{} is lost{}: terminated outside regend{explained}", instance.id, aged(instance))
 }
 
 pub(super) fn verdicts(targets: &[Verdict]) -> String {
