@@ -1,9 +1,14 @@
 //! `regend check`: configuration, credentials, permissions and each group's readiness; changes nothing.
 
+use std::path::Path;
+
 use clap::Args;
 
-use crate::adapters::config::ConfigError;
+use crate::adapters::aws::Aws;
+use crate::adapters::config::{Config, ConfigError};
 use crate::adapters::journal;
+use crate::domain::forecast::Plan;
+use crate::domain::group::Group;
 use crate::engine::ports::CloudError;
 use crate::engine::ports::JournalError;
 use crate::render::left_words;
@@ -53,52 +58,15 @@ fn without(action: &str) -> Option<&'static str> {
 
 pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failure> {
     let config = global.config()?;
-    let mut worst = exit::DONE;
-    let from = global.config.as_deref().unwrap_or_else(|| std::path::Path::new(super::CONFIG));
-    match crate::adapters::config::Config::load(from) {
-        Ok(_) => good(&format!("configuration {}", from.display())),
-        Err(ConfigError::Missing { .. }) => good("no configuration file; the defaults apply"),
-        Err(error) => bad(&error.to_string()),
-    }
-    for warning in &config.warnings {
-        note(&warning.to_string());
-    }
+    check_configuration(global, &config);
     let state_dir = global.state_dir(&config);
-    match journal::open(&state_dir) {
-        Ok(_) => good(&format!("state directory {}", state_dir.display())),
-        Err(error @ JournalError::Locked { .. }) => note(&error.to_string()),
-        Err(error) => {
-            bad(&error.to_string());
-            worst = Failure::from(error).code;
-        }
-    }
+    let mut worst = check_state_dir(&state_dir);
     let mut aws = connect(&config).await?;
-    let mut reported = Vec::new();
-    for (place, identity) in aws.identities().await {
-        match identity {
-            Ok(arn) => good(&format!("credentials for {place}: {arn}")),
-            Err(error) => {
-                bad(&format!("credentials for {place}: {error}"));
-                reported.push(error);
-                worst = exit::UNREACHABLE;
-            }
-        }
+    let failed = check_credentials(&aws).await;
+    if !failed.is_empty() {
+        worst = exit::UNREACHABLE;
     }
-    for (place, action, result) in aws.probe().await {
-        match result {
-            Ok(()) => good(&format!("{place}: {action}")),
-            Err(error @ CloudError::Forbidden { .. }) if without(action).is_some() => {
-                note(&format!("{place}: {error}; {}", without(action).unwrap_or_default()));
-            }
-            Err(error) => {
-                // Without credentials every probe returns the error that was already reported for the credentials.
-                if !reported.contains(&error) {
-                    bad(&format!("{place}: {error}"));
-                }
-                worst = exit::UNREACHABLE;
-            }
-        }
-    }
+    worst = worst.max(check_permissions(&aws, &failed).await);
     note(&format!("not checked, because no read-only call can verify these permissions: {CHANGES}"));
     if worst != exit::DONE {
         return Ok(worst);
@@ -109,23 +77,93 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     }
     let known = Known::read(&state_dir, &chosen).await?;
     for (group, plan, ruled) in plan::look(&mut aws, &chosen, &known).await? {
-        let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
-        match plan.holds.first() {
-            None => good(&format!("group {name}: {} to replace", plan.replace.len())),
-            Some(hold) => {
-                bad(&format!("group {name}: {hold}"));
-                worst = worst.max(exit::HELD);
-            }
-        }
-        plan.notes.iter().for_each(|text| note(&format!("group {name}: {text}")));
-        plan.left.iter().for_each(|left| {
-            note(&format!("group {name}: {} is not replaced: {}", left.instance, left_words(left.why)))
-        });
-        if !ruled {
-            note(&format!("group {name}: no [[groups]] rule matches it, so the daemon does not regenerate it"));
-        }
+        worst = worst.max(check_group(&group, &plan, ruled));
     }
     Ok(worst)
+}
+
+fn check_configuration(global: &Global, config: &Config) {
+    let from = global.config.as_deref().unwrap_or_else(|| Path::new(super::CONFIG));
+    match Config::load(from) {
+        Ok(_) => good(&format!("configuration {}", from.display())),
+        Err(ConfigError::Missing { .. }) => good("no configuration file; the defaults apply"),
+        Err(error) => bad(&error.to_string()),
+    }
+    for warning in &config.warnings {
+        note(&warning.to_string());
+    }
+}
+
+/// Opens the journal. Returns the exit code for what was found.
+fn check_state_dir(state_dir: &Path) -> u8 {
+    match journal::open(state_dir) {
+        Ok(_) => good(&format!("state directory {}", state_dir.display())),
+        Err(error @ JournalError::Locked { .. }) => note(&error.to_string()),
+        Err(error) => {
+            bad(&error.to_string());
+            return Failure::from(error).code;
+        }
+    }
+    exit::DONE
+}
+
+/// Asks each account for the identity of the caller. Returns the errors, all of which are printed.
+async fn check_credentials(aws: &Aws) -> Vec<CloudError> {
+    let mut failed = Vec::new();
+    for (place, identity) in aws.identities().await {
+        match identity {
+            Ok(arn) => good(&format!("credentials for {place}: {arn}")),
+            Err(error) => {
+                bad(&format!("credentials for {place}: {error}"));
+                failed.push(error);
+            }
+        }
+    }
+    failed
+}
+
+/// Tries each reading call in each region. Returns the exit code for what was found.
+async fn check_permissions(aws: &Aws, failed_credentials: &[CloudError]) -> u8 {
+    let mut worst = exit::DONE;
+    for (place, action, result) in aws.probe().await {
+        match result {
+            Ok(()) => good(&format!("{place}: {action}")),
+            Err(error @ CloudError::Forbidden { .. }) if without(action).is_some() => {
+                note(&format!("{place}: {error}; {}", without(action).unwrap_or_default()));
+            }
+            Err(error) => {
+                // Without credentials every probe returns the error that was already printed for the credentials.
+                if !failed_credentials.contains(&error) {
+                    bad(&format!("{place}: {error}"));
+                }
+                worst = exit::UNREACHABLE;
+            }
+        }
+    }
+    worst
+}
+
+/// Prints whether a run of the group could start now. Returns the exit code for what was found.
+fn check_group(group: &Group, plan: &Plan, ruled: bool) -> u8 {
+    let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
+    let code = match plan.holds.first() {
+        None => {
+            good(&format!("group {name}: {} to replace", plan.replace.len()));
+            exit::DONE
+        }
+        Some(hold) => {
+            bad(&format!("group {name}: {hold}"));
+            exit::HELD
+        }
+    };
+    plan.notes.iter().for_each(|text| note(&format!("group {name}: {text}")));
+    plan.left
+        .iter()
+        .for_each(|left| note(&format!("group {name}: {} is not replaced: {}", left.instance, left_words(left.why))));
+    if !ruled {
+        note(&format!("group {name}: no [[groups]] rule matches it, so the daemon does not regenerate it"));
+    }
+    code
 }
 
 fn good(text: &str) {
