@@ -4,18 +4,21 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use clap::Args;
 
+use crate::adapters::config::Config;
 use crate::adapters::journal;
 use crate::domain::action::Hold;
-use crate::domain::group::GroupKey;
+use crate::domain::forecast::Plan;
+use crate::domain::group::{Group, GroupKey};
 use crate::domain::journal::Trigger;
 use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
+use crate::domain::span::Time;
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::fleet::{Event, RunRequest};
 use crate::engine::ports::History;
 
 use super::results::Records;
-use super::select::{connect, fleet, list, select, unless_incomplete};
+use super::select::{Chosen, connect, fleet, list, select, unless_incomplete};
 use super::show::Show;
 use super::{Failure, Global, Output, actor, exit, plan, say};
 
@@ -42,14 +45,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> {
-    // The message of clap would name the wrong argument, but not the alternatives.
-    if args.all != args.groups.is_empty() {
-        let wrong = if args.all { "--all cannot be combined with names of groups" } else { "no group is named" };
-        return Err(Failure::usage(format!(
-            "{wrong}: `regend run web api-*` regenerates the named groups, `regend run --all` every group that a [[groups]] \
-             rule of the configuration matches"
-        )));
-    }
+    require_groups_or_all(args)?;
     let config = global.config()?;
     if args.all && config.groups.is_empty() {
         return Err(Failure::usage(
@@ -77,64 +73,89 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let mut show = Show::new(std::io::stderr().is_terminal());
     let mut records = Records::of(fleet.journal.writer());
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
-    {
-        let mut tell = |event: Event<'_>| {
-            records.note(&event);
-            show.event(&event);
-        };
-        fleet.resume(named, &mut tell).await?;
-    }
-    for entries in fleet.journal.unfinished().await? {
-        let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? else {
-            continue;
-        };
-        if !named(&other.group) {
-            show.line(&format!(
-                "regeneration {} of {} is also open: `regend run {}` resumes it",
-                other.id, other.group, other.group
-            ));
-        }
-    }
+    fleet.resume(named, &mut |event| report(&event, &mut records, &mut show)).await?;
+    show_other_regenerations(&fleet.journal, named, &show).await?;
     let fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
     if !fresh.is_empty() {
         let plans = plan::look(&mut fleet.cloud, &fresh, &known).await?;
-        plans.iter().for_each(|(_, plan, ruled)| show.line(plan::describe(plan, *ruled).trim_end()));
-        let count = plans.iter().map(|(_, plan, _)| plan.replace.len()).sum::<usize>();
-        if !args.yes && count > 0 {
-            confirm(count, plans.len())?;
-        }
+        show_and_confirm(&plans, args.yes, &show)?;
     }
     // Before this point a signal ends the program at once, because nothing was changed.
     super::stop_on_signals(&clock, exit::HELD, "open regenerations stay open: run the same command to resume");
     let actor = actor();
     let daemon = fleet.journal.writer().to_owned();
     for one in fresh {
-        let now = clock.now();
-        let calendar = one.policy.calendar(&config.blackouts);
-        let window_ends = calendar.window_ends(now);
-        let hold = calendar.is_clear(now).err().map(Hold::from);
-        let opener = Opener {
-            actor: actor.clone(),
-            trigger: Trigger::Manual,
-            reason: args.reason.clone(),
-            daemon: daemon.clone(),
-            window_ends,
-            firing: None,
-        };
         records.asked.insert(one.key.clone());
-        fleet.request(RunRequest { key: one.key, policy: one.policy, opener, hold });
+        fleet.request(request(one, args, &config, &actor, &daemon, clock.now()));
     }
-    {
-        let mut tell = |event: Event<'_>| {
-            records.note(&event);
-            show.event(&event);
-        };
-        while !fleet.is_idle() && !clock.stopping() {
-            fleet.step(None, &mut tell).await?;
-        }
+    while !fleet.is_idle() && !clock.stopping() {
+        fleet.step(None, &mut |event| report(&event, &mut records, &mut show)).await?;
     }
     show.finish();
     Ok(unless_incomplete(&listing, records.conclude(&fleet.ended, &show, args.output)?))
+}
+
+/// Either groups are named or `--all` is given. The message of clap would name the wrong argument, but not the
+/// alternatives.
+fn require_groups_or_all(args: &RunArgs) -> Result<(), Failure> {
+    if args.all == args.groups.is_empty() {
+        return Ok(());
+    }
+    let wrong = if args.all { "--all cannot be combined with names of groups" } else { "no group is named" };
+    Err(Failure::usage(format!(
+        "{wrong}: `regend run web api-*` regenerates the named groups, `regend run --all` every group that a [[groups]] \
+         rule of the configuration matches"
+    )))
+}
+
+fn report(event: &Event<'_>, records: &mut Records, show: &mut Show) {
+    records.note(event);
+    show.event(event);
+}
+
+/// Prints the open regenerations of groups that this run does not include.
+async fn show_other_regenerations(
+    journal: &impl History,
+    is_included: impl Fn(&GroupKey) -> bool,
+    show: &Show,
+) -> Result<(), Failure> {
+    for entries in journal.unfinished().await? {
+        let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? else {
+            continue;
+        };
+        if !is_included(&other.group) {
+            show.line(&format!(
+                "regeneration {} of {} is also open: `regend run {}` resumes it",
+                other.id, other.group, other.group
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Prints the plans, and asks for confirmation if they replace any instance.
+fn show_and_confirm(plans: &[(Group, Plan, bool)], yes: bool, show: &Show) -> Result<(), Failure> {
+    plans.iter().for_each(|(_, plan, ruled)| show.line(plan::describe(plan, *ruled).trim_end()));
+    let count = plans.iter().map(|(_, plan, _)| plan.replace.len()).sum::<usize>();
+    if !yes && count > 0 {
+        confirm(count, plans.len())?;
+    }
+    Ok(())
+}
+
+fn request(chosen: Chosen, args: &RunArgs, config: &Config, actor: &str, daemon: &str, now: Time) -> RunRequest {
+    let Chosen { key, policy, .. } = chosen;
+    let calendar = policy.calendar(&config.blackouts);
+    let hold = calendar.is_clear(now).err().map(Hold::from);
+    let opener = Opener {
+        actor: actor.to_owned(),
+        trigger: Trigger::Manual,
+        reason: args.reason.clone(),
+        daemon: daemon.to_owned(),
+        window_ends: calendar.window_ends(now),
+        firing: None,
+    };
+    RunRequest { key, policy, opener, hold }
 }
 
 fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
