@@ -244,7 +244,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Ok(())
     }
 
-    /// Reconciles one group with what the observation found of it.
+    /// Reconciles one group with what the observation found of it, and schedules its next observation.
     async fn visit(
         &mut self,
         key: &GroupKey,
@@ -252,65 +252,20 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Stop> {
         let Some(n) = self.active.iter().position(|slot| &slot.active.regeneration.group == key) else { return Ok(()) };
-        let Some(slot) = self.active.get_mut(n) else { return Ok(()) };
         let now = self.clock.now();
-        let poll = self.limits.poll;
-        let reconcile = match found {
-            Some(Ok(group)) => {
-                (slot.absent, slot.failed_observations, slot.failing_since) = (0, 0, None);
-                let mut recorded =
-                    |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
-                let mut turning = Reconciler {
-                    cloud: &mut self.cloud,
-                    journal: &self.journal,
-                    clock: &self.clock,
-                    tell: &mut recorded,
-                };
-                let reconcile = turning.reconcile(&mut slot.active, group).await?;
-                if let Some((group, holds)) = &slot.active.shown {
-                    tell(Event::Observed(&slot.active.regeneration, group, holds));
-                }
-                reconcile
-            }
+        let step = match found {
+            Some(Ok(group)) => self.reconcile(n, group, tell).await?,
             Some(Err(error)) => {
-                slot.failed_observations += 1;
-                let lasts = Span::between(*slot.failing_since.get_or_insert(now), now);
-                let patience = match error {
-                    CloudError::NoCredentials(_) | CloudError::Forbidden { .. } => PATIENCE_REFUSED,
-                    _ => PATIENCE,
-                };
-                if !self.retries_forever && lasts >= patience {
-                    self.active.remove(n);
-                    // The group may be failing unnoticed, so this counts as a failure for `max_failed`.
-                    self.failed += 1;
-                    self.end(key, Ended::GaveUp(error, lasts), tell);
-                    return Ok(());
-                }
-                let wait = (poll * slot.failed_observations).min(OBSERVATION_RETRY_MAX.max(poll));
-                slot.active.look_at = wait.after(now);
-                tell(Event::ObservationFailed(key, &error, slot.active.look_at));
+                self.retry_observation(n, key, error, now, tell);
                 return Ok(());
             }
-            None => {
-                slot.absent += 1;
-                if slot.absent < 2 {
-                    Step::Wait(None)
-                } else {
-                    let regeneration = &mut slot.active.regeneration;
-                    for event in group_gone(regeneration, now) {
-                        let entry = self.journal.append(regeneration.entry(event, now)).await?;
-                        regeneration.apply(&entry)?;
-                        tell(Event::Recorded(&entry, regeneration));
-                    }
-                    Step::Closed(Outcome::Aborted)
-                }
-            }
+            None => self.note_absence(n, now, tell).await?,
         };
-        match reconcile {
-            Step::Acted => slot.active.look_at = now,
+        match step {
+            Step::Acted => self.active[n].active.look_at = now,
             Step::Wait(wake) => {
-                let regular = poll.after(now);
-                slot.active.look_at = wake.map_or(regular, |wake| wake.min(regular)).max(now);
+                let regular = self.limits.poll.after(now);
+                self.active[n].active.look_at = wake.map_or(regular, |wake| wake.min(regular)).max(now);
             }
             Step::Closed(outcome) => {
                 self.active.remove(n);
@@ -322,6 +277,64 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
             }
         }
         Ok(())
+    }
+
+    async fn reconcile(&mut self, n: usize, group: Group, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        let slot = &mut self.active[n];
+        (slot.absent, slot.failed_observations, slot.failing_since) = (0, 0, None);
+        let mut recorded = |entry: &Entry, regeneration: &Regeneration| tell(Event::Recorded(entry, regeneration));
+        let mut reconciler =
+            Reconciler { cloud: &mut self.cloud, journal: &self.journal, clock: &self.clock, tell: &mut recorded };
+        let step = reconciler.reconcile(&mut slot.active, group).await?;
+        if let Some((group, holds)) = &slot.active.shown {
+            tell(Event::Observed(&slot.active.regeneration, group, holds));
+        }
+        Ok(step)
+    }
+
+    /// Schedules the next attempt after an observation that failed, or gives the group up.
+    fn retry_observation(
+        &mut self,
+        n: usize,
+        key: &GroupKey,
+        error: CloudError,
+        now: Time,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) {
+        let slot = &mut self.active[n];
+        slot.failed_observations += 1;
+        let lasts = Span::between(*slot.failing_since.get_or_insert(now), now);
+        let patience = match error {
+            CloudError::NoCredentials(_) | CloudError::Forbidden { .. } => PATIENCE_REFUSED,
+            _ => PATIENCE,
+        };
+        if !self.retries_forever && lasts >= patience {
+            self.active.remove(n);
+            // The group may be failing unnoticed, so this counts as a failure for `max_failed`.
+            self.failed += 1;
+            self.end(key, Ended::GaveUp(error, lasts), tell);
+            return;
+        }
+        let poll = self.limits.poll;
+        let wait = (poll * slot.failed_observations).min(OBSERVATION_RETRY_MAX.max(poll));
+        slot.active.look_at = wait.after(now);
+        tell(Event::ObservationFailed(key, &error, slot.active.look_at));
+    }
+
+    /// Closes the regeneration of a group that two observations in a row did not find.
+    async fn note_absence(&mut self, n: usize, now: Time, tell: &mut dyn FnMut(Event<'_>)) -> Result<Step, Stop> {
+        let slot = &mut self.active[n];
+        slot.absent += 1;
+        if slot.absent < 2 {
+            return Ok(Step::Wait(None));
+        }
+        let regeneration = &mut slot.active.regeneration;
+        for event in group_gone(regeneration, now) {
+            let entry = self.journal.append(regeneration.entry(event, now)).await?;
+            regeneration.apply(&entry)?;
+            tell(Event::Recorded(&entry, regeneration));
+        }
+        Ok(Step::Closed(Outcome::Aborted))
     }
 
     fn end(&mut self, key: &GroupKey, ended: Ended, tell: &mut dyn FnMut(Event<'_>)) {

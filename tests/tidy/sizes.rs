@@ -17,7 +17,6 @@ const LONG_FUNCTIONS: &[(&str, usize)] = &[
     ("src/domain/regeneration/effect.rs: done", 88),
     ("src/domain/veto.rs: veto", 140),
     ("src/domain/veto.rs: retires", 118),
-    ("src/engine/fleet.rs: visit", 78),
 ];
 
 #[test]
