@@ -1,4 +1,4 @@
-//! The script of a scenario: every key that `config/scenario.toml` explains, and every way in which a script is refused.
+//! The script of a scenario: every key that `config/scenario.toml` explains, and how a wrong script is refused.
 
 use std::fs;
 use std::path::Path;
