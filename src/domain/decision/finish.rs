@@ -22,24 +22,7 @@ impl<'a> View<'a> {
         let live = count(&self.live);
         let desired = self.group.desired;
         if live < desired {
-            // The surplus never launched. If desired capacity were lowered while Auto Scaling is launching, or while an
-            // observation may not show the new instances yet, Auto Scaling would choose an instance to terminate.
-            let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
-            // An observation may lack an instance that was just launched, and Auto Scaling is quick if it can launch at
-            // all. The wait is bounded, because an instance can hang while it is terminating.
-            let patience = self.policy.launch_timeout.after(known.opened.window_ends);
-            let is_short = self.group.short_since.is_some_and(|since| SETTLE.after(since) <= self.group.seen);
-            let is_short = is_short || patience < self.now;
-            if !is_short || settled.is_some_and(|at| self.group.seen < at) {
-                settled.into_iter().chain([patience + TimeDelta::seconds(1)]).for_each(|at| self.wake(at));
-                return self.hold(Hold::Replacing { members: live, desired });
-            }
-            let taken = raised.min(desired - live);
-            let to = desired - taken;
-            // Desired capacity cannot fall below min size, so the shift of min size is undone by the same call.
-            let min = known.min_to_restore().filter(|_| to < self.group.min);
-            let min = min.map(|before| before.max(self.group.min.saturating_sub(taken)).min(to));
-            return Some(Next::Act(Action::Shrink { from: desired, to, min, max: None }));
+            return self.return_missing(live);
         }
         if let Some(next) = self.shrink_at_once() {
             return Some(next);
@@ -86,6 +69,29 @@ impl<'a> View<'a> {
         }
         self.wake(patience + TimeDelta::seconds(1));
         self.hold(Hold::Serving { serving: count(&self.serving), floor })
+    }
+
+    /// Lowers desired capacity by the members that never launched.
+    fn return_missing(&mut self, live: u32) -> Option<Next> {
+        let (known, desired, raised) = (self.known, self.group.desired, self.known.raised);
+        // The surplus never launched. If desired capacity were lowered while Auto Scaling is launching, or while an
+        // observation may not show the new instances yet, Auto Scaling would choose an instance to terminate.
+        let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
+        // An observation may lack an instance that was just launched, and Auto Scaling is quick if it can launch at
+        // all. The wait is bounded, because an instance can hang while it is terminating.
+        let patience = self.policy.launch_timeout.after(known.opened.window_ends);
+        let is_short = self.group.short_since.is_some_and(|since| SETTLE.after(since) <= self.group.seen);
+        let is_short = is_short || patience < self.now;
+        if !is_short || settled.is_some_and(|at| self.group.seen < at) {
+            settled.into_iter().chain([patience + TimeDelta::seconds(1)]).for_each(|at| self.wake(at));
+            return self.hold(Hold::Replacing { members: live, desired });
+        }
+        let taken = raised.min(desired - live);
+        let to = desired - taken;
+        // Desired capacity cannot fall below min size, so the shift of min size is undone by the same call.
+        let min = known.min_to_restore().filter(|_| to < self.group.min);
+        let min = min.map(|before| before.max(self.group.min.saturating_sub(taken)).min(to));
+        Some(Next::Act(Action::Shrink { from: desired, to, min, max: None }))
     }
 
     /// If a scaling policy fills the room above max size as soon as it is free, the surplus cannot be returned one by

@@ -59,6 +59,13 @@ impl View<'_> {
             // new instances are its own.
             return self.hold(Hold::Replacing { members: live, desired: group.desired });
         }
+        self.raise(room, direct, live, above)
+    }
+
+    /// Raises the group by `room` instances: by desired capacity, together with limits where they must rise, or by a direct
+    /// launch.
+    fn raise(&mut self, room: u32, direct: bool, live: u32, above: u32) -> Option<Next> {
+        let group = self.group;
         let target = group.desired.saturating_add(room);
         if self.shifts {
             // The limits are shifted by the surplus, so scaling policies have the same room as before in both

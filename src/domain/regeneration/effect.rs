@@ -54,36 +54,8 @@ impl Regeneration {
                     self.refusals.note(intent, None, shortfall, entry.t);
                 }
             }
-            Action::Grow { from, to, min, max } => {
-                self.expect(*to, entry.t, Vec::new());
-                self.raised = self.raised.saturating_add(to.saturating_sub(*from));
-                self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(*from));
-                if let Some(max) = max {
-                    self.max_before.get_or_insert(self.max);
-                    self.max = *max;
-                }
-                if let Some(min) = min {
-                    self.min_before.get_or_insert(self.min);
-                    self.min = *min;
-                }
-            }
-            Action::Shrink { from, to, min, max } => {
-                self.expect(*to, entry.t, Vec::new());
-                self.raised = self.raised.saturating_sub(from.saturating_sub(*to));
-                self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(*to));
-                if let Some(min) = min {
-                    self.min_before = self.min_before.filter(|before| before < min);
-                    self.min = *min;
-                }
-                if let Some(max) = max {
-                    self.max_before = self.max_before.filter(|before| before < max);
-                    self.max = *max;
-                    // Auto Scaling ends as many as have come: they did not fail.
-                    self.scaled_in = self.scaled_in.saturating_add(from.saturating_sub(*to));
-                    self.scaling_in = Some((entry.t, from.saturating_sub(*to)));
-                    self.shrunk_at = Some(entry.t);
-                }
-            }
+            Action::Grow { from, to, min, max } => self.grown((*from, *to), *min, *max, entry.t),
+            Action::Shrink { from, to, min, max } => self.shrunk((*from, *to), *min, *max, entry.t),
             Action::Retire(Retire { instance, why, decrement, successor, .. }) => {
                 if *decrement {
                     self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());
@@ -93,6 +65,38 @@ impl Regeneration {
                 self.retired.insert(instance.clone(), retirement);
                 self.successors.extend(successor.clone());
             }
+        }
+    }
+
+    fn grown(&mut self, (from, to): (u32, u32), min: Option<u32>, max: Option<u32>, at: Time) {
+        self.expect(to, at, Vec::new());
+        self.raised = self.raised.saturating_add(to.saturating_sub(from));
+        self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(from));
+        if let Some(max) = max {
+            self.max_before.get_or_insert(self.max);
+            self.max = max;
+        }
+        if let Some(min) = min {
+            self.min_before.get_or_insert(self.min);
+            self.min = min;
+        }
+    }
+
+    fn shrunk(&mut self, (from, to): (u32, u32), min: Option<u32>, max: Option<u32>, at: Time) {
+        self.expect(to, at, Vec::new());
+        self.raised = self.raised.saturating_sub(from.saturating_sub(to));
+        self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(to));
+        if let Some(min) = min {
+            self.min_before = self.min_before.filter(|before| *before < min);
+            self.min = min;
+        }
+        if let Some(max) = max {
+            self.max_before = self.max_before.filter(|before| *before < max);
+            self.max = max;
+            // Auto Scaling ends as many as have come: they did not fail.
+            self.scaled_in = self.scaled_in.saturating_add(from.saturating_sub(to));
+            self.scaling_in = Some((at, from.saturating_sub(to)));
+            self.shrunk_at = Some(at);
         }
     }
 

@@ -107,7 +107,8 @@ fn what_an_answer_lacks_is_never_made_up() {
         }
         let template: Vec<_> = look("no-version").await.instances.into_iter().map(|i| i.template.is_some()).collect();
         assert_eq!(template, [false, true]);
-        let shifted: Vec<_> = look("shifted").await.instances.iter().map(|i| i.targets[0].shifted).collect();
+        let group = look("shifted").await;
+        let shifted: Vec<_> = group.instances.iter().map(|i| group.target_groups[0].health(&i.id).shifted).collect();
         assert_eq!(shifted, [true, false], "what AWS does not know may be a shift");
         assert!(look("no-warm-protection").await.instances.is_empty());
     });

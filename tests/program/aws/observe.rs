@@ -187,7 +187,8 @@ fn a_look_maps_all_that_a_decision_needs() {
             .instances
             .iter()
             .map(|i| {
-                let states: Vec<_> = i.targets.iter().map(|t| (t.state, t.code.as_str())).collect();
+                let health = web.target_groups.iter().map(|t| t.health(&i.id));
+                let states: Vec<_> = health.map(|t| (t.state, t.code.as_str())).collect();
                 (i.id.as_str(), i.lifecycle, i.born.map(|t| t.to_rfc3339()), states)
             })
             .collect();

@@ -1,7 +1,7 @@
 //! Where a group's traffic comes from, and what scales it, as AWS tells it.
 
 use regend::adapters::aws::Aws;
-use regend::domain::group::{Group, InstanceId, TargetState};
+use regend::domain::group::{Group, Instance, InstanceId, TargetState};
 use regend::domain::span::Span;
 use regend::engine::ports::{Ask, Cloud};
 
@@ -124,9 +124,9 @@ fn a_classic_load_balancer_speaks_as_target_groups_do() {
         let names: Vec<_> = web.target_groups.iter().map(|t| (t.arn.as_str(), t.name.as_str())).collect();
         assert_eq!(names[1], ("classic/lb-1", "lb-1"));
         for (id, .., is) in CLASSIC {
-            assert_eq!(web.instance(&InstanceId::new(id)).unwrap().targets[1].to_string(), is, "{id}");
+            assert_eq!(web.target_groups[1].health(&InstanceId::new(id)).to_string(), is, "{id}");
         }
-        let stranger = &web.instance(&InstanceId::new("i-6")).unwrap().targets[1];
+        let stranger = web.target_groups[1].health(&InstanceId::new("i-6"));
         assert_eq!(stranger.state, TargetState::Unregistered);
     });
 }
@@ -139,7 +139,8 @@ fn health_is_judged_at_the_port_that_the_target_group_registers() {
         sweep.extend(aws.look(&[ask("closed", false)]).await);
         let mut states = |group: &str| {
             let group = sweep.remove(&key(group)).unwrap().unwrap();
-            group.instances.iter().take(2).map(|i| i.targets[0].state).collect::<Vec<_>>()
+            let state = |i: &Instance| group.target_groups[0].health(&i.id).state;
+            group.instances.iter().take(2).map(state).collect::<Vec<_>>()
         };
         assert_eq!(states("web"), [TargetState::Healthy, TargetState::Unregistered]);
         // Where the port is not known the worst one counts.
