@@ -26,9 +26,9 @@ pub(super) struct CheckArgs {
 
 /// The permissions that no read-only call can verify. Without one of these regend stops before it launches anything, or
 /// uses another call; only the lease tag may be left on the group.
-pub(super) const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances and \
-    ec2:DescribeLaunchTemplateVersions), autoscaling:SetDesiredCapacity, autoscaling:UpdateAutoScalingGroup, \
-    autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
+pub(super) const CHANGES: &str = "autoscaling:LaunchInstances (with ec2:CreateFleet, ec2:RunInstances, ec2:CreateTags, \
+    ec2:DescribeLaunchTemplateVersions and iam:PassRole), autoscaling:SetDesiredCapacity, \
+    autoscaling:UpdateAutoScalingGroup, autoscaling:CreateOrUpdateTags, autoscaling:DeleteTags";
 
 /// The reading calls, as IAM spells them, and the consequence of a missing permission where regend can work without it.
 pub(super) const LOOKS: [(&str, Option<&str>); 11] = [

@@ -136,6 +136,21 @@ fn the_iam_policy_names_every_action_that_the_source_names() {
     assert!(actions >= 15, "{actions}");
 }
 
+#[test]
+fn check_names_every_action_of_the_iam_policy() {
+    let policy = document("docs/iam-policy.md");
+    // Refused for an instance that does not exist, so that `check` can try it.
+    let tried = "autoscaling:TerminateInstanceInAutoScalingGroup";
+    let check = document("src/cli/check.rs");
+    let services = ["autoscaling:", "ec2:", "elasticloadbalancing:", "sts:", "iam:"];
+    let is_action = |text: &&str| services.iter().any(|s| text.strip_prefix(s).is_some_and(|rest| !rest.contains('*')));
+    let actions: Vec<_> = policy.split('"').filter(is_action).collect();
+    assert!(actions.len() >= 20, "{actions:?}");
+    for action in actions.into_iter().filter(|action| *action != tried) {
+        assert!(check.contains(action), "src/cli/check.rs does not name {action}");
+    }
+}
+
 /// Words that no document and no message needs: they name no thing, are not the field's words, or personify.
 const UNPLAIN: [&str; 38] = [
     "somebody",
