@@ -61,6 +61,15 @@ pub struct Resize {
     pub says: String,
 }
 
+/// A change of desired capacity that is known without an activity, which may tell of it later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accounted {
+    /// From and to.
+    pub change: [u32; 2],
+    /// regend requested it; otherwise others made it, and no activity told of it when it was adopted.
+    pub requested: bool,
+}
+
 /// The changes of desired capacity in the causes of these activities, oldest first.
 fn resizes<'a>(activities: impl Iterator<Item = &'a Activity>, autoscaled: bool) -> Vec<Resize> {
     let mut oldest_first: Vec<_> = activities.collect();
@@ -91,14 +100,23 @@ fn resizes<'a>(activities: impl Iterator<Item = &'a Activity>, autoscaled: bool)
 
 /// How desired capacity came from one value to another, step by step, as the latest activities tell it. Nothing, where
 /// they do not tell all of it. The activities are those of others: what regend itself retires lowers desired capacity
-/// too. What is `explained` already explains nothing again.
+/// too. What is `explained` already explains nothing again, and nor do sentences about changes that are `accounted` for.
 pub fn who_resized<'a>(
     activities: impl Iterator<Item = &'a Activity>,
     [from, to]: [u32; 2],
     autoscaled: bool,
     explained: &BTreeSet<String>,
+    accounted: &[Accounted],
 ) -> Option<Vec<Resize>> {
     let mut resizes = resizes(activities, autoscaled);
+    for Accounted { change, requested } in accounted {
+        let is_it = |resize: &Resize| {
+            [resize.from, resize.to] == *change && (!requested || resize.says.contains("user request"))
+        };
+        if let Some(n) = resizes.iter().position(is_it) {
+            resizes.remove(n);
+        }
+    }
     resizes.retain(|resize| !explained.contains(&resize.says));
     let mut expected = to;
     for first in (0..resizes.len()).rev() {

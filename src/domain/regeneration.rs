@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason};
+use super::activity::Accounted;
 use super::group::{GroupKey, Instance, InstanceId};
 use super::journal::{Aborted, Conclusion, Entry, Event, Kind, Member, Opened, Trigger};
 use super::lease::Lease;
@@ -43,6 +44,8 @@ pub struct Regeneration {
     pub desired_range: (u32, u32),
     /// AWS's sentences about changes of desired capacity that are recorded: each explains one change.
     pub explained: BTreeSet<String>,
+    /// Changes of desired capacity that regend requested besides retirements, and those that no activity explained.
+    pub accounted: Vec<Accounted>,
     /// Desired capacity before recent effects of ours, which a stale look may still show.
     pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
@@ -138,6 +141,7 @@ impl Regeneration {
             max: opened.max,
             desired_range: (opened.desired, opened.desired),
             explained: BTreeSet::new(),
+            accounted: Vec::new(),
             settling: Vec::new(),
             raised: inherited.map_or(0, |i| i.raised),
             unclaimed: inherited

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use regend::domain::activity::{Activity, who_resized, why_gone, why_short};
+use regend::domain::activity::{Accounted, Activity, who_resized, why_gone, why_short};
 use regend::domain::group::InstanceId;
 use regend::domain::journal;
 use regend::domain::span::{Span, Time};
@@ -137,7 +137,7 @@ fn a_change_of_desired_capacity_is_attributed_by_the_latest_activities_that_lead
     let alarm = "At 2 a monitor alarm in state ALARM triggered policy p changing the desired capacity from 5 to 4.";
     let both = [told(1, "Launching", set, None), told(2, "Terminating", alarm, None)];
     let who = |from, to, autoscaled| {
-        let steps = who_resized(both.iter(), [from, to], autoscaled, &BTreeSet::new())?;
+        let steps = who_resized(both.iter(), [from, to], autoscaled, &BTreeSet::new(), &[])?;
         Some(steps.into_iter().map(|step| (step.from, step.to, step.relative)).collect::<Vec<_>>())
     };
     assert_eq!(who(5, 4, false), Some(vec![(5, 4, true)]), "a policy's change is relative");
@@ -146,7 +146,14 @@ fn a_change_of_desired_capacity_is_attributed_by_the_latest_activities_that_lead
     assert_eq!(who(3, 5, false), None, "that was not the latest");
     assert_eq!(who(2, 4, false), None, "nothing tells how it came from 2");
     let explained = BTreeSet::from([alarm.to_owned()]);
-    assert_eq!(who_resized(both.iter(), [5, 4], false, &explained), None, "it explained a change already");
+    assert_eq!(who_resized(both.iter(), [5, 4], false, &explained, &[]), None, "it explained a change already");
+    let who = |change, requested| {
+        let accounted = [Accounted { change, requested }];
+        who_resized(both.iter(), change, false, &BTreeSet::new(), &accounted)
+    };
+    assert_eq!(who([3, 5], true), None, "regend itself requested that");
+    assert!(who([5, 4], true).is_some(), "no request of regend's triggers an alarm");
+    assert_eq!(who([5, 4], false), None, "that was adopted before the activity told of it");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Intent, Newcomer, Regeneration, Retirement, SETTLE, Settling};
 use crate::domain::action::{Action, Retire};
+use crate::domain::activity::Accounted;
 use crate::domain::group::InstanceId;
 use crate::domain::journal::{Entry, Event, LaunchedBy};
 use crate::domain::span::Time;
@@ -69,6 +70,7 @@ impl Regeneration {
     }
 
     fn grown(&mut self, (from, to): (u32, u32), min: Option<u32>, max: Option<u32>, at: Time) {
+        self.accounted.push(Accounted { change: [from, to], requested: true });
         self.expect(to, at, Vec::new());
         self.raised = self.raised.saturating_add(to.saturating_sub(from));
         self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(from));
@@ -83,6 +85,7 @@ impl Regeneration {
     }
 
     fn shrunk(&mut self, (from, to): (u32, u32), min: Option<u32>, max: Option<u32>, at: Time) {
+        self.accounted.push(Accounted { change: [from, to], requested: true });
         self.expect(to, at, Vec::new());
         self.raised = self.raised.saturating_sub(from.saturating_sub(to));
         self.unclaimed = self.unclaimed.saturating_sub(from.saturating_sub(to));

@@ -1,6 +1,7 @@
 //! The group's numbers: what everyone else wants, what of them is regend's, and what others change.
 
 use super::{Regeneration, SETTLE, Settling};
+use crate::domain::activity::Accounted;
 use crate::domain::journal::GroupChanged;
 use crate::domain::span::Time;
 
@@ -71,6 +72,9 @@ impl Regeneration {
         let is_a_cut =
             change.desired.is_some_and(|[from, to]| to < from && (is_told || !self.is_as_before_launch(to, now)));
         if let Some([from, to]) = change.desired {
+            if !is_told {
+                self.accounted.push(Accounted { change: [from, to], requested: false });
+            }
             let (least, most) = self.desired_range;
             self.desired_range = (least.min(to), most.max(to));
             // What it was, by our doing or theirs, a look that is behind may still show.

@@ -13,6 +13,9 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, unless_stopped};
 use crate::engine::ports::{Cloud, Journal};
 
+/// How far this host's clock may be ahead of AWS's: NTP keeps them within seconds.
+const CLOCKS: Span = Span::minutes(1);
+
 /// How often a group that lacks members is asked why.
 const ASK_AGAIN: Span = Span::minutes(1);
 
@@ -73,9 +76,12 @@ pub(super) fn attribute(
         return None;
     };
     let is_ours = |activity: &&Activity| active.regeneration.retired.keys().any(|id| activity.is_about(id));
-    let others = activities.iter().filter(|activity| !is_ours(activity));
-    let (is_autoscaled, explained) = (is_autoscaled(&group.tags), &active.regeneration.explained);
-    if let Some(resizes) = activity::who_resized(others, [before, after], is_autoscaled, explained) {
+    // What came before the opening is in the numbers that it started from.
+    let since = CLOCKS.before(active.regeneration.opened_at);
+    let others = activities.iter().filter(|activity| activity.at >= since && !is_ours(activity));
+    let Regeneration { explained, accounted, .. } = &active.regeneration;
+    let change = [before, after];
+    if let Some(resizes) = activity::who_resized(others, change, is_autoscaled(&group.tags), explained, accounted) {
         active.unattributed = None;
         let steps = steps(&active.regeneration, group, resizes, &changes[n]);
         changes.splice(n..=n, steps);
