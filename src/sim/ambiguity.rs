@@ -137,10 +137,13 @@ impl<'a> Past<'a> {
         let untold = |entry: &&Entry| {
             group_changed(entry).is_some_and(|c| c.change.desired.is_some() && c.explanation.is_none())
         };
-        // What the limits were at each step of a policy, while others changed them too, is told by no activity.
+        // What the limits were when desired capacity changed, while others changed them too, is told only where the same
+        // request set both.
         let unordered = |entry: &&Entry| {
             let limits = |change: &Change| change.min.is_some() || change.max.is_some();
-            group_changed(entry).is_some_and(|c| c.relative && limits(&c.change))
+            let is_stated =
+                |c: &GroupChanged| c.explanation.as_ref().is_some_and(|says| says.contains("constraints to"));
+            group_changed(entry).is_some_and(|c| c.change.desired.is_some() && limits(&c.change) && !is_stated(c))
         };
         if self.entries.iter().any(unordered) {
             ambiguity = Ambiguities::BOTH;
@@ -187,9 +190,20 @@ impl<'a> Past<'a> {
                 let last = changes.filter(|call| !matches!(call.action, Action::TakeLease { .. })).last();
                 ambiguity.higher |= last.is_some_and(|call| matches!(call.action, Action::RestoreMinSize { .. }));
             }
-            holder = next.map(|daemon| (UNBELIEVED.before(call.at), daemon));
+            holder = next.map(|daemon| (self.known_at(call), daemon));
         }
         ambiguity
+    }
+
+    /// Since when the daemon that makes this call need not know external changes: it may have seen them and not believed
+    /// them yet, and after a restart it does not believe what its last process may have expected.
+    fn known_at(&self, call: &Call) -> Time {
+        let unbelieved = UNBELIEVED.before(call.at);
+        let is_recent = |entry: &&&Entry| (unbelieved..=call.at).contains(&entry.rt);
+        let recovered = |entry: &&&Entry| entry.kind() == Kind::RegenerationRecovered;
+        let Some(recovered) = self.entries.iter().filter(is_recent).find(recovered) else { return unbelieved };
+        let before = self.entries.iter().filter(|entry| entry.rt < recovered.rt).map(|entry| entry.rt).max();
+        before.map_or(unbelieved, |at| at.min(unbelieved))
     }
 
     /// What happened while an answer was lost.

@@ -12,6 +12,12 @@ impl SimGroup {
         self.members.iter().filter(|i| i.counts() && &i.zone == zone).count() as u32
     }
 
+    /// Whether it was launched or attached since the beginning, and no other member was.
+    pub(super) fn is_only_newcomer(&self, instance: &InstanceId) -> bool {
+        let newcomers = || self.members.iter().filter(|i| i.counts() && i.origin != Origin::Original);
+        newcomers().count() == 1 && newcomers().any(|i| &i.id == instance)
+    }
+
     /// A zone that has capacity, with the fewest members.
     pub(super) fn roomiest(&mut self) -> Option<Zone> {
         let zones: Vec<_> = self.zones.iter().filter(|zone| self.has_capacity(zone)).cloned().collect();

@@ -36,7 +36,7 @@ impl SimGroup {
             harms += u32::from(instance.served && !serves && doing == Doing::Others && others);
             instance.served = serves;
         }
-        let slant = self.slant();
+        let (slant, desired) = (self.slant(), self.desired);
         let settled = self.count() <= self.desired;
         let ledger = &mut self.ledger;
         ledger.harms += harms;
@@ -50,9 +50,11 @@ impl SimGroup {
             let is_free = !ledger.lacked_capacity && !self.behavior.warm_pool && shifted.is_none();
             let alone = doing == Doing::Regend && is_free;
             ledger.unbalanced_by_regend = alone && (ledger.slant <= 1 || ledger.unbalanced_by_regend);
-        } else if slant <= 1 {
+        } else if slant <= 1 || (doing == Doing::Others && desired < ledger.desired) {
+            // What was to be launched for the balance is not wanted any more.
             ledger.unbalanced_by_regend = false;
         }
+        ledger.desired = desired;
         ledger.slant = slant;
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Ledger {
     pub(super) scale_in: u32,
     /// Members of the fullest zone less those of the emptiest, when that was last looked at.
     pub(super) slant: u32,
+    /// Desired capacity, when it was last looked at.
+    pub(super) desired: u32,
     /// Regend, rather than others or fate, made the zones differ by more than one.
     pub(super) unbalanced_by_regend: bool,
     /// A zone lacked capacity once. Whatever the zones look like since, it began with fate.

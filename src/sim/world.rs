@@ -117,6 +117,8 @@ impl World {
         let at = at.max(self.now);
         if let Some(group) = self.groups.get_mut(key) {
             group.announce(&event);
+            // A look that is behind shows it too: it was there all the time.
+            self.note(key, Doing::Others);
         }
         let number = self.events.len() as u64 + self.history.events.len() as u64;
         self.events.insert((at, number), (key.clone(), event));
@@ -246,12 +248,18 @@ impl World {
     /// Whose doing it is, what a call does to a group: not regend's alone, if its latest look could not show the members
     /// that are there, or if it repeats a launch as it was.
     fn whose(&self, key: &GroupKey, action: &Action, before: &Truth) -> Doing {
-        // One that never served leaves the zones as they were without it, which is the image's doing.
         if let Action::Retire(retire) = action
-            && retire.why != Reason::Stale
             && !before.serving.contains_key(&retire.instance)
         {
-            return Doing::Others;
+            // One that never served leaves the zones as they were without it, which is the image's doing. That a member is
+            // ill is fate's.
+            return if retire.why == Reason::Stale { Doing::Both } else { Doing::Others };
+        }
+        if let Action::Retire(Retire { why: Reason::Surplus, instance, .. }) = action
+            && self.groups.get(key).is_some_and(|group| group.is_only_newcomer(instance))
+        {
+            // No other surplus could be given back: what unbalanced the zones was the replacement before it.
+            return Doing::Both;
         }
         let is_repeated = |call: &Call| matches!(action, Action::Launch { .. }) && call.action == *action;
         let look = self.last_look.get(&(self.caller, key.clone()));
@@ -276,6 +284,12 @@ impl World {
         };
         if result.is_ok() {
             self.note_emptied(key, action, zone.as_ref());
+        }
+        if let (Ok(_), Action::Shrink { from, to, .. }, Doing::Both, Some(group)) =
+            (&result, action, doing, self.groups.get_mut(key))
+        {
+            // Members that the look could not show are one too many now, and Auto Scaling chooses.
+            group.ledger.scaled_in(from.saturating_sub(*to));
         }
         self.note(key, doing);
         let after = self.truth(key);
@@ -329,7 +343,9 @@ impl World {
     fn note_emptied(&mut self, key: &GroupKey, action: &Action, zone: Option<&Zone>) {
         let Action::Retire(Retire { decrement, .. }) = action else { return };
         let (Some(group), Some(zone)) = (self.groups.get(key), zone) else { return };
-        let (zones, desired) = (group.zones.len() as u32, group.external_desired);
+        // Of what others began to want since the look, nothing was known.
+        let seen = self.last_look.get(&(self.caller, key.clone())).map_or(0, |(_, seen)| seen.external_desired);
+        let (zones, desired) = (group.zones.len() as u32, group.external_desired.min(seen));
         let enough = desired >= if *decrement { zones } else { 2 * zones };
         if group.population(zone) == 0 && !group.has_capacity(zone) && enough {
             self.history.emptied.push((self.now, key.clone(), zone.clone()));

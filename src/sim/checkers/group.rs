@@ -130,7 +130,10 @@ impl Checker {
         let put_back = self.effects(world).filter(puts_back).map(|call| call.arrived);
         let set =
             self.external_changes(world).filter(|touch| touch.before.min != touch.after.min).map(|touch| touch.at);
-        let Some(since) = put_back.chain(set).filter(|at| *at <= moment.at).max() else { return 0 };
+        let grows = |call: &&Call| matches!(call.action, Action::Grow { .. }) && call.arrived <= moment.at;
+        let grown = self.effects(world).filter(grows).map(|call| call.arrived).max();
+        let since = put_back.chain(set).filter(|at| *at <= moment.at && Some(*at) >= grown).min();
+        let Some(since) = since else { return 0 };
         let moments = world.history.moments.get(&self.key).map_or(&[][..], Vec::as_slice);
         let had_surplus = |touch: &&ExternalChange| {
             let before = moments.iter().take_while(|moment| moment.at < touch.at).last();

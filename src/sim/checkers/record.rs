@@ -36,6 +36,9 @@ impl Checker {
             let unseen = !seen_at_open.contains(id) && SKEW.after(*born) >= opened.cutoff;
             // An instance that joined after the last observation does not count.
             let unseen = unseen || joined.get(id).is_some_and(|joined| UNSEEN.after(*joined) > closed_at);
+            // Nor does one that no observation ever showed, because each lacked it.
+            let mentioned = || entries.iter().any(|entry| entry.event.instances().contains(id));
+            let unseen = unseen || (world.history.partial_looks > 0 && !seen_at_open.contains(id) && !mentioned());
             let going = truth.terminating.contains(id) && (lost.contains(id) || !seen_at_open.contains(id));
             if !left.contains_key(id) && !unseen && !going {
                 no(2, None, format!("{id} was born at {born}, before the cutoff, and is neither gone nor named"));

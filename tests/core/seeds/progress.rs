@@ -1,6 +1,7 @@
 //! Whether a regeneration got as far as it could.
 
 use regend::domain::journal::{Cause, Kind};
+use regend::domain::span::Span;
 use regend::sim::ambiguity::Ambiguity;
 use regend::sim::checkers::Broken;
 
@@ -33,6 +34,8 @@ pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
     let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
     // Auto Scaling refills no slot while it has more than it should, and may terminate none.
     let nothing = nothing || truth.members > truth.desired;
+    // One that was ill while it was too young to be replaced took the surge that others needed.
+    let nothing = nothing || scene.policy.min_age > Span::ZERO;
     // One that is ill and must not be touched keeps all others from going.
     let ill = (truth.serving.len() as u32) < truth.members;
     let stalls = WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max;
