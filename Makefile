@@ -25,7 +25,7 @@ test: $(MOTO) nextest
 	$(CARGO) nextest run $(FULL) --no-fail-fast
 	$(VENV)/bin/python -B tests/aws/selftest.py
 
-# A million worlds, on all cores: some quarter of an hour. A seed that fails says how to replay it.
+# A million worlds, on all cores: three quarters of an hour on two. A seed that fails says how to replay it.
 seeds:
 	REGEND_SEEDS=1000000 $(CARGO) test $(CORE) --test core seeds:: -- --nocapture
 
