@@ -1,7 +1,6 @@
 //! The reasons for not acting now, each with the numbers that justify it.
 
 use std::cmp::Ordering;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,44 +14,97 @@ use crate::domain::span::{Span, Time};
 /// The number of tags that AWS allows on a group. Tags with the prefix `aws:` do not count.
 const TAGS_MAX: usize = 50;
 
-/// A reason for not acting now, with the numbers that justify it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A reason for not acting now, with the numbers that justify it. Not an error: the derive only gives each its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     // Ordinary waiting ends by itself. It is displayed and not recorded.
+    #[error("{}", settling(*.expected, *.seen))]
     Settling { expected: u32, seen: u32 },
+    #[error("AWS reports max size {seen} (expected {expected}); observing again")]
     MaxSettling { expected: u32, seen: u32 },
+    #[error("AWS reports min size {seen} (expected {expected}); observing again")]
     MinSettling { expected: u32, seen: u32 },
+    #[error(
+        "desired capacity changed externally from {before} to {after}; waiting for the scaling activity that names the cause"
+    )]
     CauseUnknown { before: u32, after: u32 },
+    #[error("the response to {api} was lost; checking whether the call took effect")]
     IntentOpen { api: String },
+    #[error("lease written; checking until {} that no other daemon wrote one too", at(.until))]
     Leasing { until: Time },
+    #[error("{pending} launching")]
     Launching { pending: u32 },
+    #[error("{instance} is {message}{}", in_target_group(.target_group))]
     Unhealthy { instance: InstanceId, target_group: String, message: String },
+    #[error("{instance} is warming up until {}", at(.serving_at))]
     Warming { instance: InstanceId, serving_at: Time },
+    #[error("{count} draining")]
     Draining { count: u32 },
+    #[error("{serving} serving (minimum {floor}); no instance can be retired yet")]
     Serving { serving: u32, floor: u32 },
+    #[error("EC2 does not report the launch time of {instances} instance{} yet", plural(*.instances))]
     AgeUnknown { instances: u32 },
+    #[error("{members} members, desired capacity {desired}: Auto Scaling is {}", activity(*.members, *.desired))]
     Replacing { members: u32, desired: u32 },
+    #[error("AWS returned {code}; retrying at {}", at(.until))]
     BackingOff { code: String, until: Time },
+    #[error("canary baking until {}", at(.until))]
     CanaryBake { until: Time },
+    #[error("all instances replaced; baking until {}", at(.until))]
     Baking { until: Time },
     // Interference and limits may need an operator, so they are recorded.
+    #[error("process {process} is suspended on the group{}; resume the process to continue", in_parentheses(.reason))]
     Suspended { process: String, reason: String },
+    #[error("instance refresh {id} is in progress; waiting until it ends")]
     InstanceRefresh { id: String },
+    #[error("a zonal shift is active; waiting until it ends")]
     ZonalShift,
+    #[error(
+        "the warm pool reuses retired instances at their old age; set ReuseOnScaleIn to false in its instance reuse policy \
+         to continue"
+    )]
     WarmPoolReuse,
+    #[error(
+        "target group {target_group} does not use {instances} instance{} (Target.NotInUse): no listener forwards to it any \
+         more, or {} zone is not enabled on the load balancer; fix the load balancer, or set target_not_in_use = \"accept\"",
+        plural(*.instances), if *.instances == 1 { "its" } else { "their" }
+    )]
     TargetNotInUse { target_group: String, instances: u32 },
+    #[error(
+        "regend cannot read the health of instances in {}; set vpc_lattice = \"accept\" to continue without it, or detach \
+         the traffic source from the group",
+        .sources.join(", ")
+    )]
     Unverified { sources: Vec<String> },
+    #[error("the group has {tags} tags (maximum {TAGS_MAX}); remove one to make room for the lease tag {}", lease::TAG)]
     TagsFull { tags: u32 },
+    #[error("leased by daemon {daemon} for regeneration {regeneration} until {}", at(.until))]
     LeasedByOther { daemon: String, regeneration: String, until: Time },
+    #[error("{}", max_size(*.desired, *.max))]
     MaxSize { desired: u32, max: u32 },
+    #[error(
+        "wanted {wanted}, min size {min}: a scale-in could remove the surplus and terminate any instance; set \
+         raise_max_size = true, so that regend can shift both limits with the surplus, or allow max_unavailable"
+    )]
     MinSize { wanted: u32, min: u32 },
+    #[error("AWS has no capacity ({code}); retrying at {}", at(.until))]
     NoCapacity { code: String, until: Time },
+    #[error(
+        "zone {zone} lacks capacity or instances; waiting, because replacements in other zones would leave it with too few"
+    )]
     ZoneWithoutCapacity { zone: Zone },
+    #[error(
+        "scale-ins removed the surplus {times} time{}; retrying at {}{}", plural(*.times), at(.until), shift_hint(*.shifted)
+    )]
     SurplusTaken { times: u32, until: Time, shifted: bool },
+    #[error("Auto Scaling cannot launch instances, and retries: {message}")]
     LaunchFails { message: String },
+    #[error("{instance} has been draining since {} (drain_timeout {limit})", at(.since))]
     DrainOverdue { instance: InstanceId, since: Time, limit: Span },
+    #[error("blackout until {}: {reason}", .until.format("%Y-%m-%d %H:%MZ"))]
     Blackout { reason: String, until: Time },
+    #[error("vetoed: {message}")]
     Vetoed { message: String },
 }
 
@@ -174,142 +226,47 @@ impl Hold {
     }
 }
 
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settling { expected, seen } if expected == seen => {
-                write!(f, "AWS does not list all members yet; observing again")
-            }
-            Self::Settling { expected, seen } => {
-                write!(f, "AWS reports desired capacity {seen} (expected {expected}); observing again")
-            }
-            Self::MaxSettling { expected, seen } => {
-                write!(f, "AWS reports max size {seen} (expected {expected}); observing again")
-            }
-            Self::MinSettling { expected, seen } => {
-                write!(f, "AWS reports min size {seen} (expected {expected}); observing again")
-            }
-            Self::CauseUnknown { before, after } => write!(
-                f,
-                "desired capacity changed externally from {before} to {after}; waiting for the scaling activity that names the \
-                 cause"
-            ),
-            Self::IntentOpen { api } => {
-                write!(f, "the response to {api} was lost; checking whether the call took effect")
-            }
-            Self::Leasing { until } => {
-                write!(f, "lease written; checking until {} that no other daemon wrote one too", at(until))
-            }
-            Self::Launching { pending } => write!(f, "{pending} launching"),
-            Self::Unhealthy { instance, target_group, message } if target_group.is_empty() => {
-                write!(f, "{instance} is {message}")
-            }
-            Self::Unhealthy { instance, target_group, message } => {
-                write!(f, "{instance} is {message} in target group {target_group}")
-            }
-            Self::Warming { instance, serving_at } => {
-                write!(f, "{instance} is warming up until {}", at(serving_at))
-            }
-            Self::Draining { count } => write!(f, "{count} draining"),
-            Self::Serving { serving, floor } => {
-                write!(f, "{serving} serving (minimum {floor}); no instance can be retired yet")
-            }
-            Self::AgeUnknown { instances } => {
-                let s = if *instances == 1 { "" } else { "s" };
-                write!(f, "EC2 does not report the launch time of {instances} instance{s} yet")
-            }
-            Self::Replacing { members, desired } => {
-                let activity = match members.cmp(desired) {
-                    Ordering::Less => "scaling out",
-                    Ordering::Equal => "replacing instances",
-                    Ordering::Greater => "scaling in",
-                };
-                write!(f, "{members} members, desired capacity {desired}: Auto Scaling is {activity}")
-            }
-            Self::BackingOff { code, until } => write!(f, "AWS returned {code}; retrying at {}", at(until)),
-            Self::CanaryBake { until } => write!(f, "canary baking until {}", at(until)),
-            Self::Baking { until } => write!(f, "all instances replaced; baking until {}", at(until)),
-            Self::Suspended { process, reason } if reason.is_empty() => {
-                write!(f, "process {process} is suspended on the group; resume the process to continue")
-            }
-            Self::Suspended { process, reason } => {
-                write!(f, "process {process} is suspended on the group ({reason}); resume the process to continue")
-            }
-            Self::InstanceRefresh { id } => write!(f, "instance refresh {id} is in progress; waiting until it ends"),
-            Self::ZonalShift => write!(f, "a zonal shift is active; waiting until it ends"),
-            Self::WarmPoolReuse => write!(
-                f,
-                "the warm pool reuses retired instances at their old age; \
-                 set ReuseOnScaleIn to false in its instance reuse policy to continue"
-            ),
-            Self::TargetNotInUse { target_group, instances } => {
-                let (instance, its) = if *instances == 1 { ("instance", "its") } else { ("instances", "their") };
-                write!(
-                    f,
-                    "target group {target_group} does not use {instances} {instance} (Target.NotInUse): no listener \
-                     forwards to it any more, or {its} zone is not enabled on the load balancer; fix the load balancer, \
-                     or set target_not_in_use = \"accept\""
-                )
-            }
-            Self::Unverified { sources } => write!(
-                f,
-                "regend cannot read the health of instances in {}; set vpc_lattice = \"accept\" to continue without it, \
-                 or detach the traffic source from the group",
-                sources.join(", ")
-            ),
-            Self::TagsFull { tags } => write!(
-                f,
-                "the group has {tags} tags (maximum {TAGS_MAX}); remove one to make room for the lease tag {}",
-                lease::TAG
-            ),
-            Self::LeasedByOther { daemon, regeneration, until } => {
-                write!(f, "leased by daemon {daemon} for regeneration {regeneration} until {}", at(until))
-            }
-            Self::MaxSize { desired, max } if desired > max => {
-                write!(
-                    f,
-                    "desired capacity is {desired}; max size can be restored to {max} only when it is at most {max}"
-                )
-            }
-            Self::MaxSize { desired, max } => write!(
-                f,
-                "no room for a surplus: desired capacity {desired}, max size {max}; \
-                 set raise_max_size = true or allow max_unavailable"
-            ),
-            Self::MinSize { wanted, min } => write!(
-                f,
-                "wanted {wanted}, min size {min}: a scale-in could remove the surplus and terminate any instance; \
-                 set raise_max_size = true, so that regend can shift both limits with the surplus, or allow \
-                 max_unavailable"
-            ),
-            Self::NoCapacity { code, until } => {
-                write!(f, "AWS has no capacity ({code}); retrying at {}", at(until))
-            }
-            Self::ZoneWithoutCapacity { zone } => write!(
-                f,
-                "zone {zone} lacks capacity or instances; waiting, because replacements in other zones would leave it with too few"
-            ),
-            Self::SurplusTaken { times, until, shifted } => {
-                let s = if *times == 1 { "" } else { "s" };
-                write!(f, "scale-ins removed the surplus {times} time{s}; retrying at {}", at(until))?;
-                match shifted {
-                    true => Ok(()),
-                    false => write!(
-                        f,
-                        "; set raise_max_size = true, so that regend can shift min and max size with the surplus"
-                    ),
-                }
-            }
-            Self::LaunchFails { message } => write!(f, "Auto Scaling cannot launch instances, and retries: {message}"),
-            Self::DrainOverdue { instance, since, limit } => {
-                write!(f, "{instance} has been draining since {} (drain_timeout {limit})", at(since))
-            }
-            Self::Blackout { reason, until } => {
-                write!(f, "blackout until {}: {reason}", until.format("%Y-%m-%d %H:%MZ"))
-            }
-            Self::Vetoed { message } => write!(f, "vetoed: {message}"),
-        }
+fn settling(expected: u32, seen: u32) -> String {
+    match expected == seen {
+        true => "AWS does not list all members yet; observing again".to_owned(),
+        false => format!("AWS reports desired capacity {seen} (expected {expected}); observing again"),
     }
+}
+
+fn in_target_group(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!(" in target group {name}") }
+}
+
+fn in_parentheses(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+}
+
+fn plural(count: u32) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn activity(members: u32, desired: u32) -> &'static str {
+    match members.cmp(&desired) {
+        Ordering::Less => "scaling out",
+        Ordering::Equal => "replacing instances",
+        Ordering::Greater => "scaling in",
+    }
+}
+
+fn max_size(desired: u32, max: u32) -> String {
+    match desired > max {
+        true => {
+            format!("desired capacity is {desired}; max size can be restored to {max} only when it is at most {max}")
+        }
+        false => format!(
+            "no room for a surplus: desired capacity {desired}, max size {max}; set raise_max_size = true or allow \
+             max_unavailable"
+        ),
+    }
+}
+
+fn shift_hint(shifted: bool) -> &'static str {
+    if shifted { "" } else { "; set raise_max_size = true, so that regend can shift min and max size with the surplus" }
 }
 
 impl From<Lease> for Hold {

@@ -1,30 +1,42 @@
 //! The language of the tables: a group, what is remembered of it, and what one turn makes of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Write as _};
 use std::str::FromStr;
 
 use chrono::{TimeZone, Utc};
-use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use regend::domain::action::{Action, RefusalKind};
 use regend::domain::change_detection;
-use regend::domain::decision::{self, Close, DaemonId, Decision, Next};
-use regend::domain::group::{
-    Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
-};
+use regend::domain::decision::{self, DaemonId, Next};
+use regend::domain::group::{Group, GroupKey, InstanceId, Suspension, TargetGroup, Zone};
 use regend::domain::health_tracker::{HealthTracker, TrackedGroup};
-use regend::domain::journal::{Aborted, Cause, Entry, Event, Inherited, Left, Member, Opened, Trigger};
+use regend::domain::journal::{Aborted, Cause, Entry, Event, Inherited, Member, Opened, Trigger};
 use regend::domain::lease::Lease;
 use regend::domain::policy::Policy;
-use regend::domain::regeneration::{Intent, Newcomer, Regeneration, Retirement, Settling};
+use regend::domain::regeneration::{Intent, Regeneration, Settling};
 use regend::domain::span::{Span, Time};
 use regend::domain::veto::veto;
 use uuid::Uuid;
 
+use self::instance::{Line, lines};
+use self::known::{remember, watched};
+use self::printed::{decision_lines, news_line};
+use self::words::lease;
+pub(crate) use self::words::{action, outcome, refusal};
+
+mod instance;
+mod known;
+mod printed;
+mod words;
+
 /// Who we are, to leases.
 pub(crate) const DAEMON: &str = "here";
+
 pub(crate) const ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0001);
+
 /// The part of a launch's token that tells one opening from another: an hour ago, unless a table says otherwise.
 const OPENED: &str = "660db60e52c00-";
+
 const OTHER_ID: Uuid = Uuid::from_u128(0x0193_5000_0000_7000_8000_0000_0000_0002);
 
 /// Noon.
@@ -82,225 +94,11 @@ impl<'a> Header<'a> {
     }
 }
 
-/// One instance: as the look shows it, and what the journal says of it.
-struct Line<'a> {
-    id: InstanceId,
-    zone: Zone,
-    lifecycle: Lifecycle,
-    born: Option<Time>,
-    words: BTreeSet<&'a str>,
-    verdicts: Vec<(&'a str, TargetHealth)>,
-    healthy_for: Option<Time>,
-    sick_for: Option<Time>,
-    in_service: Option<Time>,
-    launched: Option<Time>,
-    retired: Option<Time>,
-}
-
-impl<'a> Line<'a> {
-    fn has(&self, word: &str) -> bool {
-        self.words.contains(word)
-    }
-
-    /// Whether the look shows it.
-    fn shown(&self) -> bool {
-        !self.has("absent") && !self.has("gone")
-    }
-
-    fn read(id: &str, zone: char, words: &[&'a str]) -> Self {
-        let mut line = Self {
-            id: InstanceId::new(id),
-            zone: Zone::new(zone),
-            lifecycle: Lifecycle::InService,
-            born: None,
-            words: BTreeSet::new(),
-            verdicts: Vec::new(),
-            healthy_for: None,
-            sick_for: None,
-            in_service: None,
-            launched: None,
-            retired: None,
-        };
-        let mut words = words.iter().copied().peekable();
-        while let Some(word) = words.next() {
-            let mut span = || words.next_if(|next| next.parse::<Span>().is_ok()).map(ago);
-            match word {
-                "healthy-for" => line.healthy_for = span(),
-                "sick-for" => line.sick_for = span(),
-                "in-service" => line.in_service = span(),
-                "launched" => line.launched = span(),
-                "retired" => line.retired = Some(ago("1m")),
-                "pending" => line.lifecycle = Lifecycle::Pending,
-                "draining" => line.lifecycle = Lifecycle::Terminating,
-                "retained" => line.lifecycle = Lifecycle::Retained,
-                "standby" => line.lifecycle = Lifecycle::Standby,
-                "detaching" => line.lifecycle = Lifecycle::Detaching,
-                "replacing-root-volume" => line.lifecycle = Lifecycle::ReplacingRootVolume,
-                "unknown" => line.lifecycle = Lifecycle::Unknown,
-                "serving" | "unhealthy" | "shifted" | "protected" | "ageless" | "absent" | "gone" | "lost" | "ours"
-                | "theirs" | "original" | "stranger" | "failed" | "surplus" | "paired" | "noted" => {
-                    line.words.insert(word);
-                }
-                _ => match word.split(':').collect::<Vec<_>>()[..] {
-                    ["retired", span] => line.retired = Some(ago(span)),
-                    [state, target_group] => line.verdicts.push((target_group, verdict(state, ""))),
-                    [state, target_group, code] => line.verdicts.push((target_group, verdict(state, code))),
-                    _ => line.born = Some(ago(word)),
-                },
-            }
-        }
-        assert!(line.born.is_some() || line.has("ageless"), "{id} needs an age, or to be ageless");
-        line
-    }
-
-    /// Its health in the target group of this name, which is the group's first or not.
-    fn health(&self, target_group: &str, is_first: bool) -> TargetHealth {
-        let usual = match self.lifecycle {
-            Lifecycle::Pending | Lifecycle::Standby | Lifecycle::Detaching => TargetState::Unregistered,
-            Lifecycle::Terminating | Lifecycle::Retained => TargetState::Draining,
-            Lifecycle::InService | Lifecycle::ReplacingRootVolume | Lifecycle::Unknown => TargetState::Healthy,
-        };
-        let said = self.verdicts.iter().find(|(name, _)| *name == target_group).map(|(_, health)| health);
-        let usual = TargetHealth { state: usual, code: String::new(), shifted: false };
-        TargetHealth { shifted: is_first && self.has("shifted"), ..said.cloned().unwrap_or(usual) }
-    }
-
-    fn instance(&self) -> Instance {
-        Instance {
-            id: self.id.clone(),
-            zone: self.zone.clone(),
-            lifecycle: self.lifecycle,
-            healthy: !self.has("unhealthy"),
-            protected: self.has("protected"),
-            born: self.born,
-            image: None,
-            template: None,
-        }
-    }
-}
-
-fn verdict(state: &str, code: &str) -> TargetHealth {
-    let state = match state {
-        "initial" => TargetState::Initial,
-        "healthy" => TargetState::Healthy,
-        "unhealthy" => TargetState::Unhealthy,
-        "unused" => TargetState::Unused,
-        "draining" => TargetState::Draining,
-        "unavailable" => TargetState::Unavailable,
-        "unregistered" => TargetState::Unregistered,
-        _ => panic!("{state} is no target state"),
-    };
-    TargetHealth { state, code: code.to_owned(), shifted: false }
-}
-
-/// `launch 1 a`, `grow 3 4 max 5`, `retire i-1 stale decrement`…
-pub(crate) fn action(words: &[&str]) -> Action {
-    match *words {
-        ["take-lease", until] => {
-            let until = ahead(until);
-            Action::TakeLease { value: lease(ID, DAEMON, until, (3, 1, 10)).to_string(), until }
-        }
-        ["take-lease", until, "as", value] => Action::TakeLease { value: value.replace('_', " "), until: ahead(until) },
-        ["release-lease"] => Action::ReleaseLease,
-        ["raise-max", from, to] => Action::RaiseMaxSize { from: parse(from), to: parse(to) },
-        ["restore-max", from, to] => Action::RestoreMaxSize { from: parse(from), to: parse(to) },
-        ["launch", count] => Action::Launch { count: parse(count), zone: None, token: "token-1".to_owned() },
-        ["launch", count, zone] => {
-            Action::Launch { count: parse(count), zone: Some(Zone::new(zone)), token: "token-1".to_owned() }
-        }
-        ["launch", count, zone, token] => {
-            Action::Launch { count: parse(count), zone: Some(Zone::new(zone)), token: token.to_owned() }
-        }
-        ["grow", from, to] => Action::Grow { from: parse(from), to: parse(to), min: None, max: None },
-        ["grow", from, to, "min", min, "max", max] => {
-            Action::Grow { from: parse(from), to: parse(to), min: Some(parse(min)), max: Some(parse(max)) }
-        }
-        ["grow", from, to, "max", max] => {
-            Action::Grow { from: parse(from), to: parse(to), min: None, max: Some(parse(max)) }
-        }
-        ["restore-min", from, to] => Action::RestoreMinSize { from: parse(from), to: parse(to) },
-        ["shrink", from, to] => Action::Shrink { from: parse(from), to: parse(to), min: None, max: None },
-        ["shrink", from, to, "min", min] => {
-            Action::Shrink { from: parse(from), to: parse(to), min: Some(parse(min)), max: None }
-        }
-        ["retire", instance, why, ref rest @ ..] => Action::Retire(Retire {
-            instance: InstanceId::new(instance),
-            why: match why {
-                "stale" => Reason::Stale,
-                "failed" => Reason::Failed,
-                "surplus" => Reason::Surplus,
-                _ => panic!("{why} is no reason"),
-            },
-            decrement: rest.contains(&"decrement"),
-            successor: rest.iter().skip_while(|word| **word != "for").nth(1).map(|id| InstanceId::new(*id)),
-            serving: 3,
-            floor: 3,
-        }),
-        _ => panic!("{words:?} is no action"),
-    }
-}
-
-fn lease(regeneration: Uuid, daemon: &str, until: Time, (wanted, surge, max): (u32, u32, u32)) -> Lease {
-    Lease {
-        regeneration,
-        cutoff: ago("1h"),
-        daemon: daemon.to_owned(),
-        until,
-        wanted,
-        surge,
-        min: None,
-        max,
-        max_allowed: max.max(wanted + surge),
-    }
-}
-
-pub(crate) fn outcome(word: &str) -> Outcome {
-    match word {
-        "completed" => Outcome::Completed,
-        "incomplete" => Outcome::Incomplete,
-        "failed" => Outcome::Failed,
-        "aborted" => Outcome::Aborted,
-        _ => panic!("{word} is no outcome"),
-    }
-}
-
-pub(crate) fn refusal(word: &str) -> RefusalKind {
-    match word {
-        "busy" => RefusalKind::Busy,
-        "forbidden" => RefusalKind::Forbidden,
-        "no-capacity" => RefusalKind::NoCapacity,
-        "not-offered" => RefusalKind::NotOffered,
-        "invalid" => RefusalKind::Invalid,
-        _ => panic!("{word} is no kind of refusal"),
-    }
-}
-
 /// What a table describes.
 pub(crate) struct Scene {
     pub(crate) group: TrackedGroup,
     pub(crate) known: Regeneration,
     pub(crate) watch: HealthTracker,
-}
-
-/// `i-1 a serving 25h`, or several at once: `i-1..i-4 ab serving 25h`, their zones in turn.
-fn lines(text: &str) -> Vec<Line<'_>> {
-    let mut lines = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| line.starts_with("i-")) {
-        let mut words: Vec<_> = line.split_whitespace().collect();
-        let ids = words.remove(0);
-        let is_zones = |word: &&&str| word.chars().all(|c| ('a'..='f').contains(&c));
-        let zones: Vec<_> = words.first().filter(is_zones).map_or_else(|| vec!['a'], |zones| zones.chars().collect());
-        if words.first().as_ref().is_some_and(is_zones) {
-            words.remove(0);
-        }
-        let number = |id: &str| parse::<usize>(id.strip_prefix("i-").unwrap_or(id));
-        let ids: Vec<_> = match ids.split_once("..") {
-            Some((first, last)) => (number(first)..=number(last)).map(|n| format!("i-{n}")).collect(),
-            None => vec![ids.to_owned()],
-        };
-        lines.extend(ids.iter().zip(zones.iter().cycle()).map(|(id, zone)| Line::read(id, *zone, &words)));
-    }
-    lines
 }
 
 impl Scene {
@@ -531,173 +329,4 @@ fn open(at: Time, opened: Opened) -> Regeneration {
     let known = Regeneration::open(&entry).unwrap();
     assert_eq!(known.group, group);
     known
-}
-
-/// What the journal says of an instance.
-fn remember(known: &mut Regeneration, line: &Line<'_>, is_newcomer: bool) {
-    let id = || line.id.clone();
-    let policy = &known.opened.policy;
-    if is_newcomer {
-        let since = line.launched.or(line.born).unwrap_or_else(now);
-        let came = line.lifecycle == Lifecycle::InService && !line.has("noted");
-        let healthy = line.healthy_for.or_else(|| line.has("serving").then_some(since));
-        let in_service = line.in_service.or(healthy).or_else(|| came.then_some(since)).filter(|_| came);
-        let served = healthy.map(|at| policy.warmup.after(at)).filter(|at| *at <= now() && came);
-        assert!(served.is_some() || !line.has("serving"), "{} cannot serve yet", line.id);
-        // An instance that became unhealthy has served before, unless the table says when it came.
-        let served = served.or_else(|| line.sick_for.filter(|_| line.in_service.is_none()));
-        known.served.extend(served);
-        let newcomer = Newcomer {
-            since,
-            ours: line.has("ours"),
-            in_service,
-            serving: served,
-            failed: line.has("failed") && line.retired.is_none(),
-            gone: false,
-        };
-        known.newcomers.insert(id(), newcomer);
-    }
-    if let Some(since) = line.retired {
-        let why = match () {
-            () if line.has("failed") => Reason::Failed,
-            () if line.has("surplus") => Reason::Surplus,
-            () => Reason::Stale,
-        };
-        let draining = line.lifecycle == Lifecycle::Terminating;
-        known.retired.insert(id(), Retirement { since, why, draining, gone: false });
-    }
-    if line.has("lost") {
-        known.lost.insert(id());
-    }
-    if line.has("paired") {
-        known.successors.insert(id());
-    }
-}
-
-/// Looks at the group often enough for its instances to have been healthy or sick for as long as the table says.
-fn watched(group: Group, known: &Regeneration, lines: &[Line<'_>]) -> (HealthTracker, TrackedGroup) {
-    let mut watch = HealthTracker::default();
-    let waived = known.waived(&group);
-    let hour = ago("1h");
-    let mut onsets = BTreeMap::new();
-    for line in lines.iter().filter(|line| line.shown()) {
-        let instance = group.instance(&line.id).unwrap();
-        let healthy = group.is_healthy(instance, &waived);
-        assert!(healthy || !line.has("serving"), "{} does not look serving", line.id);
-        let since = if healthy { line.healthy_for } else { line.sick_for };
-        onsets.insert(line.id.clone(), (healthy, since.unwrap_or_else(|| hour.max(line.born.unwrap_or(hour)))));
-    }
-    let mut looks: BTreeSet<Time> = onsets.values().map(|(_, since)| *since).collect();
-    let mut look = looks.first().copied().unwrap_or(hour);
-    while look < group.seen {
-        looks.insert(look);
-        look = Span::minutes(1).after(look);
-    }
-    for look in looks.into_iter().filter(|look| *look < group.seen) {
-        let mut then = group.clone();
-        then.seen = look;
-        for instance in &mut then.instances {
-            match onsets[&instance.id] {
-                (_, since) if since <= look => {}
-                (true, _) => instance.healthy = false,
-                (false, _) => {
-                    instance.healthy = true;
-                    for target_group in &mut then.target_groups {
-                        target_group.health.insert(instance.id.clone(), verdict("healthy", ""));
-                    }
-                }
-            }
-        }
-        // Only the present look lacks these.
-        then.instances.extend(lines.iter().filter(|line| line.has("absent")).map(Line::instance));
-        let _ = watch.take(then, known);
-    }
-    let group = watch.take(group, known);
-    (watch, group)
-}
-
-fn news_line(entry: &Entry) -> String {
-    let mut out = entry.kind().to_string();
-    for instance in entry.event.instances() {
-        write!(out, " {instance}").unwrap();
-    }
-    if let Event::InstanceLaunched(launched) = &entry.event {
-        write!(out, " ({:?})", launched.launched_by).unwrap();
-    }
-    for cause in entry.event.causes() {
-        write!(out, " ({})", cause.code).unwrap();
-    }
-    if let Event::GroupChanged(changed) = &entry.event {
-        let change = &changed.change;
-        for (what, pair) in [("min", change.min), ("desired", change.desired), ("max", change.max)] {
-            if let Some([before, after]) = pair {
-                write!(out, " {what} {before} -> {after}").unwrap();
-            }
-        }
-    }
-    for cause in entry.event.causes() {
-        write!(out, ": {}", cause.message).unwrap();
-    }
-    if let Some(message) = entry.event.message() {
-        write!(out, ": {message}").unwrap();
-    }
-    if entry.event.is_answer_lost() {
-        out += ": the answer was lost; the effect was seen";
-    }
-    out
-}
-
-fn action_line(action: &Action) -> String {
-    let mut out = action.to_string();
-    match action {
-        Action::Launch { token, .. } => {
-            write!(out, "; token {}", token.replace(&ID.simple().to_string(), "ID").replace(OPENED, "")).unwrap();
-        }
-        Action::Retire(retire) => {
-            if retire.decrement {
-                out += "; decrement";
-            }
-            if let Some(successor) = &retire.successor {
-                write!(out, "; successor {successor}").unwrap();
-            }
-        }
-        Action::TakeLease { value, until } => {
-            let lease: Lease = parse(value);
-            assert_eq!((lease.regeneration, lease.daemon.as_str(), lease.until), (ID, DAEMON, *until));
-            write!(out, "; wanted {} surge {} max {}", lease.wanted, lease.surge, lease.max).unwrap();
-        }
-        Action::ReleaseLease
-        | Action::RaiseMaxSize { .. }
-        | Action::RestoreMaxSize { .. }
-        | Action::RestoreMinSize { .. }
-        | Action::Grow { .. }
-        | Action::Shrink { .. } => {}
-    }
-    out
-}
-
-fn decision_lines(decision: &Decision) -> String {
-    let mut out = match &decision.next {
-        Next::Act(action) => format!("{}\n", action_line(action)),
-        Next::End(Aborted { outcome, cause }) => format!("end {}: {}: {cause}\n", outcome.word(), cause.code),
-        Next::Close(Close { outcome, left, cause, .. }) => {
-            let mut out = format!("close {}", outcome.word());
-            if let Some(cause) = cause {
-                write!(out, ": {}: {cause}", cause.code).unwrap();
-            }
-            out.push('\n');
-            for Left { instance, why } in left {
-                writeln!(out, "left {instance}: {}", serde_json::to_string(why).unwrap().replace('"', "")).unwrap();
-            }
-            out
-        }
-        Next::Wait => "wait\n".to_owned(),
-    };
-    for hold in &decision.holds {
-        writeln!(out, "hold: {hold}").unwrap();
-    }
-    if let Some(at) = decision.look_again_at {
-        writeln!(out, "again in {}", Span::between(now(), at)).unwrap();
-    }
-    out
 }
