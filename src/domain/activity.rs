@@ -109,6 +109,7 @@ pub fn who_resized<'a>(
     accounted: &[Accounted],
 ) -> Option<Vec<Resize>> {
     let mut resizes = resizes(activities, autoscaled);
+    resizes.retain(|resize| !explained.contains(&resize.says));
     for Accounted { change, requested } in accounted {
         let is_it = |resize: &Resize| {
             [resize.from, resize.to] == *change && (!requested || resize.says.contains("user request"))
@@ -117,7 +118,6 @@ pub fn who_resized<'a>(
             resizes.remove(n);
         }
     }
-    resizes.retain(|resize| !explained.contains(&resize.says));
     let mut expected = to;
     for first in (0..resizes.len()).rev() {
         if resizes[first].to != expected {
