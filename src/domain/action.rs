@@ -210,6 +210,11 @@ impl RefusalKind {
     }
 }
 
+/// The ending of a noun after this count.
+pub(super) fn plural(count: u32) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
 fn at(time: &Time) -> impl fmt::Display + use<> {
     time.format("%H:%M:%SZ")
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use super::at;
+use super::{at, plural};
 use crate::domain::group::{Group, InstanceId, Zone};
 use crate::domain::lease::{self, Lease};
 use crate::domain::policy::{Policy, Unverified};
@@ -239,10 +239,6 @@ fn in_target_group(name: &str) -> String {
 
 fn in_parentheses(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({reason})") }
-}
-
-fn plural(count: u32) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 fn activity(members: u32, desired: u32) -> &'static str {

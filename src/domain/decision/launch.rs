@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::domain::action::{Action, Hold, Outcome};
+use crate::domain::action::{Action, Hold, Outcome, plural};
 use crate::domain::group::Instance;
 use crate::domain::journal::{Aborted, Cause};
 use crate::domain::span::Span;
@@ -176,9 +176,8 @@ impl View<'_> {
         let (serving, desired) = (count(&self.serving), self.group.desired);
         let under_way = self.is_under_way();
         if self.now > self.known.opened.window_ends && !under_way {
-            let due = self.due.len();
-            let s = if due == 1 { "" } else { "s" };
-            let floor = self.floor;
+            let (due, floor) = (count(&self.due), self.floor);
+            let s = plural(due);
             let why =
                 format!("the window ended with {due} instance{s} not replaced: {serving} serving (minimum {floor})");
             return Some(Next::End(Aborted { outcome: Outcome::Incomplete, cause: Cause::new("WindowEnded", why) }));

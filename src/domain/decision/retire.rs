@@ -120,7 +120,7 @@ impl<'a> View<'a> {
         let may_refill = (stuck.is_some() || removable.is_none()) && is_safe && live == desired;
         let may_refill = may_refill && self.batch_room(missing) > 0;
         match removable.filter(|_| stuck.is_none() || !may_refill) {
-            Some(instance) if is_shifted && !self.is_spare(instance, self.floor) => None,
+            Some(instance) if is_shifted && !self.is_spare(instance) => None,
             Some(instance) => Some(self.return_capacity(instance, Reason::Stale)),
             // Removing an instance would leave the zones unbalanced, so its slot is refilled first: one more launch.
             None if may_refill => {
@@ -162,8 +162,8 @@ impl<'a> View<'a> {
     }
 
     /// Whether the instance is not serving, or enough are serving even if a scale-in removes the whole surplus.
-    fn is_spare(&self, instance: &Instance, floor: u32) -> bool {
-        !self.may_serve(instance) || count(&self.serving) >= floor.saturating_add(self.known.raised)
+    fn is_spare(&self, instance: &Instance) -> bool {
+        !self.may_serve(instance) || count(&self.serving) >= self.floor.saturating_add(self.known.raised)
     }
 
     /// Retires an instance and decrements desired capacity. Min size must not be shifted further than the surplus, so
