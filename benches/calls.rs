@@ -1,14 +1,16 @@
 //! What a regeneration costs over the simulator: calls to AWS, and time against the best that is possible.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::rc::Rc;
 
 use regend::domain::group::GroupKey;
 use regend::domain::journal::Trigger;
 use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::Span;
-use regend::engine::fleet::{Limits, RunRequest};
+use regend::engine::fleet::{RunRequest, Settings};
 use regend::harness::{Harness, Progress};
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::GroupBehavior;
@@ -58,8 +60,8 @@ fn row(size: u32, surge: Share, boot: (u32, u32)) {
     let mut world = World::new(u64::from(size) * 7 + u64::from(boot.1));
     world.add(key.clone(), &shape, behavior);
     let start = world.now();
-    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
-    let mut harness = Harness::new(world, limits);
+    let world = Rc::new(RefCell::new(world));
+    let mut harness = Harness::new(&world, Settings::default(), Rc::new(|_| {}));
     let policy = Policy { max_surge: surge, window: Span::hours(48), ..Policy::default() };
     let opener = Opener {
         actor: "user:bench".into(),
@@ -70,8 +72,8 @@ fn row(size: u32, surge: Share, boot: (u32, u32)) {
         firing: None,
     };
     let (concurrency, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
-    harness.fleet.request(RunRequest { key: key.clone(), policy, opener, hold: None });
-    while matches!(harness.step(None, &mut |_| {}), Ok(Progress::Done)) {}
+    harness.fleet().request([RunRequest { key: key.clone(), policy, opener, hold: None }]);
+    while matches!(harness.step(None), Ok(Progress::Done)) {}
     let world = harness.world.borrow();
     let wall = (world.now() - start).num_seconds();
     let Some(group) = world.group(&key) else { return println!("the group is gone") };

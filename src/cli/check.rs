@@ -61,7 +61,7 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     check_configuration(global, &config);
     let state_dir = global.state_dir(&config);
     let mut worst = check_state_dir(&state_dir);
-    let mut aws = connect(&config).await?;
+    let aws = connect(&config).await?;
     let failed = check_credentials(&aws).await;
     if !failed.is_empty() {
         worst = exit::UNREACHABLE;
@@ -71,12 +71,12 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
     if worst != exit::DONE {
         return Ok(worst);
     }
-    let chosen = select(&list(&mut aws).await?, &config, &args.groups)?;
+    let chosen = select(&list(&aws).await?, &config, &args.groups)?;
     if chosen.is_empty() {
         note("no group matches a [[groups]] rule; nothing would be regenerated");
     }
     let known = Known::read(&state_dir, &chosen).await?;
-    for (group, plan, ruled) in plan::look(&mut aws, &chosen, &known).await? {
+    for (group, plan, ruled) in plan::look(&aws, &chosen, &known).await? {
         worst = worst.max(check_group(&group, &plan, ruled));
     }
     Ok(worst)

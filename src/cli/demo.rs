@@ -1,8 +1,10 @@
 //! `regend demo`: runs the production control loop on a simulated group, faster than real time, and then lists the
 //! journal.
 
+use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
@@ -15,8 +17,8 @@ use crate::domain::journal::{Kind, Trigger};
 use crate::domain::opening::Opener;
 use crate::domain::policy::{Policy, Share};
 use crate::domain::span::{Span, Time};
-use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Ended, Fleet, Limits, RunRequest};
+use crate::engine::clock::{Clock, Runtime, Task, Wall};
+use crate::engine::fleet::{Ended, Fleet, RunRequest, Settings, Watch};
 use crate::engine::lookup;
 use crate::engine::ports::{Filter, History};
 use crate::harness::SimCloud;
@@ -51,8 +53,11 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     super::stop_on_signals(&clock.wall, exit::HELD, "nothing was changed");
     let key = GroupKey { account: "demo".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
     let world = std::rc::Rc::new(std::cell::RefCell::new(world(&key, clock.now())));
-    let limits = Limits { poll: Span::seconds(5), max_concurrent: 1, max_failed: 1 };
-    let mut fleet = Fleet::new(SimCloud::new(world, clock.clone()), journal, clock.clone(), limits);
+    let settings = Settings { poll: Span::seconds(5), ..Settings::default() };
+    let show = Rc::new(RefCell::new(Show::new(std::io::stderr().is_terminal())));
+    let shown = Rc::clone(&show);
+    let watch: Watch = Rc::new(move |event| shown.borrow_mut().event(&event));
+    let fleet = Fleet::new(SimCloud::new(world, clock.clone()), journal, clock.clone(), settings, watch);
     let policy = Policy {
         max_surge: Share::Count(3),
         warmup: Span::seconds(10),
@@ -68,13 +73,10 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         firing: None,
     };
     say(INTRODUCTION);
-    fleet.request(RunRequest { key: key.clone(), policy, opener, hold: None });
-    let mut show = Show::new(std::io::stderr().is_terminal());
-    while !fleet.is_idle() && !clock.stopping() {
-        fleet.step(None, &mut |event| show.event(&event)).await?;
-    }
-    show.finish();
-    let code = match fleet.ended.get(&key) {
+    fleet.request([RunRequest { key: key.clone(), policy, opener, hold: None }]);
+    fleet.run().await?;
+    show.borrow_mut().finish();
+    let code = match fleet.end_of(&key) {
         Some(Ended::Closed(Outcome::Completed)) => exit::DONE,
         Some(_) => exit::FAILED,
         None => exit::HELD,
@@ -145,8 +147,8 @@ impl Clock for Fast {
         self.start + TimeDelta::from_std(passed).unwrap_or_default()
     }
 
-    async fn sleep_until(&mut self, at: Time) {
-        let left = (at - self.now()).to_std().unwrap_or_default() / self.speed;
+    async fn sleep(&self, time: TimeDelta) {
+        let left = time.to_std().unwrap_or_default() / self.speed;
         tokio::select! {
             () = tokio::time::sleep(left.max(Duration::from_millis(1))) => {}
             () = self.wall.stopped() => {}
@@ -159,5 +161,11 @@ impl Clock for Fast {
 
     async fn stopped_for(&self, grace: Span) {
         self.wall.stopped_for(grace).await;
+    }
+}
+
+impl Runtime for Fast {
+    fn spawn(&self, task: Task) {
+        self.wall.spawn(task);
     }
 }

@@ -186,7 +186,8 @@ fn block_on<F: Future<Output = Result<u8, Failure>>>(future: F) -> Result<u8, Fa
         .enable_all()
         .build()
         .map_err(|error| Failure { code: exit::FAILED, message: format!("cannot start: {error}") })?;
-    let result = runtime.block_on(future);
+    // The tasks of the engine share its state, so they stay on this thread.
+    let result = tokio::task::LocalSet::new().block_on(&runtime, future);
     // A DNS lookup runs on a thread that cannot be stopped, so the shutdown does not wait for it.
     runtime.shutdown_background();
     result

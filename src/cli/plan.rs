@@ -37,15 +37,15 @@ const LISTED_MAX: usize = 20;
 
 pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure> {
     let config = global.config()?;
-    let mut aws = connect(&config).await?;
-    let listing = list(&mut aws).await?;
+    let aws = connect(&config).await?;
+    let listing = list(&aws).await?;
     let chosen = select(&listing, &config, &args.groups)?;
     if chosen.is_empty() {
         say("regend: no group matches a [[groups]] rule of the configuration; nothing would be regenerated");
         return Ok(unless_incomplete(&listing, exit::HELD));
     }
     let known = Known::read(&global.state_dir(&config), &chosen).await?;
-    let plans = look(&mut aws, &chosen, &known).await?;
+    let plans = look(&aws, &chosen, &known).await?;
     Ok(unless_incomplete(&listing, print_all(&plans, args.output)?))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result
 }
 
 /// The plan of each group, from a new observation.
-pub(super) async fn look(aws: &mut Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
+pub(super) async fn look(aws: &Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
     let asks: Vec<_> =
         chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: true, scalers: true }).collect();
     let mut sweep = aws.look(&asks).await;

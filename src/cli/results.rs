@@ -1,6 +1,9 @@
 //! The result of a run for each group: a sentence or a JSON object per line, and the exit code.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -8,7 +11,7 @@ use crate::domain::action::Outcome;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{Closed, Left};
 use crate::domain::regeneration::{Newcomer, Regeneration};
-use crate::engine::fleet::{Ended, Event};
+use crate::engine::fleet::{Ended, Event, Watch};
 use crate::render::left_words;
 
 use super::show::Show;
@@ -40,6 +43,36 @@ struct Result_ {
     took_s: i64,
 }
 
+/// The progress of a run while it lasts, and its results at the end.
+#[derive(Clone)]
+pub(super) struct Report {
+    pub(super) records: Rc<RefCell<Records>>,
+    pub(super) show: Rc<RefCell<Show>>,
+}
+
+impl Report {
+    pub(super) fn new(writer: &str) -> Self {
+        let records = Records { writer: writer.to_owned(), ..Records::default() };
+        let show = Show::new(std::io::stderr().is_terminal());
+        Self { records: Rc::new(RefCell::new(records)), show: Rc::new(RefCell::new(show)) }
+    }
+
+    pub(super) fn watch(&self) -> Watch {
+        let report = self.clone();
+        Rc::new(move |event| {
+            report.records.borrow_mut().note(&event);
+            report.show.borrow_mut().event(&event);
+        })
+    }
+
+    /// Prints the result of each group, and returns the exit code.
+    pub(super) fn conclude(&self, ended: &BTreeMap<GroupKey, Ended>, output: Output) -> Result<u8, Failure> {
+        let mut show = self.show.borrow_mut();
+        show.finish();
+        self.records.borrow().conclude(ended, &show, output)
+    }
+}
+
 /// What is needed to report the result of each group at the end.
 #[derive(Default)]
 pub(super) struct Records {
@@ -52,11 +85,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    pub(super) fn of(writer: &str) -> Self {
-        Self { writer: writer.to_owned(), ..Self::default() }
-    }
-
-    pub(super) fn note(&mut self, event: &Event<'_>) {
+    fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Recorded(entry, regeneration) => {
                 self.regenerations.insert(regeneration.group.clone(), (*regeneration).clone());
@@ -70,19 +99,14 @@ impl Records {
             Event::Observed(..)
             | Event::Queued(..)
             | Event::Missed(..)
+            | Event::BreakerTripped(_)
             | Event::ObservationFailed(..)
             | Event::Ended(..) => {}
         }
     }
 
-    /// Prints the result of each group, and returns the exit code: a failure takes precedence over an unreachable AWS,
-    /// and that over a hold.
-    pub(super) fn conclude(
-        &self,
-        ended: &BTreeMap<GroupKey, Ended>,
-        show: &Show,
-        output: Output,
-    ) -> Result<u8, Failure> {
+    /// A failure takes precedence over an unreachable AWS, and that over a hold.
+    fn conclude(&self, ended: &BTreeMap<GroupKey, Ended>, show: &Show, output: Output) -> Result<u8, Failure> {
         let keys: BTreeSet<_> = self.asked.iter().chain(ended.keys()).chain(self.regenerations.keys()).collect();
         let mut codes = vec![exit::DONE];
         for key in keys {

@@ -14,10 +14,10 @@ use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::fleet::{Event, RunRequest};
+use crate::engine::fleet::RunRequest;
 use crate::engine::ports::History;
 
-use super::results::Records;
+use super::results::Report;
 use super::select::{Chosen, connect, fleet, list, select, unless_incomplete};
 use super::show::Show;
 use super::{Failure, Global, Output, actor, exit, plan, say};
@@ -52,8 +52,8 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
             "--all regenerates every group that a [[groups]] rule matches, but the configuration has no such rule",
         ));
     }
-    let mut aws = connect(&config).await?;
-    let listing = list(&mut aws).await?;
+    let aws = connect(&config).await?;
+    let listing = list(&aws).await?;
     let chosen = select(&listing, &config, &args.groups)?;
     if chosen.is_empty() {
         say("regend: no group matches a [[groups]] rule; nothing to regenerate");
@@ -62,37 +62,30 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let state_dir = global.state_dir(&config);
     if args.dry_run {
         let known = plan::Known::read(&state_dir, &chosen).await?;
-        let plans = plan::look(&mut aws, &chosen, &known).await?;
+        let plans = plan::look(&aws, &chosen, &known).await?;
         return Ok(unless_incomplete(&listing, plan::print_all(&plans, args.output)?));
     }
     let journal = journal::open(&state_dir)?;
     let known = plan::Known::of(&journal, &chosen).await?;
     let clock = Wall::default();
-    let mut fleet = fleet(&config, aws, journal, clock.clone());
-    fleet.retries_forever = false;
-    let mut show = Show::new(std::io::stderr().is_terminal());
-    let mut records = Records::of(fleet.journal.writer());
+    let report = Report::new(journal.writer());
+    let fleet = fleet(&config, aws, journal, clock.clone(), false, report.watch());
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
-    fleet.resume(named, &mut |event| report(&event, &mut records, &mut show)).await?;
-    show_other_regenerations(&fleet.journal, named, &show).await?;
+    fleet.resume(named).await?;
+    show_other_regenerations(&fleet.journal, named, &report.show.borrow()).await?;
     let fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
     if !fresh.is_empty() {
-        let plans = plan::look(&mut fleet.cloud, &fresh, &known).await?;
-        show_and_confirm(&plans, args.yes, &show)?;
+        let plans = plan::look(&fleet.cloud, &fresh, &known).await?;
+        show_and_confirm(&plans, args.yes, &report.show.borrow())?;
     }
     // Before this point a signal ends the program at once, because nothing was changed.
     super::stop_on_signals(&clock, exit::HELD, "open regenerations stay open: run the same command to resume");
     let actor = actor();
     let daemon = fleet.journal.writer().to_owned();
-    for one in fresh {
-        records.asked.insert(one.key.clone());
-        fleet.request(request(one, args, &config, &actor, &daemon, clock.now()));
-    }
-    while !fleet.is_idle() && !clock.stopping() {
-        fleet.step(None, &mut |event| report(&event, &mut records, &mut show)).await?;
-    }
-    show.finish();
-    Ok(unless_incomplete(&listing, records.conclude(&fleet.ended, &show, args.output)?))
+    report.records.borrow_mut().asked.extend(fresh.iter().map(|one| one.key.clone()));
+    fleet.request(fresh.into_iter().map(|one| request(one, args, &config, &actor, &daemon, clock.now())));
+    fleet.run().await?;
+    Ok(unless_incomplete(&listing, report.conclude(&fleet.ended(), args.output)?))
 }
 
 /// Either groups are named or `--all` is given. The message of clap would name the wrong argument, but not the
@@ -106,11 +99,6 @@ fn require_groups_or_all(args: &RunArgs) -> Result<(), Failure> {
         "{wrong}: `regend run web api-*` regenerates the named groups, `regend run --all` every group that a [[groups]] \
          rule of the configuration matches"
     )))
-}
-
-fn report(event: &Event<'_>, records: &mut Records, show: &mut Show) {
-    records.note(event);
-    show.event(event);
 }
 
 /// Prints the open regenerations of groups that this run does not include.

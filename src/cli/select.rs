@@ -1,13 +1,14 @@
 //! What `run`, `plan`, `check` and the daemon start from: the connection, the fleet, and the groups that are selected.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::adapters::aws::Aws;
 use crate::adapters::config::Config;
 use crate::domain::group::GroupKey;
 use crate::domain::policy::Policy;
 use crate::engine::clock::Wall;
-use crate::engine::fleet::{Fleet, Limits};
+use crate::engine::fleet::{Fleet, Settings, Watch};
 use crate::engine::ports::{Cloud, CloudError, Journal, Listing};
 
 use super::{Failure, exit, say};
@@ -24,7 +25,7 @@ pub(super) struct Chosen {
 const NEAR_MAX: usize = 3;
 
 /// Lists all groups, and prints which accounts and regions could not be listed.
-pub(super) async fn list(aws: &mut Aws) -> Result<Listing, Failure> {
+pub(super) async fn list(aws: &Aws) -> Result<Listing, Failure> {
     let listing = aws.list().await;
     // Missing credentials of an account cause the same error in each region, so it is printed once.
     let mut failed: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -60,16 +61,23 @@ pub(super) async fn connect(config: &Config) -> Result<Aws, Failure> {
     Aws::connect(&config.aws.accounts).await.map_err(|error| unreachable(&error))
 }
 
-/// A fleet within the limits of the configuration.
-pub(super) fn fleet<J: Journal>(config: &Config, aws: Aws, journal: J, clock: Wall) -> Fleet<Aws, J, Wall> {
-    let limits = Limits {
+/// A fleet as the configuration says.
+pub(super) fn fleet<J: Journal + 'static>(
+    config: &Config,
+    aws: Aws,
+    journal: J,
+    clock: Wall,
+    is_daemon: bool,
+    watch: Watch,
+) -> Rc<Fleet<Aws, J, Wall>> {
+    let settings = Settings {
         poll: config.aws.poll_interval,
         max_concurrent: config.daemon.max_concurrent_groups as usize,
         max_failed: config.daemon.max_failed_groups,
+        config: Some(config.hash()),
+        is_daemon,
     };
-    let mut fleet = Fleet::new(aws, journal, clock, limits);
-    fleet.config = Some(config.hash());
-    fleet
+    Fleet::new(aws, journal, clock, settings, watch)
 }
 
 pub(super) fn unreachable(error: &CloudError) -> Failure {

@@ -61,6 +61,7 @@ impl Show {
                 let again = again.format("%H:%M:%SZ");
                 self.say(Utc::now(), key, &format!("observation failed, retrying at {again}: {error}"));
             }
+            Event::BreakerTripped(entry) => self.line(&render::sentence(entry)),
             Event::Ended(key, ended) => {
                 if let Some(bar) = self.bars.remove(*key) {
                     bar.finish_and_clear();

@@ -1,6 +1,7 @@
 //! `regend simulate`: tries a policy on a simulated group, which is described by arguments, by the journal or by AWS.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use clap::Args;
 
@@ -146,7 +147,7 @@ fn many(script: &Script, runs: u32) -> Vec<Run> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let some = |first: usize| {
         let seeds = (1..=u64::from(runs)).skip(first).step_by(threads);
-        seeds.map(|seed| play(script, seed, &mut |_| {})).collect::<Vec<_>>()
+        seeds.map(|seed| play(script, seed, Rc::new(|_| {}))).collect::<Vec<_>>()
     };
     let mut runs: Vec<Run> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|first| scope.spawn(move || some(first))).collect();

@@ -62,14 +62,14 @@ struct Line {
 
 pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
     let config = global.config()?;
-    let mut aws = connect(&config).await?;
+    let aws = connect(&config).await?;
     let state_dir = global.state_dir(&config);
     let clock = Wall::default();
     super::stop_on_signals(&clock, exit::HELD, "nothing was changed");
     loop {
-        let listing = list(&mut aws).await?;
+        let listing = list(&aws).await?;
         let chosen = select(&listing, &config, &args.groups)?;
-        let (lines, seen) = lines(&mut aws, &chosen, &state_dir).await?;
+        let (lines, seen) = lines(&aws, &chosen, &state_dir).await?;
         let text = match args.output {
             Output::Text => table(&lines) + "\n",
             Output::Json => {
@@ -95,7 +95,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
 
 /// A line for each group, and whether all groups and the journal could be read.
 async fn lines(
-    aws: &mut crate::adapters::aws::Aws,
+    aws: &crate::adapters::aws::Aws,
     chosen: &[Chosen],
     state_dir: &Path,
 ) -> Result<(Vec<Line>, bool), Failure> {

@@ -216,6 +216,7 @@ impl<'a> View<'a> {
             .or_else(|| self.check_ownership())
             .or_else(|| self.too_many_failures())
             .or_else(|| self.renew())
+            .or_else(|| self.paused())
             .or_else(|| self.interference())
             .or_else(|| self.refusals())
             .or_else(|| self.lease())

@@ -11,7 +11,7 @@ use super::journal::{Aborted, Conclusion, Entry, Event, Kind, Member, Opened, Tr
 use super::lease::Lease;
 use super::span::{Span, Time};
 
-pub use state::{Intent, Newcomer, Refusals, Retirement, Settling};
+pub use state::{Intent, Newcomer, Pause, Refusals, Retirement, Settling};
 
 mod effect;
 mod numbers;
@@ -100,6 +100,8 @@ pub struct Regeneration {
     pub refusals: Refusals,
     /// The reason a regeneration is being ended early; what is left is tidying up.
     pub ending: Option<Aborted>,
+    /// An operator paused the group.
+    pub paused: Option<Pause>,
     /// The holds in force, by code, as they were last recorded.
     pub held: BTreeSet<String>,
     pub closed: Option<Outcome>,
@@ -171,6 +173,7 @@ impl Regeneration {
             launches: 0,
             refusals: Refusals::default(),
             ending: None,
+            paused: None,
             held: BTreeSet::new(),
             closed: None,
             opened,
@@ -218,6 +221,8 @@ impl Regeneration {
             Event::RegenerationHeld(held) => self.held = held.holds.iter().map(|hold| hold.code.clone()).collect(),
             Event::RegenerationReleased(_) => self.held.clear(),
             Event::RegenerationRecovered(_) => self.recovered(entry.t),
+            Event::RegenerationPaused(_) => self.paused = Some(Pause::of(entry)),
+            Event::RegenerationResumed(_) => self.paused = None,
             Event::RegenerationAborted(aborted) => {
                 self.ending = Some(aborted.clone());
                 // What was refused so far says nothing of the calls that tidy up.

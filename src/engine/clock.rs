@@ -1,8 +1,8 @@
-//! The clock and the stop request of the control loop: the real ones, or the simulator's.
+//! Time, tasks and the stop request, as the engine needs them: the real ones, or the simulator's.
 
 use std::cell::Cell;
 use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use chrono::TimeDelta;
@@ -19,8 +19,9 @@ pub trait Clock {
         self.now() - Time::UNIX_EPOCH
     }
 
-    /// Returns at that time, or at once if it is past or the program was asked to stop.
-    async fn sleep_until(&mut self, at: Time);
+    /// Returns after this time, whatever the host's clock is set to meanwhile. Returns earlier if the program was asked
+    /// to stop, and may do so for the caller to look at the clock.
+    async fn sleep(&self, time: TimeDelta);
 
     /// Whether the program was asked to stop.
     fn stopping(&self) -> bool;
@@ -29,6 +30,14 @@ pub trait Clock {
     async fn stopped_for(&self, _grace: Span) {
         pending().await
     }
+}
+
+/// A future that runs beside others on the same thread.
+pub type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// What runs the engine's tasks, one at a time.
+pub trait Runtime: Clock + 'static {
+    fn spawn(&self, task: Task);
 }
 
 /// How far the host's clock must be ahead for [`Steady`] to follow it: then the host was suspended. A smaller
@@ -58,6 +67,16 @@ impl<K: Clock> Steady<K> {
     pub fn follow_host(&self) {
         self.floor.set(None);
     }
+
+    /// Returns when the clock shows this time, at once if it is past, or when the program was asked to stop.
+    pub async fn sleep_until(&self, at: Time) {
+        loop {
+            self.sleep((at - self.now()).max(TimeDelta::zero())).await;
+            if self.now() >= at || self.stopping() {
+                return;
+            }
+        }
+    }
 }
 
 impl<K: Clock> Clock for Steady<K> {
@@ -71,9 +90,8 @@ impl<K: Clock> Clock for Steady<K> {
         self.host.ticks()
     }
 
-    async fn sleep_until(&mut self, at: Time) {
-        let until = self.host.now().checked_add_signed(at - self.now()).unwrap_or(at);
-        self.host.sleep_until(until).await;
+    async fn sleep(&self, time: TimeDelta) {
+        self.host.sleep(time).await;
     }
 
     fn stopping(&self) -> bool {
@@ -82,6 +100,12 @@ impl<K: Clock> Clock for Steady<K> {
 
     async fn stopped_for(&self, grace: Span) {
         self.host.stopped_for(grace).await;
+    }
+}
+
+impl<K: Runtime> Runtime for Steady<K> {
+    fn spawn(&self, task: Task) {
+        self.host.spawn(task);
     }
 }
 
@@ -107,10 +131,10 @@ mod wall {
     use chrono::{DateTime, TimeDelta, Utc};
     use tokio::sync::Notify;
 
-    use super::Clock;
+    use super::{Clock, Runtime, Task};
     use crate::domain::span::{Span, Time};
 
-    /// The host's clock, and its SIGINT and SIGTERM.
+    /// The host's clock, its SIGINT and SIGTERM, and tokio's tasks.
     #[derive(Clone)]
     pub struct Wall {
         began: Instant,
@@ -150,17 +174,15 @@ mod wall {
             TimeDelta::from_std(self.began.elapsed()).unwrap_or(TimeDelta::MAX)
         }
 
-        async fn sleep_until(&mut self, at: Time) {
-            // Sleeps in short intervals, to notice when the clock is set or the host was suspended.
-            const INTERVAL: Duration = Duration::from_secs(30);
-            while let Ok(left) = (at - self.now()).to_std() {
-                if self.stopping() {
-                    return;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(left.min(INTERVAL)) => {}
-                    () = self.stopped() => return,
-                }
+        async fn sleep(&self, time: TimeDelta) {
+            // A host that was suspended has missed time that the timer does not count, so the clock is looked at.
+            const AT_MOST: Duration = Duration::from_secs(30);
+            if self.stopping() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(time.to_std().unwrap_or_default().min(AT_MOST)) => {}
+                () = self.stopped() => {}
             }
         }
 
@@ -171,6 +193,14 @@ mod wall {
         async fn stopped_for(&self, grace: Span) {
             self.stopped().await;
             tokio::time::sleep(grace.as_delta().to_std().unwrap_or_default()).await;
+        }
+    }
+
+    impl Runtime for Wall {
+        /// # Panics
+        /// Outside a `tokio::task::LocalSet`.
+        fn spawn(&self, task: Task) {
+            tokio::task::spawn_local(task);
         }
     }
 }

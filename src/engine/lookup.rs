@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
+use crate::domain::action::Outcome;
 use crate::domain::forecast::Pace;
 use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::journal::Kind;
+use crate::domain::regeneration::Pause;
 use crate::render::clean;
 
 use super::ports::{Field, Filter, History, JournalError, Stored};
@@ -194,6 +196,63 @@ pub fn kinds(globs: &[String]) -> Result<BTreeSet<Kind>, Unanswered> {
 /// The journal cannot be read.
 pub async fn pace(history: &impl History, group: &GroupKey) -> Result<Option<Pace>, JournalError> {
     Ok(Pace::measured_in(&history.of_latest(group, Pace::REGENERATIONS, &Pace::KINDS).await?))
+}
+
+/// The pause that is in force for a group: nothing opens there, and nothing is done.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn pause_of(history: &impl History, group: &GroupKey) -> Result<Option<Pause>, JournalError> {
+    let filter = Filter {
+        groups: Some(BTreeSet::from([group.name.clone()])),
+        kinds: Some(BTreeSet::from([Kind::RegenerationPaused, Kind::RegenerationResumed])),
+        reverse: true,
+        ..Filter::default()
+    };
+    let mut found = list(history, &filter).await?;
+    while let Some(stored) = found.next().await? {
+        let entry = history.parse(&stored)?;
+        // Another account may have a group of this name.
+        if entry.key().as_ref() == Some(group) {
+            return Ok((entry.kind() == Kind::RegenerationPaused).then(|| Pause::of(&entry)));
+        }
+    }
+    Ok(None)
+}
+
+/// The groups whose latest regeneration failed or was aborted since the breaker was last reset, and whether the breaker
+/// has tripped since.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn failures(history: &impl History) -> Result<(BTreeSet<GroupKey>, bool), JournalError> {
+    let kinds = BTreeSet::from([Kind::BreakerTripped, Kind::BreakerReset]);
+    let latest = Filter { kinds: Some(kinds), reverse: true, limit: Some(1), ..Filter::default() };
+    let latest = match list(history, &latest).await?.next().await? {
+        Some(stored) => Some(history.parse(&stored)?),
+        None => None,
+    };
+    let tripped = latest.as_ref().is_some_and(|entry| entry.kind() == Kind::BreakerTripped);
+    let reset_at = latest.filter(|entry| entry.kind() == Kind::BreakerReset).map(|entry| entry.t);
+    let outcomes = [Outcome::Failed, Outcome::Aborted].map(|outcome| outcome.word().to_owned());
+    let failed = Filter {
+        since: reset_at,
+        kinds: Some(BTreeSet::from([Kind::RegenerationClosed])),
+        outcomes: Some(BTreeSet::from(outcomes)),
+        ..Filter::default()
+    };
+    let (mut found, mut groups) = (list(history, &failed).await?, BTreeSet::new());
+    while let Some(stored) = found.next().await? {
+        groups.extend(history.parse(&stored)?.key());
+    }
+    let mut failing = BTreeSet::new();
+    for group in groups {
+        let last = history.last_closed(&group).await?.and_then(|entry| Some(entry.event.closed()?.outcome));
+        if matches!(last, Some(Outcome::Failed | Outcome::Aborted)) {
+            failing.insert(group);
+        }
+    }
+    Ok((failing, tripped))
 }
 
 /// As in the configuration: a slash is a character like any other.

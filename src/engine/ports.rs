@@ -15,25 +15,25 @@ mod journal;
 #[expect(async_fn_in_trait, reason = "both implementations live here, and neither is shared between threads")]
 pub trait Cloud {
     /// Every group of every configured account and region that is reachable, with its tags.
-    async fn list(&mut self) -> Listing;
+    async fn list(&self) -> Listing;
 
     /// One sweep over the groups asked for: batched, each target group once.
-    async fn look(&mut self, asks: &[Ask]) -> Observations;
+    async fn look(&self, asks: &[Ask]) -> Observations;
 
     /// The group's numbers alone, which is the quickest look there is; nothing, where it does not exist.
     ///
     /// # Errors
     /// AWS cannot be asked.
-    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError>;
+    async fn numbers(&self, group: &GroupKey) -> Result<Option<Numbers>, CloudError>;
 
     /// What the group did since then, by its own account.
     ///
     /// # Errors
     /// AWS cannot be asked, or does not permit it.
-    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError>;
+    async fn activities(&self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError>;
 
     /// Makes one call. Never repeats it.
-    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer;
+    async fn perform(&self, group: &GroupKey, action: &Action) -> Answer;
 }
 
 /// The call behind [`Cloud::activities`], as IAM spells it.
@@ -51,6 +51,9 @@ pub struct Account {
     /// What that role's trust policy asks for.
     pub external_id: Option<String>,
 }
+
+/// Account and region.
+pub type Place = (String, String);
 
 /// A group to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,10 +73,9 @@ pub type Observations = BTreeMap<GroupKey, Result<Group, CloudError>>;
 #[derive(Debug, Default)]
 pub struct Listing {
     pub groups: BTreeMap<GroupKey, BTreeMap<String, String>>,
-    /// Account and region.
-    pub failed: BTreeMap<(String, String), CloudError>,
+    pub failed: BTreeMap<Place, CloudError>,
     /// Places that answered: a group that is missing there does not exist.
-    pub reached: BTreeSet<(String, String)>,
+    pub reached: BTreeSet<Place>,
 }
 
 /// Why AWS could not be asked.

@@ -1,5 +1,7 @@
 //! The loop's one step for one group: observe → decide → (veto) → intend → perform → conclude.
 
+use std::rc::Rc;
+
 use crate::domain::action::Hold;
 use crate::domain::decision::{self, DaemonId, Decision, Next};
 use crate::domain::group::Group;
@@ -17,6 +19,7 @@ mod active;
 mod causes;
 mod changes;
 mod effect;
+mod orders;
 mod recorder;
 mod refresh_checks;
 
@@ -28,10 +31,10 @@ const OBSERVE_AGAIN: Span = Span::seconds(5);
 
 /// Everything a step works with, and who watches.
 pub struct Reconciler<'a, C, J, K> {
-    pub cloud: &'a mut C,
+    pub cloud: &'a C,
     pub journal: &'a J,
     pub clock: &'a K,
-    pub tell: &'a mut dyn FnMut(&Entry, &Regeneration),
+    pub tell: &'a dyn Fn(&Entry, &Regeneration),
 }
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
@@ -39,17 +42,18 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     ///
     /// # Errors
     /// The journal cannot be written, or the program contradicts itself: nothing more may be done.
-    pub async fn reconcile(&mut self, active: &mut Active, group: Group) -> Result<Step, Stop> {
+    pub async fn reconcile(&self, active: &mut Active, group: Group) -> Result<Step, Stop> {
+        active.commanded = false;
         let group = active.health.take(group, &active.regeneration);
         active.note_look(&group);
         let effect = active.regeneration.last_effect;
         if let Some(hold) = self.record_changes(active, &group).await? {
             // Whose doing a difference is decides what is wanted, so nothing is decided before that is known.
             let again = OBSERVE_AGAIN.after(self.clock.now());
-            active.shown = Some((group, vec![hold]));
+            active.shown = Some(Rc::new((group, vec![hold])));
             return Ok(Step::Wait(Some(again)));
         }
-        if active.regeneration.last_effect > effect.max(Some(group.seen)) {
+        if active.commanded || active.regeneration.last_effect > effect.max(Some(group.seen)) {
             // The look has shown what became of a call. What comes next rests on one that began after that was known.
             return Ok(Step::Acted);
         }
@@ -63,9 +67,11 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
                     active.include_refresh = true;
                     Step::Acted
                 }
-                Ok(()) if action.overwrites_capacity() && self.has_changed(active, &group).await => {
+                Ok(()) if action.overwrites_capacity() && self.has_changed(active, &group).await? => {
                     Step::Wait(Some(CHANGED_AGAIN.after(now)))
                 }
+                // What was decided before a command is not done after it.
+                Ok(()) if active.commanded => Step::Acted,
                 Ok(()) => {
                     self.effect(active, &group, action).await?;
                     Step::Acted
@@ -89,11 +95,11 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         };
         // After an effect the next look says what holds it now, if anything still does.
         if matches!(reconcile, Step::Wait(_)) {
-            holds.extend(self.why_short(active, &group, &holds).await);
+            holds.extend(self.why_short(active, &group, &holds).await?);
             self.note_holds(active, &holds).await?;
         }
         active.ask_in_passing(group.seen);
-        active.shown = Some((group, holds));
+        active.shown = Some(Rc::new((group, holds)));
         Ok(reconcile)
     }
 }

@@ -1,6 +1,7 @@
 //! Requests regenerations as the schedules of their groups fire.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
@@ -9,7 +10,7 @@ use crate::domain::opening::Opener;
 use crate::domain::policy::Policy;
 use crate::domain::schedule::{Blackout, Closed, Firing};
 use crate::domain::span::{Span, Time};
-use crate::engine::clock::Clock;
+use crate::engine::clock::{Clock, Runtime};
 use crate::engine::fleet::{Ended, Event, Fleet, RunRequest};
 use crate::engine::ports::{Cloud, Journal};
 use crate::engine::reconcile::Stop;
@@ -50,14 +51,14 @@ impl Scheduler {
     ///
     /// # Errors
     /// The journal cannot be read or written.
-    pub async fn request_due<C: Cloud, J: Journal, K: Clock>(
+    pub async fn request_due<C: Cloud + 'static, J: Journal + 'static, K: Runtime>(
         &mut self,
-        fleet: &mut Fleet<C, J, K>,
+        fleet: &Rc<Fleet<C, J, K>>,
         latest: Time,
-        tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<Time, Stop> {
         let now = fleet.clock.now();
-        let mut wake = latest;
+        let (mut wake, mut requests) = (latest, Vec::new());
+        let ended = fleet.ended();
         for (key, policy) in &self.groups {
             let last = fleet.journal.last_opened(key).await?;
             if fleet.is_busy_with(key) {
@@ -67,18 +68,20 @@ impl Scheduler {
             let next = schedule.next_after(timezone, now, last).map(|next| next.at);
             // An "@every" schedule is overdue until a regeneration opens. A crontab firing counts once.
             let overdue = next.is_some_and(|next| next <= now);
-            if let Some(until) = self.retry_at(&fleet.ended, key, overdue).filter(|until| *until > now) {
+            if let Some(until) = self.retry_at(&ended, key, overdue).filter(|until| *until > now) {
                 wake = wake.min(until).min(next.filter(|_| !overdue).unwrap_or(until));
                 continue;
             }
             if let Some(firing) = schedule.latest_at_or_before(timezone, now, last)
                 && (overdue || !fleet.journal.has_fired(key, &firing.local).await?)
             {
-                let blackout = self.fire(fleet, key, policy, firing, tell).await?;
+                let (request, blackout) = self.fire(fleet, key, policy, firing).await?;
+                requests.extend(request);
                 self.tried.insert(key.clone(), (now, blackout));
             }
             wake = next.map_or(wake, |next| wake.min(next));
         }
+        fleet.request(requests);
         Ok(wake.max(Span::seconds(1).after(now)))
     }
 
@@ -92,16 +95,15 @@ impl Scheduler {
         }
     }
 
-    /// Requests the regeneration of a firing, or records that it was missed. Returns the end of the blackout that is in
-    /// effect.
-    async fn fire<C: Cloud, J: Journal, K: Clock>(
+    /// The request for the regeneration of a firing; nothing, where it was missed, which is recorded. And the end of the
+    /// blackout that is in effect.
+    async fn fire<C: Cloud + 'static, J: Journal + 'static, K: Runtime>(
         &self,
-        fleet: &mut Fleet<C, J, K>,
+        fleet: &Fleet<C, J, K>,
         key: &GroupKey,
         policy: &Policy,
         firing: Firing,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Option<Time>, Stop> {
+    ) -> Result<(Option<RunRequest>, Option<Time>), Stop> {
         let now = fleet.clock.now();
         let calendar = policy.calendar(&self.blackouts);
         let window_ends = calendar.window_ends(firing.at);
@@ -112,9 +114,9 @@ impl Scheduler {
                 let missed = journal::Event::RegenerationMissed(NotOpened { firing: Some(firing.local), cause });
                 let trigger = Some(Trigger::Schedule);
                 let entry = Entry { trigger, ..Entry::new(missed, now, "schedule").about(key) };
-                tell(Event::Missed(key, &fleet.journal.append(entry).await?));
+                fleet.tell(Event::Missed(key, &fleet.journal.append(entry).await?));
             }
-            return Ok(None);
+            return Ok((None, None));
         }
         let opener = Opener {
             actor: "schedule".to_owned(),
@@ -131,7 +133,6 @@ impl Scheduler {
             None => None,
         };
         let hold = closed.map(Hold::from);
-        fleet.request(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold });
-        Ok(until)
+        Ok((Some(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold }), until))
     }
 }

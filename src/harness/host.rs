@@ -2,15 +2,16 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use chrono::TimeDelta;
 
-use super::{Event, Harness, MemoryJournal, Progress};
+use super::{Harness, MemoryJournal, Progress};
 use crate::domain::group::Group;
 use crate::domain::span::Time;
+use crate::engine::fleet::Watch;
 use crate::engine::reconcile::Stop;
 
 /// What the next write meets.
@@ -27,15 +28,15 @@ pub enum Disk {
 }
 
 /// One host; clones share it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Host {
     /// Which of several regends runs on it.
     pub(super) number: u32,
     ahead: Rc<Cell<TimeDelta>>,
     disk: Rc<Cell<Disk>>,
-    /// After so many more calls to AWS an external event happens, and whether it has happened.
+    /// After so many more calls to AWS an external event happens, and whom that wakes.
     pause: Rc<Cell<Option<u64>>>,
-    paused: Rc<Cell<bool>>,
+    paused: Rc<Cell<Option<Waker>>>,
 }
 
 impl Host {
@@ -94,11 +95,11 @@ pub(super) struct Pause<'a> {
 impl Future for Pause<'_> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         match self.host.pause.get() {
             Some(0) => {
                 self.host.pause.set(None);
-                self.host.paused.set(true);
+                self.host.paused.set(Some(context.waker().clone()));
                 Poll::Pending
             }
             left => {
@@ -111,43 +112,26 @@ impl Future for Pause<'_> {
 
 impl Harness {
     /// Another regend on another host, with a journal of its own, in the same world.
-    pub fn beside(&self, writer: &str, number: u32) -> Self {
+    pub fn beside(&self, writer: &str, number: u32, watch: Watch) -> Self {
         let host = Host::new(number);
-        let journal = MemoryJournal { host: host.clone(), ..MemoryJournal::new(writer, Rc::clone(&self.world)) };
-        let kill_switch = super::KillSwitch::default();
-        let fleet = Self::assemble(&self.world, &journal, &kill_switch, &host, self.fleet.limits);
-        Self { world: Rc::clone(&self.world), journal, fleet, host, kill_switch }
+        let journal = MemoryJournal { host, ..MemoryJournal::new(writer, Rc::clone(&self.world)) };
+        Self::on(&self.world, journal, self.process.fleet.settings.clone(), watch)
     }
 
     /// One step, in the middle of which an external event happens: before its call to AWS of this number.
     ///
     /// # Errors
-    /// The loop says that it cannot go on.
-    pub fn step_around(
-        &mut self,
-        external_changes: u64,
-        meanwhile: &mut dyn FnMut(),
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Progress, Stop> {
-        if self.fleet.is_idle() {
-            return Ok(Progress::Idle);
+    /// The fleet says that it cannot go on.
+    pub fn step_around(&mut self, external_changes: u64, meanwhile: &mut dyn FnMut()) -> Result<Progress, Stop> {
+        self.host.pause.set(Some(external_changes));
+        let mut stepped = self.step(None);
+        if let Some(paused) = self.host.paused.take() {
+            meanwhile();
+            paused.wake();
+            stepped = self.process.go_on();
+            stepped = self.outcome(stepped);
         }
-        let host = self.host.clone();
-        host.pause.set(Some(external_changes));
-        let stepped = {
-            let mut step = pin!(self.fleet.step(None, tell));
-            let mut context = Context::from_waker(Waker::noop());
-            let mut polled = step.as_mut().poll(&mut context);
-            if host.paused.take() {
-                meanwhile();
-                polled = step.as_mut().poll(&mut context);
-            }
-            match polled {
-                Poll::Ready(output) => Some(output),
-                Poll::Pending => None,
-            }
-        };
-        host.pause.set(None);
-        self.outcome(stepped)
+        self.host.pause.set(None);
+        stepped
     }
 }

@@ -1,4 +1,4 @@
-//! The production fleet on a simulated world: the engine's `Cloud`, `Journal` and `Clock` over virtual time.
+//! The production fleet on a simulated world: the engine's `Cloud`, `Journal` and `Runtime` over virtual time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,24 +7,26 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use chrono::TimeDelta;
-
 use crate::domain::action::{Action, Answer};
 use crate::domain::activity::Activity;
 use crate::domain::group::{Group, GroupKey, InstanceId, Numbers};
 use crate::domain::span::Time;
 use crate::engine::clock::Clock;
-use crate::engine::fleet::{Event, Fleet, Limits};
-use crate::engine::ports::History;
-use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, Listing, Observations};
+use crate::engine::fleet::{Fleet, Settings, Watch};
+use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, History, Listing, Observations};
 use crate::engine::reconcile::Stop;
+use crate::sim::random::Random;
 use crate::sim::world::World;
 
+pub use clock::VirtualClock;
+use executor::Executor;
 pub use host::{Disk, Host};
 pub use journal::MemoryJournal;
 use kill_switch::KillSwitch;
 pub use kill_switch::{IoPoint, When};
 
+mod clock;
+mod executor;
 mod history;
 mod host;
 mod journal;
@@ -34,13 +36,11 @@ pub mod play;
 /// A world that the cloud, the clock and the checkers share.
 pub type Shared = Rc<RefCell<World>>;
 
-/// A whole regend in virtual time, that can be killed between any two steps and started again.
-pub struct Harness {
-    pub world: Shared,
-    pub journal: MemoryJournal,
-    pub fleet: Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock>,
-    pub host: Host,
-    kill_switch: KillSwitch,
+/// A process that runs a fleet in virtual time.
+pub struct Process<C> {
+    pub fleet: Rc<Fleet<C, MemoryJournal, VirtualClock>>,
+    pub clock: VirtualClock,
+    executor: Rc<Executor>,
 }
 
 /// What came of one step.
@@ -53,48 +53,134 @@ pub enum Progress {
     Killed,
 }
 
-impl Harness {
-    pub fn new(world: World, limits: Limits) -> Self {
-        let world = Rc::new(RefCell::new(world));
-        let (kill_switch, journal) = (KillSwitch::default(), MemoryJournal::new("rehearsal", Rc::clone(&world)));
-        let host = journal.host.clone();
-        let fleet = Self::assemble(&world, &journal, &kill_switch, &host, limits);
-        Self { world, journal, fleet, host, kill_switch }
+impl<C: Cloud + 'static> Process<C> {
+    /// A process on the same host as its journal.
+    pub fn new(
+        cloud: impl FnOnce(&VirtualClock) -> C,
+        journal: MemoryJournal,
+        settings: Settings,
+        watch: Watch,
+    ) -> Self {
+        let executor = Rc::new(Executor::default());
+        let clock = VirtualClock::new(&journal, &executor);
+        let fleet = Fleet::new(cloud(&clock), journal, clock.clone(), settings, watch);
+        Self { fleet, clock, executor }
     }
 
-    fn assemble(
-        world: &Shared,
-        journal: &MemoryJournal,
-        kill_switch: &KillSwitch,
-        host: &Host,
-        limits: Limits,
-    ) -> Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock> {
-        let clock = VirtualClock { world: Rc::clone(world), kill_switch: kill_switch.clone(), host: host.clone() };
-        let sim = SimCloud::new(Rc::clone(world), clock.clone());
-        let cloud = SimCloud { kill_switch: kill_switch.clone(), host: host.clone(), ..sim };
-        Fleet::new(cloud, MemoryJournal { kill_switch: kill_switch.clone(), ..journal.clone() }, clock, limits)
+    /// From now on the order in which tasks run that are ready at the same time is drawn.
+    pub fn draw_order(&self, random: Random) {
+        self.executor.draw_order(random);
     }
 
-    /// One step of the fleet.
+    /// When it does something next, as far as anything is open or waits.
+    pub fn due(&self) -> Option<Time> {
+        self.executor.run();
+        self.executor.next_timer().filter(|_| !self.fleet.is_idle())
+    }
+
+    /// Lets time pass until a task goes on, or until the deadline, and runs all tasks until they wait again.
     ///
     /// # Errors
-    /// The loop says that it cannot go on.
-    pub fn step(&mut self, deadline: Option<Time>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
+    /// The fleet says that it cannot go on.
+    pub fn step(&self, deadline: Option<Time>) -> Result<Progress, Stop> {
+        self.executor.run();
+        if let Some(stop) = self.fleet.take_halt() {
+            return Err(stop);
+        }
         if self.fleet.is_idle() {
             return Ok(Progress::Idle);
         }
-        let stepped = block_on(self.fleet.step(deadline, tell));
+        let next = self.executor.next_timer().into_iter().chain(deadline).min();
+        if let Some(next) = next {
+            self.clock.pass(next);
+        }
+        self.go_on()
+    }
+
+    /// Runs what is ready.
+    fn go_on(&self) -> Result<Progress, Stop> {
+        self.executor.wake(self.clock.true_time());
+        self.executor.run();
+        self.fleet.take_halt().map_or(Ok(Progress::Done), Err)
+    }
+
+    /// The output of a future of this process; nothing, where it waits for what never comes.
+    pub fn block_on<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        for _ in 0..2 {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                return Some(output);
+            }
+            self.executor.run();
+        }
+        None
+    }
+}
+
+/// A whole regend in virtual time, that can be killed between any two steps and started again.
+pub struct Harness {
+    pub world: Shared,
+    pub journal: MemoryJournal,
+    pub process: Process<SimCloud<VirtualClock>>,
+    pub host: Host,
+    kill_switch: KillSwitch,
+    watch: Watch,
+    order: Option<Random>,
+}
+
+impl Harness {
+    pub fn new(world: &Shared, settings: Settings, watch: Watch) -> Self {
+        Self::on(world, MemoryJournal::new("rehearsal", Rc::clone(world)), settings, watch)
+    }
+
+    fn on(world: &Shared, mut journal: MemoryJournal, settings: Settings, watch: Watch) -> Self {
+        let (host, kill_switch) = (journal.host.clone(), KillSwitch::default());
+        journal.kill_switch = kill_switch.clone();
+        let process = Self::start(world, &journal, settings, &watch);
+        Self { world: Rc::clone(world), journal, process, host, kill_switch, watch, order: None }
+    }
+
+    fn start(
+        world: &Shared,
+        journal: &MemoryJournal,
+        settings: Settings,
+        watch: &Watch,
+    ) -> Process<SimCloud<VirtualClock>> {
+        let cloud = |clock: &VirtualClock| SimCloud {
+            kill_switch: journal.kill_switch.clone(),
+            host: journal.host.clone(),
+            ..SimCloud::new(Rc::clone(world), clock.clone())
+        };
+        Process::new(cloud, journal.clone(), settings, Rc::clone(watch))
+    }
+
+    pub fn fleet(&self) -> &Rc<Fleet<SimCloud<VirtualClock>, MemoryJournal, VirtualClock>> {
+        &self.process.fleet
+    }
+
+    /// From now on, and after each restart, the order of ready tasks is drawn.
+    pub fn draw_order(&mut self, random: Random) {
+        self.process.draw_order(random.clone());
+        self.order = Some(random);
+    }
+
+    /// One step of the process.
+    ///
+    /// # Errors
+    /// The fleet says that it cannot go on.
+    pub fn step(&mut self, deadline: Option<Time>) -> Result<Progress, Stop> {
+        let stepped = self.process.step(deadline);
         self.outcome(stepped)
     }
 
-    /// Only a killed process never answers.
-    fn outcome(&self, answered: Option<Result<(), Stop>>) -> Result<Progress, Stop> {
-        match answered {
-            _ if self.kill_switch.is_burnt() => Ok(Progress::Killed),
-            Some(Err(stop)) => Err(stop),
-            Some(Ok(())) => Ok(Progress::Done),
-            None => Ok(Progress::Killed),
-        }
+    /// A killed process says nothing.
+    fn outcome(&self, stepped: Result<Progress, Stop>) -> Result<Progress, Stop> {
+        if self.kill_switch.is_burnt() { Ok(Progress::Killed) } else { stepped }
+    }
+
+    /// When the process does something next, by the world's time.
+    pub fn due(&self) -> Option<Time> {
+        self.process.due()
     }
 
     /// The name under which this process writes.
@@ -131,9 +217,9 @@ impl Harness {
     ///
     /// # Errors
     /// The journal cannot be folded.
-    pub fn restart(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
+    pub fn restart(&mut self) -> Result<Progress, Stop> {
         self.reopen()?;
-        self.resume(tell)
+        self.resume()
     }
 
     /// Another process on the same journal, that has done nothing yet.
@@ -154,9 +240,12 @@ impl Harness {
     ///
     /// # Errors
     /// The journal cannot be folded.
-    pub fn resume(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<Progress, Stop> {
-        let resumed = block_on(self.fleet.resume(|_| true, tell));
-        self.outcome(resumed)
+    pub fn resume(&mut self) -> Result<Progress, Stop> {
+        let resumed = self.process.block_on(self.process.fleet.resume(|_| true));
+        self.outcome(match resumed {
+            Some(resumed) => resumed.map(|()| Progress::Done),
+            None => Ok(Progress::Killed),
+        })
     }
 
     /// Starts another process whose journal is empty, under another name or the same.
@@ -167,8 +256,12 @@ impl Harness {
 
     fn succeed(&mut self, journal: MemoryJournal) {
         self.kill_switch = self.kill_switch.renewed();
-        self.journal = journal;
-        self.fleet = Self::assemble(&self.world, &self.journal, &self.kill_switch, &self.host, self.fleet.limits);
+        self.journal = MemoryJournal { kill_switch: self.kill_switch.clone(), ..journal };
+        let settings = self.process.fleet.settings.clone();
+        self.process = Self::start(&self.world, &self.journal, settings, &self.watch);
+        if let Some(order) = &mut self.order {
+            self.process.draw_order(order.fork());
+        }
     }
 }
 
@@ -177,14 +270,14 @@ pub struct SimCloud<K> {
     world: Shared,
     clock: K,
     /// When these were launched: EC2 is not asked about them again, and may not know them the next time.
-    known: BTreeMap<InstanceId, Time>,
+    known: RefCell<BTreeMap<InstanceId, Time>>,
     kill_switch: KillSwitch,
     host: Host,
 }
 
 impl<K: Clock> SimCloud<K> {
     pub fn new(world: Shared, clock: K) -> Self {
-        Self { world, clock, known: BTreeMap::new(), kill_switch: KillSwitch::default(), host: Host::default() }
+        Self { world, clock, known: RefCell::default(), kill_switch: KillSwitch::default(), host: Host::default() }
     }
 
     /// Lets the world catch up, and says whether the process dies of this.
@@ -201,7 +294,7 @@ impl<K: Clock> SimCloud<K> {
     }
 
     /// Counts the calls of a sweep as the real adapter makes them.
-    fn count(&mut self, asks: &[Ask], sweep: &Observations) {
+    fn count(&self, asks: &[Ask], sweep: &Observations) {
         let mut world = self.world.borrow_mut();
         let mut places: BTreeMap<_, u64> = BTreeMap::new();
         for ask in asks {
@@ -210,16 +303,16 @@ impl<K: Clock> SimCloud<K> {
         world.count("DescribeAutoScalingGroups", places.values().map(|groups| groups.div_ceil(100)).sum());
         let groups: Vec<_> = sweep.values().filter_map(|found| found.as_ref().ok()).collect();
         world.count("DescribeTargetHealth", groups.iter().map(|group| group.target_groups.len() as u64).sum());
-        let unseen = groups.iter().flat_map(|g| &g.instances).filter(|i| !self.known.contains_key(&i.id));
+        let unseen = groups.iter().flat_map(|g| &g.instances).filter(|i| !self.known.borrow().contains_key(&i.id));
         let unseen: Vec<_> = unseen.map(|i| (i.id.clone(), i.born)).collect();
         world.count("DescribeInstances", u64::from(!unseen.is_empty()));
         world.count("DescribeInstanceRefreshes", asks.iter().filter(|ask| ask.include_refresh).count() as u64);
-        self.known.extend(unseen.into_iter().filter_map(|(id, born)| Some((id, born?))));
+        self.known.borrow_mut().extend(unseen.into_iter().filter_map(|(id, born)| Some((id, born?))));
     }
 }
 
 impl<K: Clock> Cloud for SimCloud<K> {
-    async fn list(&mut self) -> Listing {
+    async fn list(&self) -> Listing {
         self.touch(IoPoint::Look).await;
         let world = self.world.borrow();
         let tags = |key: &GroupKey| world.group(key).map(|group| group.tags.clone()).unwrap_or_default();
@@ -230,7 +323,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
         }
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Observations {
+    async fn look(&self, asks: &[Ask]) -> Observations {
         self.touch(IoPoint::Look).await;
         let mut sweep = Observations::new();
         for Ask { key, include_refresh, scalers } in asks {
@@ -244,7 +337,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
                 let seen = world.look(key).map(|group| self.host.looked(group));
                 seen.map(|mut group| {
                     for instance in &mut group.instances {
-                        instance.born = instance.born.or_else(|| self.known.get(&instance.id).copied());
+                        instance.born = instance.born.or_else(|| self.known.borrow().get(&instance.id).copied());
                     }
                     let scaled_by = if *scalers { group.scaled_by } else { Vec::new() };
                     Ok(Group { refresh: group.refresh.filter(|_| *include_refresh), scaled_by, ..group })
@@ -257,7 +350,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
         sweep
     }
 
-    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+    async fn numbers(&self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
         self.touch(IoPoint::Look).await;
         let mut world = self.world.borrow_mut();
         world.count("DescribeAutoScalingGroups", 1);
@@ -267,7 +360,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
         Ok(world.numbers(group))
     }
 
-    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+    async fn activities(&self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
         self.touch(IoPoint::Look).await;
         let mut world = self.world.borrow_mut();
         world.count("DescribeScalingActivities", 1);
@@ -277,7 +370,7 @@ impl<K: Clock> Cloud for SimCloud<K> {
         Ok(world.group(group).map(|group| group.activities(since)).unwrap_or_default())
     }
 
-    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+    async fn perform(&self, group: &GroupKey, action: &Action) -> Answer {
         let dies = self.touch(IoPoint::Call(action.api())).await;
         if let Some(When::Late(later)) = dies {
             let at = later.after(self.host.truly(self.clock.now()));
@@ -289,40 +382,5 @@ impl<K: Clock> Cloud for SimCloud<K> {
             pending::<()>().await;
         }
         answer
-    }
-}
-
-/// Time that passes only during a sleep or a call.
-#[derive(Clone)]
-pub struct VirtualClock {
-    world: Shared,
-    kill_switch: KillSwitch,
-    host: Host,
-}
-
-impl Clock for VirtualClock {
-    fn now(&self) -> Time {
-        self.host.reads(self.world.borrow().now())
-    }
-
-    fn ticks(&self) -> TimeDelta {
-        self.world.borrow().now() - Time::UNIX_EPOCH
-    }
-
-    async fn sleep_until(&mut self, at: Time) {
-        self.kill_switch.pass(&self.world, self.host.truly(at));
-    }
-
-    fn stopping(&self) -> bool {
-        false
-    }
-}
-
-/// Runs what never waits for anything real. Nothing comes of what waits all the same: it was killed.
-pub fn block_on<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }

@@ -1,6 +1,7 @@
 //! One play of a script from its beginning to its end: the production fleet at work, the checkers watching, and what it
 //! came to.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -9,7 +10,7 @@ use crate::domain::action::Outcome;
 use crate::domain::journal::{Entry, Kind, Trigger};
 use crate::domain::opening::Opener;
 use crate::domain::span::{Span, Time};
-use crate::engine::fleet::{Ended, Event, Limits, RunRequest};
+use crate::engine::fleet::{Ended, Event, RunRequest, Settings, Watch};
 use crate::sim::checkers::{Broken, Checker};
 use crate::sim::fault::Faults;
 use crate::sim::script::{ProcessEvent, Script, Trouble, What};
@@ -23,6 +24,9 @@ pub enum Told<'a> {
     /// What happened to the group; told when the step in which it happened is over.
     Happened(Time, String),
 }
+
+/// Who watches a play.
+pub type Tell = Rc<dyn Fn(Told<'_>)>;
 
 /// What a play came to.
 #[derive(Debug, Clone)]
@@ -91,16 +95,17 @@ const PATIENCE: Span = Span::hours(24);
 const STEPS_MAX: u32 = 50_000;
 
 /// Plays it once.
-pub fn play(script: &Script, seed: u64, tell: &mut dyn FnMut(Told<'_>)) -> Run {
-    let mut play = Play::new(script, seed);
+pub fn play(script: &Script, seed: u64, tell: Tell) -> Run {
+    let mut play = Play::new(script, seed, tell);
     play.wish("rehearsal");
-    let ended = play.run(tell);
+    let ended = play.run();
     play.measure(seed, ended)
 }
 
 struct Play<'a> {
     script: &'a Script,
     harness: Harness,
+    tell: Tell,
     checker: Checker,
     /// What happens to regend or on its way to AWS, and when.
     cues: VecDeque<(Time, What)>,
@@ -113,13 +118,18 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    fn new(script: &'a Script, seed: u64) -> Self {
-        let limits = Limits { poll: script.poll, max_concurrent: 1, max_failed: 1 };
+    fn new(script: &'a Script, seed: u64, tell: Tell) -> Self {
+        // One play says nothing of how many groups may fail.
+        let settings = Settings { poll: script.poll, max_failed: u32::MAX, ..Settings::default() };
+        let world = Rc::new(RefCell::new(script.world(seed)));
+        let (watcher, clock) = (Rc::clone(&tell), Rc::clone(&world));
+        let watch: Watch = Rc::new(move |event| watcher(Told::Regend(clock.borrow().now(), event)));
         let begins = script.begins();
         let cues = script.happenings.iter().filter(|h| !matches!(h.what, What::Group(_)));
         Self {
             script,
-            harness: Harness::new(script.world(seed), limits),
+            harness: Harness::new(&world, settings, watch),
+            tell,
             checker: Checker::new(script.key.clone()),
             cues: cues.map(|h| (h.at.after(begins), h.what.clone())).collect(),
             told: 0,
@@ -146,36 +156,34 @@ impl<'a> Play<'a> {
             window_ends: policy.window.after(self.now()),
             firing: None,
         };
-        self.harness.fleet.request(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold: None });
+        self.harness.fleet().request([RunRequest { key: key.clone(), policy: policy.clone(), opener, hold: None }]);
     }
 
     /// Until nothing is open and regend is not started again.
-    fn run(&mut self, tell: &mut dyn FnMut(Told<'_>)) -> bool {
+    fn run(&mut self) -> bool {
         let patience = (self.script.policy.window + PATIENCE).after(self.script.begins());
         for _ in 0..STEPS_MAX {
-            self.take_cues(tell);
+            self.take_cues();
             let next = self.cues.front().map(|(at, _)| *at);
             if !self.alive {
                 let Some(at) = next else { return true };
                 self.harness.pass(at);
-                self.watch(tell);
+                self.watch();
                 continue;
             }
-            let world = Rc::clone(&self.harness.world);
-            let mut told = |event: Event<'_>| tell(Told::Regend(world.borrow().now(), event));
-            match self.harness.step(next, &mut told) {
+            match self.harness.step(next) {
                 Ok(Progress::Done) => {}
                 Ok(Progress::Idle) => return true,
                 Ok(Progress::Killed) => {
                     self.alive = false;
-                    tell(Told::Fate(self.now(), ProcessEvent::Killed.to_string()));
+                    (self.tell)(Told::Fate(self.now(), ProcessEvent::Killed.to_string()));
                 }
                 Err(stop) => {
                     self.complain(format!("it stopped: {stop}"));
                     return true;
                 }
             }
-            self.watch(tell);
+            self.watch();
             if self.now() > patience {
                 break;
             }
@@ -189,10 +197,10 @@ impl<'a> Play<'a> {
     }
 
     /// Tells what happened to the group, and checks what was done to it.
-    fn watch(&mut self, tell: &mut dyn FnMut(Told<'_>)) {
+    fn watch(&mut self) {
         let world = self.harness.world.borrow();
         for (at, _, event) in world.history.events.iter().skip(self.told) {
-            tell(Told::Happened(*at, event.to_string()));
+            (self.tell)(Told::Happened(*at, event.to_string()));
         }
         self.told = world.history.events.len();
         let broken = self.checker.after_step(&world, &self.harness.journal.entries());
@@ -200,36 +208,35 @@ impl<'a> Play<'a> {
     }
 
     /// Lets happen what is due.
-    fn take_cues(&mut self, tell: &mut dyn FnMut(Told<'_>)) {
+    fn take_cues(&mut self) {
         while let Some((at, what)) = self.cues.pop_front() {
             let now = self.now();
             if at > now {
                 self.cues.push_front((at, what));
                 return;
             }
-            tell(Told::Fate(now, what.to_string()));
+            (self.tell)(Told::Fate(now, what.to_string()));
             match what {
                 What::Group(_) => {}
                 What::Trouble(trouble, rate) => {
                     *rate_of(&mut self.harness.world.borrow_mut().faults, trouble) = rate;
                 }
                 What::Next(api, fault) => self.harness.world.borrow_mut().faults.script.push_back((api, fault)),
-                What::Regend(hand) => self.hand(hand, tell),
+                What::Regend(hand) => self.hand(hand),
             }
         }
     }
 
-    fn hand(&mut self, hand: ProcessEvent, tell: &mut dyn FnMut(Told<'_>)) {
+    fn hand(&mut self, hand: ProcessEvent) {
         match hand {
             ProcessEvent::Killed => self.alive = false,
             ProcessEvent::KilledInCall => self.harness.kill_in_call(),
             ProcessEvent::Restarted => {
                 self.alive = true;
-                let now = self.now();
-                if let Err(stop) = self.harness.restart(&mut |event| tell(Told::Regend(now, event))) {
+                if let Err(stop) = self.harness.restart() {
                     self.complain(format!("it cannot resume: {stop}"));
                 }
-                if self.harness.fleet.is_idle() {
+                if self.harness.fleet().is_idle() {
                     self.wish("rehearsal");
                 }
             }
@@ -244,7 +251,7 @@ impl<'a> Play<'a> {
     }
 
     fn measure(mut self, seed: u64, ended: bool) -> Run {
-        let ending = self.harness.fleet.ended.get(&self.script.key).cloned();
+        let ending = self.harness.fleet().end_of(&self.script.key);
         let entries = self.harness.journal.entries();
         let end = match ending {
             _ if !ended => End::Open,

@@ -7,11 +7,20 @@ use crate::domain::action::{Action, RefusalKind, Retire};
 use crate::domain::group::TargetState;
 use crate::domain::journal::{
     Cause, Closed, Entry, Event, Explanation, GroupChanged, InstanceFacts, InstanceJudged, InstanceLost,
-    LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused, RetireIntended, Unknown, Verdict,
+    LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused, RetireIntended, Tripped, Unknown, Verdict,
 };
 
 /// A sentence with more names than this is not read.
 const NAMES_MAX: usize = 5;
+
+fn tripped_breaker(tripped: &Tripped) -> String {
+    let Tripped { groups, max_failed_groups } = tripped;
+    format!(
+        "no further regeneration opens, because groups failed (max_failed_groups {max_failed_groups}): {}; repair them, \
+         then run `regend resume --all`",
+        groups.join(", ")
+    )
+}
 
 /// What an entry says, without when, where and by whom: these stand before it where it is printed.
 pub fn sentence(entry: &Entry) -> String {
@@ -22,6 +31,12 @@ pub fn sentence(entry: &Entry) -> String {
         Event::RegenerationHeld(held) => format!("held: {}", messages(&held.holds)),
         Event::RegenerationReleased(_) => "released: no hold any more".to_owned(),
         Event::RegenerationRecovered(_) => "recovered after a restart".to_owned(),
+        Event::RegenerationPaused(_) => format!("paused by {}{}", entry.actor, because(entry)),
+        Event::RegenerationResumed(_) => format!("resumed by {}{}", entry.actor, because(entry)),
+        Event::BreakerTripped(tripped) => tripped_breaker(tripped),
+        Event::BreakerReset(_) => {
+            format!("the breaker is reset by {}{}: regenerations open again", entry.actor, because(entry))
+        }
         Event::RegenerationAborted(aborted) => {
             format!("ending early as {}: {}", aborted.outcome.word(), why(&aborted.cause))
         }

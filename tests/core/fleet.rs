@@ -1,6 +1,6 @@
 //! Many groups at once: stages, how many are open, the breaker, and what a sweep costs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use regend::domain::action::{Action, Answer, Hold, Outcome};
@@ -11,9 +11,9 @@ use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
-use regend::engine::fleet::{Ended, Limits, RunRequest};
+use regend::engine::fleet::{Ended, RunRequest, Settings};
 use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
-use regend::harness::{Harness, MemoryJournal, Progress, Shared, SimCloud, block_on};
+use regend::harness::{Harness, MemoryJournal, Process, Progress, Shared, SimCloud, VirtualClock};
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::{GroupBehavior, Image};
 use regend::sim::world::World;
@@ -25,14 +25,15 @@ struct Fleet {
 }
 
 /// Groups of two, each wished for with its own policy and nature.
-fn play(limits: Limits, groups: &[(&str, Policy, GroupBehavior)], hold: Option<&Hold>) -> Fleet {
+fn play(settings: Settings, groups: &[(&str, Policy, GroupBehavior)], hold: Option<&Hold>) -> Fleet {
     let mut world = World::new(3);
     let shape = Shape { min: 1, max: 4, desired: 2, zones: 2, target_groups: vec![true], age: Span::hours(24) };
     for (name, _, behavior) in groups {
         world.add(key(name), &shape, behavior.clone());
     }
     let now = world.now();
-    let mut harness = Harness::new(world, limits);
+    let mut harness = Harness::new(&Rc::new(RefCell::new(world)), settings, Rc::new(|_| {}));
+    let mut requests = Vec::new();
     for (name, policy, _) in groups {
         let opener = Opener {
             actor: "schedule".into(),
@@ -42,12 +43,13 @@ fn play(limits: Limits, groups: &[(&str, Policy, GroupBehavior)], hold: Option<&
             window_ends: policy.window.after(now),
             firing: Some("2026-11-22T03:00:00".into()),
         };
-        harness.fleet.request(RunRequest { key: key(name), policy: policy.clone(), opener, hold: hold.cloned() });
+        requests.push(RunRequest { key: key(name), policy: policy.clone(), opener, hold: hold.cloned() });
     }
+    harness.fleet().request(requests);
     let mut most_open = 0;
     for _ in 0..20_000 {
-        match harness.step(None, &mut |_| {}) {
-            Ok(Progress::Done) => most_open = most_open.max(harness.fleet.active().count()),
+        match harness.step(None) {
+            Ok(Progress::Done) => most_open = most_open.max(harness.fleet().active().len()),
             Ok(Progress::Idle) => return Fleet { harness, most_open },
             other => panic!("{other:?}"),
         }
@@ -67,8 +69,6 @@ fn staged(stage: u32) -> Policy {
     Policy { stage, ..policy() }
 }
 
-const LIMITS: Limits = Limits { poll: Span::seconds(15), max_concurrent: 5, max_failed: 1 };
-
 impl Fleet {
     /// `opened` and `closed` in the order of the journal.
     fn story(&self) -> Vec<String> {
@@ -86,31 +86,31 @@ impl Fleet {
 #[test]
 fn policy_stage_two_opens_when_stage_one_is_done() {
     let groups = [("late", staged(2), GroupBehavior::default()), ("first", staged(1), GroupBehavior::default())];
-    let fleet = play(LIMITS, &groups, None);
+    let fleet = play(Settings::default(), &groups, None);
     assert_eq!(fleet.story(), ["first opened", "first closed", "late opened", "late closed"]);
 }
 
 #[test]
 fn groups_of_one_stage_go_side_by_side() {
     let groups = ["a", "b", "c"].map(|name| (name, policy(), GroupBehavior::default()));
-    assert_eq!(play(LIMITS, &groups, None).most_open, 3);
+    assert_eq!(play(Settings::default(), &groups, None).most_open, 3);
 }
 
 #[test]
 fn no_more_are_open_than_may_be() {
     let groups = ["a", "b", "c"].map(|name| (name, policy(), GroupBehavior::default()));
-    let fleet = play(Limits { max_concurrent: 1, ..LIMITS }, &groups, None);
+    let fleet = play(Settings { max_concurrent: 1, ..Settings::default() }, &groups, None);
     assert_eq!(fleet.most_open, 1);
-    assert!(fleet.harness.fleet.ended.values().all(|e| matches!(e, Ended::Closed(Outcome::Completed))));
+    assert!(fleet.harness.fleet().ended().values().all(|e| matches!(e, Ended::Closed(Outcome::Completed))));
 }
 
 #[test]
 fn after_a_failed_group_nothing_further_opens() {
     let bad = GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() };
     let groups = [("bad", staged(1), bad), ("good", staged(2), GroupBehavior::default())];
-    let fleet = play(LIMITS, &groups, None);
+    let fleet = play(Settings::default(), &groups, None);
     assert_eq!(fleet.story(), ["bad opened", "bad closed", "good skipped"]);
-    let ended = &fleet.harness.fleet.ended;
+    let ended = &fleet.harness.fleet().ended();
     assert!(matches!(ended.get(&key("bad")), Some(Ended::Closed(Outcome::Failed))));
     assert!(matches!(ended.get(&key("good")), Some(Ended::Skipped(s)) if s.code == "fleet_breaker"), "{ended:?}");
 }
@@ -119,14 +119,14 @@ fn after_a_failed_group_nothing_further_opens() {
 fn more_groups_may_fail_where_more_are_allowed_to() {
     let bad = GroupBehavior { image: Image::NeverHealthy, ..GroupBehavior::default() };
     let groups = [("bad", staged(1), bad), ("good", staged(2), GroupBehavior::default())];
-    let fleet = play(Limits { max_failed: 2, ..LIMITS }, &groups, None);
-    assert!(matches!(fleet.harness.fleet.ended.get(&key("good")), Some(Ended::Closed(Outcome::Completed))));
+    let fleet = play(Settings { max_failed: 2, ..Settings::default() }, &groups, None);
+    assert!(matches!(fleet.harness.fleet().end_of(&key("good")), Some(Ended::Closed(Outcome::Completed))));
 }
 
 #[test]
 fn a_blackout_keeps_a_group_from_opening_and_is_recorded() {
     let blackout = Hold::Blackout { reason: "retail freeze".into(), until: regend::domain::span::Time::MAX_UTC };
-    let fleet = play(LIMITS, &[("web", policy(), GroupBehavior::default())], Some(&blackout));
+    let fleet = play(Settings::default(), &[("web", policy(), GroupBehavior::default())], Some(&blackout));
     assert_eq!(fleet.story(), ["web skipped"]);
     let entries = fleet.harness.journal.entries();
     assert_eq!(entries[0].event.causes()[0].code, "blackout");
@@ -135,44 +135,15 @@ fn a_blackout_keeps_a_group_from_opening_and_is_recorded() {
 
 #[test]
 fn one_observation_serves_every_group_that_is_due() {
-    let alone = play(LIMITS, &[("a", policy(), GroupBehavior::default())], None);
+    let alone = play(Settings::default(), &[("a", policy(), GroupBehavior::default())], None);
     let groups = ["a", "b", "c", "d"].map(|name| (name, policy(), GroupBehavior::default()));
-    let four = play(LIMITS, &groups, None);
+    let four = play(Settings::default(), &groups, None);
     let looks = |fleet: &Fleet| fleet.harness.world.borrow().history.counts["DescribeAutoScalingGroups"];
     // Each effect is followed by a look of its own; what is shared is the waiting.
     assert!(looks(&four) < 3 * looks(&alone), "{} looks for four, {} for one", looks(&four), looks(&alone));
 }
 
 // ── When AWS does not answer, or says no ──
-
-/// The world's clock, and a way to stop the program.
-#[derive(Clone)]
-struct Stoppable {
-    world: Shared,
-    stop: Rc<Cell<bool>>,
-}
-
-impl Clock for Stoppable {
-    fn now(&self) -> Time {
-        self.world.borrow().now()
-    }
-
-    async fn sleep_until(&mut self, at: Time) {
-        self.world.borrow_mut().advance_to(at);
-    }
-
-    fn stopping(&self) -> bool {
-        self.stop.get()
-    }
-
-    async fn stopped_for(&self, grace: Span) {
-        if !self.stop.get() {
-            std::future::pending::<()>().await;
-        }
-        let at = grace.after(self.now());
-        self.world.borrow_mut().advance_to(at);
-    }
-}
 
 #[derive(Clone)]
 enum Trouble {
@@ -185,24 +156,24 @@ enum Trouble {
 
 /// AWS behind a wire that can fail.
 struct Wire {
-    aws: SimCloud<Stoppable>,
-    clock: Stoppable,
+    aws: SimCloud<VirtualClock>,
+    clock: VirtualClock,
     trouble: Rc<RefCell<Trouble>>,
 }
 
 impl Wire {
     async fn hang(&self) {
-        self.clock.stop.set(true);
+        self.clock.stop();
         std::future::pending::<()>().await;
     }
 }
 
 impl Cloud for Wire {
-    async fn list(&mut self) -> Listing {
+    async fn list(&self) -> Listing {
         self.aws.list().await
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Observations {
+    async fn look(&self, asks: &[Ask]) -> Observations {
         let trouble = self.trouble.borrow().clone();
         match trouble {
             Trouble::HangingLook => self.hang().await,
@@ -212,15 +183,15 @@ impl Cloud for Wire {
         self.aws.look(asks).await
     }
 
-    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+    async fn numbers(&self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
         self.aws.numbers(group).await
     }
 
-    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+    async fn activities(&self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
         self.aws.activities(group, since).await
     }
 
-    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+    async fn perform(&self, group: &GroupKey, action: &Action) -> Answer {
         if matches!(*self.trouble.borrow(), Trouble::HangingCall) {
             self.hang().await;
         }
@@ -230,34 +201,53 @@ impl Cloud for Wire {
 
 /// A regend whose wire and whose operator are at hand; started again, it reads the same journal.
 struct Handled {
-    fleet: regend::engine::fleet::Fleet<Wire, MemoryJournal, Stoppable>,
+    process: Process<Wire>,
+    world: Shared,
     trouble: Rc<RefCell<Trouble>>,
     journal: MemoryJournal,
-    clock: Stoppable,
 }
 
 impl Handled {
-    fn new() -> Self {
+    fn new(is_daemon: bool) -> Self {
         let mut world = World::new(3);
         let shape = Shape { min: 1, max: 4, desired: 2, zones: 2, target_groups: vec![true], age: Span::hours(24) };
         world.add(key("web"), &shape, GroupBehavior::default());
         let now = world.now();
         let world = Rc::new(RefCell::new(world));
-        let clock = Stoppable { world: Rc::clone(&world), stop: Rc::default() };
-        let mut handled = Self::on(clock, MemoryJournal::new("handled", world));
+        let handled = Self::on(&world, MemoryJournal::new("handled", Rc::clone(&world)), is_daemon);
         let daemon = "handled".to_owned();
         let (actor, window_ends) = ("user:ops".into(), policy().window.after(now));
         let opener = Opener { actor, trigger: Trigger::Manual, reason: None, daemon, window_ends, firing: None };
-        handled.fleet.request(RunRequest { key: key("web"), policy: policy(), opener, hold: None });
+        handled.process.fleet.request([RunRequest { key: key("web"), policy: policy(), opener, hold: None }]);
         handled
     }
 
-    fn on(clock: Stoppable, journal: MemoryJournal) -> Self {
+    fn on(world: &Shared, journal: MemoryJournal, is_daemon: bool) -> Self {
         let trouble = Rc::new(RefCell::new(Trouble::None));
-        let aws = SimCloud::new(Rc::clone(&clock.world), clock.clone());
-        let wire = Wire { aws, clock: clock.clone(), trouble: Rc::clone(&trouble) };
-        let fleet = regend::engine::fleet::Fleet::new(wire, journal.clone(), clock.clone(), LIMITS);
-        Self { fleet, trouble, journal, clock }
+        let wire = |clock: &VirtualClock| Wire {
+            aws: SimCloud::new(Rc::clone(world), clock.clone()),
+            clock: clock.clone(),
+            trouble: Rc::clone(&trouble),
+        };
+        let settings = Settings { is_daemon, ..Settings::default() };
+        let process = Process::new(wire, journal.clone(), settings, Rc::new(|_| {}));
+        Self { process, world: Rc::clone(world), trouble, journal }
+    }
+
+    fn now(&self) -> Time {
+        self.world.borrow().now()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.process.clock.stopping()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.process.fleet.is_idle()
+    }
+
+    fn ended(&self) -> Option<Ended> {
+        self.process.fleet.end_of(&key("web"))
     }
 
     fn suffer(&self, trouble: Trouble) {
@@ -265,13 +255,13 @@ impl Handled {
     }
 
     #[track_caller]
-    fn step(&mut self) {
-        let stepped = block_on(self.fleet.step(None, &mut |_| {}));
-        assert!(matches!(stepped, Some(Ok(()))), "it hangs, or stops for another reason");
+    fn step(&self) {
+        let stepped = self.process.step(None);
+        assert!(stepped.is_ok(), "it stops: {stepped:?}");
     }
 
     #[track_caller]
-    fn step_until(&mut self, done: impl Fn(&Self) -> bool) {
+    fn step_until(&self, done: impl Fn(&Self) -> bool) {
         for _ in 0..20_000 {
             if done(self) {
                 return;
@@ -288,11 +278,11 @@ impl Handled {
     /// Started again, it finishes what was open.
     #[track_caller]
     fn resumes(self) {
-        self.clock.stop.set(false);
-        let mut again = Self::on(self.clock, self.journal);
-        assert!(matches!(block_on(again.fleet.resume(|_| true, &mut |_| {})), Some(Ok(()))));
-        again.step_until(|handled| handled.fleet.is_idle());
-        assert!(matches!(again.fleet.ended[&key("web")], Ended::Closed(Outcome::Completed)), "{:?}", again.fleet.ended);
+        let again = Self::on(&self.world, self.journal, true);
+        let resumed = again.process.block_on(again.process.fleet.resume(|_| true));
+        assert!(matches!(resumed, Some(Ok(()))));
+        again.step_until(Self::is_idle);
+        assert!(matches!(again.ended(), Some(Ended::Closed(Outcome::Completed))), "{:?}", again.ended());
         let opened = again.journal.entries().iter().filter(|entry| entry.kind() == Kind::RegenerationOpened).count();
         assert_eq!(opened, 1);
     }
@@ -300,28 +290,31 @@ impl Handled {
 
 #[test]
 fn an_observation_that_hangs_is_dropped_at_a_stop() {
-    let mut opening = Handled::new();
+    let opening = Handled::new(true);
     opening.suffer(Trouble::HangingLook);
-    opening.step();
+    opening.step_until(Handled::is_idle);
     assert!(opening.journal.entries().is_empty(), "nothing opened");
 
-    let mut handled = Handled::new();
+    let handled = Handled::new(true);
     handled.step_until(|handled| handled.has(Kind::LaunchAccepted));
     handled.suffer(Trouble::HangingLook);
-    let (before, began) = (handled.journal.entries().len(), handled.clock.now());
-    handled.step_until(|handled| handled.clock.stopping());
+    let (before, began) = (handled.journal.entries().len(), handled.now());
+    handled.step_until(Handled::is_idle);
     assert_eq!(handled.journal.entries().len(), before, "a look that was dropped changes nothing");
-    assert!(Span::between(began, handled.clock.now()) <= LIMITS.poll, "it waits for the next look, and no longer");
-    assert_eq!(handled.fleet.active().count(), 1);
+    assert!(
+        Span::between(began, handled.now()) <= Settings::default().poll,
+        "it waits for the next look, and no longer"
+    );
+
     handled.resumes();
 }
 
 #[test]
 fn a_call_that_hangs_is_unknown_after_a_stop() {
-    let mut handled = Handled::new();
+    let handled = Handled::new(true);
     handled.step_until(|handled| handled.has(Kind::LeaseTaken));
     handled.suffer(Trouble::HangingCall);
-    handled.step_until(|handled| handled.clock.stopping());
+    handled.step_until(Handled::is_idle);
     {
         let entries = handled.journal.entries();
         let [.., intent, last] = entries.as_slice() else { panic!("{entries:?}") };
@@ -340,30 +333,31 @@ fn a_run_loses_patience_with_an_aws_that_cannot_be_seen_and_a_daemon_does_not() 
     let unreachable = CloudError::Unreachable { action: failed(), message: "no answer".into() };
     let forbidden = CloudError::Forbidden { action: failed(), message: "no".into() };
     for (error, least, most) in [(unreachable.clone(), 15, 18), (forbidden, 2, 4)] {
-        let mut handled = Handled::new();
-        handled.fleet.retries_forever = false;
+        let handled = Handled::new(false);
         handled.step_until(|handled| handled.has(Kind::LaunchAccepted));
         // What passes is waited for, and does not add up.
         handled.suffer(Trouble::Fails(error.clone()));
         (0..2).for_each(|_| handled.step());
-        assert!(handled.fleet.unobservable().next().is_some());
+        assert!(handled.process.fleet.active().iter().find(|shown| shown.failing_since.is_some()).is_some());
         handled.suffer(Trouble::None);
-        handled.step_until(|handled| handled.fleet.unobservable().next().is_none());
-        let began = handled.clock.now();
+        handled.step_until(|handled| {
+            handled.process.fleet.active().iter().find(|shown| shown.failing_since.is_some()).is_none()
+        });
+        let began = handled.now();
         handled.suffer(Trouble::Fails(error.clone()));
-        handled.step_until(|handled| handled.fleet.is_idle());
-        let lasted = Span::between(began, handled.clock.now());
+        handled.step_until(Handled::is_idle);
+        let lasted = Span::between(began, handled.now());
         assert!(lasted >= Span::minutes(least) && lasted <= Span::minutes(most), "{error}: {lasted}");
-        assert!(matches!(&handled.fleet.ended[&key("web")], Ended::GaveUp(why, _) if *why == error));
+        assert!(matches!(&handled.ended(), Some(Ended::GaveUp(why, _)) if *why == error));
         assert!(!handled.has(Kind::RegenerationClosed), "it stays open");
         handled.resumes();
     }
-    let mut daemon = Handled::new();
+    let daemon = Handled::new(true);
     daemon.step_until(|daemon| daemon.has(Kind::LaunchAccepted));
-    let began = daemon.clock.now();
+    let began = daemon.now();
     daemon.suffer(Trouble::Fails(unreachable));
-    daemon.step_until(|daemon| Span::between(began, daemon.clock.now()) > Span::hours(3));
+    daemon.step_until(|daemon| Span::between(began, daemon.now()) > Span::hours(3));
     daemon.suffer(Trouble::None);
-    daemon.step_until(|daemon| daemon.fleet.is_idle());
-    assert!(matches!(daemon.fleet.ended[&key("web")], Ended::Closed(Outcome::Completed)));
+    daemon.step_until(Handled::is_idle);
+    assert!(matches!(daemon.ended(), Some(Ended::Closed(Outcome::Completed))));
 }

@@ -1,6 +1,6 @@
 //! The loop where the decision alone would not do: a look that is not what it seems.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use regend::domain::action::{Action, Answer, Outcome, Resource};
@@ -12,11 +12,11 @@ use regend::domain::policy::{Policy, Share};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
-use regend::engine::fleet::{Ended, Event, Fleet, Limits, RunRequest};
+use regend::engine::fleet::{Ended, Event, RunRequest, Settings, Watch};
 use regend::engine::ports::Journal;
 use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
 use regend::engine::reconcile::{Active, Reconciler, Step};
-use regend::harness::{MemoryJournal, Progress, Shared, SimCloud, block_on};
+use regend::harness::{MemoryJournal, Process, Progress, Shared, SimCloud, VirtualClock};
 use regend::sim::event::Event as Happening;
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::{Direct, GroupBehavior};
@@ -24,76 +24,57 @@ use regend::sim::world::World;
 
 use crate::scene::{Scene, shape};
 
-/// The world's own time.
-#[derive(Clone)]
-struct Timeless(Shared);
-
-impl Clock for Timeless {
-    fn now(&self) -> Time {
-        self.0.borrow().now()
-    }
-
-    async fn sleep_until(&mut self, at: Time) {
-        self.0.borrow_mut().advance_to(at);
-    }
-
-    fn stopping(&self) -> bool {
-        false
-    }
-}
-
 /// AWS, to whose look of this number something happens.
 struct FaultyCloud<F> {
-    cloud: SimCloud<Timeless>,
-    looks: u32,
+    cloud: SimCloud<VirtualClock>,
+    looks: Cell<u32>,
     happens: F,
 }
 
-impl<F: FnMut(&mut Observations)> Cloud for FaultyCloud<F> {
-    async fn list(&mut self) -> Listing {
+impl<F: Fn(&mut Observations)> Cloud for FaultyCloud<F> {
+    async fn list(&self) -> Listing {
         self.cloud.list().await
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Observations {
+    async fn look(&self, asks: &[Ask]) -> Observations {
         let mut sweep = self.cloud.look(asks).await;
-        self.looks = self.looks.wrapping_sub(1);
-        if self.looks == 0 {
+        self.looks.set(self.looks.get().wrapping_sub(1));
+        if self.looks.get() == 0 {
             (self.happens)(&mut sweep);
         }
         sweep
     }
 
-    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+    async fn numbers(&self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
         self.cloud.numbers(group).await
     }
 
-    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+    async fn activities(&self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
         self.cloud.activities(group, since).await
     }
 
-    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+    async fn perform(&self, group: &GroupKey, action: &Action) -> Answer {
         self.cloud.perform(group, action).await
     }
 }
 
-/// A regend that is asked for the group's regeneration.
-fn fleet<C: Cloud>(cloud: C, world: &Shared, key: &GroupKey, policy: Policy) -> Fleet<C, MemoryJournal, Timeless> {
-    let clock = Timeless(Rc::clone(world));
+/// A regend that is asked for the group's regeneration, and plays until nothing is open any more.
+fn play<C: Cloud + 'static>(
+    cloud: impl FnOnce(SimCloud<VirtualClock>) -> C,
+    world: &Shared,
+    key: &GroupKey,
+    policy: Policy,
+    watch: Watch,
+) -> Process<C> {
     let journal = MemoryJournal::new("host", Rc::clone(world));
-    let limits = Limits { poll: Span::seconds(15), max_concurrent: 1, max_failed: 1 };
-    let opener = opener(clock.now(), "host");
-    let mut fleet = Fleet::new(cloud, journal, clock, limits);
-    fleet.request(RunRequest { key: key.clone(), policy, opener, hold: None });
-    fleet
-}
-
-/// Until nothing is open any more.
-fn play<C: Cloud>(fleet: &mut Fleet<C, MemoryJournal, Timeless>, tell: &mut dyn FnMut(Event<'_>)) {
+    let opener = opener(world.borrow().now(), "host");
+    let cloud = |clock: &VirtualClock| cloud(SimCloud::new(Rc::clone(world), clock.clone()));
+    let process = Process::new(cloud, journal, Settings::default(), watch);
+    process.fleet.request([RunRequest { key: key.clone(), policy, opener, hold: None }]);
     for _ in 0..1000 {
-        if fleet.is_idle() {
-            return;
+        if matches!(process.step(None).expect("it goes on"), Progress::Idle) {
+            return process;
         }
-        block_on(fleet.step(None, tell)).expect("no process is killed").expect("it goes on");
     }
     panic!("it does not come to an end");
 }
@@ -127,11 +108,10 @@ fn policy() -> Policy {
 fn a_group_that_one_look_does_not_show_is_not_gone() {
     for missing in 2..40 {
         let (world, key) = world();
-        let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
-        let cloud = FaultyCloud { cloud, looks: missing, happens: |sweep: &mut Observations| sweep.clear() };
-        let mut fleet = fleet(cloud, &world, &key, policy());
-        play(&mut fleet, &mut |_| {});
-        let ended = fleet.ended.get(&key);
+        let happens = |sweep: &mut Observations| sweep.clear();
+        let cloud = |cloud| FaultyCloud { cloud, looks: Cell::new(missing), happens };
+        let process = play(cloud, &world, &key, policy(), Rc::new(|_| {}));
+        let ended = process.fleet.end_of(&key);
         assert!(matches!(ended, Some(Ended::Closed(Outcome::Completed))), "look {missing}: {ended:?}");
     }
 }
@@ -146,22 +126,19 @@ fn an_external_change_during_an_observation_is_not_overwritten() {
                 group.behavior.direct = Direct::Unavailable;
                 (group.max, group.wished_max) = (max, max);
             });
-            let happens = |_: &mut Observations| {
-                let mut world = world.borrow_mut();
+            let (changed, name, event) = (Rc::clone(&world), key.clone(), event.clone());
+            let says = format!("{event:?} during look {looks}");
+            let happens = move |_: &mut Observations| {
+                let mut world = changed.borrow_mut();
                 let now = world.now();
-                world.schedule(now, &key, event.clone());
+                world.schedule(now, &name, event.clone());
                 // A look at many target groups takes long.
                 world.advance_to(Span::seconds(2).after(now));
             };
-            let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
-            let mut fleet = fleet(FaultyCloud { cloud, looks, happens }, &world, &key, Policy::default());
-            play(&mut fleet, &mut |_| {});
+            let cloud = |cloud| FaultyCloud { cloud, looks: Cell::new(looks), happens };
+            play(cloud, &world, &key, Policy::default(), Rc::new(|_| {}));
             let truth = world.borrow().truth(&key);
-            assert_eq!(
-                (truth.desired, truth.max),
-                (truth.external_desired, truth.wished_max),
-                "{event:?} during look {looks}"
-            );
+            assert_eq!((truth.desired, truth.max), (truth.external_desired, truth.wished_max), "{says}");
         }
     }
 }
@@ -170,14 +147,14 @@ fn an_external_change_during_an_observation_is_not_overwritten() {
 fn only_an_action_that_overwrites_capacity_reads_the_numbers_once_more() {
     let (world, key) = world();
     world.borrow_mut().faults.latency_ms = (1100, 1100);
-    let cloud = SimCloud::new(Rc::clone(&world), Timeless(Rc::clone(&world)));
-    let mut fleet = fleet(cloud, &world, &key, Policy::default());
-    let mut looks = 0;
-    play(&mut fleet, &mut |event| looks += u64::from(matches!(event, Event::Observed(..))));
+    let looks = Rc::new(Cell::new(0));
+    let observed = Rc::clone(&looks);
+    let watch: Watch = Rc::new(move |event| observed.update(|n| n + u64::from(matches!(event, Event::Observed(..)))));
+    play(|cloud| cloud, &world, &key, Policy::default(), watch);
     let world = world.borrow();
     let calls = world.history.calls.iter().filter(|call| call.action.overwrites_capacity()).count() as u64;
     // And one look to open it.
-    assert_eq!(world.history.counts["DescribeAutoScalingGroups"], looks + 1 + calls);
+    assert_eq!(world.history.counts["DescribeAutoScalingGroups"], looks.get() + 1 + calls);
     let names: Vec<_> =
         world.history.calls.iter().map(|call| (call.action.resource(), call.action.overwrites_capacity())).collect();
     assert!(names.contains(&(Resource::Launch, false)) && names.contains(&(Resource::Retire, true)), "{names:?}");
@@ -231,20 +208,19 @@ fn an_instance_refresh_that_nothing_else_shows_is_seen_within_a_minute() {
 #[test]
 fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let (world, key) = world();
-    let clock = Timeless(Rc::clone(&world));
-    let mut cloud = SimCloud::new(Rc::clone(&world), clock.clone());
     let journal = MemoryJournal::new("host", Rc::clone(&world));
+    let cloud = |clock: &VirtualClock| SimCloud::new(Rc::clone(&world), clock.clone());
+    let process = Process::new(cloud, journal.clone(), Settings::default(), Rc::new(|_| {}));
+    let (cloud, clock) = (&*process.fleet.cloud, &process.clock);
     let look = || world.borrow_mut().look(&key).expect("it is there");
     let id = journal.new_id(clock.now());
     let opened = opening::open(clock.now(), clock.now(), &look(), &policy(), &opener(clock.now(), "host"), id, None)
         .expect("it opens");
-    let opened = block_on(journal.append(opened)).expect("no process is killed").expect("it is written");
+    let opened = process.block_on(journal.append(opened)).expect("no process is killed").expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
-    let mut reconcile = |active: &mut Active, group| {
-        let (cloud, journal, clock) = (&mut cloud, &journal, &clock);
-        block_on(Reconciler { cloud, journal, clock, tell: &mut |_, _| {} }.reconcile(active, group))
-            .expect("no process is killed")
-            .expect("it goes on")
+    let reconcile = |active: &mut Active, group| {
+        let reconciler = Reconciler { cloud, journal: &journal, clock, tell: &|_, _| {} };
+        process.block_on(reconciler.reconcile(active, group)).expect("no process is killed").expect("it goes on")
     };
     let retired = || world.borrow().history.calls.iter().filter(|c| matches!(c.action, Action::Retire(_))).count();
     let mut last = look();

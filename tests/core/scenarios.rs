@@ -129,7 +129,7 @@ fn a_group_as_it_was_seen_is_where_a_play_begins() {
     };
     assert_eq!(sorted(&seen), sorted(&again));
     assert_eq!((&seen.target_groups, seen.seen), (&again.target_groups, again.seen));
-    let run = play(&observed, 7, &mut |_| {});
+    let run = play(&observed, 7, std::rc::Rc::new(|_| {}));
     assert!(run.broken.is_empty(), "{:?}", run.broken);
     assert_eq!((run.stale, run.replaced), (5, 3), "one is protected, one in standby: {:?}", run.end);
 }
@@ -158,6 +158,6 @@ fn a_group_that_a_lost_owner_left_with_shifted_limits_ends_as_it_was_before() {
     };
     seen.lease = Some(lease.to_string());
     let observed = Script::observed(&seen, Policy::default());
-    let run = play(&observed, 7, &mut |_| {});
+    let run = play(&observed, 7, std::rc::Rc::new(|_| {}));
     assert!(run.broken.is_empty(), "{:?}", run.broken);
 }

@@ -1,7 +1,9 @@
 //! One simulated group with regend at work on it, and the checkers watching: what scenarios and seeds are played on.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use regend::domain::action::{Action, Hold, Outcome};
 use regend::domain::group::GroupKey;
@@ -10,7 +12,7 @@ use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
-use regend::engine::fleet::{Ended, Event as Told, Limits, RunRequest};
+use regend::engine::fleet::{Ended, Event as Told, RunRequest, Settings, Watch};
 use regend::engine::ports::JournalError;
 use regend::engine::reconcile::Stop;
 use regend::harness::{Harness, Progress};
@@ -34,8 +36,8 @@ pub(crate) struct Scene {
     pub(crate) broken: Vec<Broken>,
     /// So many entries of the journal were looked through for vetoes.
     read: usize,
-    /// What was shown last, so that waiting is not told again and again.
     pub(crate) trace: Trace,
+    said: Rc<RefCell<Said>>,
 }
 
 /// What happened, in words, in order.
@@ -48,7 +50,6 @@ pub(crate) struct Trace {
     pub(crate) holds_shown: BTreeSet<&'static str>,
     /// Which of several regends it is, in front of what it says.
     pub(crate) whose: &'static str,
-    holds: String,
     events: usize,
     calls: usize,
 }
@@ -69,13 +70,19 @@ impl Scene {
     }
 
     pub(crate) fn seeded(seed: u64, shape: Shape, behavior: GroupBehavior, policy: Policy) -> Self {
+        // What follows a failure is the business of the tests about many groups.
+        Self::with(Settings { max_failed: u32::MAX, ..Settings::default() }, seed, shape, behavior, policy)
+    }
+
+    pub(crate) fn with(settings: Settings, seed: u64, shape: Shape, behavior: GroupBehavior, policy: Policy) -> Self {
         let key = GroupKey { account: "default".into(), region: "eu-west-1".into(), name: "web".into() };
         let mut world = World::new(seed);
         world.add(key.clone(), &shape, behavior);
         let start = world.now();
-        let limits = Limits { poll: Span::seconds(15), max_concurrent: 5, max_failed: 1 };
+        let said = Rc::new(RefCell::new(Said::default()));
         Self {
-            harness: Harness::new(world, limits),
+            harness: Harness::new(&Rc::new(RefCell::new(world)), settings, watch(&said)),
+            said,
             checker: Checker::new(key.clone()),
             key,
             policy,
@@ -85,6 +92,12 @@ impl Scene {
             read: 0,
             trace: Trace::default(),
         }
+    }
+
+    /// The thousands of seeds say nothing until one of them is replayed.
+    pub(crate) fn be_quiet(&mut self) {
+        self.trace.quiet = true;
+        self.said.borrow_mut().quiet = true;
     }
 
     /// Something that happens so many seconds after the beginning.
@@ -101,11 +114,11 @@ impl Scene {
             trigger: self.trigger,
             reason: None,
             daemon: self.harness.writer().to_owned(),
-            window_ends: self.policy.window.after(self.harness.fleet.clock.now()),
+            window_ends: self.policy.window.after(self.harness.fleet().clock.now()),
             firing: (self.trigger == Trigger::Schedule).then(|| "2026-09-21T14:13:20".to_owned()),
         };
         let policy = self.policy.clone();
-        self.harness.fleet.request(RunRequest { key: self.key.clone(), policy, opener, hold: None });
+        self.harness.fleet().request([RunRequest { key: self.key.clone(), policy, opener, hold: None }]);
     }
 
     pub(crate) fn now(&self) -> Time {
@@ -113,25 +126,25 @@ impl Scene {
     }
 
     pub(crate) fn step(&mut self) -> Progress {
-        let trace = &mut self.trace;
-        let stepped = self.harness.step(None, &mut |told| trace.tell(&told));
+        let stepped = self.harness.step(None);
         self.stepped(stepped)
     }
 
     /// One step, in the middle of which, before its touch of AWS of this number, another takes one.
     pub(crate) fn step_around(&mut self, external_changes: u64, other: &mut Self) -> (Progress, Option<Progress>) {
-        let trace = &mut self.trace;
         let mut others = None;
         let mut meanwhile = || others = Some(other.step());
-        let stepped = self.harness.step_around(external_changes, &mut meanwhile, &mut |told| trace.tell(&told));
+        let stepped = self.harness.step_around(external_changes, &mut meanwhile);
         (self.stepped(stepped), others)
     }
 
     /// Another regend with a journal of its own, that regenerates the same group.
     pub(crate) fn beside(&self, writer: &str) -> Self {
         let trace = Trace { quiet: self.trace.quiet, whose: "[2] ", ..Trace::default() };
+        let said = Rc::new(RefCell::new(Said { quiet: self.trace.quiet, ..Said::default() }));
         Self {
-            harness: self.harness.beside(writer, 1),
+            harness: self.harness.beside(writer, 1, watch(&said)),
+            said,
             checker: Checker::new(self.key.clone()).of(1),
             key: self.key.clone(),
             policy: self.policy.clone(),
@@ -144,6 +157,7 @@ impl Scene {
     }
 
     fn stepped(&mut self, stepped: Result<Progress, Stop>) -> Progress {
+        self.trace.take(&mut self.said.borrow_mut());
         self.trace.watch(&self.harness.world.borrow());
         let step = match stepped {
             Ok(step) => step,
@@ -171,8 +185,7 @@ impl Scene {
 
     /// Another process on the same journal. Says whether it lives: not for long, where it cannot write.
     pub(crate) fn restart(&mut self) -> bool {
-        let trace = &mut self.trace;
-        match self.harness.restart(&mut |told| trace.tell(&told)) {
+        match self.harness.restart() {
             Ok(step) => !matches!(step, Progress::Killed),
             Err(Stop::Journal(JournalError::Write { .. })) => false,
             Err(stop) => {
@@ -185,8 +198,7 @@ impl Scene {
 
     /// Takes up what another process left in the journal. Says whether this one was killed over it.
     pub(crate) fn resume(&mut self) -> bool {
-        let trace = &mut self.trace;
-        match self.harness.resume(&mut |told| trace.tell(&told)) {
+        match self.harness.resume() {
             Ok(step) => matches!(step, Progress::Killed),
             Err(stop) => {
                 let at = self.now();
@@ -217,7 +229,8 @@ impl Scene {
             }
         }
         let at = self.now();
-        let open = self.harness.fleet.active().map(|a| format!("{:?}", a.regeneration.held)).collect::<Vec<_>>();
+        let open =
+            self.harness.fleet().active().iter().map(|a| format!("{:?}", a.regeneration.held)).collect::<Vec<_>>();
         self.broken.push(Broken {
             promise: 0,
             at,
@@ -258,14 +271,14 @@ impl Scene {
         self.broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
-    pub(crate) fn ended(&self) -> Option<&Ended> {
-        self.harness.fleet.ended.get(&self.key)
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        self.harness.fleet().end_of(&self.key)
     }
 
     #[track_caller]
     pub(crate) fn expect(self, outcome: Outcome) -> Self {
         match self.ended() {
-            Some(Ended::Closed(found)) if *found == outcome => self,
+            Some(Ended::Closed(found)) if found == outcome => self,
             other => panic!("{}\nexpected {outcome:?}, found {other:?}", self.trace.lines),
         }
     }
@@ -307,7 +320,21 @@ impl Scene {
     }
 }
 
-impl Trace {
+/// What regend said since it was last listened to.
+#[derive(Default)]
+struct Said {
+    lines: Vec<String>,
+    holds_shown: BTreeSet<&'static str>,
+    quiet: bool,
+    holds: String,
+}
+
+fn watch(said: &Rc<RefCell<Said>>) -> Watch {
+    let said = Rc::clone(said);
+    Rc::new(move |told| said.borrow_mut().tell(&told))
+}
+
+impl Said {
     fn tell(&mut self, told: &Told<'_>) {
         if let Told::Observed(_, _, holds) = told {
             self.holds_shown.extend(holds.iter().map(Hold::code));
@@ -339,6 +366,7 @@ impl Trace {
                     self.holds
                 )
             }
+            Told::BreakerTripped(entry) => regend::render::sentence(entry),
             Told::Resumed(r) => format!("restarted: {}", r.id),
             Told::ObservationFailed(_, error, _) => format!("blind: {error}"),
             Told::Queued(_, entry) | Told::Missed(_, entry) => {
@@ -346,9 +374,17 @@ impl Trace {
             }
             Told::Ended(_, ended) => format!("ended: {ended:?}"),
         };
-        let (time, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        _ = write!(self.lines, "{time} {}{rest}", self.whose);
-        self.lines.push('\n');
+        self.lines.push(line);
+    }
+}
+
+impl Trace {
+    fn take(&mut self, said: &mut Said) {
+        self.holds_shown.append(&mut said.holds_shown);
+        for line in said.lines.drain(..) {
+            let (time, rest) = line.split_once(' ').unwrap_or((&line, ""));
+            _ = writeln!(self.lines, "{time} {}{rest}", self.whose);
+        }
     }
 
     /// What other hands did, and what AWS answered.

@@ -58,6 +58,7 @@ impl Log {
             Event::Queued(key, entry) | Event::Missed(key, entry) => {
                 say(&format!("{key}: {}", render::sentence(entry)))
             }
+            Event::BreakerTripped(entry) => say(&render::sentence(entry)),
             Event::ObservationFailed(key, error, _) => {
                 let text = || format!("{key}: observation failed, retrying: {error}");
                 self.failing(&place(key), now, text);

@@ -26,8 +26,8 @@ pub(super) struct Observed {
 const NAMED_MAX: usize = 5;
 
 pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Failure> {
-    let mut aws = connect(config).await?;
-    let listing = list(&mut aws).await?;
+    let aws = connect(config).await?;
+    let listing = list(&aws).await?;
     let chosen = select(&listing, config, &[name.to_owned()])?;
     let [one] = chosen.as_slice() else {
         let named = chosen.iter().map(|c| format!("{} ({}, {})", c.key, c.key.account, c.key.region));

@@ -1,6 +1,8 @@
 //! The timeline of one simulated run in the sentences of the audit, and its result.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::json;
 
@@ -47,15 +49,16 @@ const HOLDS_AFTER: Span = Span::minutes(10);
 
 impl Timeline {
     pub(super) fn of(script: &Script, seed: u64) -> Self {
-        let mut collector = Collector {
+        let collector = Rc::new(RefCell::new(Collector {
             lines: Vec::new(),
             names: Names::new(script),
             last_line: script.begins(),
             holds: String::new(),
             failed: 0,
-        };
-        let run = play(script, seed, &mut |told| collector.add(&told));
-        let mut lines = collector.lines;
+        }));
+        let watcher = Rc::clone(&collector);
+        let run = play(script, seed, Rc::new(move |told| watcher.borrow_mut().add(&told)));
+        let mut lines = std::mem::take(&mut collector.borrow_mut().lines);
         // An external event is reported late, and belongs before regend's reaction at the same time.
         lines.sort_by_key(|line| (line.at, line.by != By::Others));
         Self { lines, run, window: script.policy.window }
@@ -159,7 +162,9 @@ impl Collector {
                     self.say(entry.t, &render::sentence(entry));
                 }
             }
-            Event::Queued(_, entry) | Event::Missed(_, entry) => self.say(entry.t, &render::sentence(entry)),
+            Event::Queued(_, entry) | Event::Missed(_, entry) | Event::BreakerTripped(entry) => {
+                self.say(entry.t, &render::sentence(entry))
+            }
             Event::Resumed(regeneration) => {
                 let opened = regeneration.opened_at.format("%H:%M:%S");
                 self.say(now, &format!("resumes the regeneration that was opened at {opened}"));

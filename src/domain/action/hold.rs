@@ -8,6 +8,7 @@ use super::{at, plural};
 use crate::domain::group::{Group, InstanceId, Zone};
 use crate::domain::lease::{self, Lease};
 use crate::domain::policy::{Policy, Unverified};
+use crate::domain::regeneration::Pause;
 use crate::domain::schedule::Closed;
 use crate::domain::span::{Span, Time};
 
@@ -104,6 +105,8 @@ pub enum Hold {
     DrainOverdue { instance: InstanceId, since: Time, limit: Span },
     #[error("blackout until {}: {reason}", .until.format("%Y-%m-%d %H:%MZ"))]
     Blackout { reason: String, until: Time },
+    #[error("paused by {by} since {}{}; `regend resume {group}` lets it go on", .since.format("%Y-%m-%d %H:%MZ"), in_parentheses(.reason))]
+    Paused { group: String, by: String, since: Time, reason: String },
     #[error("vetoed: {message}")]
     Vetoed { message: String },
 }
@@ -165,7 +168,9 @@ impl Hold {
             | Self::Replacing { .. }
             | Self::BackingOff { .. }
             | Self::CanaryBake { .. }
-            | Self::Baking { .. } => true,
+            | Self::Baking { .. }
+            // It has an entry of its own.
+            | Self::Paused { .. } => true,
             Self::Suspended { .. }
             | Self::InstanceRefresh { .. }
             | Self::ZonalShift
@@ -221,6 +226,7 @@ impl Hold {
             Self::LaunchFails { .. } => "launch_fails",
             Self::DrainOverdue { .. } => "drain_overdue",
             Self::Blackout { .. } => "blackout",
+            Self::Paused { .. } => "paused",
             Self::Vetoed { .. } => "vetoed",
         }
     }
@@ -263,6 +269,14 @@ fn max_size(desired: u32, max: u32) -> String {
 
 fn shift_hint(shifted: bool) -> &'static str {
     if shifted { "" } else { "; set raise_max_size = true, so that regend can shift min and max size with the surplus" }
+}
+
+impl Hold {
+    /// The hold on a group that an operator paused.
+    pub fn paused(group: &str, pause: &Pause) -> Self {
+        let Pause { by, since, reason } = pause.clone();
+        Self::Paused { group: group.to_owned(), by, since, reason: reason.unwrap_or_default() }
+    }
 }
 
 impl From<Lease> for Hold {

@@ -82,6 +82,12 @@ impl<'a> View<'a> {
         None
     }
 
+    /// An operator paused the group: nothing is done to it but what keeps the lease, at most until the window ends.
+    pub(super) fn paused(&mut self) -> Option<Next> {
+        let pause = self.known.paused.as_ref().filter(|_| self.known.ending.is_none())?;
+        self.wait_or_end(Hold::paused(&self.known.group.name, pause))
+    }
+
     /// An observation may lack a member once. Only a second observation without it is believed, and recorded.
     fn lacks_members(&mut self) -> Option<Next> {
         let desired = self.known.desired;

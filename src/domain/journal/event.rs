@@ -63,6 +63,8 @@ events! {
     RegenerationHeld(Held) = "regeneration.held",
     RegenerationReleased(Nothing) = "regeneration.released",
     RegenerationRecovered(Nothing) = "regeneration.recovered",
+    RegenerationPaused(Nothing) = "regeneration.paused",
+    RegenerationResumed(Nothing) = "regeneration.resumed",
     RegenerationAborted(Aborted) = "regeneration.aborted",
     RegenerationClosed(Closed) = "regeneration.closed",
     RegenerationSkipped(NotOpened) = "regeneration.skipped",
@@ -102,6 +104,8 @@ events! {
     InstanceTerminated(InstanceSeen) = "instance.terminated",
     InstanceLost(InstanceLost) = "instance.lost",
     GroupChanged(GroupChanged) = "group.changed",
+    BreakerTripped(Tripped) = "breaker.tripped",
+    BreakerReset(Nothing) = "breaker.reset",
     DaemonStarted(Nothing) = "daemon.started",
     DaemonStopped(Nothing) = "daemon.stopped",
 }

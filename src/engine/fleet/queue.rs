@@ -1,6 +1,9 @@
 //! The queue of requested regenerations. A request waits for its stage, for room under the limits, and while another
 //! daemon has a live lease on the group.
 
+use std::rc::Rc;
+
+use super::task::Begin;
 use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
 use crate::domain::group::Group;
@@ -8,10 +11,10 @@ use crate::domain::journal::{self, Cause, Entry, NotOpened, Queued};
 use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
-use crate::engine::clock::{Clock, unless_stopped};
-use crate::engine::ports::Journal;
-use crate::engine::ports::{Ask, Cloud};
-use crate::engine::reconcile::Stop;
+use crate::engine::clock::{Clock, Runtime};
+use crate::engine::lookup;
+use crate::engine::ports::{Ask, Cloud, Journal};
+use crate::engine::reconcile::{Active, Stop};
 
 /// How often a group is observed while another daemon has the lease, which may be released long before it expires.
 const LEASE_RETRY: Span = Span::minutes(1);
@@ -25,98 +28,108 @@ pub(super) struct PendingRequest {
     pub(super) retry_at: Option<Time>,
 }
 
-impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
-    /// Opens the next requests: the lowest stage first, within `max_concurrent`, and none after `max_failed` failures.
-    pub(super) async fn open(&mut self, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
-        loop {
-            let now = self.clock.now();
-            let stages = self.queue.iter().map(|queued| queued.request.policy.stage);
-            let stage = self.active.iter().map(|s| s.stage).chain(stages).min();
-            let room = self.limits.max_concurrent.max(1).saturating_sub(self.active.len());
+/// What became of a request whose turn it was.
+pub(super) enum Opening {
+    Opened(Box<Active>),
+    /// It did not open; nothing, where it waits in the queue again, or the program was asked to stop.
+    NotOpened(Option<Ended>),
+}
+
+impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
+    pub(super) fn enqueue(&self, pending: PendingRequest) {
+        let queue = &mut self.state.borrow_mut().queue;
+        queue.push(pending);
+        queue.sort_by_key(|queued| queued.request.policy.stage);
+    }
+
+    /// Starts the next requests: the lowest stage first, within `max_concurrent`.
+    pub(super) fn admit(self: &Rc<Self>) {
+        if self.clock.stopping() || self.state.borrow().halted.is_some() {
+            return;
+        }
+        let now = self.clock.now();
+        let ready: Vec<_> = {
+            let state = &mut *self.state.borrow_mut();
+            let stages = state.queue.iter().map(|queued| queued.request.policy.stage);
+            let stage = state.groups.values().map(|slot| slot.stage).chain(stages).min();
+            let room = self.settings.max_concurrent.max(1).saturating_sub(state.groups.len());
             let is_ready = |queued: &mut PendingRequest| {
                 Some(queued.request.policy.stage) == stage && queued.retry_at.is_none_or(|at| at <= now)
             };
-            let ready: Vec<_> = self.queue.extract_if(.., is_ready).take(room).collect();
-            if ready.is_empty() || self.clock.stopping() {
-                return Ok(());
-            }
-            if self.failed >= self.limits.max_failed.max(1) {
-                for PendingRequest { request, .. } in ready {
-                    let why = format!("{} groups failed (max_failed_groups {})", self.failed, self.limits.max_failed);
-                    self.skip(&request, Cause::new("fleet_breaker", why), tell).await?;
-                }
-                continue;
-            }
-            let asks: Vec<_> = ready
-                .iter()
-                .map(|q| Ask { key: q.request.key.clone(), include_refresh: true, scalers: true })
-                .collect();
-            let look = self.cloud.look(&asks);
-            let Some(mut sweep) = unless_stopped(&self.clock, Span::ZERO, look).await else { return Ok(()) };
-            for queued in ready {
-                let key = &queued.request.key;
-                match sweep.remove(key) {
-                    None => self.end(key, Ended::NoSuchGroup, tell),
-                    Some(Err(error)) => self.end(key, Ended::Unreachable(error), tell),
-                    Some(Ok(group)) => self.open_one(queued, &group, tell).await?,
-                }
-            }
+            state.queue.extract_if(.., is_ready).take(room).collect()
+        };
+        for pending in ready {
+            let (key, stage) = (pending.request.key.clone(), pending.request.policy.stage);
+            self.start(key, stage, Begin::Open(Box::new(pending)));
         }
     }
 
-    async fn open_one(
-        &mut self,
-        queued: PendingRequest,
-        group: &Group,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), Stop> {
-        let now = self.clock.now();
-        let RunRequest { policy, opener, hold, .. } = &queued.request;
-        if let Some(hold) = hold {
-            return self.skip(&queued.request, hold.into(), tell).await;
+    /// Opens the regeneration, or says why not.
+    pub(super) async fn open(self: &Rc<Self>, pending: PendingRequest) -> Result<Opening, Stop> {
+        let request = &pending.request;
+        if let Some(cause) = self.tripped() {
+            return self.skip(request, cause).await;
         }
+        if let Some(pause) = lookup::pause_of(&self.journal, &request.key).await? {
+            return self.skip(request, (&Hold::paused(&request.key.name, &pause)).into()).await;
+        }
+        let ask = Ask { key: request.key.clone(), include_refresh: true, scalers: true };
+        let found = self.observer_of(&request.key).ask(ask, self.clock.now()).await;
+        let group = match found {
+            Ok(Some(Ok(group))) => group,
+            Ok(Some(Err(error))) => return Ok(Opening::NotOpened(Some(Ended::Unreachable(error)))),
+            Ok(None) => return Ok(Opening::NotOpened(Some(Ended::NoSuchGroup))),
+            Err(_) => return Ok(Opening::NotOpened(None)),
+        };
+        if let Some(hold) = &request.hold {
+            return self.skip(request, hold.into()).await;
+        }
+        self.open_observed(pending, &group).await
+    }
+
+    async fn open_observed(self: &Rc<Self>, pending: PendingRequest, group: &Group) -> Result<Opening, Stop> {
+        let now = self.clock.now();
+        let RunRequest { policy, opener, .. } = &pending.request;
         if let Some(hold) = opening::queued_by(now, group, opener) {
-            return self.requeue(queued, &hold, tell).await;
+            return self.requeue(pending, &hold).await;
         }
         let kept = self.journal.last_closed(&group.key).await?.and_then(|entry| entry.event.closed()?.kept.clone());
         let id = self.journal.new_id(now);
-        let entry = match opening::open(now, queued.requested_at, group, policy, opener, id, kept.as_ref()) {
+        let entry = match opening::open(now, pending.requested_at, group, policy, opener, id, kept.as_ref()) {
             Ok(entry) => entry,
-            Err(skipped) => return self.skip(&queued.request, skipped, tell).await,
+            Err(skipped) => return self.skip(&pending.request, skipped).await,
         };
-        let entry = self.journal.append(Entry { config: self.config.clone(), ..entry }).await?;
+        let entry = self.journal.append(Entry { config: self.settings.config.clone(), ..entry }).await?;
         let regeneration = Regeneration::open(&entry)?;
-        tell(Event::Recorded(&entry, &regeneration));
-        self.start(regeneration, now);
-        Ok(())
+        self.publish(&regeneration, None);
+        self.tell(Event::Recorded(&entry, &regeneration));
+        Ok(Opening::Opened(Box::new(Active::new(regeneration, now))))
     }
 
     /// Keeps the request in the queue, and records the hold once. The entry has no `firing`, so that a restarted daemon
     /// queues the request again.
-    async fn requeue(
-        &mut self,
-        queued: PendingRequest,
-        hold: &Hold,
-        tell: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), Stop> {
+    async fn requeue(self: &Rc<Self>, pending: PendingRequest, hold: &Hold) -> Result<Opening, Stop> {
         let now = self.clock.now();
-        if queued.retry_at.is_none() {
+        if pending.retry_at.is_none() {
             let queued_by = Queued { hold: hold.into() };
-            let entry = self.entry(&queued.request, journal::Event::RegenerationQueued(queued_by));
+            let entry = self.entry(&pending.request, journal::Event::RegenerationQueued(queued_by));
             let entry = self.journal.append(entry).await?;
-            tell(Event::Queued(&queued.request.key, &entry));
+            self.tell(Event::Queued(&pending.request.key, &entry));
         }
-        self.queue.push(PendingRequest { retry_at: Some(LEASE_RETRY.after(now)), ..queued });
-        self.queue.sort_by_key(|queued| queued.request.policy.stage);
-        Ok(())
+        let retry_at = LEASE_RETRY.after(now);
+        self.enqueue(PendingRequest { retry_at: Some(retry_at), ..pending });
+        let fleet = Rc::clone(self);
+        self.clock.spawn(Box::pin(async move {
+            fleet.clock.sleep_until(retry_at).await;
+            fleet.admit();
+        }));
+        Ok(Opening::NotOpened(None))
     }
 
-    async fn skip(&mut self, request: &RunRequest, cause: Cause, tell: &mut dyn FnMut(Event<'_>)) -> Result<(), Stop> {
+    async fn skip(&self, request: &RunRequest, cause: Cause) -> Result<Opening, Stop> {
         let skipped = NotOpened { firing: request.opener.firing.clone(), cause: cause.clone() };
-        let entry = self.entry(request, journal::Event::RegenerationSkipped(skipped));
-        self.journal.append(entry).await?;
-        self.end(&request.key, Ended::Skipped(cause), tell);
-        Ok(())
+        self.journal.append(self.entry(request, journal::Event::RegenerationSkipped(skipped))).await?;
+        Ok(Opening::NotOpened(Some(Ended::Skipped(cause))))
     }
 
     /// An entry about a regeneration that is not open.
@@ -124,7 +137,7 @@ impl<C: Cloud, J: Journal, K: Clock> Fleet<C, J, K> {
         Entry {
             trigger: Some(request.opener.trigger),
             reason: request.opener.reason.clone(),
-            config: self.config.clone(),
+            config: self.settings.config.clone(),
             ..Entry::new(event, self.clock.now(), request.opener.actor.clone()).about(&request.key)
         }
     }

@@ -1,9 +1,12 @@
 //! A regeneration under way, and what can come of a step of it.
 
+use std::rc::Rc;
+
 use crate::domain::action::{Hold, Outcome};
 use crate::domain::health_tracker::{HealthTracker, TrackedGroup};
 use crate::domain::regeneration::{Illegal, Regeneration};
 use crate::domain::span::Time;
+use crate::engine::command::Orders;
 use crate::engine::ports::JournalError;
 
 /// A regeneration under way, with what only its own process remembers.
@@ -14,7 +17,14 @@ pub struct Active {
     pub include_refresh: bool,
     pub look_at: Time,
     /// The latest observation, and the holds that explain why nothing more happens now.
-    pub shown: Option<(TrackedGroup, Vec<Hold>)>,
+    pub shown: Option<Rc<(TrackedGroup, Vec<Hold>)>>,
+    /// Where commands arrive, and whether one has since the step began: then nothing is done that was decided before.
+    pub(in crate::engine) orders: Orders,
+    pub(super) commanded: bool,
+    /// Consecutive observations in which the group was absent.
+    pub(in crate::engine) absent: u32,
+    /// Since when observations have failed, and how many in a row.
+    pub(in crate::engine) failing: Option<(Time, u32)>,
     /// When the group was last asked why it does not launch what it lacks, and what it said.
     pub(super) asked: Option<(Time, Option<Hold>)>,
     /// The latest look that asked for instance refreshes.
@@ -32,6 +42,10 @@ impl Active {
             include_refresh: true,
             look_at,
             shown: None,
+            orders: Orders::default(),
+            commanded: false,
+            absent: 0,
+            failing: None,
             asked: None,
             asked_refresh: None,
             unattributed: None,

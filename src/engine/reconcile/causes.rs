@@ -1,7 +1,7 @@
 //! What Auto Scaling is asked for an explanation of: who changed desired capacity, why an instance went, why none
 //! comes.
 
-use super::{Active, Reconciler};
+use super::{Active, Reconciler, Stop};
 use crate::domain::action::Hold;
 use crate::domain::activity::{self, Activity, Resize};
 use crate::domain::change_detection::LOST;
@@ -21,39 +21,40 @@ const ASK_AGAIN: Span = Span::minutes(1);
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// What Auto Scaling says of this news, if any of it needs an explanation: asked once for all of it.
-    pub(super) async fn explanations(&mut self, active: &Active, changes: &[Entry]) -> Vec<Activity> {
+    pub(super) async fn explanations(&self, active: &mut Active, changes: &[Entry]) -> Result<Vec<Activity>, Stop> {
         match changes.iter().any(|entry| is_loss(entry) || is_resize(entry)) {
             true => self.activities(active, SKEW.before(active.regeneration.opened_at)).await,
-            false => Vec::new(),
+            false => Ok(Vec::new()),
         }
     }
 
     /// Why the group does not launch what it lacks, as it says itself.
     pub(super) async fn why_short(
-        &mut self,
+        &self,
         active: &mut Active,
         group: &TrackedGroup,
         holds: &[Hold],
-    ) -> Option<Hold> {
+    ) -> Result<Option<Hold>, Stop> {
         let since = group.short_since.filter(|since| SETTLE.after(*since) <= group.seen);
         let waits = holds.iter().any(|hold| matches!(hold, Hold::Replacing { .. }));
         let Some(since) = since.filter(|_| waits) else {
             active.asked = None;
-            return None;
+            return Ok(None);
         };
         let now = self.clock.now();
         if active.asked.as_ref().is_none_or(|(asked, _)| ASK_AGAIN.after(*asked) <= now) {
-            let activities = self.activities(active, since).await;
+            let activities = self.activities(active, since).await?;
             let says = activity::why_short(&activities, since).map(str::to_owned);
             active.asked = Some((now, says.map(|message| Hold::LaunchFails { message })));
         }
-        active.asked.as_ref().and_then(|(_, hold)| hold.clone())
+        Ok(active.asked.as_ref().and_then(|(_, hold)| hold.clone()))
     }
 
     /// What the group says that it did since then; nothing, where AWS does not say. No decision hangs on it.
-    async fn activities(&mut self, active: &Active, since: Time) -> Vec<Activity> {
-        let ask = self.cloud.activities(&active.regeneration.group, since);
-        unless_stopped(self.clock, Span::ZERO, ask).await.and_then(Result::ok).unwrap_or_default()
+    async fn activities(&self, active: &mut Active, since: Time) -> Result<Vec<Activity>, Stop> {
+        let key = active.regeneration.group.clone();
+        let ask = unless_stopped(self.clock, Span::ZERO, self.cloud.activities(&key, since));
+        Ok(self.attend(active, ask).await?.and_then(Result::ok).unwrap_or_default())
     }
 }
 

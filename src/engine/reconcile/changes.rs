@@ -13,17 +13,13 @@ const DETECTION_ROUNDS_MAX: usize = 16;
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// Records what the look shows and the journal does not say yet; or says what must be known before that.
-    pub(super) async fn record_changes(
-        &mut self,
-        active: &mut Active,
-        group: &TrackedGroup,
-    ) -> Result<Option<Hold>, Stop> {
+    pub(super) async fn record_changes(&self, active: &mut Active, group: &TrackedGroup) -> Result<Option<Hold>, Stop> {
         for _ in 0..DETECTION_ROUNDS_MAX {
             let mut changes = change_detection::detect_changes(self.clock.now(), group, &active.regeneration);
             if changes.is_empty() {
                 return Ok(None);
             }
-            let activities = self.explanations(active, &changes).await;
+            let activities = self.explanations(active, &changes).await?;
             if let Some(hold) = causes::attribute(active, group, &mut changes, &activities) {
                 return Ok(Some(hold));
             }

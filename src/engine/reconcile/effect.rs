@@ -17,12 +17,7 @@ const OBSERVATION_LASTS: Span = Span::seconds(1);
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// The intent is durable, then exactly one call is made, then its outcome is recorded.
-    pub(super) async fn effect(
-        &mut self,
-        active: &mut Active,
-        group: &TrackedGroup,
-        action: Action,
-    ) -> Result<(), Stop> {
+    pub(super) async fn effect(&self, active: &mut Active, group: &TrackedGroup, action: Action) -> Result<(), Stop> {
         let repeats = active.regeneration.intent.is_some();
         let intent = match &active.regeneration.intent {
             // The repeat of a call whose answer was lost: the intent is on disk already.
@@ -33,8 +28,9 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
             }
         };
         let started = self.clock.now();
-        let call = self.cloud.perform(&active.regeneration.group, &action);
-        let answer = unless_stopped(self.clock, LAST_WORD, call).await.unwrap_or_else(|| Answer::Unknown {
+        let key = active.regeneration.group.clone();
+        let call = unless_stopped(self.clock, LAST_WORD, self.cloud.perform(&key, &action));
+        let answer = self.attend(active, call).await?.unwrap_or_else(|| Answer::Unknown {
             error: format!("regend was told to stop, and waited {LAST_WORD} more for it"),
         });
         let took_ms = u64::try_from((self.clock.now() - started).num_milliseconds()).unwrap_or_default();
@@ -56,14 +52,14 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     }
 
     /// Whether the group's numbers differ from the observation, which can have taken long, or cannot be read.
-    pub(super) async fn has_changed(&mut self, active: &Active, group: &TrackedGroup) -> bool {
+    pub(super) async fn has_changed(&self, active: &mut Active, group: &TrackedGroup) -> Result<bool, Stop> {
         let is_fresh = self.clock.now() < OBSERVATION_LASTS.after(group.seen);
         // Where AWS says that it is asked too much, one question less is what lets the call through.
         if is_fresh || active.regeneration.refusals.in_a_row > 0 {
-            return false;
+            return Ok(false);
         }
-        let numbers = self.cloud.numbers(&active.regeneration.group);
-        let numbers = unless_stopped(self.clock, Span::ZERO, numbers).await;
-        numbers.and_then(Result::ok).flatten() != Some(group.numbers())
+        let numbers = unless_stopped(self.clock, Span::ZERO, self.cloud.numbers(&group.key));
+        let numbers = self.attend(active, numbers).await?;
+        Ok(numbers.and_then(Result::ok).flatten() != Some(group.numbers()))
     }
 }

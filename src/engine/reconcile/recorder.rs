@@ -16,14 +16,14 @@ use crate::engine::ports::{Cloud, Journal};
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// Writes an entry, takes it into the state, and tells those who watch.
-    pub(super) async fn append(&mut self, active: &mut Active, entry: Entry) -> Result<Entry, Stop> {
+    pub(super) async fn append(&self, active: &mut Active, entry: Entry) -> Result<Entry, Stop> {
         let entry = self.journal.append(entry).await?;
         active.regeneration.apply(&entry)?;
         (self.tell)(&entry, &active.regeneration);
         Ok(entry)
     }
 
-    pub(super) async fn record(&mut self, active: &mut Active, event: Event) -> Result<Entry, Stop> {
+    pub(super) async fn record(&self, active: &mut Active, event: Event) -> Result<Entry, Stop> {
         let entry = active.regeneration.entry(event, self.clock.now());
         self.append(active, entry).await
     }
@@ -37,12 +37,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         Event::intended(action, capacity(now, group, &active.regeneration), facts)
     }
 
-    pub(super) async fn close(
-        &mut self,
-        active: &mut Active,
-        group: &TrackedGroup,
-        close: Close,
-    ) -> Result<Outcome, Stop> {
+    pub(super) async fn close(&self, active: &mut Active, group: &TrackedGroup, close: Close) -> Result<Outcome, Stop> {
         let Close { outcome, left, kept, cause } = close;
         let now = self.clock.now();
         let capacity = Some(capacity(now, group, &active.regeneration));
@@ -53,7 +48,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     }
 
     /// Records the holds that an operator must know of, when they change.
-    pub(super) async fn note_holds(&mut self, active: &mut Active, holds: &[Hold]) -> Result<(), Stop> {
+    pub(super) async fn note_holds(&self, active: &mut Active, holds: &[Hold]) -> Result<(), Stop> {
         let notable: Vec<_> = holds.iter().filter(|hold| !hold.is_ordinary()).collect();
         let codes: BTreeSet<_> = notable.iter().map(|hold| hold.code().to_owned()).collect();
         if codes == active.regeneration.held {

@@ -125,7 +125,9 @@ pub(super) fn play(scenario: &Scenario, base: &Undisturbed, deaths: &[Death], qu
 impl Timeline {
     fn begin(scenario: &Scenario, quiet: bool) -> Self {
         let mut scene = (scenario.make)();
-        scene.trace.quiet = quiet;
+        if quiet {
+            scene.be_quiet();
+        }
         scene.trigger = regend::domain::journal::Trigger::Schedule;
         let last_start = scene.now();
         let mut story = Self {
@@ -160,8 +162,9 @@ impl Timeline {
                 let held: Vec<_> = self
                     .scene
                     .harness
-                    .fleet
+                    .fleet()
                     .active()
+                    .iter()
                     .map(|a| format!("{:?}", a.shown.as_ref().map(|s| &s.1)))
                     .collect();
                 self.complain(format!("it does not come to an end: {held:?}"));
@@ -209,7 +212,7 @@ impl Timeline {
     /// What is remembered live is what recovery would read from the journal.
     fn check_fold(&mut self) {
         let entries = self.scene.harness.journal.entries().clone();
-        let active = self.scene.harness.fleet.active().next().map(|active| active.regeneration.clone());
+        let active = self.scene.harness.fleet().active().first().map(|shown| shown.regeneration.clone());
         let Some(live) = active else { return };
         let folded = Regeneration::recover(entries.iter().filter(|entry| entry.regeneration == Some(live.id)));
         if folded.as_ref() != Ok(&Some(live)) {

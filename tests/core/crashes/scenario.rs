@@ -128,7 +128,7 @@ fn scaled(shape: &Shape, needs: &[(u32, u32)]) -> Scene {
 /// A host was lost for good half-way, with max size raised and a surplus out.
 fn dead_lease() -> Scene {
     let mut scene = of(4, 4, 4);
-    scene.trace.quiet = true;
+    scene.be_quiet();
     scene.wish();
     scene.harness.kill_after(40);
     while matches!(scene.step(), Progress::Done) {}

@@ -53,7 +53,7 @@ fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
     second.wish();
     second.step();
     for _ in 0..10_000 {
-        let next = |scene: &Scene| scene.harness.fleet.look_at();
+        let next = |scene: &Scene| scene.harness.due();
         let both = [next(&first), next(&second)];
         match both {
             [Some(one), Some(other)] if one <= other => first.step(),

@@ -80,7 +80,7 @@ fn the_example_group_holds_at_night_at_a_peak_and_in_the_morning() {
                 ..GroupBehavior::default()
             };
             let mut scene = Scene::seeded(seed, shape(*min, *desired, *max), behavior, policy());
-            scene.trace.quiet = true;
+            scene.be_quiet();
             let mut scene = scene.run().expect(Outcome::Completed);
             // The last steps may come when regend has long ended.
             let later = Span::hours(1).after(scene.now());

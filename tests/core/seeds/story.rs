@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use regend::domain::journal::{Entry, Kind, Trigger};
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
-use regend::engine::fleet::Ended;
+use regend::engine::fleet::{Ended, Settings};
 use regend::harness::{Disk, Progress};
 use regend::sim::ambiguity::Ambiguities;
 use regend::sim::checkers::Broken;
@@ -59,8 +59,11 @@ pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
     let mut random = Random::new(seed);
     let drawn = Drawn::draw(&mut random);
     let says = if quiet { String::new() } else { format!("{drawn:#?}\n") };
-    let mut scene = Scene::seeded(seed, drawn.shape, drawn.behavior, drawn.policy);
-    scene.trace.quiet = quiet;
+    let settings = Settings { is_daemon: !drawn.impatient, max_failed: u32::MAX, ..Settings::default() };
+    let mut scene = Scene::with(settings, seed, drawn.shape, drawn.behavior, drawn.policy);
+    if quiet {
+        scene.be_quiet();
+    }
     scene.trigger = drawn.trigger;
     scene.harness.world.borrow_mut().faults = drawn.faults;
     for (at, event) in &drawn.events {
@@ -90,7 +93,6 @@ pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
         scene.harness.host.set_clock(TimeDelta::seconds(drawn.ahead));
         story.coverage.count("host", "clock wrong", 1);
     }
-    scene.harness.fleet.retries_forever = !drawn.impatient;
     let begins = Span::seconds(drawn.begins).after(scene.start);
     scene.harness.world.borrow_mut().advance_to(begins);
     if let Some(kill) = story.kills.pop() {
@@ -112,8 +114,8 @@ impl Timeline {
             }
         }
         if goes_on && self.broken.is_empty() {
-            let open: Vec<_> = self.scenes.iter().flat_map(|s| s.harness.fleet.active()).collect();
-            let held: Vec<_> = open.iter().map(|a| format!("{:?}", a.shown.as_ref().map(|(_, holds)| holds))).collect();
+            let open: Vec<_> = self.scenes.iter().flat_map(|s| s.harness.fleet().active()).collect();
+            let held: Vec<_> = open.iter().map(|a| format!("{:?}", a.shown.as_ref().map(|shown| &shown.1))).collect();
             let says = format!("it does not come to an end: {held:?}");
             self.broken.push(Broken { promise: 0, at: self.now(), says, excuse: None });
         }
@@ -181,7 +183,7 @@ impl Timeline {
             self.is_calm = true;
             self.calm_down();
         }
-        let mut due: Vec<_> = (0..self.scenes.len()).filter(|n| !self.scenes[*n].harness.fleet.is_idle()).collect();
+        let mut due: Vec<_> = (0..self.scenes.len()).filter(|n| !self.scenes[*n].harness.fleet().is_idle()).collect();
         due.sort_by_key(|n| self.look_at(*n));
         let Some(first) = due.first().copied() else { return self.go_on() };
         let steps = match due.get(1).copied() {
@@ -211,8 +213,7 @@ impl Timeline {
 
     /// When a scene looks next, by the world's time.
     fn look_at(&self, n: usize) -> Option<Time> {
-        let harness = &self.scenes[n].harness;
-        harness.fleet.look_at().map(|at| at - harness.host.ahead())
+        self.scenes[n].harness.due()
     }
 
     fn are_close(&self, one: usize, other: usize) -> bool {

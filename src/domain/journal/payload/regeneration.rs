@@ -129,6 +129,15 @@ pub struct Aborted {
     pub cause: Cause,
 }
 
+/// `breaker.tripped`: no further regeneration opens until an operator resets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tripped {
+    /// The groups whose latest regeneration failed or was aborted.
+    pub groups: Vec<String>,
+    pub max_failed_groups: u32,
+}
+
 /// `regeneration.closed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
