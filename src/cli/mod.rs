@@ -18,6 +18,8 @@ mod daemon;
 mod demo;
 mod generate;
 #[cfg(feature = "aws")]
+mod orders;
+#[cfg(feature = "aws")]
 mod plan;
 #[cfg(feature = "aws")]
 mod results;
@@ -88,6 +90,15 @@ enum Command {
     /// Regenerate groups now and wait for the result
     #[cfg(feature = "aws")]
     Run(run::RunArgs),
+    /// Do nothing to groups and open nothing there until they are resumed
+    #[cfg(feature = "aws")]
+    Pause(orders::OrderArgs),
+    /// Let paused groups go on; with --all also the fleet after too many groups failed
+    #[cfg(feature = "aws")]
+    Resume(orders::OrderArgs),
+    /// End open regenerations now and hand the groups back as they were found
+    #[cfg(feature = "aws")]
+    Abort(orders::OrderArgs),
     /// Show what a run would do and how long it should take; changes nothing
     #[cfg(feature = "aws")]
     Plan(plan::PlanArgs),
@@ -164,6 +175,12 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Command::Daemon => block_on(daemon::daemon(global)),
         #[cfg(feature = "aws")]
         Command::Run(args) => block_on(run::run(global, &args)),
+        #[cfg(feature = "aws")]
+        Command::Pause(args) => block_on(orders::pause(global, &args)),
+        #[cfg(feature = "aws")]
+        Command::Resume(args) => block_on(orders::resume(global, &args)),
+        #[cfg(feature = "aws")]
+        Command::Abort(args) => block_on(orders::abort(global, &args)),
         #[cfg(feature = "aws")]
         Command::Plan(args) => block_on(plan::plan(global, &args)),
         #[cfg(feature = "aws")]

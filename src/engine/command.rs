@@ -1,11 +1,17 @@
-//! What operators ask of a group while its regeneration goes on: they are answered at once, also while a call to AWS is
-//! in flight.
+//! What operators ask of a group: answered at once, also while a call to AWS is in flight.
 
 use std::future::pending;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::domain::journal::Entry;
+use crate::domain::action::Outcome;
+use crate::domain::group::GroupKey;
+use crate::domain::journal::{Aborted, Cause, Entry, Event, Nothing};
+use crate::domain::regeneration::Regeneration;
+use crate::domain::span::Time;
+use crate::engine::lookup;
+use crate::engine::ports::Journal;
+use crate::engine::reconcile::Stop;
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +40,47 @@ pub enum Obeyed {
     AlreadySo,
     /// No regeneration of the group is open, so there is nothing to abort.
     NothingOpen,
+}
+
+impl Command {
+    /// The entry that carries it out on an open regeneration; nothing, where there is nothing to do.
+    pub(super) fn entry(&self, regeneration: &Regeneration, now: Time) -> Option<Entry> {
+        let event = match self.order {
+            Order::Pause if regeneration.paused.is_none() => Event::RegenerationPaused(Nothing {}),
+            Order::Resume if regeneration.paused.is_some() => Event::RegenerationResumed(Nothing {}),
+            Order::Abort if regeneration.ending.is_none() => Event::RegenerationAborted(Aborted {
+                outcome: Outcome::Aborted,
+                cause: Cause::new("AbortedByUser", format!("{} asked for it", self.actor)),
+            }),
+            Order::Pause | Order::Resume | Order::Abort => return None,
+        };
+        let entry = regeneration.entry(event, now);
+        Some(Entry { actor: self.actor.clone(), reason: self.reason.clone(), ..entry })
+    }
+
+    /// Records it for a group that no task is at work on.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written, or contradicts itself.
+    pub async fn record(&self, journal: &impl Journal, group: &GroupKey, now: Time) -> Result<Obeyed, Stop> {
+        for entries in journal.unfinished().await? {
+            if let Some(open) = Regeneration::recover(&entries)?
+                && open.group == *group
+            {
+                let Some(entry) = self.entry(&open, now) else { return Ok(Obeyed::AlreadySo) };
+                return Ok(Obeyed::Done(Box::new(journal.append(entry).await?)));
+            }
+        }
+        let is_paused = lookup::pause_of(journal, group).await?.is_some();
+        let event = match self.order {
+            Order::Pause if !is_paused => Event::RegenerationPaused(Nothing {}),
+            Order::Resume if is_paused => Event::RegenerationResumed(Nothing {}),
+            Order::Pause | Order::Resume => return Ok(Obeyed::AlreadySo),
+            Order::Abort => return Ok(Obeyed::NothingOpen),
+        };
+        let entry = Entry { reason: self.reason.clone(), ..Entry::new(event, now, self.actor.clone()).about(group) };
+        Ok(Obeyed::Done(Box::new(journal.append(entry).await?)))
+    }
 }
 
 /// A command on its way to the task of a group.

@@ -21,6 +21,7 @@ use crate::engine::ports::{Cloud, CloudError, Journal, Place};
 use crate::engine::reconcile::{Active, Stop};
 use crate::engine::snapshot::GroupSnapshot;
 
+pub use breaker::reset_breaker;
 use queue::PendingRequest;
 use task::Begin;
 

@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
-use crate::domain::action::Outcome;
 use crate::domain::forecast::Pace;
 use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::journal::Kind;
@@ -198,6 +197,22 @@ pub async fn pace(history: &impl History, group: &GroupKey) -> Result<Option<Pac
     Ok(Pace::measured_in(&history.of_latest(group, Pace::REGENERATIONS, &Pace::KINDS).await?))
 }
 
+/// The groups that any regeneration was requested of and whose names fit one of these globs.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn known_groups(history: &impl History, globs: &[String]) -> Result<BTreeSet<GroupKey>, JournalError> {
+    let names = history.values(Field::Group).await?;
+    let fitting: BTreeSet<_> = names.into_iter().filter(|name| globs.iter().any(|glob| matches(glob, name))).collect();
+    let kinds = Kind::ALL.iter().copied().filter(|kind| kind.as_str().starts_with("regeneration."));
+    let filter = Filter { groups: Some(fitting), kinds: Some(kinds.collect()), ..Filter::default() };
+    let (mut found, mut groups) = (list(history, &filter).await?, BTreeSet::new());
+    while let Some(stored) = found.next().await? {
+        groups.extend(history.parse(&stored)?.key());
+    }
+    Ok(groups)
+}
+
 /// The pause that is in force for a group: nothing opens there, and nothing is done.
 ///
 /// # Errors
@@ -218,41 +233,6 @@ pub async fn pause_of(history: &impl History, group: &GroupKey) -> Result<Option
         }
     }
     Ok(None)
-}
-
-/// The groups whose latest regeneration failed or was aborted since the breaker was last reset, and whether the breaker
-/// has tripped since.
-///
-/// # Errors
-/// The journal cannot be read.
-pub async fn failures(history: &impl History) -> Result<(BTreeSet<GroupKey>, bool), JournalError> {
-    let kinds = BTreeSet::from([Kind::BreakerTripped, Kind::BreakerReset]);
-    let latest = Filter { kinds: Some(kinds), reverse: true, limit: Some(1), ..Filter::default() };
-    let latest = match list(history, &latest).await?.next().await? {
-        Some(stored) => Some(history.parse(&stored)?),
-        None => None,
-    };
-    let tripped = latest.as_ref().is_some_and(|entry| entry.kind() == Kind::BreakerTripped);
-    let reset_at = latest.filter(|entry| entry.kind() == Kind::BreakerReset).map(|entry| entry.t);
-    let outcomes = [Outcome::Failed, Outcome::Aborted].map(|outcome| outcome.word().to_owned());
-    let failed = Filter {
-        since: reset_at,
-        kinds: Some(BTreeSet::from([Kind::RegenerationClosed])),
-        outcomes: Some(BTreeSet::from(outcomes)),
-        ..Filter::default()
-    };
-    let (mut found, mut groups) = (list(history, &failed).await?, BTreeSet::new());
-    while let Some(stored) = found.next().await? {
-        groups.extend(history.parse(&stored)?.key());
-    }
-    let mut failing = BTreeSet::new();
-    for group in groups {
-        let last = history.last_closed(&group).await?.and_then(|entry| Some(entry.event.closed()?.outcome));
-        if matches!(last, Some(Outcome::Failed | Outcome::Aborted)) {
-            failing.insert(group);
-        }
-    }
-    Ok((failing, tripped))
 }
 
 /// As in the configuration: a slash is a character like any other.

@@ -10,7 +10,6 @@ use regend::domain::journal::{Kind, Trigger};
 use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
-use regend::engine::clock::Clock;
 use regend::engine::fleet::{Ended, RunRequest, Settings};
 use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
 use regend::harness::{Harness, MemoryJournal, Process, Progress, Shared, SimCloud, VirtualClock};
@@ -236,10 +235,6 @@ impl Handled {
 
     fn now(&self) -> Time {
         self.world.borrow().now()
-    }
-
-    fn is_stopping(&self) -> bool {
-        self.process.clock.stopping()
     }
 
     fn is_idle(&self) -> bool {

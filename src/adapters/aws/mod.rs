@@ -88,7 +88,7 @@ impl Aws {
 }
 
 impl Cloud for Aws {
-    async fn list(&mut self) -> Listing {
+    async fn list(&self) -> Listing {
         let mut listing = Listing::default();
         for (place, listed) in
             self.places.iter().zip(call::all(REGIONS_AT_ONCE, self.places.iter().map(groups::list)).await)
@@ -107,7 +107,7 @@ impl Cloud for Aws {
         listing
     }
 
-    async fn look(&mut self, asks: &[Ask]) -> Observations {
+    async fn look(&self, asks: &[Ask]) -> Observations {
         let mut sweep = Observations::new();
         let mut here: BTreeMap<(&str, &str), Vec<&Ask>> = BTreeMap::new();
         for ask in asks {
@@ -125,17 +125,17 @@ impl Cloud for Aws {
         sweep
     }
 
-    async fn numbers(&mut self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
+    async fn numbers(&self, group: &GroupKey) -> Result<Option<Numbers>, CloudError> {
         let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
         groups::numbers(place, &group.name).await
     }
 
-    async fn activities(&mut self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
+    async fn activities(&self, group: &GroupKey, since: Time) -> Result<Vec<Activity>, CloudError> {
         let place = self.place(&group.account, &group.region).ok_or_else(|| not_configured(group))?;
         activities::activities(place, &group.name, since).await
     }
 
-    async fn perform(&mut self, group: &GroupKey, action: &Action) -> Answer {
+    async fn perform(&self, group: &GroupKey, action: &Action) -> Answer {
         match self.place(&group.account, &group.region) {
             Some(place) => perform::perform(place, &group.name, action).await,
             None => Answer::Refused(Refusal {

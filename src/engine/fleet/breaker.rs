@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use super::{Event, Fleet};
 use crate::domain::action::Outcome;
 use crate::domain::group::GroupKey;
-use crate::domain::journal::{self, Cause, Entry, Nothing, Tripped};
+use crate::domain::journal::{self, Cause, Entry, Kind, Nothing, Tripped};
 use crate::domain::regeneration::Regeneration;
+use crate::domain::span::Time;
 use crate::engine::clock::{Clock, Runtime};
 use crate::engine::lookup;
-use crate::engine::ports::{Cloud, Journal};
+use crate::engine::ports::{Cloud, Filter, History, Journal, JournalError};
 use crate::engine::reconcile::Stop;
 
 /// The groups whose latest regeneration failed or was aborted, and whether that stopped the fleet.
@@ -23,8 +24,8 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
     /// Reads from the journal which groups failed, and whether the breaker has tripped: a restart changes neither.
     pub(super) async fn recall_failures(&self) -> Result<(), Stop> {
         if self.settings.is_daemon {
-            let (failed, tripped) = lookup::failures(&self.journal).await?;
-            self.state.borrow_mut().breaker = Breaker { failed, tripped };
+            let recalled = recall(&self.journal).await?;
+            self.state.borrow_mut().breaker = recalled;
         }
         Ok(())
     }
@@ -69,17 +70,62 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
         }
         Ok(())
     }
+}
 
-    /// Lets regenerations open again; nothing, where the breaker has not tripped.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub async fn reset_breaker(&self, actor: &str, reason: Option<String>) -> Result<Option<Entry>, Stop> {
-        if !std::mem::take(&mut self.state.borrow_mut().breaker).tripped {
-            return Ok(None);
-        }
-        let event = journal::Event::BreakerReset(Nothing {});
-        let entry = Entry { reason, ..Entry::new(event, self.clock.now(), actor) };
-        Ok(Some(self.journal.append(entry).await?))
+/// Lets regenerations open again; nothing, where the breaker has not tripped.
+///
+/// # Errors
+/// The journal cannot be read or written.
+pub async fn reset_breaker(
+    journal: &impl Journal,
+    now: Time,
+    actor: &str,
+    reason: Option<String>,
+) -> Result<Option<Entry>, JournalError> {
+    let is_tripped = latest(journal).await?.is_some_and(|entry| entry.kind() == Kind::BreakerTripped);
+    if !is_tripped {
+        return Ok(None);
     }
+    let entry = Entry { reason, ..Entry::new(journal::Event::BreakerReset(Nothing {}), now, actor) };
+    Ok(Some(journal.append(entry).await?))
+}
+
+/// The latest entry about the breaker.
+async fn latest(history: &impl History) -> Result<Option<Entry>, JournalError> {
+    let kinds = BTreeSet::from([Kind::BreakerTripped, Kind::BreakerReset]);
+    let filter = Filter { kinds: Some(kinds), reverse: true, limit: Some(1), ..Filter::default() };
+    match lookup::list(history, &filter).await?.next().await? {
+        Some(stored) => Ok(Some(history.parse(&stored)?)),
+        None => Ok(None),
+    }
+}
+
+/// The groups whose latest regeneration failed or was aborted since the breaker was last reset, and whether the breaker
+/// has tripped since.
+///
+/// # Errors
+/// The journal cannot be read.
+async fn recall(history: &impl History) -> Result<Breaker, JournalError> {
+    let latest = latest(history).await?;
+    let tripped = latest.as_ref().is_some_and(|entry| entry.kind() == Kind::BreakerTripped);
+    let reset_at = latest.filter(|entry| entry.kind() == Kind::BreakerReset).map(|entry| entry.t);
+    let outcomes = [Outcome::Failed, Outcome::Aborted].map(|outcome| outcome.word().to_owned());
+    let failed = Filter {
+        since: reset_at,
+        kinds: Some(BTreeSet::from([Kind::RegenerationClosed])),
+        outcomes: Some(BTreeSet::from(outcomes)),
+        ..Filter::default()
+    };
+    let (mut found, mut groups) = (lookup::list(history, &failed).await?, BTreeSet::new());
+    while let Some(stored) = found.next().await? {
+        groups.extend(history.parse(&stored)?.key());
+    }
+    let mut failing = BTreeSet::new();
+    for group in groups {
+        let last = history.last_closed(&group).await?.and_then(|entry| Some(entry.event.closed()?.outcome));
+        if matches!(last, Some(Outcome::Failed | Outcome::Aborted)) {
+            failing.insert(group);
+        }
+    }
+    Ok(Breaker { failed: failing, tripped })
 }

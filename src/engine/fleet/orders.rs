@@ -6,10 +6,8 @@ use tokio::sync::oneshot;
 
 use super::Fleet;
 use crate::domain::group::GroupKey;
-use crate::domain::journal::{self, Entry, Nothing};
 use crate::engine::clock::{Clock, Runtime};
-use crate::engine::command::{Command, Message, Obeyed, Order};
-use crate::engine::lookup;
+use crate::engine::command::{Command, Message, Obeyed};
 use crate::engine::observer::{self, Observer};
 use crate::engine::ports::{Cloud, Journal};
 use crate::engine::reconcile::Stop;
@@ -30,15 +28,7 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
             }
         }
         // The group has no task, or it ended without a regeneration.
-        let is_paused = lookup::pause_of(&self.journal, key).await?.is_some();
-        let event = match command.order {
-            Order::Pause if !is_paused => journal::Event::RegenerationPaused(Nothing {}),
-            Order::Resume if is_paused => journal::Event::RegenerationResumed(Nothing {}),
-            Order::Pause | Order::Resume => return Ok(Obeyed::AlreadySo),
-            Order::Abort => return Ok(Obeyed::NothingOpen),
-        };
-        let entry = Entry { reason: command.reason, ..Entry::new(event, self.clock.now(), command.actor).about(key) };
-        Ok(Obeyed::Done(Box::new(self.journal.append(entry).await?)))
+        command.record(&self.journal, key, self.clock.now()).await
     }
 
     /// The observer of the place where a group is. It starts with the first question.

@@ -3,10 +3,8 @@
 use std::pin::pin;
 
 use super::{Active, Reconciler, Stop};
-use crate::domain::action::Outcome;
-use crate::domain::journal::{Aborted, Cause, Entry, Event, Nothing};
 use crate::engine::clock::Clock;
-use crate::engine::command::{Message, Obeyed, Order};
+use crate::engine::command::{Message, Obeyed};
 use crate::engine::ports::{Cloud, Journal};
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
@@ -25,24 +23,15 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// Records a command, and takes it into the state.
     pub(in crate::engine) async fn obey(&self, active: &mut Active, message: Message) -> Result<(), Stop> {
         let Message { command, reply } = message;
-        let regeneration = &active.regeneration;
-        let event = match command.order {
-            Order::Pause if regeneration.paused.is_none() => Event::RegenerationPaused(Nothing {}),
-            Order::Resume if regeneration.paused.is_some() => Event::RegenerationResumed(Nothing {}),
-            Order::Abort if regeneration.ending.is_none() => Event::RegenerationAborted(Aborted {
-                outcome: Outcome::Aborted,
-                cause: Cause::new("AbortedByUser", format!("{} asked for it", command.actor)),
-            }),
-            Order::Pause | Order::Resume | Order::Abort => {
-                // Who asked may not wait for the answer.
-                _ = reply.send(Obeyed::AlreadySo);
-                return Ok(());
+        let obeyed = match command.entry(&active.regeneration, self.clock.now()) {
+            Some(entry) => {
+                active.commanded = true;
+                Obeyed::Done(Box::new(self.append(active, entry).await?))
             }
+            None => Obeyed::AlreadySo,
         };
-        let entry = regeneration.entry(event, self.clock.now());
-        let entry = self.append(active, Entry { actor: command.actor, reason: command.reason, ..entry }).await?;
-        active.commanded = true;
-        _ = reply.send(Obeyed::Done(Box::new(entry)));
+        // Who asked may not wait for the answer.
+        _ = reply.send(obeyed);
         Ok(())
     }
 }
