@@ -9,6 +9,7 @@ mod decision;
 mod exhaustive;
 mod fleet;
 mod journal_schema;
+mod many;
 mod policy;
 mod promises;
 mod reconcile_races;

@@ -93,6 +93,9 @@ impl Checker {
                 }
             }
         }
+        for (pause, intent) in acts_while_paused(&entries) {
+            no(intent.rt, format!("{} although the group is paused since {}", intent.kind(), pause.rt));
+        }
         for intent in intents {
             let known =
                 |e: &&Entry| e.event.conclusion().is_some_and(|(_, conclusion)| conclusion != Conclusion::Unknown);
@@ -103,4 +106,19 @@ impl Checker {
         }
         broken
     }
+}
+
+/// What was intended between a pause and its end, besides the lease: an aborted regeneration hands the group back.
+fn acts_while_paused<'a>(entries: &[&'a Entry]) -> Vec<(&'a Entry, &'a Entry)> {
+    let (mut paused, mut acts) = (None, Vec::new());
+    for entry in entries {
+        match (entry.kind(), paused) {
+            (Kind::RegenerationPaused, _) => paused = Some(*entry),
+            (Kind::RegenerationResumed | Kind::RegenerationAborted, _) => paused = None,
+            (Kind::LeaseIntended, _) => {}
+            (kind, Some(pause)) if kind.as_str().ends_with(".intended") => acts.push((pause, *entry)),
+            _ => {}
+        }
+    }
+    acts
 }

@@ -3,6 +3,7 @@
 use regend::domain::journal::Trigger;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
+use regend::engine::command::Order;
 use regend::harness::Disk;
 use regend::sim::bucket::Bucket;
 use regend::sim::event::{Event, Which};
@@ -37,6 +38,9 @@ pub(super) mod often {
     pub(in super::super) const DISK: u32 = 150;
     pub(in super::super) const HOST_LOST: u32 = 150;
     pub(in super::super) const SECOND: u32 = 80;
+    /// An operator pauses the group, and later lets it go on or aborts.
+    pub(in super::super) const PAUSE: u32 = 60;
+    pub(in super::super) const ABORT: u32 = 40;
     /// Of two regends one takes a whole step between the other's look and its call.
     pub(in super::super) const IN_THE_MIDDLE: u32 = 100;
     /// How old an attached instance may be, in hours.
@@ -55,6 +59,8 @@ pub(super) enum Fate {
     Blind,
     /// Another regend, configured for the same group, wishes too.
     Second,
+    /// An operator pauses the group, lets it go on, or aborts its regeneration.
+    Order(Order),
 }
 
 #[derive(Debug)]
@@ -123,6 +129,20 @@ impl Drawn {
             impatient,
         }
     }
+}
+
+/// What operators order, from a stream of its own: a story without orders stays as it is.
+pub(super) fn draw_orders(r: &mut Random) -> Vec<(u32, Fate)> {
+    let mut orders = Vec::new();
+    if r.chance_of(often::PAUSE) {
+        let at = r.within((1, 900));
+        orders.push((at, Fate::Order(Order::Pause)));
+        orders.push((at + r.within((1, 1800)), Fate::Order(Order::Resume)));
+    }
+    if r.chance_of(often::ABORT) {
+        orders.push((r.within((1, 1500)), Fate::Order(Order::Abort)));
+    }
+    orders
 }
 
 fn draw_shape(r: &mut Random) -> Shape {

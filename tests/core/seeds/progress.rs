@@ -14,6 +14,9 @@ pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
     let closed = closed.and_then(|entry| Some((entry.rt, entry.event.closed().cloned()?)));
     let (at, closed) = closed?;
     let Cause { code, message } = closed.cause?;
+    if ["AbortedByUser", "paused"].contains(&code.as_str()) {
+        return None;
+    }
     let forbidden = !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
     let truth = scene.harness.world.borrow().truth(&scene.key);
     // A share of a group that was scaled in may be nothing.

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use regend::domain::journal::{Entry, Kind, Trigger};
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
+use regend::engine::command::{Command, Obeyed, Order};
 use regend::engine::fleet::{Ended, Settings};
 use regend::harness::{Disk, Progress};
 use regend::sim::ambiguity::Ambiguities;
@@ -16,7 +17,7 @@ use regend::sim::group_behavior::Image;
 use regend::sim::random::Random;
 
 use super::coverage::Coverage;
-use super::draw::{Drawn, Fate, WINDOW, often};
+use super::draw::{Drawn, Fate, WINDOW, draw_orders, often};
 use super::progress;
 use crate::scene::Scene;
 
@@ -54,6 +55,9 @@ pub(super) struct Timeline {
     pub(super) broken: Vec<Broken>,
 }
 
+/// Makes the stream of orders another one than the story's own.
+const ORDERS: u64 = 0x0bde_55ed_0bde_55ed;
+
 /// Plays it.
 pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
     let mut random = Random::new(seed);
@@ -70,7 +74,10 @@ pub(super) fn play(seed: u64, quiet: bool) -> Timeline {
         scene = scene.at(*at, event.clone());
     }
     let calm = CALM.after(scene.start);
-    let fates = drawn.fates.iter().rev().map(|(at, fate)| (Span::seconds(*at).after(scene.start), *fate));
+    scene.harness.draw_order(Random::new(!seed));
+    let mut fates: Vec<_> = drawn.fates.into_iter().chain(draw_orders(&mut Random::new(seed ^ ORDERS))).collect();
+    fates.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let fates = fates.into_iter().map(|(at, fate)| (Span::seconds(at).after(scene.start), fate));
     let mut story = Timeline {
         random,
         fates: fates.collect(),
@@ -223,6 +230,7 @@ impl Timeline {
 
     /// What becomes of the host, when its time has come.
     fn suffer(&mut self) {
+        self.resume_overdue();
         let now = self.now();
         while self.fates.last().is_some_and(|(at, _)| *at <= now) {
             let Some((_, fate)) = self.fates.pop() else { return };
@@ -250,6 +258,10 @@ impl Timeline {
                     scene.harness.world.borrow_mut().faults.blind = 1000;
                     "blind"
                 }
+                Fate::Order(order) => {
+                    self.order(order);
+                    continue;
+                }
                 Fate::Second => {
                     let mut second = scene.beside("second-host");
                     second.wish();
@@ -259,6 +271,39 @@ impl Timeline {
                 }
             };
             self.coverage.count("host", name, 1);
+        }
+    }
+
+    /// What an operator orders of a regeneration that is open. What cannot be recorded is ordered again.
+    fn order(&mut self, order: Order) {
+        let Some(scene) = self.scenes.first() else { return };
+        let process = &scene.harness.process;
+        if process.fleet.active().is_empty() {
+            return;
+        }
+        let command = Command { order, actor: "user:ops".to_owned(), reason: Some("a test".to_owned()) };
+        match process.block_on(process.fleet.command(&scene.key, command)) {
+            Some(Ok(Obeyed::Done(_))) => {
+                let name = match order {
+                    Order::Pause => "pause",
+                    Order::Resume => "resume",
+                    Order::Abort => "abort",
+                };
+                self.coverage.count("order", name, 1);
+            }
+            Some(Ok(Obeyed::AlreadySo | Obeyed::NothingOpen)) | None | Some(Err(_)) => {}
+        }
+    }
+
+    /// No pause lasts for ever.
+    fn resume_overdue(&mut self) {
+        let paused = |scene: &Scene| {
+            let shown = scene.harness.fleet().active();
+            shown.iter().filter_map(|shown| Some(shown.regeneration.paused.as_ref()?.since)).min()
+        };
+        let since = self.scenes.first().and_then(paused);
+        if since.is_some_and(|since| Span::hours(1).after(since) < self.now()) {
+            self.order(Order::Resume);
         }
     }
 
@@ -318,6 +363,7 @@ impl Timeline {
                 return true;
             }
         }
+        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Order(_)));
         if let Some((at, _)) = self.fates.last().copied().filter(|(_, fate)| matches!(fate, Fate::Second)) {
             self.scenes[0].harness.pass(at);
             return true;
