@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import random
 import socket
 import sys
 import threading
@@ -57,6 +58,18 @@ class Bucket:
             return False
         self.tokens -= 1
         return True
+
+
+class Chance:
+    """Refuses this share of the calls at random, as in an account whose other callers use up the bucket. The sequence is
+    always the same."""
+
+    def __init__(self, chance, code=None):
+        self.chance, self.code = float(chance), code
+        self.random = random.Random(1)
+
+    def take(self):
+        return self.random.random() >= self.chance
 
 
 class Endpoint:
@@ -112,7 +125,7 @@ class Endpoint:
             elif key == "fail":
                 self.fail = dict(value or {})
             elif key == "throttle":
-                self.throttle = {k: Bucket(**v) for k, v in (value or {}).items()}
+                self.throttle = {k: (Chance if "chance" in v else Bucket)(**v) for k, v in (value or {}).items()}
             else:
                 self.setting(key, value)
         return self.settings()

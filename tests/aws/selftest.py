@@ -364,6 +364,15 @@ class Faithful(Case):
         self.refused("RequestLimitExceeded", "limit", self.ec2.describe_vpcs)
         self.assertEqual(self.get("refused")["DescribeVpcs"], 1)
 
+    def test_throttling_at_random(self):
+        self.set(throttle={"autoscaling": {"chance": 0.4}})
+        for _ in range(100):
+            try:
+                self.asg.describe_auto_scaling_groups()
+            except ClientError as refusal:
+                self.assertEqual(refusal.response["Error"]["Code"], "Throttling")
+        self.assertAlmostEqual(self.get("refused")["DescribeAutoScalingGroups"], 40, delta=15)
+
     def test_a_dropped_answer_leaves_the_effect(self):
         name, _ = self.made(age=90000)
         self.set(drop={"LaunchInstances": 1}, fail={"SetDesiredCapacity": {"code": "ResourceContention", "status": 500}})
