@@ -192,6 +192,7 @@ fn following(draw: &mut Draw<'_>, known: &Regeneration) -> Entry {
 
 fn concluding(draw: &mut Draw<'_>, action: &Action, intent: Uuid) -> Event {
     let kinds = [
+        RefusalKind::Throttled,
         RefusalKind::Busy,
         RefusalKind::Forbidden,
         RefusalKind::NoCapacity,

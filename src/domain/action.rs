@@ -187,7 +187,9 @@ pub struct Refusal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalKind {
-    /// Throttled, or another scaling activity is in progress: the same call may succeed later.
+    /// AWS throttles calls: the same call may succeed in a moment.
+    Throttled,
+    /// Another scaling activity is in progress: the same call may succeed later.
     Busy,
     /// No permission.
     Forbidden,
@@ -205,7 +207,7 @@ impl RefusalKind {
     pub fn disproves_earlier_launch(self) -> bool {
         match self {
             Self::NoCapacity | Self::NotOffered => true,
-            Self::Busy | Self::Forbidden | Self::Invalid => false,
+            Self::Throttled | Self::Busy | Self::Forbidden | Self::Invalid => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::journal::{Aborted, Conclusion, Entry, Event, Kind, Member, Opened, Tr
 use super::lease::Lease;
 use super::span::{Span, Time};
 
-pub use state::{Intent, Newcomer, Pause, Refusals, Retirement, Settling};
+pub use state::{Intent, Newcomer, Pause, Refusals, Retirement, Settling, back_off};
 
 mod effect;
 mod numbers;

@@ -61,7 +61,7 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         let now = self.clock.now();
         let decision = decision::decide(now, DaemonId { daemon: &daemon }, &group, &active.regeneration);
         let Decision { next, mut holds, look_again_at } = decision;
-        let reconcile = match next {
+        let mut reconcile = match next {
             Next::Act(action) => match veto(now, &group, &active.regeneration, &action) {
                 Ok(()) if active.lacks_close_look(&group, &action) => {
                     active.include_refresh = true;
@@ -97,6 +97,11 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         if matches!(reconcile, Step::Wait(_)) {
             holds.extend(self.why_short(active, &group, &holds).await?);
             self.note_holds(active, &holds).await?;
+        }
+        // While AWS throttles, an observation before the next attempt would only be one more call.
+        if let (Step::Acted, Some(hold)) = (&reconcile, active.regeneration.refusals.throttled()) {
+            reconcile = Step::Wait(active.regeneration.refusals.retry_at());
+            holds.push(hold);
         }
         active.ask_in_passing(group.seen);
         active.shown = Some(Rc::new((group, holds)));

@@ -198,13 +198,14 @@ impl World {
         let doing = self.whose(key, action, &before);
         let result = fault.takes_effect().then(|| self.arrive(key, action, doing));
         let effect = result.as_ref().and_then(|result| result.as_ref().ok().cloned());
-        let busy = |code: &str, message: &str| {
+        let refused = |kind, code: &str, message: &str| {
             let (code, message) = (code.to_owned(), message.to_owned());
-            Answer::Refused(Refusal { code, message, request: None, kind: RefusalKind::Busy })
+            Answer::Refused(Refusal { code, message, request: None, kind })
         };
+        let busy = |code, message| refused(RefusalKind::Busy, code, message);
         let unknown = |error: &str| Answer::Unknown { error: error.to_owned() };
         let answer = match (fault, result) {
-            (Fault::Throttled, _) => busy("Throttling", "Rate exceeded"),
+            (Fault::Throttled, _) => refused(RefusalKind::Throttled, "Throttling", "Rate exceeded"),
             (Fault::Busy, _) => {
                 busy("ScalingActivityInProgress", "Scaling activity 8b2ec4c9 is in progress and blocks this action")
             }

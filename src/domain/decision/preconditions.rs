@@ -7,25 +7,16 @@ use crate::domain::change_detection::TOKEN_LIFE;
 use crate::domain::group::Zone;
 use crate::domain::journal::{Aborted, Cause};
 use crate::domain::lease::{self, Lease, LeftBehind};
-use crate::domain::regeneration::SETTLE;
+use crate::domain::regeneration::{SETTLE, back_off};
 use crate::domain::span::{Span, Time};
 
 use super::{Next, View, count};
 
-/// Consecutive refusals after which a call is no longer repeated. With the back-off below this takes about five
-/// minutes.
+/// Consecutive refusals after which a call is no longer repeated. With the back-off this takes about five minutes.
 const REFUSALS_MAX: u32 = 6;
 /// The time between writing the lease and the first change. Two daemons with the same schedule observe the group within
 /// a second or two of each other.
 const CONFIRM: Span = Span::seconds(5);
-/// The first and the longest wait after a refusal.
-const BACK_OFF: (Span, Span) = (Span::seconds(5), Span::minutes(2));
-
-/// How long to wait after this number of consecutive failures.
-fn back_off(times: u32) -> Span {
-    (BACK_OFF.0 * (1 << times.saturating_sub(1).min(8))).min(BACK_OFF.1)
-}
-
 impl<'a> View<'a> {
     /// A call whose outcome is unknown comes before any other.
     pub(super) fn intent(&mut self) -> Option<Next> {
@@ -145,9 +136,7 @@ impl<'a> View<'a> {
         let is_accurate = is_accurate && (!self.shifts || lease.min == Some(min));
         // A tool that manages the group's tags as code may have removed the lease tag.
         let is_gone = self.is_settled() && self.group.lease.is_none();
-        let refusals = &self.known.refusals;
-        let retry_at = refusals.last.filter(|_| refusals.in_a_row > 0);
-        let is_refused = retry_at.is_some_and(|last| self.now < back_off(refusals.in_a_row).after(last));
+        let is_refused = self.known.refusals.retry_at().is_some_and(|at| self.now < at);
         ((!is_current || !is_accurate || is_gone || self.left_behind().is_some()) && !is_refused)
             .then(|| self.write_lease())
     }
@@ -268,10 +257,7 @@ impl<'a> View<'a> {
     /// After a refusal: waits, ends the regeneration, or lets another rule find another way.
     pub(super) fn refusals(&mut self) -> Option<Next> {
         let refusals = &self.known.refusals;
-        let (first, last) = (refusals.first?, refusals.last?);
-        if refusals.in_a_row == 0 {
-            return None;
-        }
+        let (first, last, until) = (refusals.first?, refusals.last?, refusals.retry_at()?);
         let kind = refusals.kind.unwrap_or(RefusalKind::Invalid);
         // The number of attempts counts, not only the time: regend may not have been running.
         let often = refusals.in_a_row >= REFUSALS_MAX;
@@ -283,7 +269,7 @@ impl<'a> View<'a> {
                 often && last > self.policy.launch_timeout.after(first) && self.all_refused(first)
             }
             // While the window is open, backing off is enough.
-            RefusalKind::Busy => {
+            RefusalKind::Throttled | RefusalKind::Busy => {
                 let late = self.now > self.known.opened.window_ends;
                 often && late && last > self.policy.drain_timeout.after(first)
             }
@@ -306,7 +292,6 @@ impl<'a> View<'a> {
             RefusalKind::NoCapacity if self.known.ending.is_some() => return None,
             _ => {}
         }
-        let until = back_off(refusals.in_a_row).after(last);
         if self.now >= until {
             return None;
         }

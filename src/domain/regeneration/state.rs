@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::domain::action::{Action, Reason, RefusalKind};
+use crate::domain::action::{Action, Hold, Reason, RefusalKind};
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::journal::{Cause, Entry};
-use crate::domain::span::Time;
+use crate::domain::span::{Span, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settling {
@@ -85,7 +85,34 @@ impl Newcomer {
     }
 }
 
+/// The first and the longest wait after a failed call.
+const BACK_OFF: (Span, Span) = (Span::seconds(5), Span::minutes(2));
+/// The same after throttling. In an account whose other callers use up AWS's token bucket, the next call can succeed at
+/// once, so the wait grows only by one second with each third refusal.
+const THROTTLED: (Span, Span) = (Span::seconds(1), Span::seconds(30));
+
+/// How long to wait after this number of consecutive failures: doubled each time.
+pub fn back_off(times: u32) -> Span {
+    (BACK_OFF.0 * (1 << times.saturating_sub(1).min(8))).min(BACK_OFF.1)
+}
+
 impl Refusals {
+    /// The time of the next attempt, unless the latest call was accepted.
+    pub fn retry_at(&self) -> Option<Time> {
+        let last = self.last.filter(|_| self.in_a_row > 0)?;
+        let wait = match self.kind {
+            Some(RefusalKind::Throttled) => (THROTTLED.0 * self.in_a_row.div_ceil(3)).min(THROTTLED.1),
+            _ => back_off(self.in_a_row),
+        };
+        Some(wait.after(last))
+    }
+
+    /// The hold until the next attempt, if AWS throttled the latest call.
+    pub fn throttled(&self) -> Option<Hold> {
+        let until = self.retry_at().filter(|_| self.kind == Some(RefusalKind::Throttled))?;
+        Some(Hold::BackingOff { code: self.code.clone(), until })
+    }
+
     /// A call went through, or those that come are others.
     pub(super) fn end(&mut self) {
         (self.in_a_row, self.invalid, self.first) = (0, 0, None);
@@ -115,7 +142,8 @@ impl Refusals {
                     self.dry.insert(zone.clone(), at);
                 }
             }
-            Some(RefusalKind::Busy | RefusalKind::Forbidden | RefusalKind::Invalid) | None => {}
+            Some(RefusalKind::Throttled | RefusalKind::Busy | RefusalKind::Forbidden | RefusalKind::Invalid) | None => {
+            }
         }
     }
 }

@@ -33,6 +33,34 @@ fn a_busy_aws_is_asked_again_after_twice_as_long_each_time() {
 }
 
 #[test]
+fn a_throttled_call_is_repeated_after_a_second_and_later_less_often() {
+    let mut out = String::new();
+    for n in [1, 3, 4, 6, 7, 87, 88, 4_000_000_000_u32] {
+        let turn = super::turn(&format!("refused throttled {n} last 0s first 1h{THREE}"));
+        out += turn.lines().last().unwrap();
+        out.push('\n');
+    }
+    expect![[r#"
+        again in 1s
+        again in 1s
+        again in 2s
+        again in 2s
+        again in 3s
+        again in 29s
+        again in 30s
+        again in 30s
+    "#]]
+    .assert_eq(&out);
+    after(
+        "throttled 4 last 2s",
+        expect![[r#"
+        launch 1; token regend-ID-1
+        again in 3h1s
+    "#]],
+    );
+}
+
+#[test]
 fn a_back_off_ends_on_time() {
     after(
         "busy 1 last 4s",
@@ -315,6 +343,12 @@ fn what_is_busy_for_ever_is_given_up_after_the_window() {
             hold: AWS returned Code; retrying at 12:01:50Z
             again in 1m50s
         "#]],
+    );
+    check(
+        "window over, refused throttled 9 last 10s first 21m\ni-1..i-3 serving 25h",
+        expect![[r#"
+        end failed: Code: AWS refused autoscaling:Some: AWS said no (Code)
+    "#]],
     );
     check(
         "refused busy 9 last 10s first 21m\ni-1..i-3 serving 25h",

@@ -67,6 +67,7 @@ const EXPECTED: [(&str, &[&str]); 13] = [
         &[
             "done",
             "partly",
+            "refused: throttled",
             "refused: busy",
             "refused: forbidden",
             "refused: no_capacity",

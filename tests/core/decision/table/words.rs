@@ -81,6 +81,7 @@ pub(crate) fn outcome(word: &str) -> Outcome {
 
 pub(crate) fn refusal(word: &str) -> RefusalKind {
     match word {
+        "throttled" => RefusalKind::Throttled,
         "busy" => RefusalKind::Busy,
         "forbidden" => RefusalKind::Forbidden,
         "no-capacity" => RefusalKind::NoCapacity,
