@@ -1,4 +1,5 @@
 //! What regend talks to, one folder each: AWS, the journal's storage, the configuration file. None knows another.
+//! `throttle` is the rate limit of AWS calls without the SDKs.
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -6,3 +7,5 @@ pub mod aws;
 pub mod config;
 #[cfg(feature = "daemon")]
 pub mod journal;
+#[cfg(feature = "daemon")]
+pub mod throttle;

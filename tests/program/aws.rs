@@ -11,9 +11,10 @@ use regend::domain::group::{GroupKey, InstanceId, Zone};
 use regend::engine::ports::Ask;
 
 mod answers;
+mod concurrency;
+mod lifecycle;
 mod observe;
 mod perform;
-mod throttle;
 mod traffic;
 
 /// What is answered to a call: HTTP status, type and body; nothing = the connection is cut after the call came in.

@@ -102,6 +102,11 @@ impl Endpoint {
         self.http("GET", "calls", "")
     }
 
+    /// How many calls of each action were throttled.
+    pub(crate) fn refused(&self) -> Value {
+        self.http("GET", "refused", "")
+    }
+
     /// Mutating calls of one action, in order.
     pub(crate) fn log(&self, action: &str) -> Vec<Value> {
         let log = self.http("GET", "log", "");

@@ -24,5 +24,6 @@ mod sample;
 #[cfg(feature = "aws")]
 mod scaling;
 mod simulate;
+mod throttle;
 #[cfg(feature = "aws")]
 mod wire;

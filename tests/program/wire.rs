@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::endpoint::{Done, Endpoint, Regend, ids, wait_until};
 
+mod throttling;
+
 /// Every original is gone, as many fresh ones serve, and the group's own numbers and tags are what they were.
 #[track_caller]
 fn assert_regenerated(endpoint: &Endpoint, group: &str, before: &Value, made: &[String]) {

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use tokio::join;
+
 use super::cache::TargetGroupAttributes;
-use super::call::{all, read};
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::failure::NOT_OFFERED;
 use crate::domain::span::Span;
@@ -13,7 +15,6 @@ use crate::engine::ports::CloudError;
 pub(super) const DESCRIBE_GROUPS: &str = "elasticloadbalancing:DescribeTargetGroups";
 pub(super) const DESCRIBE_ATTRIBUTES: &str = "elasticloadbalancing:DescribeTargetGroupAttributes";
 
-const AT_ONCE: usize = 8;
 /// The number of target groups per call.
 const CHUNK: usize = 20;
 /// How long settings are cached.
@@ -37,18 +38,16 @@ pub(super) async fn learn(
             include_refresh.iter().filter(|arn| is_due(settings(arn).attributes.map(|(_, at)| at))).cloned().collect();
         (portless, bare)
     };
-    let ports = all(AT_ONCE, portless.chunks(CHUNK).map(|arns| ports(place, arns))).await;
-    {
-        let mut cache = place.cache();
-        let known = &mut cache.target_groups;
-        // If the port cannot be read, the worst health of all ports applies.
-        for (arn, port) in ports.into_iter().flatten() {
-            known.entry(arn).or_default().port = Some((port, now));
-        }
-    }
-    let attributes = all(AT_ONCE, bare.iter().map(|arn| attributes(place, arn))).await;
+    let (ports, attributes) = join!(
+        all(AT_ONCE, portless.chunks(CHUNK).map(|arns| ports(place, arns))),
+        all(AT_ONCE, bare.iter().map(|arn| attributes(place, arn)))
+    );
     let mut unlearnt = BTreeMap::new();
     let mut cache = place.cache();
+    // If the port cannot be read, the worst health of all ports applies.
+    for (arn, port) in ports.into_iter().flatten() {
+        cache.target_groups.entry(arn).or_default().port = Some((port, now));
+    }
     for (arn, found) in bare.into_iter().zip(attributes) {
         let settings = cache.target_groups.entry(arn.clone()).or_default();
         match found {

@@ -10,13 +10,12 @@ use tokio::time::{Instant, sleep};
 
 use super::client::RegionClient;
 use super::failure::{Class, Failure};
-use super::throttle::jitter;
+use super::limiter::jitter;
+use crate::adapters::throttle::back_off;
 use crate::engine::ports::CloudError;
 
 /// The number of retries of a reading call after a failure of the network or of AWS.
 const FAULTS_MAX: u32 = 3;
-/// The number of retries of a reading call after throttling, which lasts longer.
-const REFUSALS_MAX: u32 = 5;
 /// No retry starts after this time. With the time limit of the last attempt a call takes at most half a minute, which
 /// is two poll intervals.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,43 +32,42 @@ where
 {
     let limiter = place.limiter(api);
     let (mut faults, mut refusals) = (0, 0);
-    limiter.wait().await;
+    let mut sent = limiter.wait().await;
     let began = Instant::now();
     loop {
         place.calls.count(api);
         let failure = match call().await {
             Ok(answer) => {
-                limiter.answered();
+                limiter.accepted(sent);
                 return Ok(answer);
             }
             Err(error) => Failure::of(&error, place.foreign),
         };
         let pause = match failure.class() {
             Class::Throttled => {
-                limiter.refused();
+                limiter.refused(sent);
                 refusals += 1;
-                (refusals <= REFUSALS_MAX).then(|| back_off(500, refusals))
+                Some(back_off(refusals, jitter()))
             }
             Class::Fault => {
                 faults += 1;
-                (faults <= FAULTS_MAX).then(|| back_off(100, faults))
+                (faults <= FAULTS_MAX).then(|| back_off(faults, jitter()))
             }
             _ => None,
         };
         match pause.filter(|pause| began.elapsed() + *pause < PATIENCE) {
             Some(pause) => {
                 sleep(pause).await;
-                limiter.wait().await;
+                sent = limiter.wait().await;
             }
             None => return Err(failure.into_cloud_error(api, &place.whose)),
         }
     }
 }
 
-/// The wait before a retry: doubled each time, with a random factor from 0.5 to 1.
-fn back_off(first_ms: u64, nth: u32) -> Duration {
-    Duration::from_millis(first_ms << nth.min(5)).mul_f64(0.5 + jitter() / 2.0)
-}
+/// The number of concurrent calls to one API of one region: as many as AWS's token buckets accept at once. Fewer would
+/// add round trips, and the limiter keeps to the rate.
+pub(super) const AT_ONCE: usize = 40;
 
 /// Runs the futures, at most `at_once` at a time, and returns their outputs in order.
 pub(super) async fn all<F: Future>(at_once: usize, futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancing::types::InstanceState;
 
-use super::call::{all, read};
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::health::{Verdict, Verdicts};
 use super::response_completeness::given;
@@ -12,8 +12,6 @@ use crate::domain::group::{TargetHealth, TargetState};
 use crate::engine::ports::CloudError;
 
 const DESCRIBE_HEALTH: &str = "elasticloadbalancing:DescribeInstanceHealth";
-
-const AT_ONCE: usize = 4;
 
 /// The identifier of a Classic Load Balancer in place of a target group's ARN.
 pub(super) fn arn(name: &str) -> String {

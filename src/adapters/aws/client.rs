@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::cache::Cache;
 use super::credentials::CredentialSource;
-use super::throttle::Limiter;
+use super::limiter::Limiter;
 use crate::domain::group::GroupKey;
 
 /// One region of one account: its clients, rate limits and cached data.

@@ -16,7 +16,7 @@ use super::cache::Cache;
 use super::client::{Calls, RegionClient};
 use super::credentials::CredentialSource;
 use super::failure::Failure;
-use super::throttle::{Limiter, Pace};
+use super::limiter::{self, Limiter};
 use crate::engine::ports::{Account, CloudError};
 
 /// The name of the account if none is configured.
@@ -99,9 +99,9 @@ fn place(account: &Account, config: &SdkConfig, region: Region, calls: Arc<Calls
         elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
         classic: aws_sdk_elasticloadbalancing::Client::new(&config),
         foreign: endpoint(&config).is_some_and(|url| !is_aws(&url)),
-        pace_autoscaling: Limiter::new(Pace::AUTO_SCALING),
-        pace_ec2: Limiter::new(Pace::EC2),
-        pace_elb: Limiter::new(Pace::LOAD_BALANCING),
+        pace_autoscaling: Limiter::new(limiter::AUTO_SCALING),
+        pace_ec2: Limiter::new(limiter::EC2),
+        pace_elb: Limiter::new(limiter::LOAD_BALANCING),
         cache: Mutex::new(Cache::default()),
         calls,
     }

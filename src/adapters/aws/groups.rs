@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::builders::DescribeAutoScalingGroupsFluentBuilder;
 use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 
-use super::call::read;
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::response_completeness::Lacking;
 use crate::domain::group::{GroupKey, Lifecycle, Numbers};
@@ -76,20 +76,31 @@ pub(super) async fn described<'a>(
     let mut chunks = Vec::new();
     while !names.is_empty() {
         let size = if place.cache().fewer_names { NAMES_FEWER } else { NAMES };
-        let chunk: Vec<_> = names.drain(..size.min(names.len())).collect();
-        let wanted = chunk.iter().map(|&name| name.to_owned()).collect();
-        let these = place.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(wanted));
-        // A page holds as many groups as there are names, but a group on a further page would otherwise count as
-        // deleted.
-        match pages(place, &these, lacking).await {
-            Err(CloudError::Other { message, .. }) if chunk.len() > NAMES_FEWER && message.contains("limited to") => {
-                place.cache().fewer_names = true;
-                names.extend(chunk);
+        let described = all(AT_ONCE, names.chunks(size).map(|chunk| describe(place, chunk, lacking))).await;
+        for (chunk, groups) in std::mem::take(&mut names).chunks(size).zip(described) {
+            match groups {
+                Err(CloudError::Other { message, .. })
+                    if chunk.len() > NAMES_FEWER && message.contains("limited to") =>
+                {
+                    place.cache().fewer_names = true;
+                    names.extend(chunk);
+                }
+                groups => chunks.push((chunk.to_vec(), groups)),
             }
-            groups => chunks.push((chunk, groups)),
         }
     }
     chunks
+}
+
+async fn describe(
+    place: &RegionClient,
+    names: &[&str],
+    lacking: &Lacking,
+) -> Result<Vec<AutoScalingGroup>, CloudError> {
+    let names = names.iter().map(|&name| name.to_owned()).collect();
+    let these = place.autoscaling.describe_auto_scaling_groups().set_auto_scaling_group_names(Some(names));
+    // A page holds as many groups as there are names, but a group on a further page would otherwise count as deleted.
+    pages(place, &these, lacking).await
 }
 
 /// Translates AWS's lifecycle states. Absent for an instance in the warm pool, which is not a member of the group.

@@ -6,17 +6,13 @@ use aws_sdk_elasticloadbalancingv2::types::{
     TargetAdministrativeOverrideStateEnum as Override, TargetHealthDescription,
 };
 
-use super::call::{all, read};
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::response_completeness::given;
 use crate::domain::group::{TargetHealth, TargetState};
 use crate::engine::ports::CloudError;
 
 const DESCRIBE_HEALTH: &str = "elasticloadbalancing:DescribeTargetHealth";
-
-/// The number of concurrent calls, so that AWS's limit of 10 calls per second is reached in spite of the round trip
-/// time.
-const AT_ONCE: usize = 8;
 
 /// The health of each registered instance in one target group.
 pub(super) type Verdict = HashMap<String, TargetHealth>;

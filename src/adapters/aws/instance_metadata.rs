@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use aws_smithy_types::DateTime;
 
 use super::cache::InstanceMetadata;
-use super::call::{all, read};
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use crate::domain::span::Time;
 use crate::engine::ports::CloudError;
@@ -17,7 +17,6 @@ const DESCRIBE_INSTANCES: &str = "ec2:DescribeInstances";
 
 /// The number of instances per call: EC2 returns about 6 kB for each, and an `instance-id` filter accepts 200.
 const CHUNK: usize = 100;
-const CHUNKS_AT_ONCE: usize = 4;
 
 /// The start of EC2 in 2006. An earlier time is invalid, and would make every instance stale.
 const EC2_OPENED: i64 = 1_156_464_000;
@@ -28,7 +27,7 @@ pub(super) async fn learn(place: &RegionClient, ids: &BTreeSet<&str>) -> Result<
     let unknown = place.cache().instances.show(ids, now);
     let chunks = unknown.chunks(CHUNK).map(|ids| describe(place, ids));
     let mut result = Ok(());
-    for described in all(CHUNKS_AT_ONCE, chunks).await {
+    for described in all(AT_ONCE, chunks).await {
         let described = match described {
             Ok(described) => described,
             Err(error) => {

@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::InstanceRefreshStatus;
 
-use super::call::{all, read};
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::failure::NOT_OFFERED;
 use crate::engine::ports::CloudError;
 
 const DESCRIBE_REFRESHES: &str = "autoscaling:DescribeInstanceRefreshes";
-const AT_ONCE: usize = 4;
 
 /// Checks the permission.
 pub(super) async fn probe(place: &RegionClient, group: &str) -> (&'static str, Result<(), CloudError>) {

@@ -27,11 +27,11 @@ pub mod groups;
 mod health;
 mod instance_metadata;
 mod instance_refresh;
+mod limiter;
 mod observe;
 mod perform;
 mod response_completeness;
 mod scaling;
-pub mod throttle;
 mod traffic;
 
 /// Every configured account and region.
@@ -40,9 +40,6 @@ pub struct Aws {
     identities: Vec<Identity>,
     calls: Arc<Calls>,
 }
-
-/// The number of regions that are called at the same time. Each has its own rate limits.
-const REGIONS_AT_ONCE: usize = 8;
 
 impl Aws {
     /// Resolves credentials, regions and endpoints. Calls AWS only to assume roles. Without accounts it uses the
@@ -58,7 +55,7 @@ impl Aws {
 
     /// The caller's identity in each account: the account's name and the ARN.
     pub async fn identities(&self) -> Vec<(String, Result<String, CloudError>)> {
-        call::all(REGIONS_AT_ONCE, self.identities.iter().map(|identity| identity.ask(&self.calls))).await
+        call::all(self.identities.len(), self.identities.iter().map(|identity| identity.ask(&self.calls))).await
     }
 
     /// Calls each reading API once in each region, and returns the region, the action and the result. Of the other
@@ -69,7 +66,7 @@ impl Aws {
             probes.push(perform::probe(place).await);
             probes
         };
-        let probes = call::all(REGIONS_AT_ONCE, self.places.iter().map(probe)).await;
+        let probes = call::all(self.places.len(), self.places.iter().map(probe)).await;
         let named = |(place, probes): (&RegionClient, Vec<_>)| {
             let name = place.to_string();
             probes.into_iter().map(move |(api, result)| (name.clone(), api, result))
@@ -91,7 +88,7 @@ impl Cloud for Aws {
     async fn list(&self) -> Listing {
         let mut listing = Listing::default();
         for (place, listed) in
-            self.places.iter().zip(call::all(REGIONS_AT_ONCE, self.places.iter().map(groups::list)).await)
+            self.places.iter().zip(call::all(self.places.len(), self.places.iter().map(groups::list)).await)
         {
             let name = (place.whose.account.clone(), place.whose.region.clone());
             match listed {
@@ -121,7 +118,7 @@ impl Cloud for Aws {
                 None => sweep.extend(asks.iter().map(|ask| (ask.key.clone(), Err(not_configured(&ask.key))))),
             }
         }
-        sweep.extend(call::all(REGIONS_AT_ONCE, looks).await.into_iter().flatten());
+        sweep.extend(call::all(looks.len(), looks).await.into_iter().flatten());
         sweep
     }
 

@@ -28,12 +28,13 @@ const LAUNCH: Duration = Duration::from_secs(60);
 
 /// Makes the one call of the action.
 pub(super) async fn perform(place: &RegionClient, group: &str, action: &Action) -> Answer {
-    place.limiter(action.api()).charge();
+    let limiter = place.limiter(action.api());
+    let sent = limiter.wait_first().await;
     place.calls.count(action.api());
     let result = call(place, group, action).await;
     match &result {
-        Ok(_) => place.limiter(action.api()).answered(),
-        Err(failure) if failure.class() == Class::Throttled => place.limiter(action.api()).refused(),
+        Ok(_) => limiter.accepted(sent),
+        Err(failure) if failure.class() == Class::Throttled => limiter.refused(sent),
         Err(_) => {}
     }
     result.unwrap_or_else(|failure| {
@@ -174,7 +175,8 @@ fn launched(output: &LaunchInstancesOutput, count: u32) -> Answer {
         Some((code, message)) if instances.is_empty() => {
             let kind = match class(400, &code) {
                 Class::NoCapacity => RefusalKind::NoCapacity,
-                Class::Throttled | Class::Busy => RefusalKind::Busy,
+                Class::Throttled => RefusalKind::Throttled,
+                Class::Busy => RefusalKind::Busy,
                 Class::Forbidden => RefusalKind::Forbidden,
                 _ => RefusalKind::Invalid,
             };
@@ -218,7 +220,8 @@ fn failed(failure: Failure, action: &Action, whom: &str) -> Answer {
                 Class::Fault | Class::StillRunning => {
                     return Answer::Unknown { error: format!("{api} returned HTTP {status}, {code}: {message}") };
                 }
-                Class::Throttled | Class::Busy | Class::NoCredentials => RefusalKind::Busy,
+                Class::Throttled => RefusalKind::Throttled,
+                Class::Busy | Class::NoCredentials => RefusalKind::Busy,
                 Class::Forbidden => {
                     let message = format!("no permission for {api} on {whom}: {message}");
                     return refused(RefusalKind::Forbidden, &code, message, request);

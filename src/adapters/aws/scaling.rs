@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::types::{PredictiveScalingMode, ScalingPolicy};
 
-use super::call::{all, read};
+use tokio::join;
+
+use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::failure::NOT_OFFERED;
 use crate::domain::group::is_autoscaled;
@@ -13,7 +15,6 @@ use crate::engine::ports::CloudError;
 pub(super) const DESCRIBE_POLICIES: &str = "autoscaling:DescribePolicies";
 pub(super) const DESCRIBE_SCHEDULES: &str = "autoscaling:DescribeScheduledActions";
 
-const AT_ONCE: usize = 4;
 /// The page size. AWS allows 50 policies and 125 scheduled actions per group; one page is enough to know that there are
 /// any.
 const PAGE: i32 = 100;
@@ -43,8 +44,9 @@ async fn scaler(place: &RegionClient, group: &str) -> Result<Vec<String>, CloudE
         }
         found => found,
     };
-    let mut found = unless_forbidden("policies", DESCRIBE_POLICIES, policies(place, group).await)?;
-    found.extend(unless_forbidden("scheduled actions", DESCRIBE_SCHEDULES, schedules(place, group).await)?);
+    let (policies, schedules) = join!(policies(place, group), schedules(place, group));
+    let mut found = unless_forbidden("policies", DESCRIBE_POLICIES, policies)?;
+    found.extend(unless_forbidden("scheduled actions", DESCRIBE_SCHEDULES, schedules)?);
     Ok(found)
 }
 

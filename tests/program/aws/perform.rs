@@ -73,7 +73,7 @@ fn each_answer_is_taken_for_what_it_says_of_the_effect() {
             ("fewer", "done request-1 i-8 PartialLaunch"),
             ("contended", "Busy ResourceContention"),
             ("in-progress", "Busy ScalingActivityInProgress"),
-            ("throttled", "Busy Throttling"),
+            ("throttled", "Throttled Throttling"),
             ("forbidden", "Forbidden AccessDenied"),
             ("expired", "Busy ExpiredToken"),
             ("unsigned", "Invalid IncompleteSignature"),
