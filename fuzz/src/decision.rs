@@ -15,6 +15,7 @@ use regend::domain::journal::{
     InstanceFacts, InstanceFailed, InstanceJudged, InstanceLaunched, InstanceLost, InstanceSeen, LaunchedBy, Member,
     Nothing, Opened, Trigger,
 };
+use regend::domain::kind::CapacityUnit;
 use regend::domain::lease::Lease;
 use regend::domain::opening::{self, Opener};
 use regend::domain::policy::{Policy, Share, Treatment, Unverified};
@@ -344,6 +345,7 @@ fn group(draw: &mut Draw<'_>) -> Group {
         min: draw.size(),
         max: draw.size(),
         desired: draw.size(),
+        unit: if draw.one_in(32) { CapacityUnit::Vcpus } else { CapacityUnit::Instances },
         zones: zones()[..usize::from(draw.byte() % 4)].to_vec(),
         instances,
         target_groups,

@@ -214,6 +214,7 @@ impl<'a> View<'a> {
         self.explain();
         None.or_else(|| self.intent())
             .or_else(|| self.check_ownership())
+            .or_else(|| self.end_if_unsupported())
             .or_else(|| self.too_many_failures())
             .or_else(|| self.renew())
             .or_else(|| self.paused())

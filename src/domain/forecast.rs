@@ -68,6 +68,9 @@ impl Pace {
 
 /// The plan for a group as it was just observed.
 pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
+    if Hold::unsupported(group).is_some() {
+        return nothing(now, group, policy, pace);
+    }
     let (replace, left, concurrency) = replacements(now, group, policy);
     let waived = opening::waived(group, policy);
     // Measured durations include the slow start already.
@@ -120,6 +123,24 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         pace,
         holds,
         notes,
+    }
+}
+
+/// The plan for a group that regend must not touch.
+fn nothing(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
+    Plan {
+        group: group.key.clone(),
+        min: group.min,
+        desired: group.desired,
+        max: group.max,
+        replace: Vec::new(),
+        left: Vec::new(),
+        concurrency: 0,
+        raises_max_size_to: None,
+        estimate: Span::ZERO,
+        pace,
+        holds: opening::holds(now, group, policy, ""),
+        notes: Vec::new(),
     }
 }
 

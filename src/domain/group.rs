@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kind::CapacityUnit;
 use super::span::{Span, Time};
 
 /// One observation of one Auto Scaling group, as AWS showed it. What regend knows from several observations is in
@@ -18,6 +19,8 @@ pub struct Group {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
+    /// What these numbers count. regend counts instances.
+    pub unit: CapacityUnit,
     /// The zones the group is configured for, in AWS's order.
     pub zones: Vec<Zone>,
     /// Every member in any lifecycle state, except warm pool members.
@@ -93,6 +96,8 @@ pub struct TargetGroup {
     pub slow_start: Span,
     /// How long a deregistered target drains (`deregistration_delay.timeout_seconds`); zero if it is not known.
     pub deregistration_delay: Span,
+    /// Whether the existing flows of a deregistered target are dropped: a Gateway Load Balancer without `rebalance`.
+    pub drops_flows: bool,
     /// The health of the group's registered instances, at the port with which Auto Scaling registers them.
     pub health: BTreeMap<InstanceId, TargetHealth>,
 }
@@ -105,6 +110,7 @@ impl TargetGroup {
             name: name.into(),
             slow_start: Span::ZERO,
             deregistration_delay: Span::ZERO,
+            drops_flows: false,
             health: BTreeMap::new(),
         }
     }

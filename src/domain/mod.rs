@@ -8,6 +8,7 @@ pub mod forecast;
 pub mod group;
 pub mod health_tracker;
 pub mod journal;
+pub mod kind;
 pub mod lease;
 pub mod opening;
 pub mod policy;

@@ -25,7 +25,9 @@ pub struct Opener {
 
 /// The reasons why no regeneration may start in this group now.
 pub fn holds(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hold> {
-    let mut holds = Hold::by_others(group);
+    let mut holds: Vec<_> = Hold::unsupported(group).into_iter().collect();
+    holds.extend(Hold::all_protected(group, policy));
+    holds.extend(Hold::by_others(group));
     holds.extend(Hold::unverified(group, policy));
     holds.extend(Hold::tags_full(group));
     holds.extend(leased(now, group, daemon));
@@ -49,7 +51,8 @@ pub fn queued_by(now: Time, group: &Group, opener: &Opener) -> Option<Hold> {
 /// not restore.
 ///
 /// # Errors
-/// Why it does not open: another daemon has the lease, something interferes, or the group is being deleted.
+/// Why it does not open: regend must not touch a group of this kind, another daemon has the lease, something interferes,
+/// or the group is being deleted.
 pub fn open(
     now: Time,
     asked: Time,
@@ -62,11 +65,19 @@ pub fn open(
     if group.deleting {
         return Err(Cause::new("group_deleted", "the group is being deleted"));
     }
+    // What a lost daemon left in a group that regend must not touch any more is restored all the same: a regeneration
+    // opens, and ends at once.
+    let (unsupported, is_leased) = (Hold::unsupported(group), Lease::on(group).is_some());
+    let prevents = |hold: &Hold| !is_leased || Some(hold) != unsupported.as_ref();
     // A manual run is refused at once. A scheduled one opens, and waits within its window until the hold ends.
     let hold = match opener.trigger {
-        Trigger::Manual => holds(now, group, policy, &opener.daemon).into_iter().next(),
+        Trigger::Manual => holds(now, group, policy, &opener.daemon).into_iter().find(prevents),
         // Without room for the lease tag nothing can be changed at all.
-        Trigger::Schedule | Trigger::Recovery => leased(now, group, &opener.daemon).or_else(|| Hold::tags_full(group)),
+        Trigger::Schedule | Trigger::Recovery => Hold::unsupported(group)
+            .filter(prevents)
+            .or_else(|| Hold::all_protected(group, policy))
+            .or_else(|| leased(now, group, &opener.daemon))
+            .or_else(|| Hold::tags_full(group)),
     };
     if let Some(hold) = &hold {
         return Err(hold.into());

@@ -9,11 +9,15 @@ use super::random::Random;
 use super::scaling::target_tracking_alarm;
 use super::target;
 use crate::domain::group::{InstanceId, Zone};
+use crate::domain::kind::CapacityUnit;
 use crate::domain::lease;
 use crate::domain::span::{Span, Time};
 
 /// How long before it goes a Spot instance's interruption is announced.
 const NOTICE_S: u32 = 120;
+
+/// The tag of a managed node group.
+const NODE_GROUP: &str = "eks:nodegroup-name";
 
 /// Something that happens to one group at a set time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +77,11 @@ pub enum Event {
     Scarce(usize, u32),
     /// All have again.
     Wet,
+    /// From now on desired capacity counts this.
+    Unit(CapacityUnit),
+    /// The group becomes a managed node group of EKS.
+    Managed,
+    Unmanaged,
     Delete,
 }
 
@@ -149,6 +158,9 @@ impl SimGroup {
             Event::DryUp(n) => self.limit(*n, 0),
             Event::Scarce(n, left) => self.limit(*n, *left),
             Event::Wet => self.capacity.clear(),
+            Event::Unit(unit) => self.unit = unit.clone(),
+            Event::Managed => drop(self.tags.insert(NODE_GROUP.to_owned(), "workers".to_owned())),
+            Event::Unmanaged => drop(self.tags.remove(NODE_GROUP)),
             Event::Delete => self.delete(now),
         }
         self.follow_others(desired, limits);

@@ -12,6 +12,7 @@ use super::scaling_policy::Scaling;
 use crate::domain::action::Receipt;
 use crate::domain::activity::Activity;
 use crate::domain::group::{Group, GroupKey, InstanceId, Numbers, Suspension, TargetGroup, Zone};
+use crate::domain::kind::CapacityUnit;
 use crate::domain::lease;
 use crate::domain::span::{Span, Time};
 
@@ -26,6 +27,8 @@ pub struct SimGroup {
     pub min: u32,
     pub max: u32,
     pub desired: u32,
+    /// What desired capacity counts; each instance is one.
+    pub unit: CapacityUnit,
     pub zones: Vec<Zone>,
     pub members: Vec<SimInstance>,
     pub target_groups: Vec<TargetGroup>,
@@ -131,6 +134,7 @@ impl SimGroup {
             min: shape.min,
             max: shape.max,
             desired: shape.desired,
+            unit: CapacityUnit::Instances,
             zones: (0..shape.zones.max(1)).map(zone).collect(),
             members: Vec::new(),
             target_groups: (0..shape.target_groups.len()).map(target_group).collect(),
@@ -370,6 +374,7 @@ impl SimGroup {
             min: self.min,
             max: self.max,
             desired: self.desired,
+            unit: self.unit.clone(),
             zones: self.zones.clone(),
             instances: self.members.iter().map(|i| i.shown(now, behavior.unknown_to_ec2)).collect(),
             target_groups,

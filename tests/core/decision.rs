@@ -42,6 +42,7 @@ mod serving;
 mod surplus;
 mod table;
 mod traffic;
+mod unsupported;
 mod veto;
 mod zones;
 

@@ -1,4 +1,5 @@
-//! The settings of target groups, which rarely change: port, slow start and deregistration delay.
+//! The settings of target groups, which rarely change: port, slow start, deregistration delay, and what happens to
+//! existing flows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -102,14 +103,12 @@ async fn attributes(place: &RegionClient, arn: &str) -> Result<TargetGroupAttrib
         Err(error) if is_final(place, &error) => return Ok(TargetGroupAttributes::default()),
         described => described?,
     };
-    let seconds = |key: &str| {
-        let attribute = described.attributes().iter().find(|attribute| attribute.key() == Some(key));
-        let value = attribute.and_then(|attribute| attribute.value()).and_then(|value| value.parse().ok());
-        value.map(Span::seconds).unwrap_or_default()
-    };
+    let value = |key: &str| described.attributes().iter().find(|attribute| attribute.key() == Some(key))?.value();
+    let seconds = |key: &str| value(key).and_then(|value| value.parse().ok()).map(Span::seconds).unwrap_or_default();
     Ok(TargetGroupAttributes {
         slow_start: seconds("slow_start.duration_seconds"),
         deregistration_delay: seconds("deregistration_delay.timeout_seconds"),
+        drops_flows: value("target_failover.on_deregistration") == Some("no_rebalance"),
     })
 }
 

@@ -75,11 +75,13 @@ pub(super) struct TargetGroupSettings {
     pub(super) attributes: Option<(TargetGroupAttributes, Instant)>,
 }
 
-/// Zero is AWS's default, and the assumed value without permission to read it.
+/// The defaults are AWS's, and the assumed values without permission to read them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct TargetGroupAttributes {
     pub(super) slow_start: Span,
     pub(super) deregistration_delay: Span,
+    /// Only target groups of Gateway Load Balancers have this attribute.
+    pub(super) drops_flows: bool,
 }
 
 impl TargetGroupSettings {

@@ -6,7 +6,7 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 use tokio::join;
 
 use super::cache::{KnownInstances, KnownTargetGroups, TargetGroupAttributes};
-use super::capacity::{is_weighted, mixes};
+use super::capacity::{mixes, unit};
 use super::client::RegionClient;
 use super::groups::{described, incomplete, lifecycle, members, name, sizes, tags, without};
 use super::health::{Verdict, Verdicts};
@@ -128,13 +128,6 @@ struct Seen<'a> {
 
 impl Seen<'_> {
     fn group(&self, group: &AutoScalingGroup) -> Result<Group, CloudError> {
-        if is_weighted(group) {
-            return Err(CloudError::Unusable(format!(
-                "group {} counts its capacity in weights, vCPUs or memory, and regend counts instances: \
-                 no [[groups]] rule should match it",
-                name(group)
-            )));
-        }
         let without = |what: &str| without(group, what);
         let Numbers { min, desired, max } = sizes(group, &self.lacking)?;
         let zones: Vec<_> = group.availability_zones().iter().filter(|zone| !zone.is_empty()).map(Zone::new).collect();
@@ -168,6 +161,7 @@ impl Seen<'_> {
             min,
             max,
             desired,
+            unit: unit(group),
             zones,
             target_groups,
             instances,
@@ -197,10 +191,10 @@ impl Seen<'_> {
                 return Err(error.clone());
             }
             let settings = self.target_groups.get(&arn).copied().unwrap_or_default().attributes();
-            let TargetGroupAttributes { slow_start, deregistration_delay } = settings;
+            let TargetGroupAttributes { slow_start, deregistration_delay, drops_flows } = settings;
             let health = instances.iter().filter_map(health).collect();
             let named = TargetGroup::named(arn.as_str(), health::name(&arn));
-            Ok(TargetGroup { slow_start, deregistration_delay, health, ..named })
+            Ok(TargetGroup { slow_start, deregistration_delay, drops_flows, health, ..named })
         };
         sources.target_groups.iter().cloned().chain(classic).map(target_group).collect()
     }

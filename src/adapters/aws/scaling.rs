@@ -10,6 +10,7 @@ use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::failure::NOT_OFFERED;
 use crate::domain::group::is_autoscaled;
+use crate::domain::kind::is_ecs_managed;
 use crate::engine::ports::CloudError;
 
 pub(super) const DESCRIBE_POLICIES: &str = "autoscaling:DescribePolicies";
@@ -94,7 +95,6 @@ fn unless_absent<T>(place: &RegionClient, found: Result<Vec<T>, CloudError>) -> 
 
 /// Autoscalers that tag the groups that they scale. ECS tags the groups of a capacity provider.
 pub(super) fn by_tags(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let ecs = tags.contains_key("AmazonECSManaged");
-    let found = [(is_autoscaled(tags), "cluster-autoscaler"), (ecs, "ECS capacity provider")];
+    let found = [(is_autoscaled(tags), "cluster-autoscaler"), (is_ecs_managed(tags), "ECS capacity provider")];
     found.into_iter().filter(|(is, _)| *is).map(|(_, what)| what.to_owned()).collect()
 }

@@ -6,14 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{at, plural};
 use crate::domain::group::{Group, InstanceId, Zone};
+use crate::domain::kind::{CapacityUnit, Owner, is_ecs_managed};
 use crate::domain::lease::{self, Lease};
-use crate::domain::policy::{Policy, Unverified};
+use crate::domain::policy::{Policy, Treatment, Unverified};
 use crate::domain::regeneration::Pause;
 use crate::domain::schedule::Closed;
 use crate::domain::span::{Span, Time};
 
 /// The number of tags that AWS allows on a group. Tags with the prefix `aws:` do not count.
 const TAGS_MAX: usize = 50;
+
+/// How an operator makes regend ignore a group.
+const EXCLUDE: &str = "exclude the group with regenerate = false in a [[groups]] rule";
 
 /// A reason for not acting now, with the numbers that justify it. Not an error: the derive only gives each its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -54,6 +58,27 @@ pub enum Hold {
     CanaryBake { until: Time },
     #[error("all instances replaced; baking until {}", at(.until))]
     Baking { until: Time },
+    // Kinds of groups that regend must not touch: waiting does not help.
+    #[error("capacity is counted in {unit}, and regend counts instances; {EXCLUDE}")]
+    CapacityUnit { unit: CapacityUnit },
+    #[error(
+        "managed by {owner} (tag {tag} = {value:?}), and only that service should replace its instances; {EXCLUDE}"
+    )]
+    Managed { owner: String, tag: String, value: String },
+    #[error(
+        "the Gateway Load Balancer of target group {target_group} drops the existing flows of an instance that is retired; \
+         set its attribute target_failover.on_deregistration to rebalance, or {EXCLUDE}"
+    )]
+    DropsFlows { target_group: String },
+    #[error(
+        "all {instances} instance{} of this ECS capacity provider are protected from scale-in (managed termination \
+         protection), and new ones are too, so none would be replaced; disable managed termination protection, or set \
+         protected = \"replace\", which also terminates instances with running tasks",
+        plural(*.instances)
+    )]
+    AllProtected { instances: u32 },
+    #[error("excluded by the [[groups]] rule in line {line} of the configuration (regenerate = false)")]
+    Excluded { line: u32 },
     // Interference and limits may need an operator, so they are recorded.
     #[error("process {process} is suspended on the group{}; resume the process to continue", in_parentheses(.reason))]
     Suspended { process: String, reason: String },
@@ -124,6 +149,26 @@ impl Hold {
         suspended.chain(refresh).chain(shift).chain(reuse).collect()
     }
 
+    /// Present if regend must not touch a group of this kind, however long it waits.
+    pub fn unsupported(group: &Group) -> Option<Self> {
+        if group.unit != CapacityUnit::Instances {
+            return Some(Self::CapacityUnit { unit: group.unit.clone() });
+        }
+        if let Some(Owner { service, tag, value }) = Owner::of(&group.tags) {
+            return Some(Self::Managed { owner: service.to_owned(), tag: tag.to_owned(), value: value.to_owned() });
+        }
+        let drops = group.target_groups.iter().find(|target_group| target_group.drops_flows)?;
+        Some(Self::DropsFlows { target_group: drops.name.clone() })
+    }
+
+    /// Present if ECS protects every instance from scale-in, and the policy leaves protected instances alone.
+    pub fn all_protected(group: &Group, policy: &Policy) -> Option<Self> {
+        let (instances, protected) = (group.members().count(), group.members().filter(|i| i.protected).count());
+        let holds = policy.protected == Treatment::Skip && is_ecs_managed(&group.tags);
+        (holds && instances > 0 && instances == protected)
+            .then(|| Self::AllProtected { instances: u32::try_from(instances).unwrap_or(u32::MAX) })
+    }
+
     /// Counts one more instance that this target group does not use.
     pub fn add_not_in_use(holds: &mut Vec<Self>, name: &str) {
         for hold in holds.iter_mut() {
@@ -171,7 +216,12 @@ impl Hold {
             | Self::Baking { .. }
             // It has an entry of its own.
             | Self::Paused { .. } => true,
-            Self::Suspended { .. }
+            Self::CapacityUnit { .. }
+            | Self::Managed { .. }
+            | Self::DropsFlows { .. }
+            | Self::AllProtected { .. }
+            | Self::Excluded { .. }
+            | Self::Suspended { .. }
             | Self::InstanceRefresh { .. }
             | Self::ZonalShift
             | Self::WarmPoolReuse
@@ -210,6 +260,11 @@ impl Hold {
             Self::BackingOff { .. } => "backing_off",
             Self::CanaryBake { .. } => "canary_bake",
             Self::Baking { .. } => "baking",
+            Self::CapacityUnit { .. } => "capacity_unit",
+            Self::Managed { .. } => "managed",
+            Self::DropsFlows { .. } => "drops_flows",
+            Self::AllProtected { .. } => "all_protected",
+            Self::Excluded { .. } => "excluded",
             Self::Suspended { .. } => "suspended",
             Self::InstanceRefresh { .. } => "instance_refresh",
             Self::ZonalShift => "zonal_shift",

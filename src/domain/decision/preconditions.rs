@@ -79,6 +79,13 @@ impl<'a> View<'a> {
         self.wait_or_end(Hold::paused(&self.known.group.name, pause))
     }
 
+    /// Ends the regeneration of a group that has become one that regend must not touch. What regend has changed is then
+    /// restored.
+    pub(super) fn end_if_unsupported(&self) -> Option<Next> {
+        let hold = Hold::unsupported(self.group).filter(|_| self.known.ending.is_none())?;
+        Some(Next::End(Aborted { outcome: Outcome::Incomplete, cause: Cause::from(&hold) }))
+    }
+
     /// An observation may lack a member once. Only a second observation without it is believed, and recorded.
     fn lacks_members(&mut self) -> Option<Next> {
         let desired = self.known.desired;

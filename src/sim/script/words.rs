@@ -117,6 +117,9 @@ impl fmt::Display for Event {
             Self::DryUp(n) => write!(f, "zone {} has no capacity any more", zone(*n)),
             Self::Scarce(n, left) => write!(f, "zone {} has capacity for {left} more", zone(*n)),
             Self::Wet => write!(f, "all zones have capacity again"),
+            Self::Unit(unit) => write!(f, "an operator makes desired capacity count {unit}"),
+            Self::Managed => write!(f, "the group becomes a managed node group of EKS"),
+            Self::Unmanaged => write!(f, "the group is no longer a managed node group of EKS"),
             Self::Delete => write!(f, "an operator deletes the group"),
         }
     }

@@ -24,7 +24,7 @@ fn opener(trigger: Trigger) -> Opener {
 }
 
 /// The entry that opens it, or why it does not.
-fn opened(table: &str, trigger: Trigger) -> String {
+pub(super) fn opened(table: &str, trigger: Trigger) -> String {
     let Scene { group, known, .. } = Scene::read(table);
     let policy = &known.opened.policy;
     match opening::open(now(), now(), &group, policy, &opener(trigger), Uuid::from_u128(7), None) {

@@ -21,8 +21,8 @@ use uuid::Uuid;
 use self::instance::{Line, lines};
 use self::known::{remember, watched};
 use self::printed::{decision_lines, news_line};
-use self::words::lease;
 pub(crate) use self::words::{action, outcome, refusal};
+use self::words::{lease, unit};
 
 mod instance;
 mod known;
@@ -125,10 +125,12 @@ impl Scene {
         let names = header.take("targets").unwrap_or_else(|| vec!["tg"]);
         let names = names.into_iter().filter(|name| *name != "none");
         let (slow_start, drains) = (header.word("slow-start").map(parse), header.word("drains").map(parse));
+        let drops_flows = header.flag("drops-flows");
         let shown = || lines.iter().filter(|line| line.shown());
         let target_group = |(n, name): (usize, &str)| TargetGroup {
             slow_start: slow_start.unwrap_or_default(),
             deregistration_delay: drains.unwrap_or_default(),
+            drops_flows,
             health: shown().map(|line| (line.id.clone(), line.health(name, n == 0))).collect(),
             ..TargetGroup::named(format!("arn:{name}"), name)
         };
@@ -240,6 +242,9 @@ impl Scene {
             ["of", "our-last", until] => Some(lease(OTHER_ID, DAEMON, ahead(until), (3, 1, 10)).to_string()),
             _ => panic!("tag {words:?}"),
         });
+        let numbered = (0..header.number("tags").unwrap_or(0)).map(|n| (format!("tag-{n}"), String::new()));
+        let named = header.take("tagged").map(|words| (words[0].to_owned(), words[1..].join(" ")));
+        let tags = numbered.chain(named).collect();
         let mut sees = |what: &str, usual: u32| {
             let n = header.0.iter().position(|(key, words)| *key == "sees" && words.first() == Some(&what));
             n.map_or(usual, |n| parse(header.0.remove(n).1[1]))
@@ -251,6 +256,7 @@ impl Scene {
             min,
             max,
             desired,
+            unit: header.word("unit").map(unit).unwrap_or_default(),
             zones,
             instances: shown().map(Line::instance).collect(),
             target_groups,
@@ -267,7 +273,7 @@ impl Scene {
             no_direct_launch: header.flag("no-direct-launch").then(|| "a launch configuration".to_owned()),
             lease: tag,
             refresh: header.word("refresh").map(str::to_owned),
-            tags: (0..header.number("tags").unwrap_or(0)).map(|n| (format!("tag-{n}"), String::new())).collect(),
+            tags,
         };
         let only_now = header.flag("short-only-now");
         let short_for = header.word("short-for").map(ago);

@@ -8,6 +8,7 @@ use regend::domain::group::{
 };
 use regend::domain::health_tracker::{Tracked, TrackedGroup};
 use regend::domain::journal::{Aborted, Cause, Entry, Event, Opened};
+use regend::domain::kind::CapacityUnit;
 use regend::domain::lease::Lease;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::regeneration::{Intent, Newcomer, Refusals, Regeneration, Retirement};
@@ -95,6 +96,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regenerat
         min: 0,
         max,
         desired,
+        unit: CapacityUnit::Instances,
         zones: group_zones,
         instances,
         target_groups: vec![TargetGroup { health, ..TargetGroup::named("arn:tg", "tg") }],

@@ -127,7 +127,10 @@ const EXPECTED: [(&str, &[&str]); 13] = [
         &["completed", "incomplete", "failed", "aborted", "skipped", "unreachable", "lost sight", "no such group"],
     ),
     ("left", &["protected", "standby", "young", "untouchable", "draining", "not_reached"]),
-    ("closed", &["WindowEnded", "TooManyFailures", "GroupGone", "GroupDeleted", "leased_by_other", "AbortedByUser"]),
+    (
+        "closed",
+        &["WindowEnded", "TooManyFailures", "GroupGone", "GroupDeleted", "leased_by_other", "capacity_unit", "managed", "AbortedByUser"],
+    ),
     (
         "event",
         &[
@@ -162,6 +165,7 @@ const EXPECTED: [(&str, &[&str]); 13] = [
             "DryUp",
             "Scarce",
             "Wet",
+            "Managed",
             "Delete",
         ],
     ),

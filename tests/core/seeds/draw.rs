@@ -1,6 +1,7 @@
 //! What a seed draws: the group and its nature, the policy, other people's hands, and what goes wrong.
 
 use regend::domain::journal::Trigger;
+use regend::domain::kind::CapacityUnit;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
 use regend::engine::command::Order;
@@ -299,6 +300,10 @@ fn draw_event(r: &mut Random) -> Event {
         24 | 25 => Event::ReplaceRootVolume(which),
         26 | 27 => Event::Terminate(which, r.chance(500)),
         28 | 29 => Event::Suspend(r.pick(&processes).copied().unwrap_or("Launch")),
+        30 if r.chance(400) => match r.chance(500) {
+            true => Event::Unit(CapacityUnit::Vcpus),
+            false => Event::Managed,
+        },
         30 => Event::SuspendByAws("Launch"),
         31 => Event::Resume,
         32 => Event::StartRefresh,

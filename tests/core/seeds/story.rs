@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use chrono::TimeDelta;
 
 use regend::domain::journal::{Entry, Kind, Trigger};
+use regend::domain::kind::CapacityUnit;
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
 use regend::engine::command::{Command, Obeyed, Order};
@@ -402,8 +403,16 @@ impl Timeline {
             }
         });
         let now = world.now();
-        let well =
-            [Event::Image(Image::Good), Event::Recover, Event::Resume, Event::EndRefresh, Event::EndShift, Event::Wet];
+        let well = [
+            Event::Image(Image::Good),
+            Event::Recover,
+            Event::Resume,
+            Event::EndRefresh,
+            Event::EndShift,
+            Event::Wet,
+            Event::Unit(CapacityUnit::Instances),
+            Event::Unmanaged,
+        ];
         for event in well.into_iter().filter(|event| !self.stays_dry || *event != Event::Wet) {
             world.schedule(now, &scene.key, event);
         }

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::super::reader::{Section, count, duration, flag, text};
 use super::{one_of, rate, read_image, seconds};
+use crate::domain::kind::CapacityUnit;
 use crate::domain::span::Invalid;
 use crate::sim::event::{Event, Which};
 use crate::sim::fault::Fault;
@@ -63,6 +64,13 @@ const HANDS: [(&str, ProcessEvent); 4] = [
     ("killed in a call", ProcessEvent::KilledInCall),
     ("restarted", ProcessEvent::Restarted),
     ("started on another host", ProcessEvent::Elsewhere),
+];
+
+const UNITS: [(&str, CapacityUnit); 4] = [
+    ("instances", CapacityUnit::Instances),
+    ("weights", CapacityUnit::Weights),
+    ("vCPUs", CapacityUnit::Vcpus),
+    ("memory", CapacityUnit::MemoryMib),
 ];
 
 /// The modifiers of an event.
@@ -145,6 +153,9 @@ fn actions(section: &mut Section<'_, '_>, modifiers: &Modifiers, found: &mut Vec
     on("no_capacity", &|v| zone(v).map(|n| group(Event::DryUp(n))));
     on("scarce", &|v| zone(v).map(|n| group(Event::Scarce(n, modifiers.left))));
     on("capacity", &|v| one_of(v, &[("all", group(Event::Wet))]));
+    on("unit", &|v| one_of(v, &UNITS).map(|unit| group(Event::Unit(unit))));
+    let managed = [("starts", group(Event::Managed)), ("ends", group(Event::Unmanaged))];
+    on("managed", &|v| one_of(v, &managed));
     on("delete", &|v| one_of(v, &[("group", group(Event::Delete))]));
     for (key, trouble) in TROUBLES {
         on(key, &|v| rate(v).map(|rate| What::Trouble(trouble, rate)));
@@ -199,6 +210,8 @@ fn end_of(what: &What) -> Option<What> {
         What::Group(event) => What::Group(match event {
             Event::Sicken(_) => Event::Recover,
             Event::Suspend(_) | Event::SuspendByAws(_) => Event::Resume,
+            Event::Unit(_) => Event::Unit(CapacityUnit::Instances),
+            Event::Managed => Event::Unmanaged,
             Event::StartRefresh => Event::EndRefresh,
             Event::Shift => Event::EndShift,
             Event::ListenerLeaves => Event::ListenerReturns,

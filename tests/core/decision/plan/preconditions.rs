@@ -186,3 +186,23 @@ fn what_stands_in_the_way_is_named() {
     "#]],
     );
 }
+
+#[test]
+fn a_group_that_regend_must_not_touch_has_no_plan_but_the_reason() {
+    check(
+        "unit vcpus, slow-start 5m\ni-1..i-2 serving 25h",
+        expect![[r#"
+        web: 0 at a time, 0s
+        obstacle: capacity is counted in vCPUs, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
+    "#]],
+    );
+    check(
+        "tagged AmazonECSManaged\ni-1..i-2 serving 25h protected",
+        expect![[r#"
+        leave i-1: protected from scale-in (policy: protected = "skip")
+        leave i-2: protected from scale-in (policy: protected = "skip")
+        web: 1 at a time, 0s
+        obstacle: all 2 instances of this ECS capacity provider are protected from scale-in (managed termination protection), and new ones are too, so none would be replaced; disable managed termination protection, or set protected = "replace", which also terminates instances with running tasks
+    "#]],
+    );
+}

@@ -2,6 +2,7 @@
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
 use regend::domain::group::{InstanceId, Zone};
+use regend::domain::kind::CapacityUnit;
 use regend::domain::lease::Lease;
 use regend::domain::span::Time;
 use uuid::Uuid;
@@ -52,6 +53,15 @@ pub(crate) fn action(words: &[&str]) -> Action {
             floor: 3,
         }),
         _ => panic!("{words:?} is no action"),
+    }
+}
+
+pub(super) fn unit(word: &str) -> CapacityUnit {
+    match word {
+        "weights" => CapacityUnit::Weights,
+        "vcpus" => CapacityUnit::Vcpus,
+        "memory" => CapacityUnit::MemoryMib,
+        other => CapacityUnit::Other(other.to_owned()),
     }
 }
 
