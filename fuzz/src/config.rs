@@ -19,7 +19,7 @@ pub fn config(data: &[u8]) {
                 assert!((1..=text.split('\n').count()).contains(&rule.line));
                 // A name is a glob: neither it nor what it is held against may be trusted.
                 for name in ["web-1", "a/b", "", "{a,b}", rule.name.as_str()] {
-                    let _ = config.policy_for("default", name, &BTreeMap::new());
+                    let _ = config.rule_for("default", name, &BTreeMap::new());
                 }
             }
         }

@@ -81,6 +81,8 @@ pub struct GroupRule {
     pub tags: BTreeMap<String, String>,
     /// The account of the group.
     pub account: Option<String>,
+    /// Whether the groups are regenerated. With `false` the rule excludes them.
+    pub regenerate: bool,
     /// `[policy]`, overridden by the keys of this rule.
     pub policy: Policy,
     /// The line of the file at which the rule begins.
@@ -171,11 +173,10 @@ impl Config {
         Ok(config)
     }
 
-    /// The policy of the first rule that matches; absent if no rule matches: such a group is not regenerated.
+    /// The first rule that matches; absent if no rule matches: such a group is not regenerated.
     #[must_use]
-    pub fn policy_for(&self, account: &str, name: &str, tags: &BTreeMap<String, String>) -> Option<&Policy> {
-        let rule = self.groups.iter().find(|rule| rule.matches(account, name, tags))?;
-        Some(&rule.policy)
+    pub fn rule_for(&self, account: &str, name: &str, tags: &BTreeMap<String, String>) -> Option<&GroupRule> {
+        self.groups.iter().find(|rule| rule.matches(account, name, tags))
     }
 
     /// SHA-256 of the file's bytes in hexadecimal, which identifies the configuration in the journal.
@@ -331,9 +332,11 @@ fn groups(sections: Vec<Section<'_, '_>>, config: &Config) -> Vec<GroupRule> {
             name: name.clone().unwrap_or_else(|| "*".to_owned()),
             tags,
             account,
+            regenerate: true,
             policy: config.policy.clone(),
             line: section.line(),
         };
+        section.read("regenerate", &mut rule.regenerate, flag);
         policy(&mut section, &mut rule.policy);
         report_policy(&section, &rule.policy, Some(&config.policy));
         if name.is_none() && rule.account.is_none() && rule.tags.is_empty() {

@@ -7,13 +7,11 @@ use clap::Args;
 use crate::adapters::aws::Aws;
 use crate::adapters::config::{Config, ConfigError};
 use crate::adapters::journal;
-use crate::domain::forecast::Plan;
-use crate::domain::group::Group;
 use crate::engine::ports::CloudError;
 use crate::engine::ports::JournalError;
 use crate::render::left_words;
 
-use super::plan::Known;
+use super::plan::{Known, Preview};
 use super::select::{connect, list, select};
 use super::{Failure, Global, exit, plan, print};
 
@@ -45,7 +43,10 @@ pub(super) const LOOKS: [(&str, Option<&str>); 11] = [
     ),
     (
         "elasticloadbalancing:DescribeTargetGroupAttributes",
-        Some("without it, regend does not wait for slow starts: set warmup to the longest slow start"),
+        Some(
+            "without it, regend does not wait for slow starts: set warmup to the longest slow start; nor does it know \
+             whether a Gateway Load Balancer drops flows",
+        ),
     ),
     ("elasticloadbalancing:DescribeInstanceHealth", None),
     ("sts:GetCallerIdentity", None),
@@ -76,8 +77,9 @@ pub(super) async fn check(global: &Global, args: &CheckArgs) -> Result<u8, Failu
         note("no group matches a [[groups]] rule; nothing would be regenerated");
     }
     let known = Known::read(&state_dir, &chosen).await?;
-    for (group, plan, ruled) in plan::look(&aws, &chosen, &known).await? {
-        worst = worst.max(check_group(&group, &plan, ruled));
+    for preview in plan::look(&aws, &chosen, &known).await {
+        worst = worst.max(preview.code());
+        check_group(&preview);
     }
     Ok(worst)
 }
@@ -143,27 +145,24 @@ async fn check_permissions(aws: &Aws, failed_credentials: &[CloudError]) -> u8 {
     worst
 }
 
-/// Prints whether a run of the group could start now. Returns the exit code for what was found.
-fn check_group(group: &Group, plan: &Plan, ruled: bool) -> u8 {
-    let name = format!("{} ({}, {})", group.key.name, group.key.account, group.key.region);
-    let code = match plan.holds.first() {
-        None => {
-            good(&format!("group {name}: {} to replace", plan.replace.len()));
-            exit::DONE
-        }
-        Some(hold) => {
-            bad(&format!("group {name}: {hold}"));
-            exit::HELD
-        }
+/// Prints whether a run of the group could start now.
+fn check_group(preview: &Preview) {
+    let name = preview.place();
+    let plan = match &preview.plan {
+        Ok(plan) => plan,
+        Err(failure) => return bad(&format!("group {name}: {failure}")),
     };
+    match plan.holds.first() {
+        None => good(&format!("group {name}: {} to replace", plan.replace.len())),
+        Some(hold) => bad(&format!("group {name}: {hold}")),
+    }
     plan.notes.iter().for_each(|text| note(&format!("group {name}: {text}")));
     plan.left
         .iter()
         .for_each(|left| note(&format!("group {name}: {} is not replaced: {}", left.instance, left_words(left.why))));
-    if !ruled {
+    if !preview.ruled {
         note(&format!("group {name}: no [[groups]] rule matches it, so the daemon does not regenerate it"));
     }
-    code
 }
 
 fn good(text: &str) {

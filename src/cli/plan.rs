@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::adapters::aws::Aws;
 use crate::adapters::journal;
@@ -11,7 +12,7 @@ use crate::domain::action::Hold;
 use crate::domain::forecast::{self, Pace, Plan};
 use crate::domain::group::{Group, GroupKey};
 use crate::domain::regeneration::Regeneration;
-use crate::domain::span::Span;
+use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::lookup;
 use crate::engine::ports::{Ask, Cloud, History, JournalError};
@@ -19,6 +20,7 @@ use crate::engine::reconcile::Stop;
 use crate::render;
 use crate::render::left_words;
 
+use super::results::worst;
 use super::select::{Chosen, connect, list, select, unless_incomplete, unreachable};
 use super::{Failure, Global, Output, exit, print, say};
 
@@ -45,58 +47,94 @@ pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure
         return Ok(unless_incomplete(&listing, exit::HELD));
     }
     let known = Known::read(&global.state_dir(&config), &chosen).await?;
-    let plans = look(&aws, &chosen, &known).await?;
-    Ok(unless_incomplete(&listing, print_all(&plans, args.output)?))
+    let previews = look(&aws, &chosen, &known).await;
+    Ok(unless_incomplete(&listing, print_all(&previews, args.output)?))
 }
 
-/// Prints the plans. Returns the exit code, which tells whether any of them would not start now.
-pub(super) fn print_all(plans: &[(Group, Plan, bool)], output: Output) -> Result<u8, Failure> {
-    for (_, plan, ruled) in plans {
+/// What a run of one selected group would do.
+pub(super) struct Preview {
+    pub(super) key: GroupKey,
+    pub(super) ruled: bool,
+    /// The plan, or why the group could not be observed.
+    pub(super) plan: Result<Plan, Failure>,
+}
+
+impl Preview {
+    /// The exit code, which tells whether the run would start now.
+    pub(super) fn code(&self) -> u8 {
+        match &self.plan {
+            Ok(plan) if plan.holds.is_empty() => exit::DONE,
+            Ok(_) => exit::HELD,
+            Err(failure) => failure.code,
+        }
+    }
+
+    /// The account, region and name.
+    pub(super) fn place(&self) -> String {
+        format!("{} ({}, {})", self.key.name, self.key.account, self.key.region)
+    }
+
+    /// As text, for an operator who decides whether to start the run.
+    pub(super) fn describe(&self) -> String {
+        match &self.plan {
+            Ok(plan) => describe(plan, self.ruled),
+            Err(failure) => format!("{}: not observed\n  {failure}\n", self.place()),
+        }
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        match &self.plan {
+            Ok(plan) => serde_json::to_string(plan),
+            Err(failure) => serde_json::to_string(&Unobserved { group: &self.key, error: failure.to_string() }),
+        }
+    }
+}
+
+/// In the place of a plan of a group that could not be observed.
+#[derive(Serialize)]
+struct Unobserved<'a> {
+    group: &'a GroupKey,
+    error: String,
+}
+
+/// Prints the plans. Returns the exit code.
+pub(super) fn print_all(previews: &[Preview], output: Output) -> Result<u8, Failure> {
+    for preview in previews {
         print(match output {
-            Output::Text => describe(plan, *ruled),
-            Output::Json => serde_json::to_string(plan).map_err(|error| anyhow::anyhow!(error))? + "\n",
+            Output::Text => preview.describe(),
+            Output::Json => preview.json().map_err(|error| anyhow::anyhow!(error))? + "\n",
         })?;
     }
-    Ok(if plans.iter().any(|(_, plan, _)| !plan.holds.is_empty()) { exit::HELD } else { exit::DONE })
+    Ok(worst(previews.iter().map(Preview::code)))
 }
 
-/// The plan of each group, from a new observation.
-pub(super) async fn look(aws: &Aws, chosen: &[Chosen], known: &Known) -> Result<Vec<(Group, Plan, bool)>, Failure> {
+/// The plan of each group, from a new observation. A group that cannot be observed hides no other.
+pub(super) async fn look(aws: &Aws, chosen: &[Chosen], known: &Known) -> Vec<Preview> {
     let asks: Vec<_> =
         chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: true, scalers: true }).collect();
     let mut sweep = aws.look(&asks).await;
     let now = Wall::default().now();
-    let mut plans = Vec::new();
-    for one in chosen {
-        match sweep.remove(&one.key) {
-            Some(Ok(group)) => {
-                let pace = known.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
-                let mut plan = forecast::plan(now, &group, &one.policy, pace);
-                // This daemon's own lease, for example one that could not be released, does not hold its run.
-                plan.holds
-                    .retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == known.writer));
-                if let Some(open) = known.open.get(&one.key) {
-                    resume(&mut plan, &group, open);
-                }
-                plans.push((group, plan, one.ruled));
-            }
-            Some(Err(error)) => {
-                let Failure { code, message } = unreachable(&error);
-                return Err(Failure { code, message: format!("{}: {message}", one.key) });
-            }
-            None => return Err(Failure::usage(format!("the group {} was deleted meanwhile", one.key))),
-        }
-    }
-    Ok(plans)
+    let preview = |one: &Chosen| {
+        let plan = match sweep.remove(&one.key) {
+            Some(Ok(group)) => Ok(known.plan(now, one, &group)),
+            Some(Err(error)) => Err(unreachable(&error)),
+            None => Err(Failure { code: exit::HELD, message: "the group no longer exists".to_owned() }),
+        };
+        Preview { key: one.key.clone(), ruled: one.ruled, plan }
+    };
+    chosen.iter().map(preview).collect()
 }
 
-/// The plan as text, for an operator who decides whether to start the run.
-pub(super) fn describe(plan: &Plan, ruled: bool) -> String {
+fn describe(plan: &Plan, ruled: bool) -> String {
     let mut text = format!(
         "{} ({}, {}): desired {} (min {}, max {})\n",
         plan.group.name, plan.group.account, plan.group.region, plan.desired, plan.min, plan.max
     );
     let mut line = |indent: &str, said: String| text.push_str(&format!("{indent}{said}\n"));
+    if let Some(hold) = plan.holds.first().filter(|hold| hold.is_lasting()) {
+        line("  ", format!("not regenerated: {hold}"));
+        return text;
+    }
     let based = if plan.pace.measured {
         "measured in this group"
     } else {
@@ -171,6 +209,21 @@ pub(super) struct Known {
 }
 
 impl Known {
+    /// The plan of a group as it was just observed.
+    fn plan(&self, now: Time, one: &Chosen, group: &Group) -> Plan {
+        let pace = self.paces.get(&one.key).copied().unwrap_or_else(|| Pace::assumed(&one.policy));
+        let mut plan = match &one.excluded {
+            Some(hold) => forecast::refused(group, pace, vec![hold.clone()]),
+            None => forecast::plan(now, group, &one.policy, pace),
+        };
+        // This daemon's own lease, for example one that could not be released, does not hold its run.
+        plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == self.writer));
+        if let Some(open) = self.open.get(&one.key) {
+            resume(&mut plan, group, open);
+        }
+        plan
+    }
+
     pub(super) async fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
         match journal::read(state_dir) {
             Ok(journal) => Self::of(&journal, chosen).await,

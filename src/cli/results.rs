@@ -78,6 +78,8 @@ impl Report {
 pub(super) struct Records {
     /// Every group of the run.
     pub(super) asked: BTreeSet<GroupKey>,
+    /// The groups that could not be observed before the run, and were not requested.
+    pub(super) unobserved: BTreeMap<GroupKey, Failure>,
     regenerations: BTreeMap<GroupKey, Regeneration>,
     closed: BTreeMap<GroupKey, Closed>,
     /// The journal's writer, which is the daemon's name in leases.
@@ -105,10 +107,15 @@ impl Records {
         }
     }
 
-    /// A failure takes precedence over an unreachable AWS, and that over a hold.
     fn conclude(&self, ended: &BTreeMap<GroupKey, Ended>, show: &Show, output: Output) -> Result<u8, Failure> {
-        let keys: BTreeSet<_> = self.asked.iter().chain(ended.keys()).chain(self.regenerations.keys()).collect();
-        let mut codes = vec![exit::DONE];
+        let keys: BTreeSet<_> = self
+            .asked
+            .iter()
+            .chain(self.unobserved.keys())
+            .chain(ended.keys())
+            .chain(self.regenerations.keys())
+            .collect();
+        let mut codes = Vec::new();
         for key in keys {
             let (result, code) = self.result(key, ended.get(key));
             codes.push(code);
@@ -120,8 +127,7 @@ impl Records {
                 }
             }
         }
-        let order = [exit::FAILED, exit::UNREACHABLE, exit::USAGE, exit::HELD];
-        Ok(order.into_iter().find(|code| codes.contains(code)).unwrap_or(exit::DONE))
+        Ok(worst(codes))
     }
 
     fn result(&self, key: &GroupKey, ended: Option<&Ended>) -> (Result_, u8) {
@@ -150,6 +156,10 @@ impl Records {
                 ("unreachable", None, Some(why), exit::UNREACHABLE)
             }
             Some(Ended::NoSuchGroup) => ("skipped", None, Some("the group no longer exists".to_owned()), exit::HELD),
+            None if let Some(failure) = self.unobserved.get(key) => {
+                let outcome = if failure.code == exit::UNREACHABLE { "unreachable" } else { "skipped" };
+                (outcome, None, Some(failure.to_string()), failure.code)
+            }
             None if regeneration.is_some() => {
                 ("stopped", None, Some(format!("`regend run {key}` resumes it")), exit::HELD)
             }
@@ -179,6 +189,12 @@ impl Records {
         };
         (result, exit)
     }
+}
+
+/// The exit code of several groups: a failure takes precedence over an unreachable AWS, and that over a hold.
+pub(super) fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
+    let order = [exit::DONE, exit::HELD, exit::USAGE, exit::UNREACHABLE, exit::FAILED];
+    codes.into_iter().max_by_key(|code| order.iter().position(|known| known == code)).unwrap_or(exit::DONE)
 }
 
 impl Result_ {

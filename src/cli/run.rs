@@ -7,8 +7,7 @@ use clap::Args;
 use crate::adapters::config::Config;
 use crate::adapters::journal;
 use crate::domain::action::Hold;
-use crate::domain::forecast::Plan;
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::group::GroupKey;
 use crate::domain::journal::Trigger;
 use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
@@ -17,6 +16,7 @@ use crate::engine::clock::{Clock, Wall};
 use crate::engine::fleet::RunRequest;
 use crate::engine::ports::History;
 
+use super::plan::Preview;
 use super::results::Report;
 use super::select::{Chosen, connect, fleet, list, select, unless_incomplete};
 use super::show::Show;
@@ -62,8 +62,8 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let state_dir = global.state_dir(&config);
     if args.dry_run {
         let known = plan::Known::read(&state_dir, &chosen).await?;
-        let plans = plan::look(&aws, &chosen, &known).await?;
-        return Ok(unless_incomplete(&listing, plan::print_all(&plans, args.output)?));
+        let previews = plan::look(&aws, &chosen, &known).await;
+        return Ok(unless_incomplete(&listing, plan::print_all(&previews, args.output)?));
     }
     let journal = journal::open(&state_dir)?;
     let known = plan::Known::of(&journal, &chosen).await?;
@@ -73,10 +73,14 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
     fleet.resume(named).await?;
     show_other_regenerations(&fleet.journal, named, &report.show.borrow()).await?;
-    let fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
+    let mut fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
     if !fresh.is_empty() {
-        let plans = plan::look(&fleet.cloud, &fresh, &known).await?;
-        show_and_confirm(&plans, args.yes, &report.show.borrow())?;
+        let previews = plan::look(&fleet.cloud, &fresh, &known).await;
+        show_and_confirm(&previews, args.yes, &report.show.borrow())?;
+        let records = &mut report.records.borrow_mut();
+        records.unobserved = previews.into_iter().filter_map(|p| Some((p.key, p.plan.err()?))).collect();
+        // What could not be shown was not confirmed either.
+        fresh.retain(|one| !records.unobserved.contains_key(&one.key));
     }
     // Before this point a signal ends the program at once, because nothing was changed.
     super::stop_on_signals(&clock, exit::HELD, "open regenerations stay open: run the same command to resume");
@@ -122,19 +126,20 @@ async fn show_other_regenerations(
 }
 
 /// Prints the plans, and asks for confirmation if they replace any instance.
-fn show_and_confirm(plans: &[(Group, Plan, bool)], yes: bool, show: &Show) -> Result<(), Failure> {
-    plans.iter().for_each(|(_, plan, ruled)| show.line(plan::describe(plan, *ruled).trim_end()));
-    let count = plans.iter().map(|(_, plan, _)| plan.replace.len()).sum::<usize>();
-    if !yes && count > 0 {
-        confirm(count, plans.len())?;
+fn show_and_confirm(previews: &[Preview], yes: bool, show: &Show) -> Result<(), Failure> {
+    previews.iter().for_each(|preview| show.line(preview.describe().trim_end()));
+    let counts = previews.iter().filter_map(|preview| preview.plan.as_ref().ok()).map(|plan| plan.replace.len());
+    let counts: Vec<_> = counts.filter(|count| *count > 0).collect();
+    if !yes && !counts.is_empty() {
+        confirm(counts.iter().sum(), counts.len())?;
     }
     Ok(())
 }
 
 fn request(chosen: Chosen, args: &RunArgs, config: &Config, actor: &str, daemon: &str, now: Time) -> RunRequest {
-    let Chosen { key, policy, .. } = chosen;
+    let Chosen { key, policy, excluded, .. } = chosen;
     let calendar = policy.calendar(&config.blackouts);
-    let hold = calendar.is_clear(now).err().map(Hold::from);
+    let hold = excluded.or_else(|| calendar.is_clear(now).err().map(Hold::from));
     let opener = Opener {
         actor: actor.to_owned(),
         trigger: Trigger::Manual,

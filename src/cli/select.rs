@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::adapters::aws::Aws;
 use crate::adapters::config::Config;
+use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
 use crate::domain::policy::Policy;
 use crate::engine::clock::Wall;
@@ -19,6 +20,8 @@ pub(super) struct Chosen {
     pub(super) policy: Policy,
     /// Whether a rule of the configuration matches the group; otherwise the defaults in `[policy]` apply.
     pub(super) ruled: bool,
+    /// Present if that rule excludes the group.
+    pub(super) excluded: Option<Hold>,
 }
 
 /// The number of similar names that are suggested for an unknown one.
@@ -84,15 +87,17 @@ pub(super) fn unreachable(error: &CloudError) -> Failure {
     Failure { code: exit::UNREACHABLE, message: error.to_string() }
 }
 
-/// The groups that match `patterns`; without patterns, those that a rule of the configuration matches.
+/// The groups that match `patterns`; without patterns, those that a rule of the configuration matches and does not
+/// exclude.
 pub(super) fn select(listing: &Listing, config: &Config, patterns: &[String]) -> Result<Vec<Chosen>, Failure> {
     let mut chosen = Vec::new();
     for (key, tags) in &listing.groups {
-        let rule = config.policy_for(&key.account, &key.name, tags);
+        let rule = config.rule_for(&key.account, &key.name, tags);
+        let excluded = rule.filter(|rule| !rule.regenerate).map(|rule| Hold::Excluded { line: rule.line });
         let named = patterns.iter().any(|pattern| matches(pattern, &key.name));
-        if named || (patterns.is_empty() && rule.is_some()) {
-            let policy = rule.unwrap_or(&config.policy).clone();
-            chosen.push(Chosen { key: key.clone(), policy, ruled: rule.is_some() });
+        if named || (patterns.is_empty() && rule.is_some() && excluded.is_none()) {
+            let policy = rule.map_or(&config.policy, |rule| &rule.policy).clone();
+            chosen.push(Chosen { key: key.clone(), policy, ruled: rule.is_some(), excluded });
         }
     }
     let unknown: Vec<_> = patterns.iter().filter(|p| !chosen.iter().any(|c| matches(p, &c.key.name))).collect();

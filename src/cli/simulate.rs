@@ -206,9 +206,9 @@ async fn setup(global: &Global, args: &SimulateArgs) -> Result<Setup, Failure> {
     }
     let recorded = Recorded::of_name(&state_dir, &args.name).await?;
     let account = recorded.as_ref().map_or("default", |recorded| &recorded.key.account);
-    let rule = config.policy_for(account, &args.name, &std::collections::BTreeMap::new());
+    let rule = config.rule_for(account, &args.name, &std::collections::BTreeMap::new());
     let policy_from = policy_from(global, &config, args, &args.name, rule.is_some());
-    let policy = adjusted(rule.unwrap_or(&config.policy).clone(), args)?;
+    let policy = adjusted(rule.map_or(&config.policy, |rule| &rule.policy).clone(), args)?;
     let shape = shape(&args.described, recorded.as_ref())?;
     let mut script = Script::of(shape, policy);
     script.poll = config.aws.poll_interval;

@@ -10,16 +10,19 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::adapters::journal;
+use crate::domain::action::Hold;
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::journal::Cause;
 use crate::domain::lease::Lease;
 use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
-use crate::engine::ports::{Ask, Cloud, History, JournalError};
+use crate::engine::ports::{Ask, Cloud, CloudError, History, JournalError};
 use crate::render;
 
 use super::plan::is_new;
+use super::results::worst;
 use super::select::{Chosen, connect, list, select, unless_incomplete};
 use super::{Failure, Global, Output, exit, say};
 
@@ -45,13 +48,21 @@ struct Line {
     account: String,
     region: String,
     group: String,
-    desired: u32,
-    healthy: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    desired: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    healthy: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_age_s: Option<i64>,
     /// Whether the oldest instance exceeds the policy's `max_age`.
     overdue: bool,
     state: String,
+    /// Why the group is not regenerated at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Cause>,
+    /// Why the group could not be observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     regeneration: Option<uuid::Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +80,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     loop {
         let listing = list(&aws).await?;
         let chosen = select(&listing, &config, &args.groups)?;
-        let (lines, seen) = lines(&aws, &chosen, &state_dir).await?;
+        let (lines, found) = lines(&aws, &chosen, &state_dir).await?;
         let text = match args.output {
             Output::Text => table(&lines) + "\n",
             Output::Json => {
@@ -82,7 +93,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
         let clear = if args.watch && out.is_terminal() { "\x1b[2J\x1b[H" } else { "" };
         let written = write!(out, "{clear}{text}").and_then(|()| out.flush());
         drop(out);
-        let code = unless_incomplete(&listing, if seen { exit::DONE } else { exit::UNREACHABLE });
+        let code = unless_incomplete(&listing, found);
         if written.is_err() || !args.watch {
             return Ok(code);
         }
@@ -93,30 +104,27 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     }
 }
 
-/// A line for each group, and whether all groups and the journal could be read.
+/// A line for each group, and the exit code: whether all groups and the journal could be read, and whether any group is
+/// of a kind that is not regenerated.
 async fn lines(
     aws: &crate::adapters::aws::Aws,
     chosen: &[Chosen],
     state_dir: &Path,
-) -> Result<(Vec<Line>, bool), Failure> {
+) -> Result<(Vec<Line>, u8), Failure> {
     let asks: Vec<_> =
         chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: false, scalers: false }).collect();
     let mut sweep = aws.look(&asks).await;
     let past = Past::read(state_dir, chosen).await?;
     let now = Wall::default().now();
     let mut lines = Vec::new();
-    let mut seen = !past.hidden;
+    let mut code = if past.hidden { exit::UNREACHABLE } else { exit::DONE };
     for one in chosen {
-        match sweep.remove(&one.key) {
-            Some(Ok(group)) => lines.push(past.line(now, one, &group)),
-            Some(Err(error)) => {
-                say(&format!("regend: {}: {error}", one.key));
-                seen = false;
-            }
-            None => {}
-        }
+        let Some(found) = sweep.remove(&one.key) else { continue };
+        let line = past.line(now, one, &found);
+        code = worst([code, line.code()]);
+        lines.push(line);
     }
-    Ok((lines, seen))
+    Ok((lines, code))
 }
 
 /// What the journal contains about each group; empty if there is no journal yet.
@@ -159,44 +167,61 @@ impl Past {
         Ok(past)
     }
 
-    fn line(&self, now: Time, one: &Chosen, group: &Group) -> Line {
-        let waived = opening::waived(group, &one.policy);
-        let healthy = group.members().filter(|i| group.is_healthy(i, &waived)).count();
-        let oldest = group.members().filter_map(|i| i.born).min().map(|born| Span::between(born, now));
-        let open = self.open.get(&one.key);
+    fn line(&self, now: Time, one: &Chosen, found: &Result<Group, CloudError>) -> Line {
+        let waived = |group: &Group| opening::waived(group, &one.policy);
+        let healthy = |group: &Group| group.members().filter(|i| group.is_healthy(i, &waived(group))).count();
+        let group = found.as_ref().ok();
+        let born = group.and_then(|group| group.members().filter_map(|i| i.born).min());
+        let oldest = born.map(|born| Span::between(born, now));
+        let hold = one.excluded.clone().or_else(|| {
+            let group = group?;
+            Hold::unsupported(group).or_else(|| Hold::all_protected(group, &one.policy))
+        });
         let last = self.closed.get(&one.key);
-        let state = match open {
-            Some(regeneration) => {
-                let total = regeneration.opened.members.len();
-                let since = regeneration.opened_at.format("%m-%d %H:%MZ");
-                let held = match regeneration.held.is_empty() {
-                    true => String::new(),
-                    false => format!(", held: {}", regeneration.held.iter().cloned().collect::<Vec<_>>().join(", ")),
-                };
-                format!("regenerating: {} of {total} replaced since {since}{held}", regeneration.replaced())
-            }
-            None => match Lease::on(group).filter(|lease| !lease.is_dead(now)) {
-                Some(lease) => {
-                    format!("leased by daemon {} until {}", lease.daemon, lease.expires().format("%H:%MZ"))
-                }
-                None if self.hidden => "unknown".to_owned(),
-                None => "idle".to_owned(),
-            },
-        };
         let opened = self.opened.get(&one.key).copied();
         let next = one.policy.schedule.next_after(one.policy.timezone, now, opened).map(|firing| firing.at);
         Line {
             account: one.key.account.clone(),
             region: one.key.region.clone(),
             group: one.key.name.clone(),
-            desired: group.desired,
-            healthy: u32::try_from(healthy).unwrap_or(u32::MAX),
+            desired: group.map(|group| group.desired),
+            healthy: group.map(|group| u32::try_from(healthy(group)).unwrap_or(u32::MAX)),
             oldest_age_s: oldest.map(Span::as_secs),
             overdue: oldest.is_some_and(|age| age > one.policy.max_age),
-            state,
-            regeneration: open.map(|r| r.id),
+            state: self.state(now, &one.key, group, hold.as_ref()),
+            hold: hold.as_ref().map(Cause::from),
+            error: found.as_ref().err().map(ToString::to_string),
+            regeneration: self.open.get(&one.key).map(|r| r.id),
             last: last.map(|(at, outcome)| format!("{} {}", at.format("%m-%d %H:%MZ"), outcome)),
-            next: next.filter(|_| one.ruled),
+            next: next.filter(|_| one.ruled && hold.is_none()),
+        }
+    }
+
+    fn state(&self, now: Time, key: &GroupKey, group: Option<&Group>, hold: Option<&Hold>) -> String {
+        if let Some(regeneration) = self.open.get(key) {
+            let total = regeneration.opened.members.len();
+            let since = regeneration.opened_at.format("%m-%d %H:%MZ");
+            let held = match regeneration.held.is_empty() {
+                true => String::new(),
+                false => format!(", held: {}", regeneration.held.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            return format!("regenerating: {} of {total} replaced since {since}{held}", regeneration.replaced());
+        }
+        match group.and_then(Lease::on).filter(|lease| !lease.is_dead(now)) {
+            Some(lease) => format!("leased by daemon {} until {}", lease.daemon, lease.expires().format("%H:%MZ")),
+            None if self.hidden || group.is_none() => "unknown".to_owned(),
+            None => hold.map_or_else(|| "idle".to_owned(), |hold| format!("not regenerated: {}", hold.code())),
+        }
+    }
+}
+
+impl Line {
+    /// The exit code: what the configuration excludes is as intended.
+    fn code(&self) -> u8 {
+        match &self.hold {
+            _ if self.error.is_some() => exit::UNREACHABLE,
+            Some(hold) if hold.code != "excluded" => exit::HELD,
+            _ => exit::DONE,
         }
     }
 }
@@ -216,16 +241,30 @@ fn table(lines: &[Line]) -> String {
             line.group.clone(),
             line.account.clone(),
             line.region.clone(),
-            format!("{}/{}", line.healthy, line.desired),
+            match (line.healthy, line.desired) {
+                (Some(healthy), Some(desired)) => format!("{healthy}/{desired}"),
+                _ => "-".to_owned(),
+            },
             age.map_or_else(|| "-".to_owned(), |age| format!("{age}{overdue}")),
             line.state.clone(),
             line.last.clone().unwrap_or_else(|| if line.state == "unknown" { "unknown" } else { "never" }.to_owned()),
-            line.next.map_or_else(|| "no rule".to_owned(), |at| at.format("%m-%d %H:%MZ").to_string()),
+            match line.next {
+                Some(at) => at.format("%m-%d %H:%MZ").to_string(),
+                None => if line.hold.is_some() { "never" } else { "no rule" }.to_owned(),
+            },
         ]);
     }
     let mut text = table.to_string();
     if lines.iter().any(|line| line.overdue) {
         text.push_str("\n\n! older than max_age");
+    }
+    for line in lines {
+        if let Some(hold) = &line.hold {
+            text.push_str(&format!("\n\n{} is not regenerated: {hold}", line.group));
+        }
+        if let Some(error) = &line.error {
+            text.push_str(&format!("\n\n{} could not be observed: {error}", line.group));
+        }
     }
     text
 }

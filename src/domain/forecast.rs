@@ -69,7 +69,7 @@ impl Pace {
 /// The plan for a group as it was just observed.
 pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     if Hold::unsupported(group).is_some() {
-        return nothing(now, group, policy, pace);
+        return refused(group, pace, opening::holds(now, group, policy, ""));
     }
     let (replace, left, concurrency) = replacements(now, group, policy);
     let waived = opening::waived(group, policy);
@@ -126,8 +126,8 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     }
 }
 
-/// The plan for a group that regend must not touch.
-fn nothing(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
+/// The plan for a group that is not regenerated at all.
+pub fn refused(group: &Group, pace: Pace, holds: Vec<Hold>) -> Plan {
     Plan {
         group: group.key.clone(),
         min: group.min,
@@ -139,7 +139,7 @@ fn nothing(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         raises_max_size_to: None,
         estimate: Span::ZERO,
         pace,
-        holds: opening::holds(now, group, policy, ""),
+        holds,
         notes: Vec::new(),
     }
 }

@@ -36,7 +36,7 @@ pub struct RunRequest {
     pub key: GroupKey,
     pub policy: Policy,
     pub opener: Opener,
-    /// A reason not to open that does not depend on the group: a blackout.
+    /// A reason not to open that does not depend on the group: a blackout, or a rule that excludes the group.
     pub hold: Option<Hold>,
 }
 

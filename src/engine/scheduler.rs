@@ -68,7 +68,7 @@ impl Scheduler {
             let next = schedule.next_after(timezone, now, last).map(|next| next.at);
             // An "@every" schedule is overdue until a regeneration opens. A crontab firing counts once.
             let overdue = next.is_some_and(|next| next <= now);
-            if let Some(until) = self.retry_at(&ended, key, overdue).filter(|until| *until > now) {
+            if let Some(until) = self.retry_at(&ended, key, policy, overdue).filter(|until| *until > now) {
                 wake = wake.min(until).min(next.filter(|_| !overdue).unwrap_or(until));
                 continue;
             }
@@ -86,9 +86,19 @@ impl Scheduler {
     }
 
     /// When to request a group again whose last request did not open a regeneration.
-    fn retry_at(&self, ended: &BTreeMap<GroupKey, Ended>, key: &GroupKey, overdue: bool) -> Option<Time> {
+    fn retry_at(
+        &self,
+        ended: &BTreeMap<GroupKey, Ended>,
+        key: &GroupKey,
+        policy: &Policy,
+        overdue: bool,
+    ) -> Option<Time> {
         let (tried, blackout) = self.tried.get(key)?;
         match ended.get(key)? {
+            // The group stays as it is: this counts as its firing, as with a crontab.
+            Ended::Skipped(cause) if overdue && Hold::LASTING.contains(&cause.code.as_str()) => {
+                policy.schedule.next_after(policy.timezone, *tried, Some(*tried)).map(|firing| firing.at)
+            }
             Ended::Skipped(_) if overdue => Some(blackout.unwrap_or_else(|| SKIPPED_RETRY.after(*tried))),
             Ended::Unreachable(_) | Ended::NoSuchGroup => Some(OPEN_RETRY.after(*tried)),
             Ended::Skipped(_) | Ended::Closed(_) | Ended::GaveUp(..) => None,

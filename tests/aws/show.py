@@ -26,6 +26,18 @@ def show(port, group, region=REGION, account=None):
             "tags": {t["Key"]: t["Value"] for t in g["Tags"]}}
 
 
+def lose_target_groups(port, group, region, account):
+    """Deletes the target groups of a group together with their listeners; the group still names them."""
+    asg, elb = (client(service, port, region, account=account) for service in ("autoscaling", "elbv2"))
+    found = asg.describe_auto_scaling_groups(AutoScalingGroupNames=[group])["AutoScalingGroups"][0]
+    for arn in found["TargetGroupARNs"]:
+        for balancer in elb.describe_target_groups(TargetGroupArns=[arn])["TargetGroups"][0]["LoadBalancerArns"]:
+            for listener in elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"]:
+                if any(action.get("TargetGroupArn") == arn for action in listener["DefaultActions"]):
+                    elb.delete_listener(ListenerArn=listener["ListenerArn"])
+        elb.delete_target_group(TargetGroupArn=arn)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -35,6 +47,7 @@ def main():
     parser.add_argument("--desired", type=int, help="first set desired capacity")
     parser.add_argument("--suspend", help="first suspend this process")
     parser.add_argument("--tag", help="first set KEY=VALUE")
+    parser.add_argument("--lose-target-groups", action="store_true", help="first delete its target groups, still attached")
     o = parser.parse_args()
     asg = client("autoscaling", o.port, o.region, account=o.account)
     if o.desired is not None:
@@ -45,6 +58,9 @@ def main():
         key, _, value = o.tag.partition("=")
         asg.create_or_update_tags(Tags=[{"Key": key, "Value": value, "PropagateAtLaunch": False, "ResourceId": o.group,
                                          "ResourceType": "auto-scaling-group"}])
+    if o.lose_target_groups:
+        lose_target_groups(o.port, o.group, o.region, o.account)
+        return print("{}")
     print(json.dumps(show(o.port, o.group, o.region, o.account)))
 
 

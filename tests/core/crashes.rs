@@ -137,3 +137,8 @@ fn looks_behind() {
 fn suspended() {
     everywhere("suspended");
 }
+
+#[test]
+fn becomes_managed() {
+    everywhere("becomes_managed");
+}

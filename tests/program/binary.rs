@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::endpoint::{Done, Endpoint};
 
 mod command_line;
+mod groups;
 mod journal;
 mod refusals;
 mod signals;

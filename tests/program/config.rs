@@ -35,7 +35,7 @@ fn check_match(toml: &str, groups: &[Group<'_>], expect: Expect) {
     let mut out = String::new();
     for (account, name, tags) in groups {
         let tags: BTreeMap<_, _> = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let stage = config.policy_for(account, name, &tags).map(|policy| policy.stage);
+        let stage = config.rule_for(account, name, &tags).map(|rule| rule.policy.stage);
         out += &format!("{account} {name} {tags:?}: {stage:?}\n");
     }
     expect.assert_eq(&out);
@@ -209,6 +209,34 @@ fn the_first_rule_that_matches_decides() {
             prod my-web-1 {"Environment": "Production"}: None
             prod web-a/b {"Environment": "Production"}: Some(2)
         "#]],
+    );
+}
+
+#[test]
+fn a_rule_excludes_its_groups_from_the_rules_after_it() {
+    let config = parse(
+        r#"
+        [[groups]]
+        name = "web-legacy"
+        regenerate = false
+        [[groups]]
+        name = "web-*"
+        regenerate = true
+        [[groups]]
+        name = "*-legacy"
+        "#,
+    )
+    .unwrap();
+    let regenerates = |name| config.rule_for("default", name, &BTreeMap::new()).map(|rule| rule.regenerate);
+    assert_eq!(regenerates("web-legacy"), Some(false));
+    assert_eq!((regenerates("web-1"), regenerates("api-legacy"), regenerates("api")), (Some(true), Some(true), None));
+    check(
+        &["[[groups]]\nname = \"web\"\nregenerate = \"no\"", "[policy]\nregenerate = false"],
+        expect![[r#"
+        regend.toml:3:14: groups.regenerate: "no" is neither true nor false; write true or false
+
+        regend.toml:2:1: policy.regenerate: unknown key; known keys: bake, canary, canary_bake, drain_timeout, health_timeout, launch_timeout, max_age, max_failures, max_surge, max_unavailable, min_age, protected, raise_max_size, schedule, stage, standby, target_not_in_use, timezone, vpc_lattice, warmup, window, zone_without_capacity
+    "#]],
     );
 }
 

@@ -207,3 +207,39 @@ fn in_a_blackout_nothing_opens_and_what_is_still_owed_opens_after_it() {
     assert_eq!(opened[0]["group"], "span");
     assert!(opened[0]["t"].as_str().unwrap() >= ends.trim_end_matches('Z'), "{opened:?}");
 }
+
+#[test]
+fn a_group_that_is_not_regenerated_is_recorded_and_logged_once_per_firing_and_others_go_on() {
+    let endpoint = Endpoint::faithful(&QUICK);
+    for (group, tag) in
+        [("web", "Owner=me"), ("nodes", "eks:nodegroup-name=workers"), ("jobs", "AWSBatchServiceTag=batch")]
+    {
+        endpoint.seed(&["--group", group, "--size", "1", "--age", "90000", "--tag", tag]);
+    }
+    endpoint.seed(&["--group", "legacy", "--size", "1", "--age", "90000"]);
+    let before = endpoint.show(&["--group", "web"]);
+    let fires = Utc::now() + TimeDelta::seconds(3);
+    let rules = format!(
+        "[[groups]]\nname = \"legacy\"\nregenerate = false\n[[groups]]\nname = \"nodes\"\nschedule = \"{}\"\n\
+         [[groups]]\nname = \"jobs\"\nschedule = \"@every 3s\"\n[[groups]]\nname = \"*\"",
+        fires.format("%-S %-M %-H * * *")
+    );
+    let regend = Regend::configured(endpoint.port, &config("schedule = \"@every 1h\"\ntimezone = \"UTC\"", &rules));
+    let daemon = regend.start(&["daemon"]);
+    await_entries(&regend, &daemon, "regeneration.closed", 1);
+    // `jobs` fires every three seconds, `nodes` once.
+    let skipped = || regend.audit(&["--kind", "regeneration.skipped", "--group", "jobs"]).len();
+    wait_until("the second firing of jobs", || skipped() >= 2);
+    std::thread::sleep(Duration::from_secs(2));
+    let done = stop(daemon);
+    let skipped = regend.audit(&["--kind", "regeneration.skipped"]);
+    let of = |group: &str| skipped.iter().filter(|entry| entry["group"] == group).collect::<Vec<_>>();
+    let nodes = of("nodes");
+    assert_eq!(nodes.len(), 1, "{done}");
+    assert_eq!(nodes[0]["data"]["cause"]["code"], "managed", "{nodes:?}");
+    assert!(nodes[0]["data"]["firing"].as_str().unwrap().contains(&fires.format("%H:%M:%S").to_string()), "{nodes:?}");
+    assert_eq!(done.err.matches("nodes: skipped: managed by Amazon EKS").count(), 1, "{done}");
+    assert_eq!(done.err.matches("jobs: skipped: managed by AWS Batch").count(), of("jobs").len(), "{done}");
+    assert!(of("legacy").is_empty() && !done.err.contains("legacy"), "{done}");
+    assert_fresh(&endpoint, "web", &before);
+}

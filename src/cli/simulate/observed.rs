@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::adapters::config::Config;
+use crate::domain::action::Hold;
 use crate::domain::forecast::{Pace, plan};
 use crate::domain::group::Group;
 use crate::domain::policy::Policy;
@@ -10,8 +11,8 @@ use crate::domain::span::Span;
 use crate::engine::ports::{Ask, Cloud};
 use crate::render::left_words;
 
-use super::super::Failure;
 use super::super::select::{connect, list, select, unreachable};
+use super::super::{Failure, exit};
 use super::summary::plural;
 
 /// The observed group and its policy.
@@ -42,6 +43,9 @@ pub(super) async fn observe(config: &Config, name: &str) -> Result<Observed, Fai
     };
     let mut sweep = aws.look(&[Ask { key: one.key.clone(), include_refresh: true, scalers: true }]).await;
     match sweep.remove(&one.key) {
+        Some(Ok(group)) if let Some(hold) = Hold::unsupported(&group) => {
+            Err(Failure { code: exit::HELD, message: format!("{}: {hold}", one.key) })
+        }
         Some(Ok(group)) => Ok(Observed { group, policy: one.policy.clone(), ruled: one.ruled }),
         Some(Err(error)) => {
             let Failure { code, message } = unreachable(&error);

@@ -78,7 +78,7 @@ pub enum Hold {
     )]
     AllProtected { instances: u32 },
     #[error("excluded by the [[groups]] rule in line {line} of the configuration (regenerate = false)")]
-    Excluded { line: u32 },
+    Excluded { line: usize },
     // Interference and limits may need an operator, so they are recorded.
     #[error("process {process} is suspended on the group{}; resume the process to continue", in_parentheses(.reason))]
     Suspended { process: String, reason: String },
@@ -193,6 +193,13 @@ impl Hold {
         let tags = group.tags.keys().filter(|key| !key.starts_with("aws:")).count();
         let full = tags >= TAGS_MAX && group.lease.is_none() && !group.tags.contains_key(lease::TAG);
         full.then(|| Self::TagsFull { tags: u32::try_from(tags).unwrap_or(u32::MAX) })
+    }
+
+    /// The codes of the holds that do not end by waiting, so the regeneration never opens.
+    pub const LASTING: [&str; 5] = ["capacity_unit", "managed", "drops_flows", "all_protected", "excluded"];
+
+    pub fn is_lasting(&self) -> bool {
+        Self::LASTING.contains(&self.code())
     }
 
     /// Whether the wait ends by itself. All other holds are recorded as `regeneration.held`.

@@ -50,6 +50,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "dead_lease", make: dead_lease, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "lost_answers", make: lost_answers, outcomes: COMPLETED, serving: 4 },
     Scenario { name: "looks_behind", make: looks_behind, outcomes: COMPLETED, serving: 2 },
+    Scenario { name: "becomes_managed", make: becomes_managed, outcomes: &[Outcome::Incomplete], serving: 4 },
     Scenario { name: "suspended", make: suspended, outcomes: &[Outcome::Incomplete], serving: 4 },
 ];
 
@@ -159,6 +160,11 @@ fn looks_behind() -> Scene {
     let scene = Scene::new(shape, behavior, policy());
     scene.harness.world.borrow_mut().faults.latency_ms = (50, 900);
     scene
+}
+
+/// With a surplus out, and max size raised for it.
+fn becomes_managed() -> Scene {
+    of(4, 4, 4).at(150, Event::Managed)
 }
 
 /// Nothing may be terminated from the first surplus on until the window is over.

@@ -3,6 +3,7 @@
 use regend::adapters::aws::Aws;
 use regend::domain::activity::Activity;
 use regend::domain::group::{GroupKey, Lifecycle, TargetState};
+use regend::domain::kind::CapacityUnit;
 use regend::engine::ports::{Ask, Cloud, CloudError};
 
 use super::{ARN, Form, Reply, ask, error, group, html, key, wired, xml};
@@ -34,7 +35,18 @@ fn world(form: &Form) -> Reply {
                      <member><Key>regend:lease</Key><Value>v=1</Value></member></Tags>"
                 ),
             );
-            let weighted = group("weighted", &[], "<DesiredCapacityType>vcpu</DesiredCapacityType>");
+            let counted = |name: &str| {
+                let kind = format!("<DesiredCapacityType>{name}</DesiredCapacityType>");
+                group(name, &[], &kind)
+            };
+            let weights = |name: &str, weight: &str| {
+                let launch = format!(
+                    "<MixedInstancesPolicy><LaunchTemplate><Overrides><member><InstanceType>c5.large</InstanceType>\
+                     <WeightedCapacity>{weight}</WeightedCapacity></member></Overrides></LaunchTemplate>\
+                     </MixedInstancesPolicy>"
+                );
+                group(name, &[], &launch)
+            };
             let broken =
                 group("broken", &[], &format!("<TargetGroupARNs><member>{ARN}/gone/3</member></TargetGroupARNs>"));
             let mix = |base: u32, above: u32| {
@@ -46,7 +58,12 @@ fn world(form: &Form) -> Reply {
             };
             let all = [
                 web,
-                weighted,
+                counted("vcpu"),
+                counted("memory-mib"),
+                counted("units"),
+                counted("cores"),
+                weights("weighted", "2"),
+                weights("evenly-weighted", "1"),
                 broken,
                 group("on-demand", &[], &mix(0, 100)),
                 group("spot", &[], &mix(0, 0)),
@@ -161,7 +178,12 @@ fn a_look_maps_all_that_a_decision_needs() {
         let mut aws = Aws::connect(&[]).await.unwrap();
         let names = [
             "web",
+            "vcpu",
+            "memory-mib",
+            "units",
+            "cores",
             "weighted",
+            "evenly-weighted",
             "broken",
             "on-demand",
             "spot",
@@ -224,8 +246,17 @@ fn a_look_maps_all_that_a_decision_needs() {
         let lattice = "VPC Lattice target group arn:aws:vpc-lattice:eu-west-1:1:targetgroup/tg-3";
         assert_eq!(new_ways.unverified, [lattice, "traffic source x-9 (type brand-new)"]);
         assert!(group("warm").warm_pool && group("going").deleting && !web.deleting);
-        for name in ["weighted", "broken"] {
-            assert!(matches!(sweep[&key(name)], Err(CloudError::Unusable(_))), "{name}: {:?}", sweep[&key(name)]);
+        assert!(matches!(sweep[&key("broken")], Err(CloudError::Unusable(_))), "{:?}", sweep[&key("broken")]);
+        for (name, unit) in [
+            ("web", CapacityUnit::Instances),
+            ("units", CapacityUnit::Instances),
+            ("evenly-weighted", CapacityUnit::Instances),
+            ("weighted", CapacityUnit::Weights),
+            ("vcpu", CapacityUnit::Vcpus),
+            ("memory-mib", CapacityUnit::MemoryMib),
+            ("cores", CapacityUnit::Other("cores".to_owned())),
+        ] {
+            assert_eq!(group(name).unit, unit, "{name}");
         }
 
         // What never changes is not asked for again, and what is not offered neither.

@@ -22,8 +22,9 @@ fn traffic(form: &Form) -> Reply {
             let tags = "<Tags><member><Key>k8s.io/cluster-autoscaler/prod</Key><Value>owned</Value></member><member>\
                         <Key>AmazonECSManaged</Key><Value></Value></member></Tags>";
             let classic = "<LoadBalancerNames><member>lb-1</member></LoadBalancerNames>";
-            let groups = behind("web", &format!("{tags}{classic}")) + &behind("closed", "") + &behind("gone", "");
-            xml("DescribeAutoScalingGroups", &format!("<AutoScalingGroups>{groups}</AutoScalingGroups>"))
+            let web = behind("web", &format!("{tags}{classic}"));
+            let others = ["closed", "gone", "firewall", "rebalanced"].map(|name| behind(name, "")).concat();
+            xml("DescribeAutoScalingGroups", &format!("<AutoScalingGroups>{web}{others}</AutoScalingGroups>"))
         }
         _ if name == "closed" && form["Action"] != "DescribeInstanceRefreshes" => forbidden,
         "DescribePolicies" => {
@@ -60,7 +61,17 @@ fn traffic(form: &Form) -> Reply {
                 attribute("slow_start.duration_seconds", "90"),
                 attribute("deregistration_delay.timeout_seconds", "1800"),
             ];
-            let attributes = format!("<Attributes>{}</Attributes>", attributes.concat());
+            // Only target groups of a Gateway Load Balancer have this one.
+            let failover = match arn {
+                arn if arn.contains("/firewall/") => "no_rebalance",
+                arn if arn.contains("/rebalanced/") => "rebalance",
+                _ => "",
+            };
+            let failover = match failover {
+                "" => String::new(),
+                value => attribute("target_failover.on_deregistration", value),
+            };
+            let attributes = format!("<Attributes>{}{failover}</Attributes>", attributes.concat());
             xml("DescribeTargetGroupAttributes", &attributes)
         }
         "DescribeTargetHealth" => {
@@ -182,5 +193,16 @@ fn what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely() 
         assert_eq!(calls["elasticloadbalancing:DescribeTargetGroups"], 2, "once for each target group");
         assert_eq!(calls["elasticloadbalancing:DescribeTargetGroupAttributes"], 2);
         assert_eq!(calls["autoscaling:DescribePolicies"], 3);
+    });
+}
+
+#[test]
+fn a_gateway_load_balancer_without_rebalance_drops_flows() {
+    wired("traffic::a_gateway_load_balancer_without_rebalance_drops_flows", traffic, &[], async || {
+        let mut aws = Aws::connect(&[]).await.unwrap();
+        for (name, drops) in [("firewall", true), ("rebalanced", false), ("web", false), ("closed", false)] {
+            let group = aws.look(&[ask(name, true)]).await.remove(&key(name)).unwrap().unwrap();
+            assert_eq!(group.target_groups[0].drops_flows, drops, "{name}");
+        }
     });
 }

@@ -34,8 +34,9 @@ fn who_may_not_or_cannot_ask_aws_is_told_what_is_missing() {
             endpoint.refuse(action, Some("AccessDenied"));
             let done = regend.run(args);
             assert_eq!(done.code, 4, "{action} {args:?}: {done}");
-            assert!(done.err.contains(says), "{action} {args:?}: {done}");
-            assert!(action == "DescribeAutoScalingGroups" || done.err.contains("web"), "which group? {done}");
+            let printed = done.out.clone() + &done.err;
+            assert!(printed.contains(says), "{action} {args:?}: {done}");
+            assert!(action == "DescribeAutoScalingGroups" || printed.contains("web"), "which group? {done}");
         }
         endpoint.refuse("DescribeAutoScalingGroups", Some("ExpiredToken"));
         assert_refused(&regend.run(args), 4, &["no AWS credentials", "ExpiredToken"]);
