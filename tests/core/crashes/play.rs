@@ -229,7 +229,9 @@ impl Timeline {
         self.excuse();
         let opened = self.scene.entries(Kind::RegenerationOpened);
         let closed = self.scene.entries(Kind::RegenerationClosed);
-        if opened.len() != closed.len() || (opened.len() != 1 && deaths.iter().all(|d| d.journal == Journal::Kept)) {
+        // A process that died before it opened finds a group that must not be touched any more.
+        let begun = opened.len() + self.scene.entries(Kind::RegenerationSkipped).len();
+        if opened.len() != closed.len() || (begun != 1 && deaths.iter().all(|d| d.journal == Journal::Kept)) {
             self.complain(format!("one journal, {} opened and {} closed", opened.len(), closed.len()));
         }
         let (Some(opened), Some(closed)) = (opened.last(), closed.last()) else { return };
