@@ -129,7 +129,16 @@ const EXPECTED: [(&str, &[&str]); 13] = [
     ("left", &["protected", "standby", "young", "untouchable", "draining", "not_reached"]),
     (
         "closed",
-        &["WindowEnded", "TooManyFailures", "GroupGone", "GroupDeleted", "leased_by_other", "capacity_unit", "managed", "AbortedByUser"],
+        &[
+            "WindowEnded",
+            "TooManyFailures",
+            "GroupGone",
+            "GroupDeleted",
+            "leased_by_other",
+            "capacity_unit",
+            "managed",
+            "AbortedByUser",
+        ],
     ),
     (
         "event",
