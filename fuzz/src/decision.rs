@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalKind, Retire};
 use regend::domain::change_detection;
-use regend::domain::decision::{self, DaemonId, Decision, Next, decide};
+use regend::domain::decision::{self, Decision, Next, Owner, decide};
 use regend::domain::forecast::{self, Pace};
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
@@ -71,7 +71,7 @@ fn take_note(now: Time, group: &TrackedGroup, known: &mut Regeneration) {
 }
 
 fn judge(now: Time, group: &TrackedGroup, known: &Regeneration, draw: &mut Draw<'_>) {
-    let Decision { next, holds, look_again_at } = decide(now, DaemonId { daemon: "here" }, group, known);
+    let Decision { next, holds, look_again_at } = decide(now, Owner { daemon: "here", open_groups: 1 }, group, known);
     assert!(look_again_at.is_none_or(|at| at > now), "to look again in the past");
     for hold in &holds {
         assert!(!hold.to_string().is_empty() && !hold.code().is_empty());

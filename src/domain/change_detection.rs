@@ -77,7 +77,7 @@ impl Look<'_> {
         let (seen, instances) = match &intent.action {
             Action::TakeLease { value, .. } => (group.lease.as_ref() == Some(value), vec![]),
             // A look that is behind may show the group before the lease was written.
-            Action::ReleaseLease => (group.lease.is_none() && !self.may_be_stale(), vec![]),
+            Action::ReleaseLease => (group.lease.is_none() && !self.may_precede(self.regeneration.last_effect), vec![]),
             Action::RaiseMaxSize { .. }
             | Action::RestoreMaxSize { .. }
             | Action::RestoreMinSize { .. }
@@ -142,7 +142,7 @@ impl Look<'_> {
     fn change(&self) -> Option<Entry> {
         let (group, known) = (self.group, self.regeneration);
         let limits = Change::of_limits((known.min, known.max), (group.min, group.max));
-        if limits != Change::default() && self.may_be_stale() {
+        if limits != Change::default() && self.may_precede(known.last_change) {
             // How many are wanted depends on the limits, so all is believed together.
             return None;
         }
@@ -152,9 +152,9 @@ impl Look<'_> {
             .then(|| self.entry(Event::GroupChanged(GroupChanged { change, relative: false, explanation: None })))
     }
 
-    /// Whether the look may still show the world before the latest effect.
-    fn may_be_stale(&self) -> bool {
-        self.regeneration.last_effect.is_some_and(|at| self.group.seen <= SETTLE.after(at))
+    /// Whether the look may still show the world before an effect of which this was known then.
+    fn may_precede(&self, effect: Option<Time>) -> bool {
+        effect.is_some_and(|at| self.group.seen <= SETTLE.after(at))
     }
 
     /// Members that were not there at the opening and that the journal does not know.

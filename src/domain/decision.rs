@@ -48,14 +48,16 @@ pub struct Close {
 }
 
 /// The daemon that decides, for the lease.
-#[derive(Debug, Clone, Copy)]
-pub struct DaemonId<'a> {
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Owner<'a> {
     /// The journal's writer.
     pub daemon: &'a str,
+    /// The number of regenerations that its process has open: the more, the less often each renews its lease.
+    pub open_groups: u32,
 }
 
 /// Decides. The function is total, and assumes nothing that the observation does not show.
-pub fn decide(now: Time, me: DaemonId<'_>, group: &TrackedGroup, regeneration: &Regeneration) -> Decision {
+pub fn decide(now: Time, me: Owner<'_>, group: &TrackedGroup, regeneration: &Regeneration) -> Decision {
     let mut view = View::new(now, me, group, regeneration);
     let next = view.next();
     Decision { next, holds: view.holds, look_again_at: view.wake }
@@ -72,7 +74,7 @@ pub struct Remaining<'a> {
 
 /// The instances that are still to be replaced. Decides nothing.
 pub fn remaining<'a>(now: Time, group: &'a TrackedGroup, regeneration: &'a Regeneration) -> Remaining<'a> {
-    let view = View::new(now, DaemonId { daemon: "" }, group, regeneration);
+    let view = View::new(now, Owner::default(), group, regeneration);
     let due = view.due.iter().map(|i| (*i, view.serves(i))).collect();
     // If max size may not be raised, it limits the surge.
     let room = if view.policy.raise_max_size { u32::MAX } else { group.max.saturating_sub(view.wanted) };
@@ -84,7 +86,7 @@ pub fn remaining<'a>(now: Time, group: &'a TrackedGroup, regeneration: &'a Regen
 /// What one observation and the regeneration's state mean for the decision.
 struct View<'a> {
     now: Time,
-    me: DaemonId<'a>,
+    me: Owner<'a>,
     group: &'a TrackedGroup,
     known: &'a Regeneration,
     policy: &'a Policy,
@@ -111,7 +113,7 @@ fn count<T>(items: &[T]) -> u32 {
 }
 
 impl<'a> View<'a> {
-    fn new(now: Time, me: DaemonId<'a>, group: &'a TrackedGroup, known: &'a Regeneration) -> Self {
+    fn new(now: Time, me: Owner<'a>, group: &'a TrackedGroup, known: &'a Regeneration) -> Self {
         let policy = &known.opened.policy;
         let waived = known.waived(group);
         let warmup = group.warmup(policy.warmup, &waived);
@@ -296,5 +298,5 @@ impl<'a> View<'a> {
 
 /// The number of serving instances, by the rules of the decision.
 pub fn serving(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> u32 {
-    count(&View::new(now, DaemonId { daemon: "" }, group, regeneration).serving)
+    count(&View::new(now, Owner::default(), group, regeneration).serving)
 }

@@ -1,5 +1,49 @@
-//! The tag `regend:lease` of a group: which daemon regenerates it, and what another daemon must restore. The tag is
-//! untrusted input, so its values are always checked against the group.
+//! The lease: the tag `regend:lease` of a group says which daemon regenerates it, until when, and what another daemon
+//! must restore. The tag is untrusted input, so its values are always checked against the group.
+//!
+//! # The protocol
+//!
+//! 1. **Take.** Before its first change a daemon writes the tag: its name, the regeneration and its cutoff, the end of
+//!    the lease, and the group's numbers without its surplus.
+//! 2. **Confirm.** AWS has no compare-and-set for tags, so the last writer owns the group. The daemon changes nothing
+//!    until an observation that began five seconds after the write shows no lease of another daemon.
+//! 3. **Renew.** At each observation, whatever else it waits for, the owner writes the tag again when less than the
+//!    [`reserve`] is left, when the numbers to restore have changed, and when the tag is gone. It does not renew while
+//!    it cannot observe the group, or while the answer to an earlier call is missing: a daemon that AWS does not answer
+//!    must not keep others out.
+//! 4. **Expire.** From its end on the owner changes nothing, until it has renewed the lease and confirmed it again. So a
+//!    host that was suspended finds out before it acts. Other daemons respect the lease for two more minutes, because
+//!    clocks differ.
+//! 5. **Continue.** A daemon whose scheduled run is queued observes the group every minute. When the lease is dead it
+//!    opens the same regeneration with the same cutoff, restores what the lease states, and starts at step 1.
+//! 6. **Take over.** `regend run GROUP --take-over` does this while the lease is live. The claim is on record
+//!    (`lease.claimed`) before the tag is written, and allows one write over the lease of the daemon that it names.
+//! 7. **Lose.** A daemon that observes the live lease of another daemon changes nothing more, and says so (hold
+//!    `leased_by_other`). Whatever it left to restore is the other daemon's obligation.
+//! 8. **Release.** When everything is restored, the owner removes the tag.
+//!
+//! # How long a lease lives
+//!
+//! Two bounds, for a process with `n` open regenerations:
+//!
+//! - **At most 15 minutes from the loss of a host until another one continues**, even if the host is lost just after a
+//!   renewal: `life + 2 min` (others respect it longer) `+ 2 min` (their clocks may be that much behind the owner's)
+//!   `+ 1 min` (between two observations of a queued run) `<= 15 min`. So no lease lives longer than 10 minutes.
+//! - **At most one renewal a second in total**, because each is a call of its own: a lease is renewed every `n` seconds,
+//!   and never more often than every 4 minutes, which keeps the record of a short regeneration short.
+//!
+//! What is left of the life at a renewal is its reserve: the time in which observations and calls may fail before the
+//! owner has to stop. It is 4 minutes where the first bound allows that, and never less than 90 seconds.
+//!
+//! | open regenerations | renewed every | life | reserve | renewals a second | another host continues within |
+//! |---|---|---|---|---|---|
+//! | up to 240 | 4 min | 8 min | 4 min | at most 1 | 13 min |
+//! | 360 | 6 min | 10 min | 4 min | 1 | 15 min |
+//! | 500 | 8 min 20 s | 10 min | 100 s | 1 | 15 min |
+//! | 510 and more | 8 min 30 s | 10 min | 90 s | n / 510 | 15 min |
+//!
+//! First the reserve gives way, from 360 open regenerations on; then, from 510 on, the second bound: 1000 need two
+//! renewals a second. The 15 minutes never give way.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,13 +60,14 @@ pub const TAG: &str = "regend:lease";
 /// A tag value holds at most 256 characters (Auto Scaling `Tag.Value`).
 const VALUE_MAX: usize = 256;
 
-/// The shortest life of a lease: long enough that a group of a few instances needs no renewal, short enough that
-/// another daemon takes over within the hour.
-pub const SHORTEST: Span = Span::hours(1);
+/// The shortest and the longest time between two renewals.
+const RENEWED_EVERY: (Span, Span) = (Span::minutes(4), Span::seconds(510));
 
-/// The longest life of a lease. A longer regeneration renews it, so that a group is not blocked for days after its host
-/// is lost.
-pub const LONGEST: Span = Span::hours(6);
+/// The longest reserve.
+const RESERVE: Span = Span::minutes(4);
+
+/// The longest life of a lease. A longer regeneration renews it.
+pub const LONGEST: Span = Span::minutes(10);
 
 /// How long other daemons respect a lease after its end, because their clocks differ from its owner's.
 const CLOCK_TOLERANCE: Span = Span::minutes(2);
@@ -58,6 +103,20 @@ pub struct LeftBehind {
     /// The original min and max size, each only if it differs from the present one.
     pub min: Option<u32>,
     pub max: Option<u32>,
+}
+
+/// How long a lease lives that is written while its process has this number of regenerations open.
+pub fn life(open_groups: u32) -> Span {
+    (renewed_every(open_groups) + RESERVE).min(LONGEST)
+}
+
+/// How much of a lease's life is left when it is renewed.
+pub fn reserve(open_groups: u32) -> Span {
+    Span::seconds((life(open_groups).as_secs() - renewed_every(open_groups).as_secs()) as u32)
+}
+
+fn renewed_every(open_groups: u32) -> Span {
+    Span::seconds(open_groups).clamp(RENEWED_EVERY.0, RENEWED_EVERY.1)
 }
 
 impl Lease {

@@ -87,6 +87,8 @@ pub struct Regeneration {
     pub successors: BTreeSet<InstanceId>,
     /// When the outcome of the latest effect was known. Only a look that began later may carry a decision.
     pub last_effect: Option<Time>,
+    /// The same without renewals of the lease, which change nothing that an observation could show too late.
+    pub last_change: Option<Time>,
     /// When the latest process took it up.
     pub restarted_at: Option<Time>,
     pub failures: u32,
@@ -166,6 +168,7 @@ impl Regeneration {
             originals: old.iter().map(|member| member.instance.clone()).collect(),
             successors: BTreeSet::new(),
             last_effect: None,
+            last_change: None,
             restarted_at: None,
             failures: 0,
             served: Vec::new(),
@@ -263,10 +266,18 @@ impl Regeneration {
             return Ok(());
         }
         (self.intent, self.unanswered, self.last_effect) = (None, None, Some(entry.t));
+        let lives = self.lease.as_ref().is_some_and(|lease| entry.t < lease.until);
+        let is_renewal = lives && matches!(open.action, Action::TakeLease { .. });
+        if !is_renewal {
+            self.last_change = Some(entry.t);
+        }
         match entry.event.refusal() {
             Some((kind, cause)) => self.refusals.note(&open, Some(kind), cause, entry.t),
             None => {
-                self.refusals.end();
+                // That the lease could be renewed says nothing of another call that was refused before.
+                if !is_renewal || self.refusals.api == open.action.api() {
+                    self.refusals.end();
+                }
                 self.done(&open, entry);
             }
         }
@@ -278,6 +289,7 @@ impl Regeneration {
         self.restarted_at = Some(now);
         self.settling.iter_mut().for_each(|settling| settling.since = settling.since.max(now));
         self.last_effect = self.last_effect.map(|at| at.max(now));
+        self.last_change = self.last_change.map(|at| at.max(now));
     }
 
     /// Whether the instance is fresh: it is never replaced by this regeneration. Unknown while its birth is.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::domain::action::Hold;
-use crate::domain::decision::{self, DaemonId, Decision, Next};
+use crate::domain::decision::{self, Decision, Next, Owner};
 use crate::domain::group::Group;
 use crate::domain::journal::{Entry, Event, Vetoed};
 use crate::domain::regeneration::Regeneration;
@@ -34,6 +34,8 @@ pub struct Reconciler<'a, C, J, K> {
     pub cloud: &'a C,
     pub journal: &'a J,
     pub clock: &'a K,
+    /// The number of regenerations that the process has open, for the life of the lease.
+    pub open_groups: u32,
     pub tell: &'a dyn Fn(&Entry, &Regeneration),
 }
 
@@ -59,7 +61,8 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
         }
         let daemon = self.journal.writer().to_owned();
         let now = self.clock.now();
-        let decision = decision::decide(now, DaemonId { daemon: &daemon }, &group, &active.regeneration);
+        let owner = Owner { daemon: &daemon, open_groups: self.open_groups };
+        let decision = decision::decide(now, owner, &group, &active.regeneration);
         let Decision { next, mut holds, look_again_at } = decision;
         let mut reconcile = match next {
             Next::Act(action) => match veto(now, &group, &active.regeneration, &action) {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Reason, Retire};
-use regend::domain::decision::{DaemonId, Next, decide};
+use regend::domain::decision::{Next, Owner, decide};
 use regend::domain::span::Time;
 use regend::domain::veto::veto;
 
@@ -175,7 +175,7 @@ fn now() -> Time {
 
 fn one_case(ones: &[One], rest: Rest) -> Option<&'static str> {
     let (group, known) = world(ones, rest)?;
-    let decision = decide(now(), DaemonId { daemon: "here" }, &group, &known);
+    let decision = decide(now(), Owner { daemon: "here", open_groups: 1 }, &group, &known);
     assert!(decision.look_again_at.is_none_or(|at| at > now()), "{ones:?} {rest:?}: {decision:?}");
     match decision.next {
         Next::Act(action) => {

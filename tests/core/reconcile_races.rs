@@ -219,7 +219,7 @@ fn what_the_veto_refuses_is_not_done_and_is_recorded() {
     let opened = process.block_on(journal.append(opened)).expect("no process is killed").expect("it is written");
     let mut active = Active::new(Regeneration::open(&opened).expect("it opens"), clock.now());
     let reconcile = |active: &mut Active, group| {
-        let reconciler = Reconciler { cloud, journal: &journal, clock, tell: &|_, _| {} };
+        let reconciler = Reconciler { cloud, journal: &journal, clock, open_groups: 1, tell: &|_, _| {} };
         process.block_on(reconciler.reconcile(active, group)).expect("no process is killed").expect("it goes on")
     };
     let retired = || world.borrow().history.calls.iter().filter(|c| matches!(c.action, Action::Retire(_))).count();

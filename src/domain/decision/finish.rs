@@ -76,7 +76,7 @@ impl<'a> View<'a> {
         let (known, desired, raised) = (self.known, self.group.desired, self.known.raised);
         // The surplus never launched. If desired capacity were lowered while Auto Scaling is launching, or while an
         // observation may not show the new instances yet, Auto Scaling would choose an instance to terminate.
-        let settled = known.last_effect.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
+        let settled = known.last_change.map(|at| SETTLE.after(at) + TimeDelta::seconds(1));
         // An observation may lack an instance that was just launched, and Auto Scaling is quick if it can launch at
         // all. The wait is bounded, because an instance can hang while it is terminating.
         let patience = self.policy.launch_timeout.after(known.opened.window_ends);

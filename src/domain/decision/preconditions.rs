@@ -22,9 +22,9 @@ impl<'a> View<'a> {
     pub(super) fn intent(&mut self) -> Option<Next> {
         let intent = self.known.intent.as_ref()?;
         match &intent.action {
-            // Another daemon has the lease, so the launch is not repeated: once the token has expired, an observation
-            // shows whether it took effect.
-            launch @ Action::Launch { .. } if self.other_lease().is_some() => {
+            // The lease has ended or another daemon has it, so the launch is not repeated: once the token has expired,
+            // an observation shows whether it took effect.
+            launch @ Action::Launch { .. } if self.has_lease_ended() || self.other_lease().is_some() => {
                 self.hold(Hold::IntentOpen { api: launch.api().to_owned() })
             }
             // The token makes it safe to repeat the call, and the response names the launched instances.
@@ -132,11 +132,11 @@ impl<'a> View<'a> {
         self.hold(hold)
     }
 
-    /// Renews the lease when less than a quarter of its life is left, and rewrites it when the values that another
-    /// daemon would restore have changed.
+    /// Renews the lease when only its reserve is left, and rewrites it when the values that another daemon would restore
+    /// have changed.
     pub(super) fn renew(&mut self) -> Option<Next> {
         let lease = self.known.lease.as_ref()?;
-        let is_current = self.now < Span::seconds(self.lease_life().as_secs() as u32 / 4).before(lease.until);
+        let is_current = self.now < lease::reserve(self.me.open_groups).before(lease.until);
         let (max, max_allowed) = self.max_sizes();
         let (min, _) = self.known.limits_of_others();
         let is_accurate = (lease.wanted, lease.max) == (self.wanted, max) && lease.max_allowed >= max_allowed;
@@ -146,6 +146,11 @@ impl<'a> View<'a> {
         let is_refused = self.known.refusals.retry_at().is_some_and(|at| self.now < at);
         ((!is_current || !is_accurate || is_gone || self.left_behind().is_some()) && !is_refused)
             .then(|| self.write_lease())
+    }
+
+    /// Whether this daemon's lease has ended, by its own clock: nothing may be changed before it is renewed.
+    fn has_lease_ended(&self) -> bool {
+        self.known.lease.as_ref().is_some_and(|lease| lease.until <= self.now)
     }
 
     /// Whether the observation began late enough to show regend's latest effect.
@@ -170,7 +175,7 @@ impl<'a> View<'a> {
     }
 
     fn write_lease(&self) -> Next {
-        let until = self.lease_life().after(self.now);
+        let until = lease::life(self.me.open_groups).after(self.now);
         let left = self.left_behind().unwrap_or_default();
         let (max, max_allowed) = self.max_sizes();
         let (min, _) = self.known.limits_of_others();
@@ -250,17 +255,6 @@ impl<'a> View<'a> {
         replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
     }
 
-    /// The life of a lease: long enough to replace all instances even if every batch takes until its timeouts, so that
-    /// most leases are never renewed.
-    pub(super) fn lease_life(&self) -> Span {
-        let policy = self.policy;
-        let concurrency = self.surge.saturating_add(policy.max_unavailable.rounded_down(self.wanted)).max(1);
-        let batches = count(&self.due).div_ceil(concurrency).max(1);
-        let batch = policy.launch_timeout + policy.health_timeout + self.warmup;
-        let bakes = policy.canary_bake + policy.bake + policy.drain_timeout;
-        (batch * batches + bakes).clamp(lease::SHORTEST, lease::LONGEST)
-    }
-
     /// After a refusal: waits, ends the regeneration, or lets another rule find another way.
     pub(super) fn refusals(&mut self) -> Option<Next> {
         let refusals = &self.known.refusals;
@@ -293,6 +287,8 @@ impl<'a> View<'a> {
             });
         }
         match kind {
+            // Nothing else can be done before the lease is renewed, and that waits too.
+            _ if self.has_lease_ended() => {}
             RefusalKind::NotOffered => return None,
             // Another zone may have capacity.
             RefusalKind::NoCapacity if !self.dry_zones().is_empty() => return None,

@@ -11,8 +11,8 @@ impl Regeneration {
     pub(super) fn done(&mut self, intent: &Intent, entry: &Entry) {
         match &intent.action {
             Action::TakeLease { value, .. } => {
-                // One that had died meanwhile was anybody's to take.
-                if self.lease.as_ref().is_none_or(|lease| lease.is_dead(entry.t)) {
+                // One that had ended meanwhile was anybody's to take: clocks differ.
+                if self.lease.as_ref().is_none_or(|lease| lease.until <= entry.t) {
                     self.leased_at = Some(entry.t);
                 }
                 (self.lease, self.released) = (value.parse().ok(), false);

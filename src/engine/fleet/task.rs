@@ -62,7 +62,11 @@ async fn live<C: Cloud + 'static, J: Journal + 'static, K: Runtime>(
         let step = match found {
             Some(Ok(group)) => fleet.reconcile(&mut active, group).await?,
             Some(Err(error)) => match fleet.retry(&mut active, error) {
-                Some(gave_up) => return Ok(Some(gave_up)),
+                Some(gave_up) => {
+                    // The group may be failing unnoticed.
+                    fleet.note_outcome(&active.regeneration, Outcome::Failed).await?;
+                    return Ok(Some(gave_up));
+                }
                 None => continue,
             },
             None => fleet.note_absence(&mut active).await?,
@@ -112,7 +116,8 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
     }
 
     fn reconciler<'a>(&'a self, tell: &'a dyn Fn(&Entry, &Regeneration)) -> Reconciler<'a, C, J, Steady<K>> {
-        Reconciler { cloud: &self.cloud, journal: &self.journal, clock: &self.clock, tell }
+        let open_groups = u32::try_from(self.state.borrow().groups.len()).unwrap_or(u32::MAX);
+        Reconciler { cloud: &self.cloud, journal: &self.journal, clock: &self.clock, open_groups, tell }
     }
 
     async fn reconcile(&self, active: &mut Active, group: Group) -> Result<Step, Stop> {

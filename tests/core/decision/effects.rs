@@ -112,7 +112,7 @@ fn a_lease_is_seen_on_the_group() {
         "intent 5s take-lease 30m as mine, lease none, tag garbage mine\ni-1..i-3 serving 25h",
         expect![[r#"
             news: lease.taken: the answer was lost; the effect was seen
-            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
         "#]],
     );
     check(

@@ -153,7 +153,7 @@ fn a_surplus_is_given_back_by_an_ended_regeneration_even_if_its_lease_was_never_
             news: instance.serving i-1
             news: instance.serving i-2
             news: instance.serving i-3
-            take the lease until 13:00:00Z; wanted 2 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 2 surge 1 max 10
         "#]],
     );
     check(

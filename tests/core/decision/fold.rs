@@ -232,6 +232,7 @@ fn facts(known: &Regeneration) -> BTreeMap<&'static str, String> {
         ("held", list(known.held.iter().cloned().collect())),
         ("ending", known.ending.as_ref().map_or_else(none, |e| e.outcome.word().to_owned())),
         ("closed", known.closed.map_or_else(none, |outcome| outcome.word().to_owned())),
+        ("change", known.last_change.map_or_else(none, |t| t.format("%H:%M").to_string())),
         ("effect", known.last_effect.map_or_else(none, |t| t.format("%H:%M").to_string())),
         ("restarted", known.restarted_at.map_or_else(none, |t| t.format("%H:%M").to_string())),
         ("last-gone", known.last_gone.map_or_else(none, |t| t.format("%H:%M").to_string())),

@@ -239,8 +239,8 @@ fn a_dead_lease_is_taken_over() {
     check(
         "tag of another-host -2m, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
 }
 
@@ -271,8 +271,8 @@ fn garbage_in_the_lease_is_no_lease() {
     check(
         "tag garbage whatever, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
 }
 

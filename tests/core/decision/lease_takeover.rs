@@ -19,8 +19,8 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
     check(
         "tag of another-host 25h, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
     check(
         "tag of another-host 24h, lease none\ni-1..i-3 serving 25h",
@@ -33,7 +33,7 @@ fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
     check(
         "tag of another-host 24h1s, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
         "#]],
     );
 }
@@ -44,26 +44,26 @@ fn what_a_dead_owner_cannot_have_done_is_an_external_change() {
     check(
         "tag of another-host -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"
-        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
     check(
         "tag of another-host -3m, lease none, wanted 5\ni-1..i-5 serving 25h",
         expect![[r#"
-        take the lease until 14:27:30Z; wanted 5 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 5 surge 1 max 10
+        "#]],
     );
     check(
         "tag of another-host -3m, lease none, wanted 4, min 4\ni-1..i-4 serving 25h",
         expect![[r#"
-        take the lease until 14:02:00Z; wanted 4 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
+        "#]],
     );
     check(
         "tag of another-host -3m, lease none, wanted 4, max 15\ni-1..i-4 serving 25h",
         expect![[r#"
-        take the lease until 14:02:00Z; wanted 3 surge 1 max 15
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 15
+        "#]],
     );
 }
 
@@ -72,10 +72,10 @@ fn a_lease_that_was_removed_externally_is_written_again() {
     check(
         "lease 10h, tag none\ni-1..i-3 serving 25h\ni-4 pending 5m ours",
         expect![[r#"
-        take the lease until 13:36:30Z; wanted 4 surge 1 max 10
-        hold: 1 launching
-        again in 10m1s
-    "#]],
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
+            hold: 1 launching
+            again in 10m1s
+        "#]],
     );
     check(
         "lease 10h, tag none, effect 29s\ni-1..i-3 serving 25h",
@@ -94,7 +94,7 @@ fn a_lease_that_was_removed_externally_is_written_again() {
     check(
         "lease 10h, tag none, effect 31s\ni-1..i-3 serving 25h",
         expect![[r#"
-            take the lease until 13:36:30Z; wanted 3 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
         "#]],
     );
 }
@@ -106,26 +106,26 @@ fn a_word_that_was_spoken_since_the_opening_absorbed_the_surplus() {
     check(
         &format!("{held}, desired-range 4 4\ni-1..i-4 serving 25h"),
         expect![[r#"
-        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
     check(
         &format!("{held}, desired-range 4 5\ni-1..i-4 serving 25h"),
         expect![[r#"
-        take the lease until 14:02:00Z; wanted 4 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
+        "#]],
     );
     check(
         &format!("{held}, desired-range 2 4\ni-1..i-4 serving 25h"),
         expect![[r#"
-        take the lease until 14:02:00Z; wanted 4 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
+        "#]],
     );
     // A change that goes no lower than what its owner wanted does not concern the surplus.
     check(
         &format!("{held}, desired-range 3 4\ni-1..i-4 serving 25h"),
         expect![[r#"
-            take the lease until 14:02:00Z; wanted 3 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
         "#]],
     );
 }
@@ -173,19 +173,19 @@ fn what_a_dead_owner_left_is_taken_over_once() {
     check(
         "tag of another-host -3m, lease none, inherited raised 0, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"
-            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
         "#]],
     );
     check(
         "tag of our-last -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"
-            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
         "#]],
     );
     check(
         "tag of its-new-owner -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"
-            take the lease until 14:02:00Z; wanted 4 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
         "#]],
     );
 }
@@ -196,9 +196,9 @@ fn the_surplus_of_a_daemon_that_overwrote_the_lease_is_taken_over() {
     check(
         &format!("{held}, wanted 4\ni-1..i-4 serving 25h"),
         expect![[r#"
-        lease: wanted 3 max 10
-        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
-    "#]],
+            lease: wanted 3 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
     check(
         &format!("{held}, max 10\ni-1..i-3 serving 25h"),
@@ -218,9 +218,9 @@ fn the_surplus_of_a_daemon_that_overwrote_the_lease_is_taken_over() {
     check(
         &format!("{held}, effect 31s, wanted 4\ni-1..i-4 serving 25h"),
         expect![[r#"
-        lease: wanted 3 max 10
-        take the lease until 14:02:00Z; wanted 3 surge 1 max 10
-    "#]],
+            lease: wanted 3 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
     // What is above is ours, and what is above that may be theirs.
     check(

@@ -323,8 +323,8 @@ fn a_lease_that_is_refused_backs_off_like_anything_else() {
     check(
         "refused busy 1 last 5s, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        take the lease until 13:36:30Z; wanted 3 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+        "#]],
     );
 }
 

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use regend::domain::action::{Action, Reason};
-use regend::domain::decision::{self, DaemonId, Next};
+use regend::domain::decision::{self, Next, Owner};
 use regend::domain::group::InstanceId;
 
 use super::check;
@@ -235,7 +235,7 @@ fn a_surplus_of_unknown_age_at_the_opening_is_returned_too() {
     let id = InstanceId::new("i-4");
     known.newcomers.remove(&id);
     known.originals.insert(id.clone());
-    let next = decision::decide(now(), DaemonId { daemon: DAEMON }, &group, &known).next;
+    let next = decision::decide(now(), Owner { daemon: DAEMON, open_groups: 1 }, &group, &known).next;
     let Next::Act(Action::Retire(retire)) = &next else { panic!("{next:?}") };
     assert_eq!((&retire.instance, retire.why), (&id, Reason::Surplus));
 }

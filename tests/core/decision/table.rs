@@ -7,7 +7,7 @@ use std::str::FromStr;
 use chrono::{TimeZone, Utc};
 use regend::domain::action::{Action, RefusalKind};
 use regend::domain::change_detection;
-use regend::domain::decision::{self, DaemonId, Next};
+use regend::domain::decision::{self, Next, Owner};
 use regend::domain::group::{Group, GroupKey, InstanceId, Suspension, TargetGroup, Zone};
 use regend::domain::health_tracker::{HealthTracker, TrackedGroup};
 use regend::domain::journal::{Aborted, Cause, Entry, Event, Inherited, Member, Opened, Trigger};
@@ -99,6 +99,8 @@ pub(crate) struct Scene {
     pub(crate) group: TrackedGroup,
     pub(crate) known: Regeneration,
     pub(crate) watch: HealthTracker,
+    /// The number of regenerations that the process has open.
+    open_groups: u32,
 }
 
 impl Scene {
@@ -189,6 +191,7 @@ impl Scene {
             known.desired_range = (parse(words[0]), parse(words[1]));
         }
         known.last_effect = header.word("effect").map(ago);
+        known.last_change = known.last_effect;
         known.last_gone = header.word("last-gone").map(ago);
         while let Some(words) = header.take("settling") {
             let [was, since, ref came @ ..] = words[..] else { panic!("settling WAS SINCE [CAME…]") };
@@ -275,6 +278,7 @@ impl Scene {
             refresh: header.word("refresh").map(str::to_owned),
             tags,
         };
+        let open_groups = header.number("open-groups").unwrap_or(1);
         let only_now = header.flag("short-only-now");
         let short_for = header.word("short-for").map(ago);
         let unknown_for = ago(header.word("unknown-for").unwrap_or("1m"));
@@ -288,7 +292,7 @@ impl Scene {
         } else if let Some(since) = &mut group.short_since {
             *since = short_for.unwrap_or_else(|| ago("5m")).max(*since);
         }
-        Self { group, known, watch }
+        Self { group, known, watch, open_groups }
     }
 
     /// One turn without its call: the news, applied as they come, then the decision and what the veto says of it.
@@ -305,7 +309,8 @@ impl Scene {
                 self.known.apply(&entry).unwrap();
             }
         }
-        let decide = |known: &Regeneration| decision::decide(now(), DaemonId { daemon: DAEMON }, &self.group, known);
+        let owner = Owner { daemon: DAEMON, open_groups: self.open_groups };
+        let decide = |known: &Regeneration| decision::decide(now(), owner, &self.group, known);
         let mut decision = decide(&self.known);
         // What another host would restore is written anew first; what comes after it is what tables are about.
         if let (Next::Act(Action::TakeLease { value, .. }), Some(held)) = (&decision.next, &self.known.lease) {

@@ -83,6 +83,7 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regenerat
         max_allowed: u32::MAX,
     });
     known.last_effect = Some(Span::minutes(2).before(now()));
+    known.last_change = known.last_effect;
     known.launches = rest.raised;
     known.ending = rest.ending.then(|| Aborted { outcome: Outcome::Failed, cause: Cause::new("Ended", "it ended") });
     for (n, (one, instance)) in ones.iter().zip(&instances).enumerate() {

@@ -1,5 +1,7 @@
 //! Another host that finds what a dead one left.
 
+use chrono::TimeDelta;
+
 use regend::domain::journal::{Kind, Trigger};
 use regend::domain::span::Span;
 use regend::engine::fleet::Ended;
@@ -41,6 +43,28 @@ fn a_schedule_waits_for_a_dead_hosts_lease_and_then_finishes_what_it_began() {
 }
 
 #[test]
+fn a_queued_run_continues_within_15_minutes_of_the_loss_of_a_host() {
+    let mut waited = Vec::new();
+    for external_changes in (4..110).step_by(5) {
+        for clock in [-120, 0, 120] {
+            let mut scene = another(external_changes, Span::ZERO);
+            scene.harness.host.set_clock(TimeDelta::seconds(clock));
+            let lost = scene.now();
+            scene.trigger = Trigger::Schedule;
+            scene.wish();
+            while scene.entries(Kind::RegenerationOpened).is_empty() {
+                scene.step();
+                assert!(scene.now() < Span::hours(1).after(lost), "{}", scene.trace.lines);
+            }
+            waited.push(Span::between(lost, scene.now()));
+            scene.finish();
+        }
+    }
+    assert!(waited.iter().max() <= Some(&Span::minutes(15)), "{waited:?}");
+    assert!(waited.iter().max() >= Some(&Span::minutes(10)), "no host was lost just after a renewal: {waited:?}");
+}
+
+#[test]
 fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
     let mut first = Scene::new(shape(4, 4, 4), GroupBehavior::default(), policy());
     first.wish();
@@ -74,13 +98,13 @@ fn a_schedule_that_met_another_at_work_replaces_nothing_twice() {
 fn a_schedule_whose_window_ends_before_the_other_is_done_says_so() {
     let mut scene = another(30, Span::minutes(5));
     scene.trigger = Trigger::Schedule;
-    scene.policy.window = Span::minutes(20);
+    scene.policy.window = Span::minutes(2);
     let asked = scene.now();
     scene.wish();
     scene.play(Span::hours(1).after(asked));
     assert!(matches!(scene.ended(), Some(Ended::Skipped(skipped)) if skipped.code == "leased_by_other"));
     let took = Span::between(asked, scene.now());
-    assert!(took > Span::minutes(20) && took < Span::minutes(22), "{took}");
+    assert!(took > Span::minutes(2) && took < Span::minutes(4), "{took}");
     assert_eq!(scene.entries(Kind::RegenerationSkipped).len(), 1);
     assert!(scene.entries(Kind::RegenerationOpened).is_empty());
 }

@@ -17,7 +17,7 @@ fn an_answer_that_was_lost_leaves_the_intent_open() {
             launch.intended: intent (launch 1 in a), launches 1
             launch.unknown: unanswered 1
             launch.unknown: unanswered 2
-            launch.accepted: desired 4, effect 11:04, intent none, newcomers [i-4:ours], raised 1, settling [3], unanswered 0
+            launch.accepted: change 11:04, desired 4, effect 11:04, intent none, newcomers [i-4:ours], raised 1, settling [3], unanswered 0
         "#]],
     );
 }
@@ -44,8 +44,8 @@ fn a_restart_waits_for_looks_from_before_it() {
          group.changed desired 4 5",
         expect![[r#"
             launch.intended: intent (launch 1 in a), launches 1
-            launch.accepted: desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
-            regeneration.recovered: effect 11:03, restarted 11:03
+            launch.accepted: change 11:02, desired 4, effect 11:02, intent none, newcomers [i-4:ours], raised 1, settling [3]
+            regeneration.recovered: change 11:03, effect 11:03, restarted 11:03
             group.changed: desired 5, raised 0, settling [4], wanted 5
         "#]],
     );
@@ -61,7 +61,7 @@ fn a_restart_waits_for_looks_from_before_it() {
 }
 
 #[test]
-fn a_lease_that_died_is_not_renewed_but_taken_anew() {
+fn a_lease_that_ended_is_not_renewed_but_taken_anew() {
     let lease = |until: &str| {
         let text =
             "v=1 id=01935000000070008000000000000001 cutoff=2026-11-22T11:00:00Z daemon=here wanted=3 surge=1 max=10";
@@ -69,22 +69,22 @@ fn a_lease_that_died_is_not_renewed_but_taken_anew() {
         format!("lease.intended take-lease 1h as {text}\nlease.taken\n")
     };
     check(
-        &format!("regeneration.opened\n{}{}", lease("11:03"), lease("13:00")),
+        &format!("regeneration.opened\n{}{}", lease("11:05"), lease("13:00")),
         expect![[r#"
-        lease.intended: intent (take the lease until 13:00:00Z)
-        lease.taken: effect 11:02, intent none, lease since 11:02
-        lease.intended: intent (take the lease until 13:00:00Z)
-        lease.taken: effect 11:04, intent none
-    "#]],
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: effect 11:04, intent none
+        "#]],
     );
     check(
-        &format!("regeneration.opened\n{}{}", lease("11:02"), lease("13:00")),
+        &format!("regeneration.opened\n{}{}", lease("11:04"), lease("13:00")),
         expect![[r#"
-        lease.intended: intent (take the lease until 13:00:00Z)
-        lease.taken: effect 11:02, intent none, lease since 11:02
-        lease.intended: intent (take the lease until 13:00:00Z)
-        lease.taken: effect 11:04, intent none, lease since 11:04
-    "#]],
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
+            lease.intended: intent (take the lease until 13:00:00Z)
+            lease.taken: change 11:04, effect 11:04, intent none, lease since 11:04
+        "#]],
     );
 }
 
@@ -101,21 +101,21 @@ fn a_lease_says_what_must_be_undone() {
         &format!("regeneration.opened\n{}\nlease.taken", lease(2, 8)),
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease since 11:02, max-before Some(8), raised 1, wanted 2
+            lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02, max-before Some(8), raised 1, wanted 2
         "#]],
     );
     check(
         &format!("regeneration.opened\n{}\nlease.taken", lease(3, 10)),
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease since 11:02
+            lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
         "#]],
     );
     check(
         &format!("regeneration.opened\n{}\nlease.taken", lease(4, 12)),
         expect![[r#"
             lease.intended: intent (take the lease until 13:00:00Z)
-            lease.taken: effect 11:02, intent none, lease since 11:02
+            lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
         "#]],
     );
 }

@@ -97,8 +97,8 @@ fn policy_min_age_is_the_age_at_the_cutoff() {
     check(
         "min_age 2h, lease none\ni-1 serving 3h",
         expect![[r#"
-        take the lease until 13:00:00Z; wanted 1 surge 1 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 1 surge 1 max 10
+        "#]],
     );
     check(
         "min_age 2h, max_surge 2\ni-1 serving 2h59m59s\ni-2 serving 3h",

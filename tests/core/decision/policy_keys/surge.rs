@@ -106,8 +106,8 @@ fn policy_max_surge_as_large_as_can_be_written_is_as_many_as_there_are() {
     check(
         "max_surge 4294967295, max_unavailable 4294967295, lease none\ni-1..i-3 serving 25h",
         expect![[r#"
-        take the lease until 13:00:00Z; wanted 3 surge 4294967295 max 10
-    "#]],
+            take the lease until 12:08:00Z; wanted 3 surge 4294967295 max 10
+        "#]],
     );
     check(
         "max_surge 4294967295, raised 3\ni-1..i-3 serving 25h\ni-4..i-6 pending 1m ours",
