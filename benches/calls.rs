@@ -70,6 +70,7 @@ fn row(size: u32, surge: Share, boot: (u32, u32)) {
         daemon: harness.writer().to_owned(),
         window_ends: policy.window.after(start),
         firing: None,
+        take_over: false,
     };
     let (concurrency, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
     harness.fleet().request([RunRequest { key: key.clone(), policy, opener, hold: None }]);

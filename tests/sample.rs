@@ -34,6 +34,11 @@ pub(crate) fn event(kind: Kind) -> Event {
         Kind::RegenerationClosed => Event::RegenerationClosed(closed(Outcome::Completed)),
         Kind::RegenerationSkipped => Event::RegenerationSkipped(not_opened()),
         Kind::RegenerationMissed => Event::RegenerationMissed(not_opened()),
+        Kind::LeaseClaimed => Event::LeaseClaimed(Claimed {
+            regeneration: Uuid::nil(),
+            until: Time::UNIX_EPOCH,
+            inherited: Inherited { daemon: "there".to_owned(), min: None, max: Some(4), raised: 1 },
+        }),
         Kind::ActionVetoed => {
             Event::ActionVetoed(Vetoed { action: Action::ReleaseLease, message: "it is not ours".to_owned() })
         }

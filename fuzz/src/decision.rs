@@ -103,6 +103,7 @@ fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
         daemon: "here".to_owned(),
         window_ends: policy.window.after(now),
         firing: None,
+        take_over: false,
     };
     if let Ok(opening) = opening::open(now, now, group, policy, &opener, Uuid::from_u128(9), None) {
         assert_readable(&render::sentence(&opening));

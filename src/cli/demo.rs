@@ -71,6 +71,7 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         daemon: fleet.journal.writer().to_owned(),
         window_ends: policy.window.after(clock.now()),
         firing: None,
+        take_over: false,
     };
     say(INTRODUCTION);
     fleet.request([RunRequest { key: key.clone(), policy, opener, hold: None }]);

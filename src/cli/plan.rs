@@ -11,6 +11,9 @@ use crate::adapters::journal;
 use crate::domain::action::Hold;
 use crate::domain::forecast::{self, Pace, Plan};
 use crate::domain::group::{Group, GroupKey};
+use crate::domain::journal::Claimed;
+use crate::domain::lease::Lease;
+use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
@@ -22,6 +25,7 @@ use crate::render::left_words;
 
 use super::results::worst;
 use super::select::{Chosen, connect, list, select, unless_incomplete, unreachable};
+use super::show::take_over_hint;
 use super::{Failure, Global, Output, exit, print, say};
 
 #[derive(Debug, Args)]
@@ -55,6 +59,8 @@ pub(super) async fn plan(global: &Global, args: &PlanArgs) -> Result<u8, Failure
 pub(super) struct Preview {
     pub(super) key: GroupKey,
     pub(super) ruled: bool,
+    /// The live lease of another daemon, which the run may take over.
+    pub(super) claimed: Option<Claimed>,
     /// The plan, or why the group could not be observed.
     pub(super) plan: Result<Plan, Failure>,
 }
@@ -115,12 +121,16 @@ pub(super) async fn look(aws: &Aws, chosen: &[Chosen], known: &Known) -> Vec<Pre
     let mut sweep = aws.look(&asks).await;
     let now = Wall::default().now();
     let preview = |one: &Chosen| {
+        let mut claimed = None;
         let plan = match sweep.remove(&one.key) {
-            Some(Ok(group)) => Ok(known.plan(now, one, &group)),
+            Some(Ok(group)) => {
+                claimed = opening::claim(now, &group, &known.writer);
+                Ok(known.plan(now, one, &group))
+            }
             Some(Err(error)) => Err(unreachable(&error)),
             None => Err(Failure { code: exit::HELD, message: "the group no longer exists".to_owned() }),
         };
-        Preview { key: one.key.clone(), ruled: one.ruled, plan }
+        Preview { key: one.key.clone(), ruled: one.ruled, claimed, plan }
     };
     chosen.iter().map(preview).collect()
 }
@@ -176,24 +186,21 @@ fn describe(plan: &Plan, ruled: bool) -> String {
         line("  ", format!("note: {note}"));
     }
     for hold in &plan.holds {
-        line("  ", format!("would not start now: {hold}"));
+        line("  ", format!("would not start now: {hold}{}", take_over_hint(&plan.group, hold.code())));
     }
     text
 }
 
-/// Adapts the plan to the open regeneration, which a run would resume: its own lease does not hold it, and fresh
-/// instances are not replaced.
+/// Adapts the plan to the open regeneration, which a run would resume: fresh instances are not replaced.
 fn resume(plan: &mut Plan, group: &Group, open: &Regeneration) {
-    let own = open.id.to_string();
-    plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { regeneration, .. } if *regeneration == own));
     plan.replace.retain(|planned| {
         group.instance(&planned.instance).is_none_or(|instance| open.is_fresh(instance) != Some(true))
     });
     plan.concurrency = plan.concurrency.min(u32::try_from(plan.replace.len()).unwrap_or(u32::MAX).max(1));
     let since = open.opened_at.format("%Y-%m-%d %H:%M:%SZ");
     plan.notes.push(format!(
-        "regeneration {own}, opened {since} by {}, is open: a run resumes it under its original policy",
-        open.actor
+        "regeneration {}, opened {since} by {}, is open: a run resumes it under its original policy",
+        open.id, open.actor
     ));
 }
 
@@ -217,7 +224,9 @@ impl Known {
             None => forecast::plan(now, group, &one.policy, pace),
         };
         // This daemon's own lease, for example one that could not be released, does not hold its run.
-        plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { daemon, .. } if *daemon == self.writer));
+        if Lease::of_another(now, group, &self.writer).is_none() {
+            plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { .. }));
+        }
         if let Some(open) = self.open.get(&one.key) {
             resume(&mut plan, group, open);
         }

@@ -14,7 +14,7 @@ use crate::domain::regeneration::{Newcomer, Regeneration};
 use crate::engine::fleet::{Ended, Event, Watch};
 use crate::render::left_words;
 
-use super::show::Show;
+use super::show::{Show, take_over_hint};
 use super::{Failure, Output, exit, print};
 
 /// The result of one group.
@@ -87,6 +87,11 @@ pub(super) struct Records {
 }
 
 impl Records {
+    /// Takes in which groups could not be observed before the run.
+    pub(super) fn note_unobserved(&mut self, previews: Vec<Preview>) {
+        self.unobserved = previews.into_iter().filter_map(|preview| Some((preview.key, preview.plan.err()?))).collect();
+    }
+
     fn note(&mut self, event: &Event<'_>) {
         match event {
             Event::Recorded(entry, regeneration) => {
@@ -145,7 +150,8 @@ impl Records {
                 (outcome.word(), code, why, exit)
             }
             Some(Ended::Skipped(cause)) => {
-                ("skipped", Some(cause.code.clone()), Some(cause.message.clone()), exit::HELD)
+                let why = format!("{}{}", cause.message, take_over_hint(key, &cause.code));
+                ("skipped", Some(cause.code.clone()), Some(why), exit::HELD)
             }
             Some(Ended::Unreachable(error)) => ("unreachable", None, Some(error.to_string()), exit::UNREACHABLE),
             Some(Ended::GaveUp(error, lasts)) => {

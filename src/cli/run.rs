@@ -13,8 +13,10 @@ use crate::domain::opening::Opener;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::clock::{Clock, Wall};
+use crate::engine::command::{Command, Order};
 use crate::engine::fleet::RunRequest;
 use crate::engine::ports::History;
+use crate::render;
 
 use super::plan::Preview;
 use super::results::Report;
@@ -36,6 +38,11 @@ pub(super) struct RunArgs {
     /// The reason for the run, recorded in the journal
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Take over the live lease of another daemon, for example of one whose host is lost, without waiting for its end.
+    /// Shows first whose lease it is, until when it is live, and what that daemon has changed. If that daemon is still at
+    /// work, it stops
+    #[arg(long, conflicts_with = "all")]
+    take_over: bool,
     /// Show the plan and exit
     #[arg(long)]
     dry_run: bool,
@@ -73,18 +80,23 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
     fleet.resume(named).await?;
     show_other_regenerations(&fleet.journal, named, &report.show.borrow()).await?;
-    let mut fresh: Vec<_> = chosen.into_iter().filter(|c| !fleet.is_busy_with(&c.key)).collect();
-    if !fresh.is_empty() {
-        let previews = plan::look(&fleet.cloud, &fresh, &known).await;
-        show_and_confirm(&previews, args.yes, &report.show.borrow())?;
-        let records = &mut report.records.borrow_mut();
-        records.unobserved = previews.into_iter().filter_map(|p| Some((p.key, p.plan.err()?))).collect();
-        // What could not be shown was not confirmed either.
-        fresh.retain(|one| !records.unobserved.contains_key(&one.key));
-    }
+    let (open, mut fresh): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|c| fleet.is_busy_with(&c.key));
+    let mut previews = plan::look(&fleet.cloud, &fresh, &known).await;
+    let leased = if args.take_over { plan::look(&fleet.cloud, &open, &known).await } else { Vec::new() };
+    let leases = if args.take_over { show_leases(&mut previews, &leased, &report.show.borrow()) } else { 0 };
+    show_and_confirm(&previews, leases, args.yes, &report.show.borrow())?;
+    report.records.borrow_mut().note_unobserved(previews);
+    // What could not be shown was not confirmed either.
+    fresh.retain(|one| !report.records.borrow().unobserved.contains_key(&one.key));
     // Before this point a signal ends the program at once, because nothing was changed.
     super::stop_on_signals(&clock, exit::HELD, "open regenerations stay open: run the same command to resume");
     let actor = actor();
+    for Preview { key, claimed, .. } in leased {
+        if let Some(claimed) = claimed {
+            let order = Order::TakeOver(Box::new(claimed));
+            fleet.command(&key, Command { order, actor: actor.clone(), reason: args.reason.clone() }).await?;
+        }
+    }
     let daemon = fleet.journal.writer().to_owned();
     report.records.borrow_mut().asked.extend(fresh.iter().map(|one| one.key.clone()));
     fleet.request(fresh.into_iter().map(|one| request(one, args, &config, &actor, &daemon, clock.now())));
@@ -125,13 +137,32 @@ async fn show_other_regenerations(
     Ok(())
 }
 
-/// Prints the plans, and asks for confirmation if they replace any instance.
-fn show_and_confirm(previews: &[Preview], yes: bool, show: &Show) -> Result<(), Failure> {
+/// Prints the live leases of other daemons that this run takes over, and counts them. They do not hold the planned runs.
+fn show_leases(previews: &mut [Preview], open: &[Preview], show: &Show) -> usize {
+    let mut leases = 0;
+    for Preview { key, claimed, .. } in previews.iter().chain(open) {
+        let text = match claimed {
+            Some(claimed) => {
+                leases += 1;
+                format!("takes over the {}; if that daemon is still at work, it stops", render::lease_of(claimed))
+            }
+            None => "no other daemon has a live lease; there is nothing to take over".to_owned(),
+        };
+        show.line(&format!("{key}: {}", render::clean(&text)));
+    }
+    for plan in previews.iter_mut().filter_map(|preview| preview.plan.as_mut().ok()) {
+        plan.holds.retain(|hold| !matches!(hold, Hold::LeasedByOther { .. }));
+    }
+    leases
+}
+
+/// Prints the plans, and asks for confirmation if they replace any instance or take over any lease.
+fn show_and_confirm(previews: &[Preview], leases: usize, yes: bool, show: &Show) -> Result<(), Failure> {
     previews.iter().for_each(|preview| show.line(preview.describe().trim_end()));
     let counts = previews.iter().filter_map(|preview| preview.plan.as_ref().ok()).map(|plan| plan.replace.len());
     let counts: Vec<_> = counts.filter(|count| *count > 0).collect();
-    if !yes && !counts.is_empty() {
-        confirm(counts.iter().sum(), counts.len())?;
+    if !yes && counts.len() + leases > 0 {
+        confirm(counts.iter().sum(), counts.len(), leases)?;
     }
     Ok(())
 }
@@ -147,17 +178,19 @@ fn request(chosen: Chosen, args: &RunArgs, config: &Config, actor: &str, daemon:
         daemon: daemon.to_owned(),
         window_ends: calendar.window_ends(now),
         firing: None,
+        take_over: args.take_over,
     };
     RunRequest { key, policy, opener, hold }
 }
 
-fn confirm(instances: usize, groups: usize) -> Result<(), Failure> {
+fn confirm(instances: usize, groups: usize, leases: usize) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("nothing was changed: confirmation needs a terminal; without one, pass --yes"));
     }
     let s = |n| if n == 1 { "" } else { "s" };
     let mut err = std::io::stderr().lock();
-    let _ = write!(err, "Replace {instances} instance{} in {groups} group{}? [y/N] ", s(instances), s(groups));
+    let lease = if leases == 0 { String::new() } else { format!("Take over {leases} lease{}. ", s(leases)) };
+    let _ = write!(err, "{lease}Replace {instances} instance{} in {groups} group{}? [y/N] ", s(instances), s(groups));
     let _ = err.flush();
     drop(err);
     let mut answer = String::new();

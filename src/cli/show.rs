@@ -67,7 +67,10 @@ impl Show {
                     bar.finish_and_clear();
                 }
                 match ended {
-                    Ended::Skipped(skipped) => self.say(Utc::now(), key, &format!("skipped: {skipped}")),
+                    Ended::Skipped(skipped) => {
+                        let hint = take_over_hint(key, &skipped.code);
+                        self.say(Utc::now(), key, &format!("skipped: {skipped}{hint}"));
+                    }
                     Ended::Unreachable(error) => self.say(Utc::now(), key, &format!("not opened: {error}")),
                     Ended::NoSuchGroup => self.say(Utc::now(), key, "not opened: the group no longer exists"),
                     Ended::GaveUp(error, lasts) => {
@@ -95,7 +98,9 @@ impl Show {
         let brief = self.brief(key, &sentence);
         let repeats = brief != sentence;
         if is_worth_a_line(entry.kind()) && !(repeats && entry.kind() != Kind::RegenerationClosed) {
-            self.say(entry.t, key, &brief);
+            let held = entry.event.causes().iter().filter(|_| entry.kind() == Kind::RegenerationHeld);
+            let hints = held.map(|hold| take_over_hint(key, &hold.code)).collect::<String>();
+            self.say(entry.t, key, &(brief + &hints));
         }
         if let Some((RefusalKind::Forbidden, Cause { message, .. })) = entry.event.refusal()
             && !message.is_empty()
@@ -141,6 +146,14 @@ impl Show {
         for bar in std::mem::take(&mut self.bars).into_values() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// How to continue at once, where a hold with this code is the live lease of another daemon.
+pub(super) fn take_over_hint(key: &GroupKey, code: &str) -> String {
+    match code {
+        "leased_by_other" => format!("; if that daemon is lost, `regend run {key} --take-over` continues at once"),
+        _ => String::new(),
     }
 }
 

@@ -153,6 +153,7 @@ fn replacements(now: Time, group: &Group, policy: &Policy) -> (Vec<Planned>, Vec
         daemon: String::new(),
         window_ends: policy.window.after(now),
         firing: None,
+        take_over: false,
     };
     let opened = opening::opened(now, group, policy, &opener, Uuid::nil(), None);
     // An opening entry always opens a regeneration.

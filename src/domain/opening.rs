@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::action::Hold;
 use super::group::{Group, Lifecycle, Waived};
-use super::journal::{Cause, Change, Entry, Event, Inherited, Member, Opened, Trigger};
+use super::journal::{Cause, Change, Claimed, Entry, Event, Inherited, Member, Opened, Trigger};
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
 use super::span::Time;
@@ -21,6 +21,8 @@ pub struct Opener {
     pub window_ends: Time,
     /// The scheduled local time for which the regeneration opens.
     pub firing: Option<String>,
+    /// Whether an operator wants it to take over the live lease of another daemon.
+    pub take_over: bool,
 }
 
 /// The reasons why no regeneration may start in this group now.
@@ -37,6 +39,13 @@ pub fn holds(now: Time, group: &Group, policy: &Policy, daemon: &str) -> Vec<Hol
 /// The hold if another daemon has a live lease on the group.
 fn leased(now: Time, group: &Group, daemon: &str) -> Option<Hold> {
     Lease::of_another(now, group, daemon).map(Hold::from)
+}
+
+/// The live lease of another daemon as it is recorded when an operator takes it over, with what that daemon has changed.
+pub fn claim(now: Time, group: &Group, daemon: &str) -> Option<Claimed> {
+    let lease = Lease::of_another(now, group, daemon)?;
+    let (regeneration, until) = (lease.regeneration, lease.until);
+    Some(Claimed { regeneration, until, inherited: inherited_from(lease, group) })
 }
 
 /// The hold for which a scheduled run is queued within its window: the live lease of another daemon. Only when that
@@ -71,7 +80,11 @@ pub fn open(
     let prevents = |hold: &Hold| !is_leased || Some(hold) != unsupported.as_ref();
     // A manual run is refused at once. A scheduled one opens, and waits within its window until the hold ends.
     let hold = match opener.trigger {
-        Trigger::Manual => holds(now, group, policy, &opener.daemon).into_iter().find(prevents),
+        Trigger::Manual => {
+            let is_claimed = |hold: &Hold| opener.take_over && matches!(hold, Hold::LeasedByOther { .. });
+            let found = holds(now, group, policy, &opener.daemon);
+            found.into_iter().find(|hold| prevents(hold) && !is_claimed(hold))
+        }
         // Without room for the lease tag nothing can be changed at all.
         Trigger::Schedule | Trigger::Recovery => Hold::unsupported(group)
             .filter(prevents)
@@ -82,14 +95,20 @@ pub fn open(
     if let Some(hold) = &hold {
         return Err(hold.into());
     }
-    // A lease that is still on the group has expired. Within the window its regeneration is continued under its cutoff.
+    // A lease that is still on the group has expired, or is to be taken over. Within the window its regeneration is
+    // continued under its cutoff.
     // After the window only its obligations are taken over, because under the old cutoff the instances that it launched
     // would live for another day. The same holds for a lease of this daemon that could not be released: the journal
     // knows all regenerations of this daemon.
     let lease = Lease::on(group);
     let is_continued = |lease: &&Lease| !lease.is_of(&opener.daemon) && now <= policy.window.after(lease.cutoff);
     let id = lease.as_ref().filter(is_continued).map_or(id, |lease| lease.regeneration);
+    let is_live = claim(now, group, &opener.daemon).is_some();
     let mut opened = opened(asked, group, policy, opener, id, lease);
+    if is_live {
+        // What a daemon that may still be at work leaves to restore is known when its lease is overwritten.
+        opened.inherited = None;
+    }
     if opened.inherited.is_none() {
         opened.inherited = kept.and_then(|kept| inherited(kept, group, opener));
     }
@@ -138,10 +157,7 @@ pub(super) fn opened(
     // The tag is untrusted input, so a cutoff in the future is not accepted.
     let cutoff =
         expired.as_ref().filter(|lease| lease.regeneration == id).map_or(asked, |lease| lease.cutoff.min(asked));
-    let inherited = expired.map(|lease| {
-        let LeftBehind { surplus, min, max } = lease.left(group);
-        Inherited { raised: surplus, min, max, daemon: lease.daemon }
-    });
+    let inherited = expired.map(|lease| inherited_from(lease, group));
     let members = group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating).map(|i| Member {
         instance: i.id.clone(),
         zone: i.zone.clone(),
@@ -164,6 +180,12 @@ pub(super) fn opened(
         cautious: caution(group, policy),
         inherited,
     }
+}
+
+/// What the owner of a lease has changed, and whoever takes the lease over must restore.
+fn inherited_from(lease: Lease, group: &Group) -> Inherited {
+    let LeftBehind { surplus, min, max } = lease.left(group);
+    Inherited { raised: surplus, min, max, daemon: lease.daemon }
 }
 
 /// The target health that does not count, before a regeneration is open.

@@ -65,6 +65,8 @@ pub struct Regeneration {
     pub lease: Option<Lease>,
     /// Since when it has been ours without a break.
     pub leased_at: Option<Time>,
+    /// The daemon whose live lease an operator wants it to take over. It may be overwritten once.
+    pub claimed: Option<String>,
     /// It was given back: a look may still show it.
     pub released: bool,
     /// The intent that has no outcome yet. There is never more than one.
@@ -157,6 +159,7 @@ impl Regeneration {
             shrunk_at: None,
             lease: None,
             leased_at: None,
+            claimed: None,
             released: false,
             intent: None,
             unanswered: None,
@@ -186,6 +189,11 @@ impl Regeneration {
     /// An entry about it. The journal stamps the rest.
     pub fn entry(&self, event: Event, t: Time) -> Entry {
         Entry { regeneration: Some(self.id), ..Entry::new(event, t, self.actor.clone()).about(&self.group) }
+    }
+
+    /// Whether this live lease of another daemon may be overwritten.
+    pub fn may_overwrite(&self, lease: &Lease) -> bool {
+        self.lease.is_none() && self.claimed.as_ref() == Some(&lease.daemon)
     }
 
     /// Folds a whole regeneration, oldest entry first.
@@ -230,6 +238,10 @@ impl Regeneration {
                 self.ending = Some(aborted.clone());
                 // What was refused so far says nothing of the calls that tidy up.
                 self.refusals.end();
+            }
+            // What this regeneration held before is lost already.
+            Event::LeaseClaimed(claim) => {
+                (self.lease, self.leased_at, self.claimed) = (None, None, Some(claim.inherited.daemon.clone()));
             }
             Event::GroupChanged(changed) => self.changed(changed, entry.t),
             Event::RegenerationQueued(_) | Event::RegenerationSkipped(_) | Event::RegenerationMissed(_) => {

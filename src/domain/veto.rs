@@ -35,7 +35,10 @@ pub fn veto(now: Time, group: &TrackedGroup, regeneration: &Regeneration, action
             let Ok(ours) = value.parse::<Lease>() else {
                 return no(3, format!("the lease {value:?} cannot be parsed"));
             };
-            match holder(now, group).filter(|theirs| theirs.daemon != ours.daemon) {
+            // An operator may have told this regeneration to take over that lease; then it has none of its own.
+            let claimed = regeneration.claimed.as_ref().filter(|_| regeneration.lease.is_none());
+            let theirs = holder(now, group).filter(|theirs| theirs.daemon != ours.daemon);
+            match theirs.filter(|theirs| claimed != Some(&theirs.daemon)) {
                 Some(theirs) => {
                     no(4, format!("the group is leased by daemon {} until {}", theirs.daemon, theirs.until))
                 }

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::action::Outcome;
 use crate::domain::group::GroupKey;
-use crate::domain::journal::{Aborted, Cause, Entry, Event, Nothing};
+use crate::domain::journal::{Aborted, Cause, Claimed, Entry, Event, Nothing};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::lookup;
@@ -14,13 +14,15 @@ use crate::engine::ports::Journal;
 use crate::engine::reconcile::Stop;
 
 /// What is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
     /// Nothing more is done to the group until it is resumed, except that the lease is renewed. Nothing opens either.
     Pause,
     Resume,
     /// The open regeneration ends now, and the group is handed back.
     Abort,
+    /// The open regeneration takes this live lease of another daemon over.
+    TakeOver(Box<Claimed>),
 }
 
 /// An order, and who gave it why.
@@ -45,13 +47,14 @@ pub enum Obeyed {
 impl Command {
     /// The entry that carries it out on an open regeneration; nothing, where there is nothing to do.
     pub(super) fn entry(&self, regeneration: &Regeneration, now: Time) -> Option<Entry> {
-        let event = match self.order {
+        let event = match &self.order {
             Order::Pause if regeneration.paused.is_none() => Event::RegenerationPaused(Nothing {}),
             Order::Resume if regeneration.paused.is_some() => Event::RegenerationResumed(Nothing {}),
             Order::Abort if regeneration.ending.is_none() => Event::RegenerationAborted(Aborted {
                 outcome: Outcome::Aborted,
                 cause: Cause::new("AbortedByUser", format!("{} asked for it", self.actor)),
             }),
+            Order::TakeOver(claimed) => Event::LeaseClaimed(Claimed::clone(claimed)),
             Order::Pause | Order::Resume | Order::Abort => return None,
         };
         let entry = regeneration.entry(event, now);
@@ -76,7 +79,7 @@ impl Command {
             Order::Pause if !is_paused => Event::RegenerationPaused(Nothing {}),
             Order::Resume if is_paused => Event::RegenerationResumed(Nothing {}),
             Order::Pause | Order::Resume => return Ok(Obeyed::AlreadySo),
-            Order::Abort => return Ok(Obeyed::NothingOpen),
+            Order::Abort | Order::TakeOver(_) => return Ok(Obeyed::NothingOpen),
         };
         let entry = Entry { reason: self.reason.clone(), ..Entry::new(event, now, self.actor.clone()).about(group) };
         Ok(Obeyed::Done(Box::new(journal.append(entry).await?)))

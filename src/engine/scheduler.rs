@@ -135,6 +135,7 @@ impl Scheduler {
             daemon: fleet.journal.writer().to_owned(),
             window_ends,
             firing: Some(firing.local),
+            take_over: false,
         };
         let closed = calendar.is_clear(now).err();
         let until = match &closed {

@@ -155,6 +155,7 @@ impl<'a> Play<'a> {
             daemon: self.harness.writer().to_owned(),
             window_ends: policy.window.after(self.now()),
             firing: None,
+            take_over: false,
         };
         self.harness.fleet().request([RunRequest { key: key.clone(), policy: policy.clone(), opener, hold: None }]);
     }

@@ -5,5 +5,5 @@ mod sentence;
 mod text;
 
 pub use instance_history::{Line, Timeline, timeline};
-pub use sentence::{left_words, messages, sentence};
+pub use sentence::{lease_of, left_words, messages, sentence};
 pub use text::{at, clean, rough};

@@ -6,8 +6,9 @@ use super::text::{at, clean, rough, seconds};
 use crate::domain::action::{Action, RefusalKind, Retire};
 use crate::domain::group::TargetState;
 use crate::domain::journal::{
-    Cause, Closed, Entry, Event, Explanation, GroupChanged, InstanceFacts, InstanceJudged, InstanceLost,
-    LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused, RetireIntended, Tripped, Unknown, Verdict,
+    Cause, Claimed, Closed, Entry, Event, Explanation, GroupChanged, Inherited, InstanceFacts, InstanceJudged,
+    InstanceLost, LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused, RetireIntended, Tripped,
+    Unknown, Verdict,
 };
 
 /// A sentence with more names than this is not read.
@@ -48,6 +49,9 @@ pub fn sentence(entry: &Entry) -> String {
             intended(&entry.event)
         }
         Event::RetireIntended(intended) => retiring(intended),
+        Event::LeaseClaimed(claimed) => {
+            format!("{} takes over the {}{}", entry.actor, lease_of(claimed), because(entry))
+        }
         Event::LeaseTaken(_) => format!("the lease is taken{aside}"),
         Event::LeaseReleased(_) => format!("the lease is released{aside}"),
         Event::LeaseRefused(refused) => format!("cannot write the lease tag: {}", why(&refused.cause)),
@@ -185,15 +189,30 @@ fn opening(entry: &Entry, opened: &Opened) -> String {
         let _ = write!(text, "; canary mode: {why}");
     }
     if let Some(inherited) = &opened.inherited {
-        let _ = write!(text, "; taken over from {}", inherited.daemon);
-        if let Some(max) = inherited.max {
-            let _ = write!(text, ", max size {max} to be restored");
-        }
-        if inherited.raised > 0 {
-            let _ = write!(text, ", {} of desired capacity to be taken back", inherited.raised);
-        }
+        let _ = write!(text, "; taken over from {}{}", inherited.daemon, to_restore(inherited));
     }
     text
+}
+
+fn to_restore(inherited: &Inherited) -> String {
+    let mut text = String::new();
+    if let Some(min) = inherited.min {
+        let _ = write!(text, ", min size {min} to be restored");
+    }
+    if let Some(max) = inherited.max {
+        let _ = write!(text, ", max size {max} to be restored");
+    }
+    if inherited.raised > 0 {
+        let _ = write!(text, ", {} of desired capacity to be taken back", inherited.raised);
+    }
+    text
+}
+
+/// A live lease of another daemon, with what that daemon has changed in the group.
+pub fn lease_of(claimed: &Claimed) -> String {
+    let Claimed { regeneration, until, inherited } = claimed;
+    let (daemon, restore) = (&inherited.daemon, to_restore(inherited));
+    format!("lease of daemon {daemon} for regeneration {regeneration}, live until {}{restore}", at(*until))
 }
 
 fn closing(closed: &Closed) -> String {

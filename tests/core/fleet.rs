@@ -41,6 +41,7 @@ fn play(settings: Settings, groups: &[(&str, Policy, GroupBehavior)], hold: Opti
             daemon: harness.writer().to_owned(),
             window_ends: policy.window.after(now),
             firing: Some("2026-11-22T03:00:00".into()),
+            take_over: false,
         };
         requests.push(RunRequest { key: key(name), policy: policy.clone(), opener, hold: hold.cloned() });
     }
@@ -216,7 +217,15 @@ impl Handled {
         let handled = Self::on(&world, MemoryJournal::new("handled", Rc::clone(&world)), is_daemon);
         let daemon = "handled".to_owned();
         let (actor, window_ends) = ("user:ops".into(), policy().window.after(now));
-        let opener = Opener { actor, trigger: Trigger::Manual, reason: None, daemon, window_ends, firing: None };
+        let opener = Opener {
+            actor,
+            trigger: Trigger::Manual,
+            reason: None,
+            daemon,
+            window_ends,
+            firing: None,
+            take_over: false,
+        };
         handled.process.fleet.request([RunRequest { key: key("web"), policy: policy(), opener, hold: None }]);
         handled
     }

@@ -44,6 +44,7 @@ fn request(name: &str, now: Time, trigger: Trigger) -> RunRequest {
         daemon: "rehearsal".into(),
         window_ends: policy.window.after(now),
         firing: None,
+        take_over: false,
     };
     RunRequest { key: key(name), policy, opener, hold: None }
 }
@@ -163,7 +164,7 @@ fn while_a_call_hangs_commands_are_answered_at_once_and_other_groups_go_on() {
     assert!(hangs());
     let asked = world.borrow().now();
     for (order, kind) in [(Order::Pause, Kind::RegenerationPaused), (Order::Resume, Kind::RegenerationResumed)] {
-        let obeyed = process.block_on(process.fleet.command(&key("hangs"), command(order)));
+        let obeyed = process.block_on(process.fleet.command(&key("hangs"), command(order.clone())));
         let Some(Ok(Obeyed::Done(entry))) = obeyed else { panic!("{obeyed:?}") };
         assert_eq!((entry.kind(), entry.actor.as_str(), entry.reason.as_deref()), (kind, "user:ops", Some("3 a.m.")));
         let again = process.block_on(process.fleet.command(&key("hangs"), command(order)));

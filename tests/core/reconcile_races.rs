@@ -96,6 +96,7 @@ fn opener(now: Time, daemon: &str) -> Opener {
         daemon: daemon.to_owned(),
         window_ends: Span::hours(4).after(now),
         firing: None,
+        take_over: false,
     }
 }
 

@@ -8,10 +8,11 @@ use std::rc::Rc;
 use regend::domain::action::{Action, Hold, Outcome};
 use regend::domain::group::GroupKey;
 use regend::domain::journal::{Entry, Kind, Trigger};
-use regend::domain::opening::Opener;
+use regend::domain::opening::{self, Opener};
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
+use regend::engine::command::{Command, Order};
 use regend::engine::fleet::{Ended, Event as Told, RunRequest, Settings, Watch};
 use regend::engine::ports::JournalError;
 use regend::engine::reconcile::Stop;
@@ -31,6 +32,9 @@ pub(crate) struct Scene {
     pub(crate) policy: Policy,
     /// Who wishes: a schedule has the patience to wait for an obstacle to go.
     pub(crate) trigger: Trigger,
+    /// Whether it takes over the live lease of another daemon.
+    pub(crate) take_over: bool,
+    pub(crate) reason: Option<&'static str>,
     pub(crate) start: Time,
     pub(crate) checker: Checker,
     pub(crate) broken: Vec<Broken>,
@@ -87,6 +91,8 @@ impl Scene {
             key,
             policy,
             trigger: Trigger::Manual,
+            take_over: false,
+            reason: None,
             start,
             broken: Vec::new(),
             read: 0,
@@ -112,10 +118,11 @@ impl Scene {
         let opener = Opener {
             actor: "user:test".into(),
             trigger: self.trigger,
-            reason: None,
+            reason: self.reason.map(str::to_owned),
             daemon: self.harness.writer().to_owned(),
             window_ends: self.policy.window.after(self.harness.fleet().clock.now()),
             firing: (self.trigger == Trigger::Schedule).then(|| "2026-09-21T14:13:20".to_owned()),
+            take_over: self.take_over,
         };
         let policy = self.policy.clone();
         self.harness.fleet().request([RunRequest { key: self.key.clone(), policy, opener, hold: None }]);
@@ -149,11 +156,24 @@ impl Scene {
             key: self.key.clone(),
             policy: self.policy.clone(),
             trigger: self.trigger,
+            take_over: false,
+            reason: None,
             start: self.start,
             broken: Vec::new(),
             read: 0,
             trace,
         }
+    }
+
+    /// Takes over the live lease of another daemon for a regeneration that is already open.
+    pub(crate) fn take_back(&mut self) {
+        let group = self.harness.world.borrow_mut().look(&self.key).expect("the group is there");
+        let claimed = opening::claim(self.harness.fleet().clock.now(), &group, self.harness.writer());
+        let order = Order::TakeOver(Box::new(claimed.expect("another daemon has a live lease")));
+        let command = Command { order, actor: "user:test".to_owned(), reason: None };
+        let process = &self.harness.process;
+        let obeyed = process.block_on(process.fleet.command(&self.key, command));
+        obeyed.expect("no process is killed").expect("the journal can be written");
     }
 
     fn stepped(&mut self, stepped: Result<Progress, Stop>) -> Progress {

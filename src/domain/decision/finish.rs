@@ -208,11 +208,11 @@ impl<'a> View<'a> {
     }
 
     /// Whether a lease is on the group that no other daemon will release: this daemon's own from before its journal was
-    /// lost, or the expired lease of another daemon.
+    /// lost, or the lease of another daemon that has expired or is taken over.
     pub(super) fn is_left_over(&self) -> bool {
         let lease = Lease::on(self.group);
         let lease = lease.filter(|_| !self.known.released);
-        lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now))
+        lease.is_some_and(|l| l.is_of(self.me.daemon) || l.is_dead(self.now) || self.known.may_overwrite(&l))
     }
 
     /// What was not restored: the code of the first item, and a phrase for all of them.

@@ -41,9 +41,9 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The live lease of another daemon.
+    /// The live lease of another daemon, unless an operator wants it to be overwritten.
     fn other_lease(&self) -> Option<Lease> {
-        Lease::of_another(self.now, self.group, self.me.daemon)
+        Lease::of_another(self.now, self.group, self.me.daemon).filter(|lease| !self.known.may_overwrite(lease))
     }
 
     /// Closes or waits if the group is being deleted, or another daemon has the lease.
@@ -54,6 +54,13 @@ impl<'a> View<'a> {
             return Some(self.close(Outcome::Aborted, Some(cause)));
         }
         if let Some(lease) = self.other_lease() {
+            if known.claimed.as_ref() == Some(&lease.daemon)
+                && let Some(until) = known.leased_at.map(|at| SETTLE.after(at)).filter(|until| group.seen <= *until)
+            {
+                // The observation may still show the lease that this daemon has just overwritten.
+                self.wake(until);
+                return self.hold(Hold::Leasing { until });
+            }
             // This holds even if the lease carries the id of this regeneration: a daemon that takes over an expired
             // lease continues its regeneration.
             self.wake(lease.expires());
@@ -205,17 +212,23 @@ impl<'a> View<'a> {
         (max, highest.max(known.max))
     }
 
-    /// The surplus and the limits of another daemon's lease that expired while this regeneration waited for it, or that
-    /// overwrote this daemon's lease. Once this daemon's lease states them, this regeneration must undo them.
+    /// The surplus and the limits of another daemon's lease that expired while this regeneration waited for it, that
+    /// overwrote this daemon's lease, or that is to be taken over. Once this daemon's lease states them, this
+    /// regeneration must undo them.
     fn left_behind(&self) -> Option<LeftBehind> {
         let (group, known) = (self.group, self.known);
         // Just after this daemon has written its lease, an observation may still show the other one.
         let is_pending = known.lease.is_some() && !self.is_settled();
-        if is_pending || known.released || known.opened.inherited.is_some() {
+        if is_pending || known.released {
             return None;
         }
         let lease = Lease::on(group)?;
-        if !lease.is_dead(self.now) || lease.is_of(self.me.daemon) || lease.regeneration == known.id {
+        let is_over = lease.is_dead(self.now) || known.may_overwrite(&lease);
+        // The opening has taken over what this daemon left, or this regeneration itself under an earlier name.
+        let inherited = known.opened.inherited.as_ref().map(|inherited| &inherited.daemon);
+        let earlier = known.lease.as_ref().map(|own| &own.daemon);
+        let is_known = inherited == Some(&lease.daemon) || earlier == Some(&lease.daemon);
+        if !is_over || is_known || lease.is_of(self.me.daemon) {
             return None;
         }
         let LeftBehind { mut surplus, min, max } = lease.left(group);

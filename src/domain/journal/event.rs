@@ -69,6 +69,7 @@ events! {
     RegenerationClosed(Closed) = "regeneration.closed",
     RegenerationSkipped(NotOpened) = "regeneration.skipped",
     RegenerationMissed(NotOpened) = "regeneration.missed",
+    LeaseClaimed(Claimed) = "lease.claimed",
     LeaseIntended(Intended) = "lease.intended",
     LeaseTaken(Done) = "lease.taken",
     LeaseReleased(Done) = "lease.released",

@@ -27,7 +27,7 @@ impl Regeneration {
                     }
                 }
             }
-            Action::ReleaseLease => (self.lease, self.released) = (None, true),
+            Action::ReleaseLease => (self.lease, self.claimed, self.released) = (None, None, true),
             Action::RaiseMaxSize { from, to } => {
                 self.max_before.get_or_insert(*from);
                 self.max = *to;

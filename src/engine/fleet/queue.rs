@@ -12,6 +12,7 @@ use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Runtime};
+use crate::engine::command::{Command, Order};
 use crate::engine::lookup;
 use crate::engine::ports::{Ask, Cloud, Journal};
 use crate::engine::reconcile::{Active, Stop};
@@ -103,7 +104,16 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
         let regeneration = Regeneration::open(&entry)?;
         self.publish(&regeneration, None);
         self.tell(Event::Recorded(&entry, &regeneration));
-        Ok(Opening::Opened(Box::new(Active::new(regeneration, now))))
+        let mut active = Active::new(regeneration, now);
+        let opener = &pending.request.opener;
+        if opener.take_over
+            && let Some(claimed) = opening::claim(now, group, self.journal.writer())
+        {
+            let order = Order::TakeOver(Box::new(claimed));
+            let command = Command { order, actor: opener.actor.clone(), reason: opener.reason.clone() };
+            self.obey(&mut active, &command).await?;
+        }
+        Ok(Opening::Opened(Box::new(active)))
     }
 
     /// Keeps the request in the queue, and records the hold once. The entry has no `firing`, so that a restarted daemon

@@ -10,7 +10,7 @@ use crate::domain::journal::Entry;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Span;
 use crate::engine::clock::{Clock, Runtime, Steady};
-use crate::engine::command::Orders;
+use crate::engine::command::{Command, Obeyed, Orders};
 use crate::engine::observer::Found;
 use crate::engine::ports::{Ask, Cloud, CloudError, Journal};
 use crate::engine::reconcile::{Active, Reconciler, Step, Stop, group_gone};
@@ -98,11 +98,16 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
                 biased;
                 found = &mut found => return Ok(found.ok().filter(|_| !self.is_over())),
                 message = active.orders.next() => {
-                    self.reconciler(&|entry, regeneration| self.recorded(entry, regeneration)).obey(active, message).await?;
+                    self.reconciler(&|entry, regeneration| self.recorded(entry, regeneration)).answer(active, message).await?;
                     observer.hurry(&key, self.clock.now());
                 }
             }
         }
+    }
+
+    /// Carries out a command on a regeneration that has no task yet.
+    pub(super) async fn obey(&self, active: &mut Active, command: &Command) -> Result<Obeyed, Stop> {
+        self.reconciler(&|entry, regeneration| self.recorded(entry, regeneration)).obey(active, command).await
     }
 
     /// Nothing more may begin.

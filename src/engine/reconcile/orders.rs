@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use super::{Active, Reconciler, Stop};
 use crate::engine::clock::Clock;
-use crate::engine::command::{Message, Obeyed};
+use crate::engine::command::{Command, Message, Obeyed};
 use crate::engine::ports::{Cloud, Journal};
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
@@ -15,23 +15,23 @@ impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
             tokio::select! {
                 biased;
                 output = &mut call => return Ok(output),
-                message = active.orders.next() => self.obey(active, message).await?,
+                message = active.orders.next() => self.answer(active, message).await?,
             }
         }
     }
 
-    /// Records a command, and takes it into the state.
-    pub(in crate::engine) async fn obey(&self, active: &mut Active, message: Message) -> Result<(), Stop> {
-        let Message { command, reply } = message;
-        let obeyed = match command.entry(&active.regeneration, self.clock.now()) {
-            Some(entry) => {
-                active.commanded = true;
-                Obeyed::Done(Box::new(self.append(active, entry).await?))
-            }
-            None => Obeyed::AlreadySo,
-        };
+    /// Carries out a command, and answers it.
+    pub(in crate::engine) async fn answer(&self, active: &mut Active, message: Message) -> Result<(), Stop> {
+        let obeyed = self.obey(active, &message.command).await?;
         // Who asked may not wait for the answer.
-        _ = reply.send(obeyed);
+        _ = message.reply.send(obeyed);
         Ok(())
+    }
+
+    /// Records a command, and takes it into the state.
+    pub(in crate::engine) async fn obey(&self, active: &mut Active, command: &Command) -> Result<Obeyed, Stop> {
+        let Some(entry) = command.entry(&active.regeneration, self.clock.now()) else { return Ok(Obeyed::AlreadySo) };
+        active.commanded = true;
+        Ok(Obeyed::Done(Box::new(self.append(active, entry).await?)))
     }
 }

@@ -4,7 +4,7 @@ use expect_test::expect;
 use regend::domain::lease::Lease;
 
 use super::lease_tag::lease;
-use super::{Scene, check};
+use super::{Scene, check, turn};
 
 #[test]
 fn a_lease_that_ends_beyond_belief_is_a_dead_one() {
@@ -182,10 +182,11 @@ fn what_a_dead_owner_left_is_taken_over_once() {
             take the lease until 12:08:00Z; wanted 4 surge 1 max 10
         "#]],
     );
+    // Nor what the owner of another lease left, who continued this regeneration: that is the owner's surplus.
     check(
         "tag of its-new-owner -3m, lease none, wanted 4\ni-1..i-4 serving 25h",
         expect![[r#"
-            take the lease until 12:08:00Z; wanted 4 surge 1 max 10
+            take the lease until 12:08:00Z; wanted 3 surge 1 max 10
         "#]],
     );
 }
@@ -285,4 +286,62 @@ fn a_dead_lease_over_shifted_limits_bounds_the_surplus_by_the_shift_and_by_desir
         wanted 5, min 5, max 5: 0 None Some(4)
     "#]]
     .assert_eq(&out);
+}
+
+#[test]
+fn a_claimed_lease_is_overwritten_while_it_is_live() {
+    let theirs = "lease none, tag of another-host 1h, wanted 4\ni-1..i-4 serving 25h";
+    check(
+        &format!("claimed there, {theirs}"),
+        expect![[r#"
+        take the lease until 12:08:00Z; wanted 3 surge 1 max 10
+    "#]],
+    );
+    // The claim names one daemon.
+    check(
+        &format!("claimed elsewhere, {theirs}"),
+        expect![[r#"
+        wait
+        hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+        again in 1h2m
+    "#]],
+    );
+    check(
+        theirs,
+        expect![[r#"
+        wait
+        hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+        again in 1h2m
+    "#]],
+    );
+}
+
+#[test]
+fn a_claimed_lease_is_removed_where_there_is_nothing_to_change() {
+    check(
+        "claimed there, lease none, tag of another-host 1h\ni-1..i-3 serving 5m ours",
+        expect![[r#"
+        release the lease
+    "#]],
+    );
+}
+
+#[test]
+fn a_claim_allows_one_write_over_a_live_lease() {
+    // An observation may show the lease that was overwritten a moment ago. Later it shows that its owner wrote again.
+    let overwritten = |seconds: u32| {
+        let effect = format!("claimed there, leased {seconds}s, effect {seconds}s");
+        turn(&format!("{effect}, tag of another-host 1h\ni-1..i-3 serving 25h"))
+    };
+    expect![[r#"
+        wait
+        hold: lease written; checking until 12:00:00Z that no other daemon wrote one too
+    "#]]
+    .assert_eq(&overwritten(30));
+    expect![[r#"
+        wait
+        hold: leased by daemon there for regeneration 01935000-0000-7000-8000-000000000002 until 13:02:00Z
+        again in 1h2m
+    "#]]
+    .assert_eq(&overwritten(31));
 }

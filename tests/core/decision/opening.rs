@@ -20,6 +20,7 @@ fn opener(trigger: Trigger) -> Opener {
         daemon: DAEMON.to_owned(),
         window_ends: Span::hours(4).after(now()),
         firing: Some("2026-11-22T12:00:00".to_owned()),
+        take_over: false,
     }
 }
 
@@ -148,6 +149,35 @@ fn a_person_hears_at_once_what_stands_in_the_way_and_a_schedule_waits() {
         group_deleted: the group is being deleted
     "#]],
     );
+}
+
+#[test]
+fn with_take_over_a_live_lease_of_another_daemon_does_not_hold_a_run_and_its_regeneration_is_continued() {
+    let opened = |table: &str| {
+        let Scene { group, known, .. } = Scene::read(table);
+        let opener = Opener { take_over: true, ..opener(Trigger::Manual) };
+        let claimed = opening::claim(now(), &group, &opener.daemon);
+        let opened =
+            opening::open(now(), now(), &group, &known.opened.policy, &opener, Uuid::from_u128(7), None).map(|entry| {
+                let known = Regeneration::open(&entry).unwrap();
+                format!("{} since {}, {:?}", known.id, known.opened.cutoff.format("%H:%M"), known.opened.inherited)
+            });
+        format!("{}\n{claimed:?}\n", opened.unwrap_or_else(|hold| hold.to_string()))
+    };
+    // What is to be restored is known when the lease is overwritten, because its owner may still be at work.
+    expect![[r#"
+        01935000-0000-7000-8000-000000000002 since 11:00, None
+        Some(Claimed { regeneration: 01935000-0000-7000-8000-000000000002, until: 2026-11-22T13:00:00Z, inherited: Inherited { daemon: "there", min: None, max: None, raised: 1 } })
+    "#]].assert_eq(&opened("tag of another-host 1h, wanted 4, max 4\ni-1..i-4 serving 25h"));
+    expect![[r#"
+        01935000-0000-7000-8000-000000000002 since 11:00, Some(Inherited { daemon: "there", min: None, max: None, raised: 1 })
+        None
+    "#]].assert_eq(&opened("tag of another-host -3m, wanted 4, max 4\ni-1..i-4 serving 25h"));
+    // Anything else still holds it.
+    expect![[r#"
+        process Launch is suspended on the group; resume the process to continue
+        Some(Claimed { regeneration: 01935000-0000-7000-8000-000000000002, until: 2026-11-22T13:00:00Z, inherited: Inherited { daemon: "there", min: None, max: None, raised: 1 } })
+    "#]].assert_eq(&opened("tag of another-host 1h, suspended Launch\ni-1..i-4 serving 25h"));
 }
 
 #[test]

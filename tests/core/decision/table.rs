@@ -186,6 +186,7 @@ impl Scene {
         known.launches = header.number("launches").unwrap_or(0);
         known.scaled_in = header.number("scaled-in").unwrap_or(0);
         known.released = header.flag("released");
+        known.claimed = header.word("claimed").map(str::to_owned);
         known.leased_at = header.word("leased").map(ago);
         if let Some(words) = header.take("desired-range") {
             known.desired_range = (parse(words[0]), parse(words[1]));

@@ -4,7 +4,6 @@ use regend::domain::journal::Trigger;
 use regend::domain::kind::CapacityUnit;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
-use regend::engine::command::Order;
 use regend::harness::Disk;
 use regend::sim::bucket::Bucket;
 use regend::sim::event::{Event, Which};
@@ -42,6 +41,8 @@ pub(super) mod often {
     /// An operator pauses the group, and later lets it go on or aborts.
     pub(in super::super) const PAUSE: u32 = 60;
     pub(in super::super) const ABORT: u32 = 40;
+    /// A second regend, or the one after a host that is lost, takes over the live lease of the first.
+    pub(in super::super) const TAKE_OVER: u32 = 400;
     /// Of two regends one takes a whole step between the other's look and its call.
     pub(in super::super) const IN_THE_MIDDLE: u32 = 100;
     /// How old an attached instance may be, in hours.
@@ -60,8 +61,10 @@ pub(super) enum Fate {
     Blind,
     /// Another regend, configured for the same group, wishes too.
     Second,
-    /// An operator pauses the group, lets it go on, or aborts its regeneration.
-    Order(Order),
+    /// An operator pauses the group, and later lets it go on; or aborts the regeneration.
+    Pause,
+    Resume,
+    Abort,
 }
 
 #[derive(Debug)]
@@ -137,11 +140,11 @@ pub(super) fn draw_orders(r: &mut Random) -> Vec<(u32, Fate)> {
     let mut orders = Vec::new();
     if r.chance_of(often::PAUSE) {
         let at = r.within((1, 900));
-        orders.push((at, Fate::Order(Order::Pause)));
-        orders.push((at + r.within((1, 1800)), Fate::Order(Order::Resume)));
+        orders.push((at, Fate::Pause));
+        orders.push((at + r.within((1, 1800)), Fate::Resume));
     }
     if r.chance_of(often::ABORT) {
-        orders.push((r.within((1, 1500)), Fate::Order(Order::Abort)));
+        orders.push((r.within((1, 1500)), Fate::Abort));
     }
     orders
 }

@@ -259,12 +259,24 @@ impl Timeline {
                     scene.harness.world.borrow_mut().faults.blind = 1000;
                     "blind"
                 }
-                Fate::Order(order) => {
-                    self.order(order);
+                Fate::Pause => {
+                    self.order("pause", Order::Pause);
+                    continue;
+                }
+                Fate::Resume => {
+                    self.order("resume", Order::Resume);
+                    continue;
+                }
+                Fate::Abort => {
+                    self.order("abort", Order::Abort);
                     continue;
                 }
                 Fate::Second => {
                     let mut second = scene.beside("second-host");
+                    second.take_over = self.random.chance_of(often::TAKE_OVER);
+                    if second.take_over {
+                        second.trigger = Trigger::Manual;
+                    }
                     second.wish();
                     self.scenes.push(second);
                     self.coverage.count("process", "a second regend", 1);
@@ -276,7 +288,7 @@ impl Timeline {
     }
 
     /// What an operator orders of a regeneration that is open. What cannot be recorded is ordered again.
-    fn order(&mut self, order: Order) {
+    fn order(&mut self, name: &'static str, order: Order) {
         let Some(scene) = self.scenes.first() else { return };
         let process = &scene.harness.process;
         if process.fleet.active().is_empty() {
@@ -284,14 +296,7 @@ impl Timeline {
         }
         let command = Command { order, actor: "user:ops".to_owned(), reason: Some("a test".to_owned()) };
         match process.block_on(process.fleet.command(&scene.key, command)) {
-            Some(Ok(Obeyed::Done(_))) => {
-                let name = match order {
-                    Order::Pause => "pause",
-                    Order::Resume => "resume",
-                    Order::Abort => "abort",
-                };
-                self.coverage.count("order", name, 1);
-            }
+            Some(Ok(Obeyed::Done(_))) => self.coverage.count("order", name, 1),
             Some(Ok(Obeyed::AlreadySo | Obeyed::NothingOpen)) | None | Some(Err(_)) => {}
         }
     }
@@ -304,7 +309,7 @@ impl Timeline {
         };
         let since = self.scenes.first().and_then(paused);
         if since.is_some_and(|since| Span::hours(1).after(since) < self.now()) {
-            self.order(Order::Resume);
+            self.order("resume", Order::Resume);
         }
     }
 
@@ -322,8 +327,9 @@ impl Timeline {
             self.lost_entries = scene.harness.journal.entries().clone();
             self.coverage.entries(&self.lost_entries);
             scene.restart_elsewhere("another-host");
-            // The new host has a schedule, and its patience.
-            scene.trigger = Trigger::Schedule;
+            // The new host has a schedule and its patience, or an operator who has none.
+            scene.take_over = self.random.chance_of(often::TAKE_OVER);
+            scene.trigger = if scene.take_over { Trigger::Manual } else { Trigger::Schedule };
             scene.wish();
             self.lost = true;
             self.ends = Span::hours(30).after(self.ends);
@@ -364,7 +370,7 @@ impl Timeline {
                 return true;
             }
         }
-        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Order(_)));
+        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Pause | Fate::Resume | Fate::Abort));
         if let Some((at, _)) = self.fates.last().copied().filter(|(_, fate)| matches!(fate, Fate::Second)) {
             self.scenes[0].harness.pass(at);
             return true;

@@ -124,6 +124,7 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         regeneration.closed    completed after 0s
         regeneration.skipped   not opened: AWS said no (Code)
         regeneration.missed    missed a run: AWS said no (Code)
+        lease.claimed          user:anna takes over the lease of daemon there for regeneration 00000000-0000-0000-0000-000000000000, live until 1970-01-01 00:00:00Z, max size 4 to be restored, 1 of desired capacity to be taken back
         lease.intended         take the lease until 00:00:00Z
         lease.taken            the lease is taken
         lease.released         the lease is released

@@ -157,7 +157,7 @@ fn a_group_with_an_external_operation_is_skipped_with_the_reason() {
     endpoint.forget();
     let regend = Regend::configured(endpoint.port, RULE);
     for (group, words) in [
-        ("leased", &["other-host", id][..]),
+        ("leased", &["other-host", id, "`regend run leased --take-over` continues at once"][..]),
         ("refreshed", &["instance refresh ir-1 is in progress"]),
         ("frozen", &["Terminate is suspended"]),
     ] {
@@ -188,4 +188,33 @@ fn a_group_with_an_external_operation_is_skipped_with_the_reason() {
         assert!(done.out.contains(&format!("not replaced: {id}, protected from scale-in")), "{done}");
     }
     assert_untouched(&endpoint);
+}
+
+#[test]
+fn with_take_over_a_run_shows_the_live_lease_of_another_daemon_and_overwrites_it() {
+    let endpoint = Endpoint::faithful(&["--boot", "0.2", "--healthy-after", "0.2", "--drain", "0.2"]);
+    let now = chrono::Utc::now();
+    let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%dT%H:%M:%S.000000Z").to_string();
+    let (cutoff, until) = (time(now), time(now + chrono::TimeDelta::minutes(8)));
+    let id = "01a20127-4a95-753a-a4b7-48c14eca6156";
+    let lease = format!(
+        "regend:lease=v=1 id={} cutoff={cutoff} daemon=other-host until={until} wanted=2 surge=1 max=4",
+        id.replace('-', "")
+    );
+    // One of three is the surplus of the daemon whose host is lost.
+    endpoint.seed(&["--group", "leased", "--size", "3", "--min", "1", "--age", "90000", "--tag", &lease]);
+    let regend = Regend::configured(endpoint.port, RULE);
+    endpoint.forget();
+    assert_refused(&regend.run(&["run", "--all", "--take-over"]), 2, &["--take-over", "--all"]);
+    let shown = format!("takes over the lease of daemon other-host for regeneration {id}");
+    let asked = regend.run(&["run", "leased", "--take-over"]);
+    assert_eq!(asked.code, 2, "{asked}");
+    assert!(asked.err.contains(&shown) && asked.err.contains("1 of desired capacity to be taken back"), "{asked}");
+    assert_untouched(&endpoint);
+    let done = regend.run(&["run", "leased", "--take-over", "--yes", "--reason", "its host is lost"]);
+    assert_eq!(done.code, 0, "{done}");
+    let claimed = regend.audit(&["--kind", "lease.claimed"]);
+    assert_eq!((claimed.len(), &claimed[0]["reason"]), (1, &json!("its host is lost")), "{claimed:?}");
+    assert_eq!(claimed[0]["data"]["inherited"], json!({"daemon": "other-host", "raised": 1}));
+    assert_eq!(ids(&endpoint.show(&["--group", "leased"])["instances"]).len(), 2);
 }

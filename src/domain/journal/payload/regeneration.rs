@@ -4,6 +4,7 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::action::{Hold, Outcome};
 use crate::domain::group::{InstanceId, Zone};
@@ -74,6 +75,19 @@ pub struct Inherited {
     pub max: Option<u32>,
     /// How much of desired capacity was the other's surplus.
     pub raised: u32,
+}
+
+/// `lease.claimed`: an operator takes over the live lease of another daemon. The next write of the lease replaces it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claimed {
+    /// The regeneration that the other daemon has open.
+    pub regeneration: Uuid,
+    /// The end of its lease.
+    #[serde(with = "micros")]
+    #[schemars(with = "String")]
+    pub until: Time,
+    pub inherited: Inherited,
 }
 
 /// A stable word for programs, and the same for people.

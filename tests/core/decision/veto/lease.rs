@@ -148,3 +148,24 @@ fn promise_3_max_size_is_restored_to_what_it_was() {
         "#]],
     );
 }
+
+#[test]
+fn promise_4_a_live_lease_is_overwritten_only_where_an_operator_claimed_it() {
+    for held in ["lease none", "claimed elsewhere, lease none", "claimed there"] {
+        check(
+            &format!("{held}, tag of another-host 1h\ni-1..i-3 serving 25h"),
+            &["take-lease 1h"],
+            expect![[r#"
+                take-lease 1h: no, promise 4: the group is leased by daemon there until 2026-11-22 13:00:00 UTC
+            "#]],
+        );
+    }
+    check(
+        "claimed there, lease none, tag of another-host 1h\ni-1..i-3 serving 25h",
+        &["take-lease 1h", "launch 1 a"],
+        expect![[r#"
+            take-lease 1h: yes
+            launch 1 a: no, promise 3: the lease is not held, so another daemon could not undo this
+        "#]],
+    );
+}
