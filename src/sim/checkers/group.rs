@@ -11,7 +11,7 @@ use crate::domain::span::{Span, Time};
 use crate::sim::ambiguity::Ambiguity;
 use crate::sim::group::SimGroup;
 use crate::sim::group_behavior::Direct;
-use crate::sim::history::{Call, ExternalChange, Moment};
+use crate::sim::history::{Call, ExternalChange, Moment, Truth};
 use crate::sim::phase::Phase;
 use crate::sim::world::World;
 
@@ -90,7 +90,21 @@ impl Checker {
     /// How many may be missing for what regend could not know or keep from happening. It takes long to find out.
     fn beyond_its_control(&self, world: &World, entries: &[Entry], moment: &Moment, explained: u32) -> u32 {
         let owed = explained.max(self.judged.missing_at_opening).max(self.unseen(world, entries, moment));
-        owed + self.forced(world, moment) + self.exposed(world, moment)
+        owed + self.forced(world, moment) + self.exposed(world, moment) + self.recovered(world, moment)
+    }
+
+    /// How many instances that did not serve began to serve between the look on which their retirement rests and its
+    /// arrival.
+    fn recovered(&self, world: &World, moment: &Moment) -> u32 {
+        let recent = |call: &&Call| call.arrived <= moment.at && moment.at <= CONSEQUENCE.after(call.arrived);
+        let recovered = |call: &&Call| match &call.action {
+            Action::Retire(retire) => {
+                let serves = |truth: &Truth| truth.serving.contains_key(&retire.instance);
+                serves(&call.before) && !serves(&call.seen)
+            }
+            _ => false,
+        };
+        self.effects(world).filter(recent).filter(recovered).count() as u32
     }
 
     /// What was taken away since the look on which regend's latest calls rest: they could not know of it. Nor could a call
