@@ -97,7 +97,7 @@ const STEPS_MAX: u32 = 50_000;
 /// Plays it once.
 pub fn play(script: &Script, seed: u64, tell: Tell) -> Run {
     let mut play = Play::new(script, seed, tell);
-    play.wish("rehearsal");
+    play.wish("rehearsal", false);
     let ended = play.run();
     play.measure(seed, ended)
 }
@@ -143,8 +143,9 @@ impl<'a> Play<'a> {
         self.harness.world.borrow().now()
     }
 
-    fn wish(&mut self, who: &str) {
+    fn wish(&mut self, who: &str, take_over: bool) {
         let Script { key, policy, trigger, .. } = self.script;
+        let trigger = if take_over { &Trigger::Manual } else { trigger };
         let opener = Opener {
             actor: match trigger {
                 Trigger::Schedule | Trigger::Recovery => "schedule".to_owned(),
@@ -155,7 +156,7 @@ impl<'a> Play<'a> {
             daemon: self.harness.writer().to_owned(),
             window_ends: policy.window.after(self.now()),
             firing: None,
-            take_over: false,
+            take_over,
         };
         self.harness.fleet().request([RunRequest { key: key.clone(), policy: policy.clone(), opener, hold: None }]);
     }
@@ -238,15 +239,15 @@ impl<'a> Play<'a> {
                     self.complain(format!("it cannot resume: {stop}"));
                 }
                 if self.harness.fleet().is_idle() {
-                    self.wish("rehearsal");
+                    self.wish("rehearsal", false);
                 }
             }
-            ProcessEvent::Elsewhere => {
+            ProcessEvent::Elsewhere | ProcessEvent::TakenOver => {
                 self.alive = true;
                 self.entries.extend(self.harness.journal.entries().iter().cloned());
                 self.harness.restart_elsewhere("another-host");
                 self.checker.forget(&self.harness.world.borrow());
-                self.wish("rehearsal");
+                self.wish("rehearsal", hand == ProcessEvent::TakenOver);
             }
         }
     }

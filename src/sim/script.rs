@@ -84,6 +84,8 @@ pub enum ProcessEvent {
     Restarted,
     /// On another host, with an empty journal: the first one is lost with its disk.
     Elsewhere,
+    /// The same, by an operator who does not wait for the end of the first host's lease.
+    TakenOver,
 }
 
 /// The lease of a regend that is not in the play.

@@ -67,6 +67,7 @@ impl fmt::Display for ProcessEvent {
             Self::KilledInCall => "regend is to be killed in its next call",
             Self::Restarted => "regend is started again",
             Self::Elsewhere => "regend starts on another host, with an empty journal",
+            Self::TakenOver => "regend starts on another host, with an empty journal and --take-over",
         })
     }
 }

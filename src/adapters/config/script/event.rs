@@ -59,11 +59,12 @@ const TROUBLES: [(&str, Trouble); 10] = [
     ("partial", Trouble::Partial),
 ];
 
-const HANDS: [(&str, ProcessEvent); 4] = [
+const HANDS: [(&str, ProcessEvent); 5] = [
     ("killed", ProcessEvent::Killed),
     ("killed in a call", ProcessEvent::KilledInCall),
     ("restarted", ProcessEvent::Restarted),
     ("started on another host", ProcessEvent::Elsewhere),
+    ("taken over on another host", ProcessEvent::TakenOver),
 ];
 
 const UNITS: [(&str, CapacityUnit); 4] = [
