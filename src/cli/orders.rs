@@ -59,7 +59,7 @@ pub(super) async fn pause(global: &Global, args: &OrderArgs) -> Result<u8, Failu
     for group in &groups {
         match command(Order::Pause, args).record(&journal, group, Wall::default().now()).await? {
             Obeyed::Done(entry) => {
-                say(&format!("{group}: {}; `regend resume {group}` lets it go on", render::sentence(&entry)));
+                say(&format!("{group}: {}; `regend resume {group}` continues it", render::sentence(&entry)));
             }
             Obeyed::AlreadySo | Obeyed::NothingOpen => say(&format!("{group}: is paused already")),
         }
@@ -80,7 +80,7 @@ pub(super) async fn resume(global: &Global, args: &OrderArgs) -> Result<u8, Fail
             Obeyed::Done(entry) => {
                 done += 1;
                 let next = match is_open(&journal, group).await? {
-                    true => format!("; `regend run {group}` or the daemon goes on with it"),
+                    true => format!("; `regend run {group}` or the daemon continues its regeneration"),
                     false => String::new(),
                 };
                 say(&format!("{group}: {}{next}", render::sentence(&entry)));

@@ -11,6 +11,7 @@ pub mod journal;
 pub mod kind;
 pub mod lease;
 pub mod opening;
+pub mod pause;
 pub mod policy;
 pub mod regeneration;
 pub mod schedule;

@@ -9,9 +9,10 @@ use super::activity::Accounted;
 use super::group::{GroupKey, Instance, InstanceId};
 use super::journal::{Aborted, Conclusion, Entry, Event, Kind, Member, Opened, Trigger};
 use super::lease::Lease;
+use super::pause::Pause;
 use super::span::{Span, Time};
 
-pub use state::{Intent, Newcomer, Pause, Refusals, Retirement, Settling, back_off};
+pub use state::{Intent, Newcomer, Refusals, Retirement, Settling, back_off};
 
 mod effect;
 mod numbers;
@@ -232,8 +233,7 @@ impl Regeneration {
             Event::RegenerationHeld(held) => self.held = held.holds.iter().map(|hold| hold.code.clone()).collect(),
             Event::RegenerationReleased(_) => self.held.clear(),
             Event::RegenerationRecovered(_) => self.recovered(entry.t),
-            Event::RegenerationPaused(_) => self.paused = Some(Pause::of(entry)),
-            Event::RegenerationResumed(_) => self.paused = None,
+            Event::RegenerationPaused(_) | Event::RegenerationResumed(_) => self.paused = entry.pause(),
             Event::RegenerationAborted(aborted) => {
                 self.ending = Some(aborted.clone());
                 // What was refused so far says nothing of the calls that tidy up.

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::domain::forecast::Pace;
 use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::journal::Kind;
-use crate::domain::regeneration::Pause;
+use crate::domain::pause::Pause;
 use crate::render::clean;
 
 use super::ports::{Field, Filter, History, JournalError, Stored};
@@ -229,7 +229,7 @@ pub async fn pause_of(history: &impl History, group: &GroupKey) -> Result<Option
         let entry = history.parse(&stored)?;
         // Another account may have a group of this name.
         if entry.key().as_ref() == Some(group) {
-            return Ok((entry.kind() == Kind::RegenerationPaused).then(|| Pause::of(&entry)));
+            return Ok(entry.pause());
         }
     }
     Ok(None)

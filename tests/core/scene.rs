@@ -1,11 +1,11 @@
 //! One simulated group with regend at work on it, and the checkers watching: what scenarios and seeds are played on.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::rc::Rc;
 
-use regend::domain::action::{Action, Hold, Outcome};
+use regend::domain::action::{Action, Outcome};
 use regend::domain::group::GroupKey;
 use regend::domain::journal::{Entry, Kind, Trigger};
 use regend::domain::opening::{self, Opener};
@@ -13,7 +13,7 @@ use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
 use regend::engine::command::{Command, Order};
-use regend::engine::fleet::{Ended, Event as Told, RunRequest, Settings, Watch};
+use regend::engine::fleet::{Ended, RunRequest, Settings};
 use regend::engine::ports::JournalError;
 use regend::engine::reconcile::Stop;
 use regend::harness::{Harness, Progress};
@@ -22,6 +22,11 @@ use regend::sim::event::Event;
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::GroupBehavior;
 use regend::sim::world::{Moment, World};
+
+pub(crate) use trace::Trace;
+use trace::{Said, watch};
+
+mod trace;
 
 /// Far more than any scenario needs; reaching it means that nothing comes to an end.
 const STEPS_MAX: u32 = 20_000;
@@ -42,20 +47,6 @@ pub(crate) struct Scene {
     read: usize,
     pub(crate) trace: Trace,
     said: Rc<RefCell<Said>>,
-}
-
-/// What happened, in words, in order.
-#[derive(Default)]
-pub(crate) struct Trace {
-    pub(crate) lines: String,
-    /// Words cost more than everything else: thousands of seeds say nothing until one of them is replayed.
-    pub(crate) quiet: bool,
-    /// The holds that were shown, by code.
-    pub(crate) holds_shown: BTreeSet<&'static str>,
-    /// Which of several regends it is, in front of what it says.
-    pub(crate) whose: &'static str,
-    events: usize,
-    calls: usize,
 }
 
 /// A group of so many, as `(min, desired, max)`, in three zones behind one target group, all a day old.
@@ -147,8 +138,8 @@ impl Scene {
 
     /// Another regend with a journal of its own, that regenerates the same group.
     pub(crate) fn beside(&self, writer: &str) -> Self {
-        let trace = Trace { quiet: self.trace.quiet, whose: "[2] ", ..Trace::default() };
-        let said = Rc::new(RefCell::new(Said { quiet: self.trace.quiet, ..Said::default() }));
+        let trace = Trace::of_the_second(self.trace.quiet);
+        let said = Rc::new(RefCell::new(Said::new(self.trace.quiet)));
         Self {
             harness: self.harness.beside(writer, 1, watch(&said)),
             said,
@@ -337,94 +328,5 @@ impl Scene {
 
     pub(crate) fn took(&self) -> Span {
         Span::between(self.start, self.now())
-    }
-}
-
-/// What regend said since it was last listened to.
-#[derive(Default)]
-struct Said {
-    lines: Vec<String>,
-    holds_shown: BTreeSet<&'static str>,
-    quiet: bool,
-    holds: String,
-}
-
-fn watch(said: &Rc<RefCell<Said>>) -> Watch {
-    let said = Rc::clone(said);
-    Rc::new(move |told| said.borrow_mut().tell(&told))
-}
-
-impl Said {
-    fn tell(&mut self, told: &Told<'_>) {
-        if let Told::Observed(_, _, holds) = told {
-            self.holds_shown.extend(holds.iter().map(Hold::code));
-        }
-        if self.quiet {
-            return;
-        }
-        let line = match told {
-            Told::Recorded(entry, _) => {
-                format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
-            }
-            Told::Observed(r, group, holds) => {
-                let holds: Vec<_> = holds.iter().map(ToString::to_string).collect();
-                let holds = holds.join("; ");
-                if holds == self.holds {
-                    return;
-                }
-                self.holds = holds;
-                let of_zone = |zone| group.members().filter(|i| &i.zone == zone && !r.is_retired(&i.id)).count();
-                let zones: Vec<_> = group.zones.iter().map(|zone| of_zone(zone).to_string()).collect();
-                format!(
-                    "{}     looked: desired {} (wanted {}, raised {}), {} members, by zone {}: {}",
-                    group.seen.format("%H:%M:%S%.3f"),
-                    group.desired,
-                    r.wanted(),
-                    r.raised,
-                    group.members().count(),
-                    zones.join(" + "),
-                    self.holds
-                )
-            }
-            Told::BreakerTripped(entry) => regend::render::sentence(entry),
-            Told::Resumed(r) => format!("restarted: {}", r.id),
-            Told::ObservationFailed(_, error, _) => format!("blind: {error}"),
-            Told::Queued(_, entry) | Told::Missed(_, entry) => {
-                format!("{}   {} {}", entry.t.format("%H:%M:%S%.3f"), entry.kind(), regend::render::sentence(entry))
-            }
-            Told::Ended(_, ended) => format!("ended: {ended:?}"),
-        };
-        self.lines.push(line);
-    }
-}
-
-impl Trace {
-    fn take(&mut self, said: &mut Said) {
-        self.holds_shown.append(&mut said.holds_shown);
-        for line in said.lines.drain(..) {
-            let (time, rest) = line.split_once(' ').unwrap_or((&line, ""));
-            _ = writeln!(self.lines, "{time} {}{rest}", self.whose);
-        }
-    }
-
-    /// What other hands did, and what AWS answered.
-    fn watch(&mut self, world: &World) {
-        if self.quiet {
-            return;
-        }
-        for (at, _, event) in world.history.events.iter().skip(self.events) {
-            _ = writeln!(self.lines, "{} --> {event:?}", at.format("%H:%M:%S%.3f"));
-        }
-        for call in world.history.calls.iter().skip(self.calls) {
-            let (members, serving) = (call.before.members, call.before.serving.len());
-            let at = call.at.format("%H:%M:%S%.3f");
-            let took = if call.effect.is_some() { "done" } else { "no effect" };
-            _ = writeln!(
-                self.lines,
-                "{at}        {} = {took} (members {members}, serving {serving}, desired {}, wished {})",
-                call.action, call.before.desired, call.before.external_desired
-            );
-        }
-        (self.events, self.calls) = (world.history.events.len(), world.history.calls.len());
     }
 }

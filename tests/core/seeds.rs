@@ -10,8 +10,10 @@ use std::time::Instant;
 use self::coverage::Coverage;
 use self::story::play;
 
+mod calm;
 mod coverage;
 mod draw;
+mod orders;
 mod progress;
 mod story;
 

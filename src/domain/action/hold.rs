@@ -8,8 +8,8 @@ use super::{at, plural};
 use crate::domain::group::{Group, InstanceId, Zone};
 use crate::domain::kind::{CapacityUnit, Owner, is_ecs_managed};
 use crate::domain::lease::{self, Lease};
+use crate::domain::pause::Pause;
 use crate::domain::policy::{Policy, Treatment, Unverified};
-use crate::domain::regeneration::Pause;
 use crate::domain::schedule::Closed;
 use crate::domain::span::{Span, Time};
 
@@ -130,7 +130,7 @@ pub enum Hold {
     DrainOverdue { instance: InstanceId, since: Time, limit: Span },
     #[error("blackout until {}: {reason}", .until.format("%Y-%m-%d %H:%MZ"))]
     Blackout { reason: String, until: Time },
-    #[error("paused by {by} since {}{}; `regend resume {group}` lets it go on", .since.format("%Y-%m-%d %H:%MZ"), in_parentheses(.reason))]
+    #[error("paused by {by} since {}{}; `regend resume {group}` continues it", .since.format("%Y-%m-%d %H:%MZ"), in_parentheses(.reason))]
     Paused { group: String, by: String, since: Time, reason: String },
     #[error("vetoed: {message}")]
     Vetoed { message: String },

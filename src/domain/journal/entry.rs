@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::event::{Event, Kind};
 use super::micros;
 use crate::domain::group::GroupKey;
+use crate::domain::pause::Pause;
 use crate::domain::span::Time;
 
 /// Version of the layout: the envelope and the payload of every kind.
@@ -68,6 +69,12 @@ impl Trigger {
 }
 
 impl Entry {
+    /// The pause that it records.
+    pub fn pause(&self) -> Option<Pause> {
+        let paused = matches!(self.event, Event::RegenerationPaused(_));
+        paused.then(|| Pause { by: self.actor.clone(), since: self.t, reason: self.reason.clone() })
+    }
+
     /// An entry about no group. The journal stamps the rest of the envelope when it writes it.
     pub fn new(event: Event, t: Time, actor: impl Into<String>) -> Self {
         Self {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::action::{Action, Hold, Reason, RefusalKind};
 use crate::domain::group::{InstanceId, Zone};
-use crate::domain::journal::{Cause, Entry};
+use crate::domain::journal::Cause;
 use crate::domain::span::{Span, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,21 +15,6 @@ pub struct Settling {
     pub since: Time,
     /// The instances that came with the effect: a look that shows them is not stale.
     pub came: Vec<InstanceId>,
-}
-
-/// Who paused a group, when and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pause {
-    pub by: String,
-    pub since: Time,
-    pub reason: Option<String>,
-}
-
-impl Pause {
-    /// The pause that a `regeneration.paused` records.
-    pub fn of(entry: &Entry) -> Self {
-        Self { by: entry.actor.clone(), since: entry.t, reason: entry.reason.clone() }
-    }
 }
 
 /// An effect that was intended and of which nothing is known yet.

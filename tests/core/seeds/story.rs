@@ -5,16 +5,13 @@ use std::fmt::Write as _;
 use chrono::TimeDelta;
 
 use regend::domain::journal::{Entry, Kind, Trigger};
-use regend::domain::kind::CapacityUnit;
 use regend::domain::lease;
 use regend::domain::span::{Span, Time};
-use regend::engine::command::{Command, Obeyed, Order};
 use regend::engine::fleet::{Ended, Settings};
 use regend::harness::{Disk, Progress};
 use regend::sim::ambiguity::Ambiguities;
 use regend::sim::checkers::Broken;
 use regend::sim::event::Event;
-use regend::sim::group_behavior::Image;
 use regend::sim::random::Random;
 
 use super::coverage::Coverage;
@@ -37,8 +34,8 @@ const STEPS_MAX: u32 = 40_000;
 pub(super) struct Timeline {
     random: Random,
     /// The first regend, and maybe another.
-    scenes: Vec<Scene>,
-    fates: Vec<(Time, Fate)>,
+    pub(super) scenes: Vec<Scene>,
+    pub(super) fates: Vec<(Time, Fate)>,
     kills: Vec<u64>,
     calm: Time,
     is_calm: bool,
@@ -48,7 +45,7 @@ pub(super) struct Timeline {
     /// It may be lost: the lease is not removed, which is all that another host could know of what it did.
     may_be_lost: bool,
     lost_entries: Vec<Entry>,
-    stays_dry: bool,
+    pub(super) stays_dry: bool,
     clock_was_set: bool,
     wishes: u32,
     pub(super) says: String,
@@ -170,7 +167,7 @@ impl Timeline {
         }
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         self.scenes.first().map(Scene::now).unwrap_or_default()
     }
 
@@ -259,16 +256,8 @@ impl Timeline {
                     scene.harness.world.borrow_mut().faults.blind = 1000;
                     "blind"
                 }
-                Fate::Pause => {
-                    self.order("pause", Order::Pause);
-                    continue;
-                }
-                Fate::Resume => {
-                    self.order("resume", Order::Resume);
-                    continue;
-                }
-                Fate::Abort => {
-                    self.order("abort", Order::Abort);
+                Fate::Pause | Fate::Resume | Fate::Abort => {
+                    self.order(fate);
                     continue;
                 }
                 Fate::Second => {
@@ -284,32 +273,6 @@ impl Timeline {
                 }
             };
             self.coverage.count("host", name, 1);
-        }
-    }
-
-    /// What an operator orders of a regeneration that is open. What cannot be recorded is ordered again.
-    fn order(&mut self, name: &'static str, order: Order) {
-        let Some(scene) = self.scenes.first() else { return };
-        let process = &scene.harness.process;
-        if process.fleet.active().is_empty() {
-            return;
-        }
-        let command = Command { order, actor: "user:ops".to_owned(), reason: Some("a test".to_owned()) };
-        match process.block_on(process.fleet.command(&scene.key, command)) {
-            Some(Ok(Obeyed::Done(_))) => self.coverage.count("order", name, 1),
-            Some(Ok(Obeyed::AlreadySo | Obeyed::NothingOpen)) | None | Some(Err(_)) => {}
-        }
-    }
-
-    /// No pause lasts for ever.
-    fn resume_overdue(&mut self) {
-        let paused = |scene: &Scene| {
-            let shown = scene.harness.fleet().active();
-            shown.iter().filter_map(|shown| Some(shown.regeneration.paused.as_ref()?.since)).min()
-        };
-        let since = self.scenes.first().and_then(paused);
-        if since.is_some_and(|since| Span::hours(1).after(since) < self.now()) {
-            self.order("resume", Order::Resume);
         }
     }
 
@@ -391,37 +354,6 @@ impl Timeline {
             return true;
         }
         false
-    }
-
-    fn calm_down(&mut self) {
-        self.fates.retain(|(_, fate)| !matches!(fate, Fate::Clock(_)));
-        let Some(scene) = self.scenes.first() else { return };
-        scene.harness.host.set_disk(Disk::Well);
-        let mut world = scene.harness.world.borrow_mut();
-        let busy = world.faults.busy;
-        world.faults.end();
-        // A group that finds no capacity has a scaling activity in progress all the time.
-        world.faults.busy = if self.stays_dry { busy } else { 0 };
-        world.alter(&scene.key, |group| {
-            (group.behavior.flawed, group.behavior.reuses) = (0, false);
-            for hook in group.behavior.launch_hook.iter_mut().chain(&mut group.behavior.terminate_hook) {
-                hook.answer = Some((0, 5));
-            }
-        });
-        let now = world.now();
-        let well = [
-            Event::Image(Image::Good),
-            Event::Recover,
-            Event::Resume,
-            Event::EndRefresh,
-            Event::EndShift,
-            Event::Wet,
-            Event::Unit(CapacityUnit::Instances),
-            Event::Unmanaged,
-        ];
-        for event in well.into_iter().filter(|event| !self.stays_dry || *event != Event::Wet) {
-            world.schedule(now, &scene.key, event);
-        }
     }
 
     pub(super) fn complaints(&self) -> String {
