@@ -57,6 +57,7 @@ impl Ambiguities {
             past.changes_before_arrival(),
             past.changes_before_takeover(),
             past.lost_answers(),
+            past.limits_seen_late(),
         ];
         Self { lower: found.iter().any(|found| found.lower), higher: found.iter().any(|found| found.higher) }
     }
@@ -116,6 +117,20 @@ impl<'a> Past<'a> {
         (reverses && is_unseen(|change| change.desired.is_some()))
             || (both(|of| of.min) && is_unseen(|change| change.min.is_some()))
             || (both(|of| of.max) && is_unseen(|change| change.max.is_some()))
+    }
+
+    /// Limits that a look which was behind showed as they had been before a change that was recorded already: it counts as
+    /// a change back, and what is wanted is kept within them.
+    fn limits_seen_late(&self) -> Ambiguities {
+        let changes: Vec<_> = self.entries.iter().filter_map(|e| Some((e.rt, &group_changed(e)?.change))).collect();
+        let reverses = |one: Option<[u32; 2]>, other: Option<[u32; 2]>| matches!((one, other), (Some([a, b]), Some([c, d])) if a == d && b == c);
+        let is_back = |pair: &[(Time, &Change)]| match pair {
+            [(at, one), (later, other)] => {
+                *later <= BEHIND.after(*at) && (reverses(one.min, other.min) || reverses(one.max, other.max))
+            }
+            _ => false,
+        };
+        if changes.windows(2).any(is_back) { Ambiguities::BOTH } else { Ambiguities::NONE }
     }
 
     /// A change of desired capacity that no activity tells of, or that cannot be told from a cluster autoscaler's.

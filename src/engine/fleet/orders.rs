@@ -27,6 +27,9 @@ impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
                 return Ok(obeyed);
             }
         }
+        if let Some(stop) = &self.state.borrow().halted {
+            return Err(stop.clone());
+        }
         // The group has no task, or it ended without a regeneration.
         command.record(&self.journal, key, self.clock.now()).await
     }

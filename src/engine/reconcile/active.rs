@@ -64,7 +64,7 @@ pub enum Step {
 }
 
 /// Why the loop cannot go on. AWS is not touched after this.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Stop {
     #[error(transparent)]
     Journal(#[from] JournalError),

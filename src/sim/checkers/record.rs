@@ -108,15 +108,17 @@ impl Checker {
     }
 }
 
-/// What was intended between a pause and its end, besides the lease: an aborted regeneration hands the group back.
+/// What was intended between a pause and its end, besides the lease: a regeneration that is ending hands the group back.
 fn acts_while_paused<'a>(entries: &[&'a Entry]) -> Vec<(&'a Entry, &'a Entry)> {
-    let (mut paused, mut acts) = (None, Vec::new());
+    let (mut paused, mut ending, mut acts) = (None, false, Vec::new());
     for entry in entries {
         match (entry.kind(), paused) {
+            (Kind::RegenerationOpened, _) => ending = false,
+            (Kind::RegenerationAborted, _) => ending = true,
             (Kind::RegenerationPaused, _) => paused = Some(*entry),
-            (Kind::RegenerationResumed | Kind::RegenerationAborted, _) => paused = None,
+            (Kind::RegenerationResumed, _) => paused = None,
             (Kind::LeaseIntended, _) => {}
-            (kind, Some(pause)) if kind.as_str().ends_with(".intended") => acts.push((pause, *entry)),
+            (kind, Some(pause)) if !ending && kind.as_str().ends_with(".intended") => acts.push((pause, *entry)),
             _ => {}
         }
     }

@@ -24,7 +24,9 @@ impl Timeline {
         let command = Command { order, actor: "user:ops".to_owned(), reason: Some("a test".to_owned()) };
         match process.block_on(process.fleet.command(&scene.key, command)) {
             Some(Ok(Obeyed::Done(_))) => self.coverage.count("order", name, 1),
-            Some(Ok(Obeyed::AlreadySo | Obeyed::NothingOpen)) | None | Some(Err(_)) => {}
+            Some(Ok(Obeyed::AlreadySo | Obeyed::NothingOpen)) => {}
+            // It was killed, or ended because it could not record the order.
+            None | Some(Err(_)) => self.dies(0),
         }
     }
 

@@ -277,7 +277,7 @@ impl Timeline {
     }
 
     /// The process is gone. Sooner or later another is started; on another host, where this one is lost with its disk.
-    fn dies(&mut self, n: usize) {
+    pub(super) fn dies(&mut self, n: usize) {
         self.coverage.count("process", "killed", 1);
         let outage = *self.random.pick(&[0, 1, 20, 45, 300, 1800]).unwrap_or(&0);
         self.pass(n, outage);
