@@ -72,7 +72,7 @@ fn row(size: u32, surge: Share, boot: (u32, u32)) {
         firing: None,
         take_over: false,
     };
-    let (concurrency, warmup) = (surge.rounded_up(size), policy.warmup.as_secs());
+    let (concurrency, warmup) = (surge.rounded_up(size.into()).get(), policy.warmup.as_secs());
     harness.fleet().request([RunRequest { key: key.clone(), policy, opener, hold: None }]);
     while matches!(harness.step(None), Ok(Progress::Done)) {}
     let world = harness.world.borrow();

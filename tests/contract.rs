@@ -72,7 +72,8 @@ pub(crate) fn of(kind: Kind, regeneration: Uuid) -> Entry {
 }
 
 pub(crate) fn opened(regeneration: Uuid) -> Entry {
-    let member = Member { instance: InstanceId::new("i-1"), zone: Zone::new("eu-west-1a"), born: None, image: None };
+    let (instance, zone) = (InstanceId::new("i-1"), Zone::new("eu-west-1a"));
+    let member = Member { instance, zone, weight: 1.into(), born: None, image: None };
     let (cutoff, window_ends) = (at("2026-11-22T03:00:00.123456Z"), at("2026-11-22T07:00:00Z"));
     let firing = Some("2026-11-22T04:00:00".to_owned());
     let opened = Opened { cutoff, window_ends, firing, members: vec![member], ..sample::opened() };

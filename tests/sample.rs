@@ -37,7 +37,7 @@ pub(crate) fn event(kind: Kind) -> Event {
         Kind::LeaseClaimed => Event::LeaseClaimed(Claimed {
             regeneration: Uuid::nil(),
             until: Time::UNIX_EPOCH,
-            inherited: Inherited { daemon: "there".to_owned(), min: None, max: Some(4), raised: 1 },
+            inherited: Inherited { daemon: "there".to_owned(), min: None, max: Some(4.into()), raised: 1.into() },
         }),
         Kind::ActionVetoed => {
             Event::ActionVetoed(Vetoed { action: Action::ReleaseLease, message: "it is not ours".to_owned() })
@@ -57,7 +57,7 @@ pub(crate) fn event(kind: Kind) -> Event {
         Kind::InstanceTerminated => Event::InstanceTerminated(seen()),
         Kind::InstanceLost => Event::InstanceLost(InstanceLost { instance: instance(), explanation: None }),
         Kind::GroupChanged => Event::GroupChanged(GroupChanged {
-            change: Change { desired: Some([3, 4]), ..Change::default() },
+            change: Change { desired: Some([3.into(), 4.into()]), ..Change::default() },
             relative: false,
             explanation: None,
         }),
@@ -94,18 +94,18 @@ pub(crate) fn actions() -> Vec<Action> {
     vec![
         Action::TakeLease { value: "v1".to_owned(), until: Time::UNIX_EPOCH },
         Action::ReleaseLease,
-        Action::RaiseMaxSize { from: 10, to: 11 },
-        Action::RestoreMaxSize { from: 11, to: 10 },
-        Action::RestoreMinSize { from: 2, to: 1 },
+        Action::RaiseMaxSize { from: 10.into(), to: 11.into() },
+        Action::RestoreMaxSize { from: 11.into(), to: 10.into() },
+        Action::RestoreMinSize { from: 2.into(), to: 1.into() },
         Action::Launch { count: 1, zone: Some(Zone::new("a")), token: "t-1".to_owned() },
-        Action::Shrink { from: 5, to: 4, min: None, max: None },
+        Action::Shrink { from: 5.into(), to: 4.into(), min: None, max: None },
         Action::Retire(Retire {
             instance: InstanceId::new("i-1"),
             why: Reason::Stale,
             decrement: true,
             successor: None,
-            serving: 3,
-            floor: 3,
+            serving: 3.into(),
+            floor: 3.into(),
         }),
     ]
 }
@@ -119,7 +119,15 @@ pub(crate) fn facts(id: &str) -> InstanceFacts {
 }
 
 pub(crate) fn capacity() -> Capacity {
-    Capacity { min: 0, desired: 3, max: 10, wanted: 3, members: 3, serving: 3, draining: 0 }
+    Capacity {
+        min: 0.into(),
+        desired: 3.into(),
+        max: 10.into(),
+        wanted: 3.into(),
+        members: 3,
+        serving: 3.into(),
+        draining: 0,
+    }
 }
 
 pub(crate) fn closed(outcome: Outcome) -> Closed {
@@ -132,9 +140,9 @@ pub(crate) fn opened() -> Opened {
         window_ends: Time::UNIX_EPOCH,
         firing: None,
         policy: Policy::default(),
-        min: 0,
-        max: 10,
-        desired: 3,
+        min: 0.into(),
+        max: 10.into(),
+        desired: 3.into(),
         members: Vec::new(),
         serving: None,
         waived: Vec::new(),

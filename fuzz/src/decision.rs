@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Outcome, Reason, Receipt, Refusal, RefusalKind, Retire};
+use regend::domain::capacity::Units;
 use regend::domain::change_detection;
 use regend::domain::decision::{self, Decision, Next, Owner, decide};
 use regend::domain::forecast::{self, Pace};
 use regend::domain::group::{
-    Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
+    Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone, units,
 };
 use regend::domain::health_tracker::{HealthTracker, TrackedGroup};
 use regend::domain::journal::{
@@ -30,6 +31,9 @@ use super::draw::Draw;
 use super::entries::{entry as reread, recovered};
 
 const ENTRIES_MAX: u8 = 40;
+
+/// Most groups have no weights.
+const WEIGHTS: [Units; 6] = [Units::ONE, Units::ONE, Units::ONE, Units::new(2), Units::new(4), Units::new(999)];
 
 /// The loop gives up after so many.
 const DETECTION_ROUNDS_MAX: usize = 16;
@@ -90,7 +94,7 @@ fn judge(now: Time, group: &TrackedGroup, known: &Regeneration, draw: &mut Draw<
     let _ = veto(now, group, known, &action(draw));
     let remaining = decision::remaining(now, group, known);
     assert!(remaining.due.len() + remaining.left.len() <= group.instances.len());
-    assert!(decision::serving(now, group, known) as usize <= group.instances.len());
+    assert!(decision::serving(now, group, known) <= units(&group.instances));
 }
 
 fn planned(now: Time, group: &Group, policy: &Policy, draw: &mut Draw<'_>) {
@@ -133,25 +137,26 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
     let members = draw.several(5, |draw| Member {
         instance: instance_id(draw),
         zone: draw.pick(&zones),
+        weight: draw.pick(&WEIGHTS),
         born: draw.maybe(Draw::time),
         image: None,
     });
     let inherited = |draw: &mut Draw<'_>| Inherited {
         daemon: draw.text(),
-        min: draw.maybe(Draw::number),
-        max: draw.maybe(Draw::number),
-        raised: draw.number(),
+        min: draw.maybe(Draw::number).map(Into::into),
+        max: draw.maybe(Draw::number).map(Into::into),
+        raised: draw.number().into(),
     };
     let opened = Opened {
         cutoff: draw.time(),
         window_ends: draw.time(),
         firing: None,
         policy: policy(draw),
-        min: draw.size(),
-        max: draw.size(),
-        desired: draw.size(),
+        min: draw.size().into(),
+        max: draw.size().into(),
+        desired: draw.size().into(),
         members,
-        serving: draw.maybe(Draw::number),
+        serving: draw.maybe(Draw::number).map(Into::into),
         waived: draw.several(2, Draw::text),
         judged_by: vec!["tg".to_owned()],
         scaled_by: draw.several(1, Draw::text),
@@ -169,12 +174,12 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
 
 fn capacity(draw: &mut Draw<'_>) -> Capacity {
     Capacity {
-        min: draw.number(),
-        desired: draw.number(),
-        max: draw.number(),
-        wanted: draw.number(),
+        min: draw.number().into(),
+        desired: draw.number().into(),
+        max: draw.number().into(),
+        wanted: draw.number().into(),
         members: draw.number(),
-        serving: draw.number(),
+        serving: draw.number().into(),
         draining: draw.number(),
     }
 }
@@ -232,9 +237,9 @@ fn seen(draw: &mut Draw<'_>) -> Event {
         6 => Event::InstanceLost(InstanceLost { instance, explanation }),
         _ => {
             let change = Change {
-                min: draw.maybe(|draw| [draw.size(), draw.size()]),
-                desired: draw.maybe(|draw| [draw.size(), draw.size()]),
-                max: draw.maybe(|draw| [draw.size(), draw.size()]),
+                min: draw.maybe(|draw| [draw.size().into(), draw.size().into()]),
+                desired: draw.maybe(|draw| [draw.size().into(), draw.size().into()]),
+                max: draw.maybe(|draw| [draw.size().into(), draw.size().into()]),
             };
             let (relative, explanation) = (draw.one_in(2), draw.maybe(Draw::text));
             Event::GroupChanged(GroupChanged { change, relative, explanation })
@@ -271,25 +276,25 @@ fn action(draw: &mut Draw<'_>) -> Action {
             why: draw.pick(&[Reason::Stale, Reason::Failed, Reason::Surplus]),
             decrement: draw.one_in(2),
             successor: draw.maybe(instance_id),
-            serving: draw.number(),
-            floor: draw.number(),
+            serving: draw.number().into(),
+            floor: draw.number().into(),
         }),
         1 => Action::Launch { count: draw.number(), zone: draw.maybe(|draw| draw.pick(&zones())), token: draw.text() },
         2 => Action::Grow {
-            from: draw.size(),
-            to: draw.size(),
-            min: draw.maybe(Draw::size),
-            max: draw.maybe(Draw::size),
+            from: draw.size().into(),
+            to: draw.size().into(),
+            min: draw.maybe(Draw::size).map(Into::into),
+            max: draw.maybe(Draw::size).map(Into::into),
         },
         3 => Action::Shrink {
-            from: draw.size(),
-            to: draw.size(),
-            min: draw.maybe(Draw::size),
-            max: draw.maybe(Draw::size),
+            from: draw.size().into(),
+            to: draw.size().into(),
+            min: draw.maybe(Draw::size).map(Into::into),
+            max: draw.maybe(Draw::size).map(Into::into),
         },
-        4 => Action::RaiseMaxSize { from: draw.size(), to: draw.size() },
-        5 => Action::RestoreMaxSize { from: draw.size(), to: draw.size() },
-        6 => Action::RestoreMinSize { from: draw.size(), to: draw.size() },
+        4 => Action::RaiseMaxSize { from: draw.size().into(), to: draw.size().into() },
+        5 => Action::RestoreMaxSize { from: draw.size().into(), to: draw.size().into() },
+        6 => Action::RestoreMinSize { from: draw.size().into(), to: draw.size().into() },
         7 => Action::TakeLease { value: lease(draw), until: draw.time() },
         _ => Action::ReleaseLease,
     }
@@ -343,10 +348,11 @@ fn group(draw: &mut Draw<'_>) -> Group {
     let mut group = Group {
         key: GroupKey { account: "default".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() },
         seen: draw.time(),
-        min: draw.size(),
-        max: draw.size(),
-        desired: draw.size(),
+        min: draw.size().into(),
+        max: draw.size().into(),
+        desired: draw.size().into(),
         unit: if draw.one_in(32) { CapacityUnit::Vcpus } else { CapacityUnit::Instances },
+        heaviest: instances.iter().map(|i| i.weight).fold(Units::ONE, Units::max),
         zones: zones()[..usize::from(draw.byte() % 4)].to_vec(),
         instances,
         target_groups,
@@ -384,6 +390,7 @@ fn instance(draw: &mut Draw<'_>) -> Instance {
         id: instance_id(draw),
         zone: draw.pick(&zones()),
         lifecycle: draw.pick(&lifecycles),
+        weight: draw.pick(&WEIGHTS),
         healthy: !draw.one_in(8),
         protected: draw.one_in(8),
         born: if draw.one_in(8) { None } else { Some(draw.time()) },
@@ -417,11 +424,11 @@ fn lease(draw: &mut Draw<'_>) -> String {
         cutoff: draw.time(),
         daemon: draw.pick(&["here", "there"]).to_owned(),
         until: draw.time(),
-        wanted: draw.number(),
-        surge: draw.number(),
-        min: draw.maybe(Draw::number),
-        max: draw.number(),
-        max_allowed: draw.number(),
+        wanted: draw.number().into(),
+        surge: draw.number().into(),
+        min: draw.maybe(Draw::number).map(Into::into),
+        max: draw.number().into(),
+        max_allowed: draw.number().into(),
     };
     if draw.one_in(16) { draw.text() } else { lease.to_string() }
 }

@@ -16,9 +16,9 @@ pub fn values(data: &[u8]) {
     }
     if let Some(share) = value::<Share>(text) {
         for wanted in [0, 1, 7, 1000, u32::MAX] {
-            let (up, down) = (share.rounded_up(wanted), share.rounded_down(wanted));
+            let (up, down) = (share.rounded_up(wanted.into()), share.rounded_down(wanted.into()));
             assert!(up >= down, "{share} of {wanted}");
-            assert_eq!(up == 0, matches!(share, Share::Count(0) | Share::Percent(0)), "{share} of {wanted}");
+            assert_eq!(up == 0.into(), matches!(share, Share::Count(0) | Share::Percent(0)), "{share} of {wanted}");
         }
         let json = serde_json::to_string(&share).expect("JSON");
         assert_eq!(serde_json::from_str::<Share>(&json).ok(), Some(share));

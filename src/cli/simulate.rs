@@ -167,10 +167,10 @@ fn remedy(script: &Script, runs: &[Run]) -> Option<String> {
     let wanted = script.shape.desired;
     let room = script.policy.raise_max_size || script.shape.max > wanted;
     if !room && runs.iter().all(|run| run.replaced == 0) {
-        let hold = Hold::MaxSize { desired: wanted, max: script.shape.max };
+        let hold = Hold::MaxSize { desired: wanted.into(), max: script.shape.max.into() };
         return Some(format!("More time would not help: {hold}.\n"));
     }
-    let mut surge = script.policy.max_surge.rounded_up(wanted).max(1);
+    let mut surge = script.policy.max_surge.rounded_up(wanted.into()).get().max(1);
     while surge < wanted {
         surge = (surge * 2).min(wanted);
         let policy = Policy { max_surge: Share::Count(surge), ..script.policy.clone() };
@@ -254,10 +254,10 @@ fn mistakes(path: &Path, error: &ConfigError) -> Failure {
 /// The group as described by the arguments. Missing values are those of its last regeneration.
 fn shape(described: &Described, recorded: Option<&Recorded>) -> Result<Shape, Failure> {
     let opened = recorded.map(|recorded| &recorded.opened);
-    let desired = described.desired.unwrap_or_else(|| opened.map_or(DESIRED, |o| o.desired));
+    let desired = described.desired.unwrap_or_else(|| opened.map_or(DESIRED, |o| o.desired.get()));
     let last = opened.filter(|_| described.desired.is_none());
-    let min = described.min.unwrap_or_else(|| last.map_or(desired, |o| o.min));
-    let max = described.max.unwrap_or_else(|| last.map_or(desired, |o| o.max));
+    let min = described.min.unwrap_or_else(|| last.map_or(desired, |o| o.min.get()));
+    let max = described.max.unwrap_or_else(|| last.map_or(desired, |o| o.max.get()));
     if min > desired || desired > max {
         let what = format!("desired capacity {desired} is not between min {min} and max {max}");
         return Err(Failure::usage(Invalid::new(what, "write min <= desired <= max").to_string()));

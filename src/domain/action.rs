@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::capacity::Units;
 use super::group::{InstanceId, Zone};
 use super::span::Time;
 
@@ -26,21 +27,21 @@ pub enum Action {
     /// `DeleteTags` of the lease tag only.
     ReleaseLease,
     /// `UpdateAutoScalingGroup`, max size only.
-    RaiseMaxSize { from: u32, to: u32 },
+    RaiseMaxSize { from: Units, to: Units },
     /// `UpdateAutoScalingGroup`, max size only.
-    RestoreMaxSize { from: u32, to: u32 },
+    RestoreMaxSize { from: Units, to: Units },
     /// `UpdateAutoScalingGroup`, min size only: the first step of returning a surplus that was shifted with the limits.
-    RestoreMinSize { from: u32, to: u32 },
+    RestoreMinSize { from: Units, to: Units },
     /// `LaunchInstances`: relative to the current desired capacity, idempotent by its token, one zone per call.
     Launch { count: u32, zone: Option<Zone>, token: String },
     /// Raises desired capacity, so that Auto Scaling launches: `SetDesiredCapacity` from the value just read, or, with
     /// new limits, `UpdateAutoScalingGroup`. One call changes all of them, because a scaling policy must not see a
     /// surplus that exceeds the limits, and a warm pool, whose size follows max size, must not grow.
-    Grow { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
+    Grow { from: Units, to: Units, min: Option<Units>, max: Option<Units> },
     /// Lowers desired capacity by a surplus that never launched, or when every member is fresh and serving, so that
     /// Auto Scaling may terminate any of them: `SetDesiredCapacity`, or, where the limits were shifted with the
     /// surplus, `UpdateAutoScalingGroup` with all of them, so that no scaling policy acts between two calls.
-    Shrink { from: u32, to: u32, min: Option<u32>, max: Option<u32> },
+    Shrink { from: Units, to: Units, min: Option<Units>, max: Option<Units> },
     /// `TerminateInstanceInAutoScalingGroup`: Auto Scaling itself deregisters, drains and runs hooks.
     Retire(Retire),
 }
@@ -56,17 +57,17 @@ pub struct Retire {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub successor: Option<InstanceId>,
     /// The number of serving instances after its removal.
-    pub serving: u32,
+    pub serving: Units,
     /// The minimum of `serving`: `wanted - max_unavailable`; for a surplus at most the number that served at the
     /// opening.
-    pub floor: u32,
+    pub floor: Units,
 }
 
 impl Retire {
     /// The numbers that allow the retirement, as a phrase.
     pub fn arithmetic(&self) -> String {
         let (serving, floor) = (self.serving, self.floor);
-        let remain = if serving == 1 { "remains" } else { "remain" };
+        let remain = if serving == Units::ONE { "remains" } else { "remain" };
         match serving < floor {
             true => format!("not serving; {serving} {remain} in service"),
             false => format!("{serving} serving after removal (minimum {floor})"),
@@ -124,7 +125,7 @@ impl Action {
     }
 
     /// The min size, desired capacity and max size that the call sets; absent for each that it does not set.
-    pub fn sets(&self) -> (Option<u32>, Option<u32>, Option<u32>) {
+    pub fn sets(&self) -> (Option<Units>, Option<Units>, Option<Units>) {
         match *self {
             Self::RaiseMaxSize { to, .. } | Self::RestoreMaxSize { to, .. } => (None, None, Some(to)),
             Self::RestoreMinSize { to, .. } => (Some(to), None, None),

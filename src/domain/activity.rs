@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::capacity::Units;
 use super::group::InstanceId;
 use super::span::Time;
 
@@ -51,12 +52,12 @@ pub fn why_short(activities: &[Activity], since: Time) -> Option<&str> {
 /// A change of desired capacity, as an activity's cause tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resize {
-    pub from: u32,
-    pub to: u32,
+    pub from: Units,
+    pub to: Units,
     /// Whether it was computed from what desired capacity was.
     pub relative: bool,
     /// The min and max size that an update or a scheduled action left.
-    pub limits: Option<(u32, u32)>,
+    pub limits: Option<(Units, Units)>,
     /// AWS's whole sentence.
     pub says: String,
 }
@@ -65,7 +66,7 @@ pub struct Resize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accounted {
     /// From and to.
-    pub change: [u32; 2],
+    pub change: [Units; 2],
     /// regend requested it; otherwise others made it, and no activity told of it when it was adopted.
     pub requested: bool,
 }
@@ -103,7 +104,7 @@ fn resizes<'a>(activities: impl Iterator<Item = &'a Activity>, autoscaled: bool)
 /// too. What is `explained` already explains nothing again, and nor do sentences about changes that are `accounted` for.
 pub fn who_resized<'a>(
     activities: impl Iterator<Item = &'a Activity>,
-    [from, to]: [u32; 2],
+    [from, to]: [Units; 2],
     autoscaled: bool,
     explained: &BTreeSet<String>,
     accounted: &[Accounted],

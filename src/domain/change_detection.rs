@@ -1,6 +1,7 @@
 //! What a look shows that the journal does not say yet.
 
 use super::action::{Action, Refusal, RefusalKind, Retire};
+use super::capacity::Units;
 use super::group::{Instance, InstanceId, Lifecycle, Waived};
 use super::health_tracker::TrackedGroup;
 use super::journal::{
@@ -37,6 +38,7 @@ pub fn instance_facts(regeneration: &Regeneration, instance: &Instance, now: Tim
     InstanceFacts {
         role: regeneration.is_fresh(instance).map(|fresh| if fresh { Role::Fresh } else { Role::Stale }),
         zone: Some(instance.zone.clone()),
+        weight: instance.weight,
         image: instance.image.clone(),
         template: instance.template.clone(),
         ..InstanceFacts::of(instance.id.clone())
@@ -85,14 +87,14 @@ impl Look<'_> {
             | Action::Shrink { .. } => {
                 let (min, desired, max) = intent.action.sets();
                 let limits = min.is_none_or(|min| group.min == min) && max.is_none_or(|max| group.max == max);
-                let is_set = |desired: u32| group.desired == desired && !self.was(desired);
+                let is_set = |desired: Units| group.desired == desired && !self.was(desired);
                 (limits && desired.is_none_or(is_set), vec![])
             }
             Action::Launch { count, .. } => {
                 // The token tells it better for as long as it lives. After that strangers must do, of whom some may
                 // have died: the surplus is ours, and so are the first to come. An older instance was attached.
                 let expired = group.seen > TOKEN_LIFE.after(intent.at);
-                let raised = group.desired == intent.desired.saturating_add(*count);
+                let raised = group.desired == intent.desired.saturating_add(Units::from(*count));
                 let young = |i: &&Instance| i.born.is_none_or(|born| SKEW.after(born) >= intent.at);
                 let mut strangers: Vec<_> = self.strangers().filter(young).collect();
                 strangers.sort_by_key(|i| (i.born.is_none(), i.born));
@@ -109,7 +111,8 @@ impl Look<'_> {
                 };
                 // Gone, but desired as before: the look is behind. Or the change was external, or desired capacity changed
                 // too: then the surplus is taken for theirs, which costs an instance rather than lacks one.
-                let desired = if *decrement { intent.desired.saturating_sub(1) } else { intent.desired };
+                let falls = if *decrement { self.regeneration.weight(instance) } else { Units::ZERO };
+                let desired = intent.desired.saturating_sub(falls);
                 (leaving && (group.desired == desired || group.desired != intent.desired || settled), vec![])
             }
         };
@@ -133,7 +136,7 @@ impl Look<'_> {
     }
 
     /// Whether desired capacity was this just before, so that a look that is behind may still show it.
-    fn was(&self, desired: u32) -> bool {
+    fn was(&self, desired: Units) -> bool {
         let recent = |settling: &Settling| self.group.seen <= SETTLE.after(settling.since);
         self.regeneration.settling.iter().any(|settling| settling.was == desired && recent(settling))
     }
@@ -174,12 +177,14 @@ impl Look<'_> {
                 // An instance older than the cutoff that is not from a warm pool was attached manually.
                 let old = instance.born.is_some_and(|born| SKEW.after(born) < known.opened.cutoff);
                 let launched_by = match unclaimed {
-                    0 => LaunchedBy::Others,
+                    Units::ZERO => LaunchedBy::Others,
                     _ if self.group.warm_pool => LaunchedBy::WarmPool,
                     _ if old => LaunchedBy::Others,
                     _ => LaunchedBy::Regend,
                 };
-                unclaimed = unclaimed.saturating_sub(u32::from(launched_by != LaunchedBy::Others));
+                if launched_by != LaunchedBy::Others {
+                    unclaimed = unclaimed.saturating_sub(instance.weight);
+                }
                 let instance = self.facts(instance);
                 self.entry(Event::InstanceLaunched(InstanceLaunched { instance, launched_by }))
             })
@@ -298,8 +303,8 @@ impl Look<'_> {
                 Some(_) => None,
             };
             let Some(instance) = lost else { continue };
-            if scaled_in > 0 {
-                scaled_in -= 1;
+            if scaled_in > Units::ZERO {
+                scaled_in = scaled_in.saturating_sub(known.weight(id));
             } else if refreshed {
                 // An instance refresh replaces every instance: the termination says nothing about this one.
             } else if newcomer.is_some_and(|n| !n.failed) {
@@ -319,6 +324,7 @@ impl Look<'_> {
         let was = self.regeneration.opened.members.iter().find(|member| &member.instance == id);
         InstanceFacts {
             zone: was.map(|member| member.zone.clone()),
+            weight: self.regeneration.weight(id),
             image: was.and_then(|member| member.image.clone()),
             role: Some(if was.is_some() { Role::Stale } else { Role::Fresh }),
             ..InstanceFacts::of(id.clone())

@@ -4,7 +4,8 @@
 use chrono::TimeDelta;
 
 use super::action::{Action, Hold, Outcome};
-use super::group::{Instance, Lifecycle};
+use super::capacity::Units;
+use super::group::{Instance, Lifecycle, units};
 use super::health_tracker::TrackedGroup;
 use super::journal::{Aborted, Cause, Change, Left, LeftWhy};
 use super::policy::{Policy, Treatment};
@@ -77,10 +78,10 @@ pub fn remaining<'a>(now: Time, group: &'a TrackedGroup, regeneration: &'a Regen
     let view = View::new(now, Owner::default(), group, regeneration);
     let due = view.due.iter().map(|i| (*i, view.serves(i))).collect();
     // If max size may not be raised, it limits the surge.
-    let room = if view.policy.raise_max_size { u32::MAX } else { group.max.saturating_sub(view.wanted) };
+    let room = if view.policy.raise_max_size { Units::MAX } else { group.max.saturating_sub(view.wanted) };
     let surge = view.surge.min(room);
-    let concurrency = if surge > 0 { surge } else { view.wanted - view.floor };
-    Remaining { due, left: view.left, concurrency }
+    let concurrency = if surge > Units::ZERO { surge } else { view.wanted - view.floor };
+    Remaining { due, concurrency: view.instances(concurrency), left: view.left }
 }
 
 /// What one observation and the regeneration's state mean for the decision.
@@ -99,9 +100,9 @@ struct View<'a> {
     /// The stale instances to replace, in the order of their retirement.
     due: Vec<&'a Instance>,
     left: Vec<Left>,
-    wanted: u32,
-    floor: u32,
-    surge: u32,
+    wanted: Units,
+    floor: Units,
+    surge: Units,
     /// Whether min and max size are shifted with the surplus, because something scales the group.
     shifts: bool,
     holds: Vec<Hold>,
@@ -127,7 +128,7 @@ impl<'a> View<'a> {
         let serving: Vec<_> = live.iter().copied().filter(|i| serves(i)).collect();
         let wanted = known.wanted();
         // An instance that EC2 no longer knows will never serve, so it lowers the minimum that must serve.
-        let forgotten = count(&live.iter().filter(|i| known.is_forgotten(group, i)).collect::<Vec<_>>());
+        let forgotten = units(live.iter().copied().filter(|i| known.is_forgotten(group, i)));
         let mut view = Self {
             now,
             me,
@@ -191,9 +192,29 @@ impl<'a> View<'a> {
         self.group.healthy_since(instance).is_some() || self.group.may_serve(instance, &self.known.waived(self.group))
     }
 
-    /// The number of serving instances after the removal of this one.
-    fn serving_without(&self, instance: &Instance) -> u32 {
-        count(&self.serving) - u32::from(self.serves(instance))
+    /// The capacity that is serving after the removal of this instance.
+    fn serving_without(&self, instance: &Instance) -> Units {
+        self.serving().saturating_sub(if self.serves(instance) { instance.weight } else { Units::ZERO })
+    }
+
+    /// The capacity that is serving.
+    fn serving(&self) -> Units {
+        units(self.serving.iter().copied())
+    }
+
+    /// The capacity of the members that regend did not retire.
+    fn live(&self) -> Units {
+        units(self.live.iter().copied())
+    }
+
+    /// About how many instances make up this capacity, by the average weight of the members; as many as units, without
+    /// weights.
+    fn instances(&self, capacity: Units) -> u32 {
+        let (members, live) = (u64::from(count(&self.live)), u64::from(self.live().get()));
+        if live == 0 {
+            return capacity.get();
+        }
+        u32::try_from((u64::from(capacity.get()) * members).div_ceil(live)).unwrap_or(u32::MAX)
     }
 
     fn newcomer(&self, instance: &Instance) -> Option<&Newcomer> {
@@ -296,7 +317,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The number of serving instances, by the rules of the decision.
-pub fn serving(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> u32 {
-    count(&View::new(now, Owner::default(), group, regeneration).serving)
+/// The capacity that is serving, by the rules of the decision.
+pub fn serving(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> Units {
+    View::new(now, Owner::default(), group, regeneration).serving()
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::action::Hold;
+use super::capacity::Units;
 use super::decision;
 use super::group::{Group, GroupKey, InstanceId, Zone};
 use super::health_tracker::HealthTracker;
@@ -20,15 +21,15 @@ mod traffic;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     pub group: GroupKey,
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
+    pub min: Units,
+    pub desired: Units,
+    pub max: Units,
     pub replace: Vec<Planned>,
     pub left: Vec<Left>,
     /// The number of instances that are replaced at the same time.
     pub concurrency: u32,
     /// The value to which max size is raised for the surge; absent if it is not raised.
-    pub raises_max_size_to: Option<u32>,
+    pub raises_max_size_to: Option<Units>,
     pub estimate: Span,
     pub pace: Pace,
     /// Why the regeneration would not start now.
@@ -78,7 +79,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let pace = if pace.measured { pace } else { Pace { launch: pace.launch + slow_start, ..pace } };
     let count = replace.len() as u32;
     let concurrency = concurrency.min(count.max(1));
-    let surge = policy.max_surge.rounded_up(group.desired).min(count);
+    let surge = policy.max_surge.rounded_up(group.desired).min(Units::from(count));
     let peak = group.desired.saturating_add(surge);
     let estimate = estimate(policy, pace, count, concurrency);
     let shifts = !group.scaled_by.is_empty() && policy.raise_max_size;
@@ -87,7 +88,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let mut notes = Vec::new();
     notes.extend(scaling_note(group, policy, count, surge));
     if peak > group.max && !policy.raise_max_size && group.desired == group.max {
-        if policy.max_unavailable.rounded_down(group.desired) == 0 {
+        if policy.max_unavailable.rounded_down(group.desired) == Units::ZERO {
             holds.push(Hold::MaxSize { desired: group.desired, max: group.max });
         } else {
             notes.push(format!(
@@ -182,7 +183,7 @@ fn estimate(policy: &Policy, pace: Pace, count: u32, concurrency: u32) -> Span {
 }
 
 /// What scales the group, and what a surplus means there.
-fn scaling_note(group: &Group, policy: &Policy, count: u32, surge: u32) -> Option<String> {
+fn scaling_note(group: &Group, policy: &Policy, count: u32, surge: Units) -> Option<String> {
     let by = group.scaled_by.join(", ");
     Some(match policy.raise_max_size {
         _ if group.scaled_by.is_empty() => return None,

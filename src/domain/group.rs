@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::capacity::Units;
 use super::kind::CapacityUnit;
 use super::span::{Span, Time};
 
@@ -16,11 +17,13 @@ pub struct Group {
     pub key: GroupKey,
     /// When the observation *began*. An effect known before this moment is included.
     pub seen: Time,
-    pub min: u32,
-    pub max: u32,
-    pub desired: u32,
-    /// What these numbers count. regend counts instances.
+    pub min: Units,
+    pub max: Units,
+    pub desired: Units,
+    /// What these numbers count. regend counts units.
     pub unit: CapacityUnit,
+    /// The weight of the heaviest instance that the group has or may launch. Without weights each instance is one unit.
+    pub heaviest: Units,
     /// The zones the group is configured for, in AWS's order.
     pub zones: Vec<Zone>,
     /// Every member in any lifecycle state, except warm pool members.
@@ -49,9 +52,9 @@ pub struct Group {
 /// The limits and the desired capacity of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Numbers {
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
+    pub min: Units,
+    pub desired: Units,
+    pub max: Units,
 }
 
 /// Identifies a group among all accounts and regions.
@@ -68,6 +71,8 @@ pub struct Instance {
     pub id: InstanceId,
     pub zone: Zone,
     pub lifecycle: Lifecycle,
+    /// How many units of desired capacity it counts for.
+    pub weight: Units,
     /// Whether Auto Scaling reports `HealthStatus` `Healthy`.
     pub healthy: bool,
     /// Protected from scale-in. `TerminateInstanceInAutoScalingGroup` ignores this, so regend must not.
@@ -230,6 +235,11 @@ impl Group {
         self.instances.iter().filter(|instance| instance.lifecycle.counts())
     }
 
+    /// Whether instances may count for more than one unit of desired capacity.
+    pub fn is_weighted(&self) -> bool {
+        self.heaviest > Units::ONE
+    }
+
     /// The target groups without a listener: every registered member is permanently `unused` with `Target.NotInUse`. A
     /// member that is not registered, because AddToLoadBalancer was suspended, does not count.
     pub fn unused_target_groups(&self) -> impl Iterator<Item = &TargetGroup> {
@@ -300,6 +310,11 @@ impl Group {
     pub fn zonal_shift(&self) -> bool {
         self.instances.iter().any(|instance| self.is_shifted(instance))
     }
+}
+
+/// The capacity of these instances.
+pub fn units<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> Units {
+    instances.into_iter().map(|instance| instance.weight).sum()
 }
 
 macro_rules! name {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
-use super::group::{Group, Instance, InstanceId, Lifecycle};
+use super::group::{Group, Instance, InstanceId, Lifecycle, units};
 use super::regeneration::Regeneration;
 use super::span::{Span, Time};
 
@@ -100,7 +100,7 @@ impl HealthTracker {
 
     fn short_since(&mut self, group: &Group) -> Option<Time> {
         let coming = group.members().any(|i| i.lifecycle == Lifecycle::Pending);
-        let is_short = (group.members().count() as u32) < group.desired && !coming;
+        let is_short = units(group.members()) < group.desired && !coming;
         // While nothing could be launched, no launch was overdue.
         let may_launch = !group.suspended.iter().any(|suspension| suspension.process == "Launch");
         if may_launch && !self.could_launch {

@@ -51,6 +51,7 @@ use std::str::FromStr;
 use chrono::{Datelike, SecondsFormat};
 use uuid::Uuid;
 
+use super::capacity::Units;
 use super::group::Group;
 use super::span::{Span, Time};
 
@@ -85,24 +86,24 @@ pub struct Lease {
     /// The end of the lease. The owner renews it before.
     pub until: Time,
     /// Desired capacity without a surplus: up to `surge` above this may be the owner's surplus.
-    pub wanted: u32,
-    pub surge: u32,
+    pub wanted: Units,
+    pub surge: Units,
     /// The original min size; absent if the owner does not shift it.
-    pub min: Option<u32>,
+    pub min: Option<Units>,
     /// The original max size.
-    pub max: u32,
+    pub max: Units,
     /// The highest max size that the owner may have set.
-    pub max_allowed: u32,
+    pub max_allowed: Units,
 }
 
 /// What the owner of an expired lease left to restore.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftBehind {
     /// The part of desired capacity that is the owner's surplus.
-    pub surplus: u32,
+    pub surplus: Units,
     /// The original min and max size, each only if it differs from the present one.
-    pub min: Option<u32>,
-    pub max: Option<u32>,
+    pub min: Option<Units>,
+    pub max: Option<Units>,
 }
 
 /// How long a lease lives that is written while its process has this number of regenerations open.
@@ -143,19 +144,19 @@ impl Lease {
     /// What the owner left to restore. The lease bounds what its owner can have changed; a value beyond these bounds
     /// was changed externally, and stays.
     pub fn left(&self, group: &Group) -> LeftBehind {
-        let min = self.min.filter(|min| *min < group.min && group.min - min <= self.surge);
+        let min = self.min.filter(|min| *min < group.min && group.min - *min <= self.surge);
         let max = (self.max < group.max && group.max <= self.max_allowed).then_some(self.max);
         let wanted = self.wanted.max(min.unwrap_or(group.min));
         let excess = group.desired.saturating_sub(wanted);
         // Desired capacity above the original max size must be the owner's surplus.
-        let above_max = max.map_or(0, |max| group.desired.saturating_sub(max));
+        let above_max = max.map_or(Units::ZERO, |max| group.desired.saturating_sub(max));
         let surplus = match min {
             // Min size was shifted by exactly the surplus. If desired capacity exceeds wanted by less, a part of the
             // surplus was removed, or min size was changed externally. A surplus that is too small costs one extra
             // instance; one that is too large could cost serving capacity.
             Some(min) => (group.min - min).min(excess),
             None if excess <= self.surge => excess,
-            None => 0,
+            None => Units::ZERO,
         };
         // Wanted capacity is never below the original min size.
         let max_surplus = group.desired.saturating_sub(min.unwrap_or(group.min));
@@ -220,7 +221,7 @@ impl FromStr for Lease {
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| bad("a field is missing"))
         };
-        let number = |key| field(key)?.parse::<u32>().map_err(|_| bad("a number is malformed"));
+        let number = |key| field(key)?.parse::<Units>().map_err(|_| bad("a number is malformed"));
         let time = |key| {
             let time = chrono::DateTime::parse_from_rfc3339(field(key)?).map(|t| t.to_utc()).ok();
             // An offset can lead out of the years that RFC 3339 can express. Such a time could not be written again.

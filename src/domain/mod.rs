@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod activity;
+pub mod capacity;
 pub mod change_detection;
 pub mod decision;
 pub mod forecast;

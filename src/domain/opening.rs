@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::action::Hold;
-use super::group::{Group, Lifecycle, Waived};
+use super::capacity::Units;
+use super::group::{Group, Lifecycle, Waived, units};
 use super::journal::{Cause, Change, Claimed, Entry, Event, Inherited, Member, Opened, Trigger};
 use super::lease::{Lease, LeftBehind};
 use super::policy::{Policy, Unverified};
@@ -118,14 +119,15 @@ pub fn open(
 /// What the group's last regeneration did not restore, except for values that were changed since.
 fn inherited(kept: &Change, group: &Group, opener: &Opener) -> Option<Inherited> {
     let original =
-        |kept: Option<[u32; 2]>, now: u32| kept.filter(|[_, then]| *then == now).map(|[original, _]| original);
+        |kept: Option<[Units; 2]>, now: Units| kept.filter(|[_, then]| *then == now).map(|[original, _]| original);
     let inherited = Inherited {
         daemon: opener.daemon.clone(),
         min: original(kept.min, group.min),
         max: original(kept.max, group.max),
-        raised: original(kept.desired, group.desired).map_or(0, |wanted| group.desired.saturating_sub(wanted)),
+        raised: original(kept.desired, group.desired)
+            .map_or(Units::ZERO, |wanted| group.desired.saturating_sub(wanted)),
     };
-    let is_something = inherited.min.is_some() || inherited.max.is_some() || inherited.raised > 0;
+    let is_something = inherited.min.is_some() || inherited.max.is_some() || inherited.raised > Units::ZERO;
     is_something.then_some(inherited)
 }
 
@@ -161,6 +163,7 @@ pub(super) fn opened(
     let members = group.instances.iter().filter(|i| i.lifecycle != Lifecycle::Terminating).map(|i| Member {
         instance: i.id.clone(),
         zone: i.zone.clone(),
+        weight: i.weight,
         born: i.born,
         image: i.image.clone(),
     });
@@ -194,9 +197,9 @@ pub fn waived(group: &Group, policy: &Policy) -> Waived {
     Waived { target_groups, not_in_use: policy.target_not_in_use == Unverified::Accept }
 }
 
-fn healthy(group: &Group, policy: &Policy) -> u32 {
+fn healthy(group: &Group, policy: &Policy) -> Units {
     let waived = waived(group, policy);
-    group.members().filter(|i| group.is_healthy(i, &waived)).count() as u32
+    units(group.members().filter(|i| group.is_healthy(i, &waived)))
 }
 
 /// Why the regeneration starts in canary mode: not all members are serving at the start.

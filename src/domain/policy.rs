@@ -6,6 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::capacity::Units;
 use super::schedule::{Blackout, Calendar, Schedule, Timezone};
 use super::span::{Invalid, Span, as_text};
 
@@ -193,20 +194,20 @@ pub enum Share {
 impl Share {
     /// Rounded up, for a surge: every percentage above 0 allows at least one instance, so that progress is possible.
     #[must_use]
-    pub fn rounded_up(self, wanted: u32) -> u32 {
+    pub fn rounded_up(self, wanted: Units) -> Units {
         match self {
-            Self::Count(count) => count,
-            Self::Percent(0) => 0,
-            Self::Percent(percent) => hundredths(u64::from(wanted) * u64::from(percent) + 99).max(1),
+            Self::Count(count) => count.into(),
+            Self::Percent(0) => Units::ZERO,
+            Self::Percent(percent) => hundredths(u64::from(wanted.get()) * u64::from(percent) + 99).max(Units::ONE),
         }
     }
 
     /// Rounded down, for unavailability: never more than the percentage.
     #[must_use]
-    pub fn rounded_down(self, wanted: u32) -> u32 {
+    pub fn rounded_down(self, wanted: Units) -> Units {
         match self {
-            Self::Count(count) => count,
-            Self::Percent(percent) => hundredths(u64::from(wanted) * u64::from(percent)),
+            Self::Count(count) => count.into(),
+            Self::Percent(percent) => hundredths(u64::from(wanted.get()) * u64::from(percent)),
         }
     }
 
@@ -217,8 +218,8 @@ impl Share {
     }
 }
 
-fn hundredths(value: u64) -> u32 {
-    u32::try_from(value / 100).unwrap_or(u32::MAX)
+fn hundredths(value: u64) -> Units {
+    u32::try_from(value / 100).unwrap_or(u32::MAX).into()
 }
 
 /// The largest accepted percentage; more is most likely a typing error.

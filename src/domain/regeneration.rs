@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::action::{Action, Outcome, Reason};
 use super::activity::Accounted;
+use super::capacity::Units;
 use super::group::{GroupKey, Instance, InstanceId};
 use super::journal::{Aborted, Conclusion, Entry, Event, Kind, Member, Opened, Trigger};
 use super::lease::Lease;
@@ -38,11 +39,11 @@ pub struct Regeneration {
     pub opened_at: Time,
     pub opened: Opened,
     /// The group's numbers as regend last accounted for them. An observation that differs shows an external change.
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
+    pub min: Units,
+    pub desired: Units,
+    pub max: Units,
     /// The least and the most that others made of desired capacity since the opening.
-    pub desired_range: (u32, u32),
+    pub desired_range: (Units, Units),
     /// AWS's sentences about changes of desired capacity that are recorded: each explains one change.
     pub explained: BTreeSet<String>,
     /// Changes of desired capacity that regend requested besides retirements, and those that no activity explained.
@@ -50,12 +51,12 @@ pub struct Regeneration {
     /// Desired capacity before recent effects of ours, which a stale look may still show.
     pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
-    pub raised: u32,
+    pub raised: Units,
     /// Surplus asked for by way of desired capacity whose instances have not come yet.
-    pub unclaimed: u32,
+    pub unclaimed: Units,
     /// Min and max size as they were before regend shifted them: to put them back is an obligation.
-    pub min_before: Option<u32>,
-    pub max_before: Option<u32>,
+    pub min_before: Option<Units>,
+    pub max_before: Option<Units>,
     /// How often others took the surplus, and when last: a scale-in did, or it was set away.
     pub taken: Option<(u32, Time)>,
     /// How often others filled the room of a surplus that had just been given back.
@@ -81,11 +82,13 @@ pub struct Regeneration {
     /// Stale instances that went without us.
     pub lost: BTreeSet<InstanceId>,
     /// How many members an external scale-in may still terminate: those did not fail.
-    pub scaled_in: u32,
+    pub scaled_in: Units,
     /// When it was asked for, and how many it takes.
-    pub scaling_in: Option<(Time, u32)>,
+    pub scaling_in: Option<(Time, Units)>,
     /// Members at the opening.
     pub originals: BTreeSet<InstanceId>,
+    /// The weight of each instance that counts for more than one unit.
+    pub weights: BTreeMap<InstanceId, Units>,
     /// Fresh instances that a retired one was paired with.
     pub successors: BTreeSet<InstanceId>,
     /// When the outcome of the latest effect was known. Only a look that began later may carry a decision.
@@ -150,9 +153,8 @@ impl Regeneration {
             explained: BTreeSet::new(),
             accounted: Vec::new(),
             settling: Vec::new(),
-            raised: inherited.map_or(0, |i| i.raised),
-            unclaimed: inherited
-                .map_or(0, |i| i.raised.min(opened.desired.saturating_sub(opened.members.len() as u32))),
+            raised: inherited.map_or(Units::ZERO, |i| i.raised),
+            unclaimed: inherited.map_or(Units::ZERO, |i| i.raised.min(opened.desired.saturating_sub(opened.units()))),
             min_before: inherited.and_then(|i| i.min),
             max_before: inherited.and_then(|i| i.max),
             taken: None,
@@ -167,8 +169,9 @@ impl Regeneration {
             newcomers: fresh.iter().map(|m| (m.instance.clone(), Newcomer::since(entry.t, false))).collect(),
             retired: BTreeMap::new(),
             lost: BTreeSet::new(),
-            scaled_in: 0,
+            scaled_in: Units::ZERO,
             scaling_in: None,
+            weights: opened.weights().collect(),
             originals: old.iter().map(|member| member.instance.clone()).collect(),
             successors: BTreeSet::new(),
             last_effect: None,
@@ -322,6 +325,11 @@ impl Regeneration {
             _ => None,
         };
         self.originals.iter().chain(self.newcomers.keys()).chain(self.retired.keys()).chain(retiring)
+    }
+
+    /// How many units of desired capacity the instance counts for.
+    pub fn weight(&self, id: &InstanceId) -> Units {
+        self.weights.get(id).copied().unwrap_or(Units::ONE)
     }
 
     /// Retired, whatever a look may still show of it.

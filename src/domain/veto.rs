@@ -2,6 +2,7 @@
 //! decision, so that one mistake cannot be in both.
 
 use super::action::{Action, Reason};
+use super::capacity::Units;
 use super::group::{Group, Instance, InstanceId, Lifecycle};
 use super::health_tracker::TrackedGroup;
 use super::lease::Lease;
@@ -45,7 +46,7 @@ pub fn veto(now: Time, group: &TrackedGroup, regeneration: &Regeneration, action
                 None => Ok(()),
             }
         }
-        Action::ReleaseLease if regeneration.raised > 0 && !is_late(now, regeneration) => {
+        Action::ReleaseLease if regeneration.raised > Units::ZERO && !is_late(now, regeneration) => {
             no(3, format!("the surplus of {} is not returned yet", regeneration.raised))
         }
         Action::ReleaseLease => Ok(()),
@@ -58,7 +59,7 @@ pub fn veto(now: Time, group: &TrackedGroup, regeneration: &Regeneration, action
         Action::RaiseMaxSize { .. } => Ok(()),
         Action::RestoreMaxSize { from, to } => restores_max(group, regeneration, *from, *to),
         Action::RestoreMinSize { from, to } => restores_min(group, regeneration, *from, *to),
-        Action::Launch { count, .. } => grows(group, regeneration, *count, group.max),
+        Action::Launch { count, .. } => grows(group, regeneration, Units::from(*count), group.max),
         Action::Grow { from, to, min, max } => sets_more(group, regeneration, (*from, *to), *min, *max),
         Action::Shrink { from, to, min, max } => sets_less(group, regeneration, (*from, *to), *min, *max),
         Action::Retire(retire) => retire::retires(group, regeneration, retire),
@@ -119,7 +120,7 @@ fn may_replace(group: &TrackedGroup, regeneration: &Regeneration, action: &Actio
     Ok(())
 }
 
-fn restores_max(group: &TrackedGroup, regeneration: &Regeneration, from: u32, to: u32) -> Result<(), Veto> {
+fn restores_max(group: &TrackedGroup, regeneration: &Regeneration, from: Units, to: Units) -> Result<(), Veto> {
     if regeneration.max_to_restore() != Some(to) {
         no(3, format!("regend has not raised max size from {to}"))
     } else if from != group.max || from != regeneration.max {
@@ -131,7 +132,7 @@ fn restores_max(group: &TrackedGroup, regeneration: &Regeneration, from: u32, to
     }
 }
 
-fn restores_min(group: &TrackedGroup, regeneration: &Regeneration, from: u32, to: u32) -> Result<(), Veto> {
+fn restores_min(group: &TrackedGroup, regeneration: &Regeneration, from: Units, to: Units) -> Result<(), Veto> {
     if from != group.min || from != regeneration.min {
         no(4, format!("min size was changed externally to {}", group.min))
     } else if regeneration.min_before.is_none_or(|before| to < before) || to >= from {
@@ -145,9 +146,9 @@ fn restores_min(group: &TrackedGroup, regeneration: &Regeneration, from: u32, to
 fn sets_more(
     group: &TrackedGroup,
     regeneration: &Regeneration,
-    (from, to): (u32, u32),
-    min: Option<u32>,
-    max: Option<u32>,
+    (from, to): (Units, Units),
+    min: Option<Units>,
+    max: Option<Units>,
 ) -> Result<(), Veto> {
     if from != group.desired {
         return no(4, format!("desired capacity is {} (expected {from})", group.desired));
@@ -176,9 +177,9 @@ fn sets_more(
 fn sets_less(
     group: &TrackedGroup,
     regeneration: &Regeneration,
-    (from, to): (u32, u32),
-    min: Option<u32>,
-    max: Option<u32>,
+    (from, to): (Units, Units),
+    min: Option<Units>,
+    max: Option<Units>,
 ) -> Result<(), Veto> {
     let members = population(group, regeneration, None);
     if from != group.desired {
@@ -224,13 +225,14 @@ fn holder(now: Time, group: &Group) -> Option<Lease> {
     group.lease.as_deref()?.parse::<Lease>().ok().filter(|lease| !lease.is_dead(now))
 }
 
-fn grows(group: &TrackedGroup, regeneration: &Regeneration, by: u32, max: u32) -> Result<(), Veto> {
+fn grows(group: &TrackedGroup, regeneration: &Regeneration, by: Units, max: Units) -> Result<(), Veto> {
     let policy = &regeneration.opened.policy;
     let wanted = group.desired.saturating_sub(regeneration.raised);
     let surge = match policy.max_surge {
         Share::Count(n) => n,
-        Share::Percent(p) => (u64::from(wanted) * u64::from(p)).div_ceil(100).max(u64::from(p > 0)) as u32,
+        Share::Percent(p) => (u64::from(wanted.get()) * u64::from(p)).div_ceil(100).max(u64::from(p > 0)) as u32,
     };
+    let surge = Units::from(surge);
     // The instances of a launch whose response was lost may be members already when it is repeated.
     let repeats = regeneration.intent.is_some();
     let members = population(group, regeneration, None).max(group.desired);
@@ -248,12 +250,12 @@ fn counts(instance: &Instance) -> bool {
     matches!(instance.lifecycle, Lifecycle::Pending | Lifecycle::InService | Lifecycle::ReplacingRootVolume)
 }
 
-/// The number of members that regend has not retired, except `but`.
-fn population(group: &TrackedGroup, regeneration: &Regeneration, but: Option<&InstanceId>) -> u32 {
-    let mut members = 0;
+/// The capacity of the members that regend has not retired, except `but`.
+fn population(group: &TrackedGroup, regeneration: &Regeneration, but: Option<&InstanceId>) -> Units {
+    let mut members = Units::ZERO;
     for instance in &group.instances {
         if counts(instance) && Some(&instance.id) != but && !regeneration.retired.contains_key(&instance.id) {
-            members += 1;
+            members = members + instance.weight;
         }
     }
     members

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::text::{at, clean, rough, seconds};
 use crate::domain::action::{Action, RefusalKind, Retire};
+use crate::domain::capacity::Units;
 use crate::domain::group::TargetState;
 use crate::domain::journal::{
     Cause, Claimed, Closed, Entry, Event, Explanation, GroupChanged, Inherited, InstanceFacts, InstanceJudged,
@@ -202,7 +203,7 @@ fn to_restore(inherited: &Inherited) -> String {
     if let Some(max) = inherited.max {
         let _ = write!(text, ", max size {max} to be restored");
     }
-    if inherited.raised > 0 {
+    if inherited.raised > Units::ZERO {
         let _ = write!(text, ", {} of desired capacity to be taken back", inherited.raised);
     }
     text
@@ -348,7 +349,9 @@ fn group_changed(changed: &GroupChanged) -> String {
         })
         .collect();
     let adopted = match change.desired.filter(|_| changed.relative) {
-        Some([before, after]) => format!("the difference of {:+} is adopted", i64::from(after) - i64::from(before)),
+        Some([before, after]) => {
+            format!("the difference of {:+} is adopted", i64::from(after.get()) - i64::from(before.get()))
+        }
         None => "adopted".to_owned(),
     };
     let cause = changed.explanation.as_ref().map(|cause| format!(" (AWS says: {cause})")).unwrap_or_default();

@@ -6,6 +6,7 @@ use super::history::ExternalChange;
 use super::scaling::CLUSTER_AUTOSCALER_TAG;
 use super::world::{Call, World};
 use crate::domain::action::Action;
+use crate::domain::capacity::Units;
 use crate::domain::group::{GroupKey, Numbers};
 use crate::domain::journal::{Change, Conclusion, Entry, Event as Recorded, GroupChanged, Kind};
 use crate::domain::lease::Lease;
@@ -104,7 +105,7 @@ impl<'a> Past<'a> {
     }
 
     fn is_hidden(&self, one: &ExternalChange, by: &ExternalChange) -> bool {
-        let changes = |change: &ExternalChange, of: fn(&Numbers) -> u32| of(&change.before) != of(&change.after);
+        let changes = |change: &ExternalChange, of: fn(&Numbers) -> Units| of(&change.before) != of(&change.after);
         let is_unseen = |is_of: fn(&Change) -> bool| {
             let noted = |opened: &Entry| {
                 let within = |e: &Entry| e.regeneration == opened.regeneration && (one.at..by.at).contains(&e.rt);
@@ -113,7 +114,7 @@ impl<'a> Past<'a> {
             self.openings.iter().any(|opened| opened.rt <= one.at && !noted(opened))
         };
         let reverses = changes(one, |of| of.desired) && one.before.desired == by.after.desired;
-        let both = |of: fn(&Numbers) -> u32| changes(one, of) && changes(by, of);
+        let both = |of: fn(&Numbers) -> Units| changes(one, of) && changes(by, of);
         (reverses && is_unseen(|change| change.desired.is_some()))
             || (both(|of| of.min) && is_unseen(|change| change.min.is_some()))
             || (both(|of| of.max) && is_unseen(|change| change.max.is_some()))

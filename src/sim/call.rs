@@ -6,6 +6,7 @@ use super::group_behavior::Direct;
 use super::instance::{Origin, Why};
 use super::phase::Phase;
 use crate::domain::action::{Action, Receipt, Refusal, RefusalKind, Retire};
+use crate::domain::capacity::Units;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::lease;
 use crate::domain::span::{Span, Time};
@@ -57,13 +58,16 @@ impl SimGroup {
                 done
             }
             Action::Grow { to, min: None, max: None, .. } | Action::Shrink { to, min: None, max: None, .. } => {
-                self.set_desired(now, *to)
+                self.set_desired(now, to.get())
             }
             Action::RaiseMaxSize { .. }
             | Action::RestoreMaxSize { .. }
             | Action::RestoreMinSize { .. }
             | Action::Grow { .. }
-            | Action::Shrink { .. } => self.update(now, action.sets()),
+            | Action::Shrink { .. } => {
+                let (min, desired, max) = action.sets();
+                self.update(now, (min.map(Units::get), desired.map(Units::get), max.map(Units::get)))
+            }
             Action::Launch { count, zone, token } => self.launch_instances(now, *count, zone.as_ref(), token),
             Action::Retire(Retire { instance, decrement, .. }) => self.terminate_instance(now, instance, *decrement),
         }

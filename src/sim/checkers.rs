@@ -8,6 +8,7 @@ use super::world::World;
 use crate::domain::action::{Action, Retire};
 use crate::domain::group::{GroupKey, InstanceId};
 use crate::domain::journal::{Closed, Entry, Kind, Opened};
+use crate::domain::policy::Policy;
 use crate::domain::span::{Span, Time};
 
 mod calls;
@@ -189,10 +190,20 @@ impl Checker {
         let released = world.history.calls.iter().rev().find(|call| call.action == Action::ReleaseLease);
         said && released.is_some_and(|call| {
             let wanted = call.before.external_desired;
-            let floor = wanted.saturating_sub(opened.policy.max_unavailable.rounded_down(wanted));
+            let floor = floor(&opened.policy, wanted);
             (call.before.serving.len() as u32) <= floor
         })
     }
+}
+
+/// How much must serve where so much is wanted, in units.
+fn floor(policy: &Policy, wanted: u32) -> u32 {
+    wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted.into()).get())
+}
+
+/// How much more there may be than is wanted, in units.
+fn surge(policy: &Policy, wanted: u32) -> u32 {
+    policy.max_surge.rounded_up(wanted.into()).get()
 }
 
 /// What makes a repeated launch the same launch; empty for everything else.

@@ -11,6 +11,7 @@ use super::random::Random;
 use super::scaling_policy::Scaling;
 use crate::domain::action::Receipt;
 use crate::domain::activity::Activity;
+use crate::domain::capacity::Units;
 use crate::domain::group::{Group, GroupKey, InstanceId, Numbers, Suspension, TargetGroup, Zone};
 use crate::domain::kind::CapacityUnit;
 use crate::domain::lease;
@@ -216,7 +217,7 @@ impl SimGroup {
     }
 
     pub(super) fn numbers(&self) -> Numbers {
-        Numbers { min: self.min, desired: self.desired, max: self.max }
+        Numbers { min: self.min.into(), desired: self.desired.into(), max: self.max.into() }
     }
 
     pub fn count(&self) -> u32 {
@@ -371,10 +372,11 @@ impl SimGroup {
         Group {
             key: self.key.clone(),
             seen: now,
-            min: self.min,
-            max: self.max,
-            desired: self.desired,
+            min: self.min.into(),
+            max: self.max.into(),
+            desired: self.desired.into(),
             unit: self.unit.clone(),
+            heaviest: Units::ONE,
             zones: self.zones.clone(),
             instances: self.members.iter().map(|i| i.shown(now, behavior.unknown_to_ec2)).collect(),
             target_groups,

@@ -4,6 +4,7 @@ use super::group_behavior::{GroupBehavior, Image};
 use super::phase::Phase;
 use super::random::Random;
 use super::target::{self, Target};
+use crate::domain::capacity::Units;
 use crate::domain::group::{Instance, InstanceId, TargetHealth, Template, Zone};
 use crate::domain::span::{Span, Time};
 
@@ -291,6 +292,7 @@ impl SimInstance {
             id: self.id.clone(),
             zone: self.zone.clone(),
             lifecycle: self.phase.lifecycle(),
+            weight: Units::ONE,
             healthy: self.healthy,
             protected: self.protected,
             born: known.then_some(self.born),

@@ -168,11 +168,11 @@ impl Foreign {
             cutoff: began,
             daemon: self.daemon.clone(),
             until,
-            wanted: self.wanted,
-            surge: self.surge,
+            wanted: self.wanted.into(),
+            surge: self.surge.into(),
             min: None,
-            max: self.max,
-            max_allowed: self.wanted.saturating_add(self.surge).max(self.max),
+            max: self.max.into(),
+            max_allowed: self.wanted.saturating_add(self.surge).max(self.max).into(),
         }
         .to_string()
     }

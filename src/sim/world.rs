@@ -290,7 +290,7 @@ impl World {
             (&result, action, doing, self.groups.get_mut(key))
         {
             // Members that the look could not show are one too many now, and Auto Scaling chooses.
-            group.ledger.scaled_in(from.saturating_sub(*to));
+            group.ledger.scaled_in(from.saturating_sub(*to).get());
         }
         self.note(key, doing);
         let after = self.truth(key);

@@ -136,9 +136,9 @@ fn a_change_of_desired_capacity_is_attributed_by_the_latest_activities_that_lead
     let set = "At 1 a user request explicitly set group desired capacity changing the desired capacity from 3 to 5.";
     let alarm = "At 2 a monitor alarm in state ALARM triggered policy p changing the desired capacity from 5 to 4.";
     let both = [told(1, "Launching", set, None), told(2, "Terminating", alarm, None)];
-    let who = |from, to, autoscaled| {
-        let steps = who_resized(both.iter(), [from, to], autoscaled, &BTreeSet::new(), &[])?;
-        Some(steps.into_iter().map(|step| (step.from, step.to, step.relative)).collect::<Vec<_>>())
+    let who = |from: u32, to: u32, autoscaled| {
+        let steps = who_resized(both.iter(), [from.into(), to.into()], autoscaled, &BTreeSet::new(), &[])?;
+        Some(steps.into_iter().map(|step| (step.from.get(), step.to.get(), step.relative)).collect::<Vec<_>>())
     };
     assert_eq!(who(5, 4, false), Some(vec![(5, 4, true)]), "a policy's change is relative");
     assert_eq!(who(3, 4, false), Some(vec![(3, 5, false), (5, 4, true)]), "one of the two was a person's");
@@ -146,8 +146,13 @@ fn a_change_of_desired_capacity_is_attributed_by_the_latest_activities_that_lead
     assert_eq!(who(3, 5, false), None, "that was not the latest");
     assert_eq!(who(2, 4, false), None, "nothing tells how it came from 2");
     let explained = BTreeSet::from([alarm.to_owned()]);
-    assert_eq!(who_resized(both.iter(), [5, 4], false, &explained, &[]), None, "it explained a change already");
-    let who = |change, requested| {
+    assert_eq!(
+        who_resized(both.iter(), [5.into(), 4.into()], false, &explained, &[]),
+        None,
+        "it explained a change already"
+    );
+    let who = |change: [u32; 2], requested| {
+        let change = change.map(Into::into);
         let accounted = [Accounted { change, requested }];
         who_resized(both.iter(), change, false, &BTreeSet::new(), &accounted)
     };

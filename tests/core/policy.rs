@@ -119,8 +119,11 @@ fn a_share_is_rounded_in_favour_of_progress_above_and_of_capacity_below() {
     let mut out = String::new();
     for share in [Share::Count(2), Share::Percent(0), Share::Percent(10), Share::Percent(34), Share::Percent(200)] {
         for wanted in [0, 1, 3, 10, 11, u32::MAX] {
-            out +=
-                &format!("{share} of {wanted}: up {}, down {}\n", share.rounded_up(wanted), share.rounded_down(wanted));
+            out += &format!(
+                "{share} of {wanted}: up {}, down {}\n",
+                share.rounded_up(wanted.into()),
+                share.rounded_down(wanted.into())
+            );
         }
     }
     expect![[r#"

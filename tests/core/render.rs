@@ -36,6 +36,7 @@ fn opened(members: &[(&str, Option<i64>)], inherited: Option<Inherited>) -> Entr
     let member = |(name, age): &(&str, Option<i64>)| Member {
         instance: id(name),
         zone: Zone::new("a"),
+        weight: 1.into(),
         born: age.map(|age| opened_at() - TimeDelta::seconds(age)),
         image: Some("ami-1".to_owned()),
     };
@@ -50,8 +51,8 @@ fn the_opening_counts_who_is_stale() {
     let mut out = String::new();
     for entry in [
         opened(&[("i-1", Some(1)), ("i-2", Some(0)), ("i-3", Some(-1))], None),
-        opened(&[("i-1", Some(1)), ("i-2", Some(1)), ("i-3", None)], inherited(0)),
-        opened(&[], inherited(1)),
+        opened(&[("i-1", Some(1)), ("i-2", Some(1)), ("i-3", None)], inherited(0.into())),
+        opened(&[], inherited(1.into())),
     ] {
         writeln!(out, "{}", sentence(&entry)).unwrap();
     }
@@ -99,8 +100,8 @@ fn life(name: &str, first: u128) -> Vec<Entry> {
         why: Reason::Stale,
         decrement: true,
         successor: Some(other),
-        serving: 3,
-        floor: 3,
+        serving: 3.into(),
+        floor: 3.into(),
     });
     let facts = || InstanceFacts::of(id(name));
     let seen = || InstanceSeen { instance: facts() };
@@ -110,7 +111,15 @@ fn life(name: &str, first: u128) -> Vec<Entry> {
         of(Event::InstanceFailed(InstanceFailed { instance: facts(), cause, targets, explanation: None }))
     };
     let receipt = || Receipt { instances: vec![id(name)], request: Some(format!("of-{name}")), ..Receipt::default() };
-    let capacity = Capacity { min: 0, desired: 4, max: 10, wanted: 3, members: 4, serving: 4, draining: 0 };
+    let capacity = Capacity {
+        min: 0.into(),
+        desired: 4.into(),
+        max: 10.into(),
+        wanted: 3.into(),
+        members: 4,
+        serving: 4.into(),
+        draining: 0,
+    };
     let launch = Action::Launch { count: 1, zone: None, token: String::new() };
     let refusal =
         Refusal { code: "Busy".to_owned(), message: format!("{name} says"), request: None, kind: RefusalKind::Busy };

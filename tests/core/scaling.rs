@@ -95,8 +95,8 @@ impl Alone {
             why: Reason::Stale,
             decrement,
             successor: None,
-            serving: 0,
-            floor: 0,
+            serving: 0.into(),
+            floor: 0.into(),
         }))
     }
 

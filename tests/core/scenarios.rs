@@ -150,11 +150,11 @@ fn a_group_that_a_lost_owner_left_with_shifted_limits_ends_as_it_was_before() {
         cutoff: until,
         daemon: "lost-host".to_owned(),
         until,
-        wanted: 2,
-        surge: 1,
-        min: Some(2),
-        max: 4,
-        max_allowed: 5,
+        wanted: 2.into(),
+        surge: 1.into(),
+        min: Some(2.into()),
+        max: 4.into(),
+        max_allowed: 5.into(),
     };
     seen.lease = Some(lease.to_string());
     let observed = Script::observed(&seen, Policy::default());

@@ -67,6 +67,7 @@ impl History {
         let member = |(id, born, image): &(&str, Time, &str)| Member {
             instance: InstanceId::new(*id),
             zone: Zone::new("eu-west-1b"),
+            weight: 1.into(),
             born: Some(*born),
             image: Some((*image).to_owned()),
         };
@@ -100,14 +101,22 @@ impl History {
             waived: false,
         };
         let unused = Verdict { state: TargetState::Unused, waived: true, ..healthy("old-tg") };
-        let capacity = Capacity { min: 1, desired: 2, max: 5, wanted: 1, members: 2, serving: 2, draining: 0 };
+        let capacity = Capacity {
+            min: 1.into(),
+            desired: 2.into(),
+            max: 5.into(),
+            wanted: 1.into(),
+            members: 2,
+            serving: 2.into(),
+            draining: 0,
+        };
         let retire = |instance: &str, successor: &str| Retire {
             instance: InstanceId::new(instance),
             why: Reason::Stale,
             decrement: true,
             successor: Some(InstanceId::new(successor)),
-            serving: 1,
-            floor: 1,
+            serving: 1.into(),
+            floor: 1.into(),
         };
         let receipt = |instances: &[&str]| Receipt {
             instances: instances.iter().map(|id| InstanceId::new(*id)).collect(),
@@ -123,7 +132,7 @@ impl History {
         };
         h.open(0, asked, &[(STALE, at("2026-11-20T03:00:00Z"), "ami-1")]);
         let launch = Action::Launch { count: 1, zone: Some(Zone::new("eu-west-1b")), token: "t-1".to_owned() };
-        let capacity1 = Capacity { members: 1, serving: 1, desired: 1, ..capacity };
+        let capacity1 = Capacity { members: 1, serving: 1.into(), desired: 1.into(), ..capacity };
         let intent = h.add(4, anna, Event::intended(&launch, capacity1, |_| fresh()));
         h.add(1, anna, Event::done(&launch, intent.id, 7, receipt(&[FRESH])));
         h.add(50, "schedule", Event::InstanceInService(InstanceSeen { instance: fresh() }));
@@ -149,7 +158,8 @@ impl History {
             ..Entry::new(sample::event(Kind::RegenerationOpened), h.now, "schedule")
         };
         h.open(85_980, schedule, &[(FRESH, launched, "ami-2")]);
-        let change = Change { desired: Some([1, 2]), max: Some([5, 6]), ..Change::default() };
+        let change =
+            Change { desired: Some([1.into(), 2.into()]), max: Some([5.into(), 6.into()]), ..Change::default() };
         let changed = GroupChanged { change, relative: false, explanation: None };
         h.add(5, "schedule", Event::GroupChanged(changed));
         let refusal = Refusal {

@@ -79,11 +79,11 @@ fn the_writers_name_comes_back_from_a_leases_tag_and_is_of_one_state_directory()
         cutoff: now,
         daemon: one,
         until: now,
-        wanted: 1,
-        surge: 1,
+        wanted: 1.into(),
+        surge: 1.into(),
         min: None,
-        max: 1,
-        max_allowed: 1,
+        max: 1.into(),
+        max_allowed: 1.into(),
     };
     assert_eq!(lease.to_string().parse::<Lease>().unwrap(), lease);
 }

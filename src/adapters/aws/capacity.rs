@@ -3,6 +3,7 @@
 use aws_sdk_autoscaling::types::{AutoScalingGroup, MixedInstancesPolicy};
 
 use super::groups::members;
+use crate::domain::capacity::Units;
 use crate::domain::kind::CapacityUnit;
 
 /// Whether the group mixes On-Demand and Spot instances.
@@ -16,7 +17,6 @@ pub(super) fn mixes(policy: &MixedInstancesPolicy) -> bool {
 /// What desired capacity counts.
 pub(super) fn unit(group: &AutoScalingGroup) -> CapacityUnit {
     match group.desired_capacity_type().unwrap_or("units") {
-        "units" if is_weighted(group) => CapacityUnit::Weights,
         "units" => CapacityUnit::Instances,
         "vcpu" => CapacityUnit::Vcpus,
         "memory-mib" => CapacityUnit::MemoryMib,
@@ -24,10 +24,16 @@ pub(super) fn unit(group: &AutoScalingGroup) -> CapacityUnit {
     }
 }
 
-/// Whether one instance may count as more than one unit of desired capacity.
-fn is_weighted(group: &AutoScalingGroup) -> bool {
-    let heavy = |weight: Option<&str>| weight.is_some_and(|weight| weight != "1");
+/// The weight in AWS's text. Without one an instance is one unit; absent for anything but 1 to 999.
+pub(super) fn weight(text: Option<&str>) -> Option<Units> {
+    let Some(text) = text else { return Some(Units::ONE) };
+    text.parse().ok().filter(|weight| (1..=999).contains(weight)).map(Units::new)
+}
+
+/// The weight of the heaviest instance that the group has or may launch.
+pub(super) fn heaviest(group: &AutoScalingGroup) -> Units {
     let template = group.mixed_instances_policy().and_then(MixedInstancesPolicy::launch_template);
-    members(group).any(|member| heavy(member.weighted_capacity()))
-        || template.is_some_and(|t| t.overrides().iter().any(|o| heavy(o.weighted_capacity())))
+    let overrides = template.map_or(&[][..], |template| template.overrides()).iter().map(|o| o.weighted_capacity());
+    let weights = members(group).map(|member| member.weighted_capacity()).chain(overrides);
+    weights.filter_map(weight).fold(Units::ONE, Units::max)
 }

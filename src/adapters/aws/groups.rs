@@ -8,6 +8,7 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
 use super::response_completeness::Lacking;
+use crate::domain::capacity::Units;
 use crate::domain::group::{GroupKey, Lifecycle, Numbers};
 use crate::engine::ports::CloudError;
 
@@ -141,8 +142,9 @@ pub(super) fn sizes(group: &AutoScalingGroup, lacking: &Lacking) -> Result<Numbe
     if let Some(what) = lacking.of(name(group)) {
         return Err(without(group, &what));
     }
-    let size =
-        |value: Option<i32>, none| value.and_then(|size| u32::try_from(size).ok()).ok_or_else(|| without(group, none));
+    let size = |value: Option<i32>, none| {
+        value.and_then(|size| u32::try_from(size).ok()).map(Units::new).ok_or_else(|| without(group, none))
+    };
     Ok(Numbers {
         min: size(group.min_size(), "no min size")?,
         desired: size(group.desired_capacity(), "no desired capacity")?,

@@ -6,13 +6,14 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 use tokio::join;
 
 use super::cache::{KnownInstances, KnownTargetGroups, TargetGroupAttributes};
-use super::capacity::{mixes, unit};
+use super::capacity::{heaviest, mixes, unit, weight};
 use super::client::RegionClient;
 use super::groups::{described, incomplete, lifecycle, members, name, sizes, tags, without};
 use super::health::{Verdict, Verdicts};
 use super::response_completeness::{Lacking, given};
 use super::traffic::Sources;
 use super::{activities, attributes, classic, groups, health, instance_metadata, instance_refresh, scaling, traffic};
+use crate::domain::capacity::Units;
 use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, Numbers, Suspension, TargetGroup, Template, Zone};
 use crate::domain::lease;
 use crate::domain::span::Time;
@@ -162,6 +163,7 @@ impl Seen<'_> {
             max,
             desired,
             unit: unit(group),
+            heaviest: heaviest(group),
             zones,
             target_groups,
             instances,
@@ -219,6 +221,7 @@ impl Seen<'_> {
             zone: Zone::new(given(member.availability_zone()).ok_or_else(|| missing("a zone"))?),
             lifecycle: lifecycle(member.lifecycle_state().map_or("", |state| state.as_str()))
                 .unwrap_or(Lifecycle::Unknown),
+            weight: weight(member.weighted_capacity()).ok_or_else(|| missing("a valid weight"))?,
             healthy: given(member.health_status())
                 .ok_or_else(|| missing("a health status"))?
                 .eq_ignore_ascii_case("healthy"),
@@ -243,6 +246,9 @@ impl Seen<'_> {
             Some("the group has a warm pool")
         } else if group.mixed_instances_policy().is_some_and(mixes) {
             Some("the group mixes On-Demand and Spot")
+        } else if heaviest(group) > Units::ONE {
+            // A launch is asked for in units, and how many instances of which weight come is Auto Scaling's choice.
+            Some("its instances have weights")
         } else {
             None
         }

@@ -17,6 +17,7 @@ use super::connect::limits;
 use super::failure::{Class, Failure, NOT_OFFERED, class};
 use super::response_completeness::given;
 use crate::domain::action::{Action, Answer, Receipt, Refusal, RefusalKind};
+use crate::domain::capacity::Units;
 use crate::domain::group::InstanceId;
 use crate::domain::lease;
 use crate::engine::ports::CloudError;
@@ -129,8 +130,8 @@ fn tag(group: &str) -> aws_sdk_autoscaling::types::builders::TagBuilder {
 }
 
 /// AWS uses i32 for counts.
-fn size(size: u32) -> i32 {
-    i32::try_from(size).unwrap_or(i32::MAX)
+fn size(size: impl Into<Units>) -> i32 {
+    i32::try_from(size.into().get()).unwrap_or(i32::MAX)
 }
 
 fn receipt(output: &impl RequestId) -> Receipt {

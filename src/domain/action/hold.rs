@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use super::{at, plural};
+use crate::domain::capacity::Units;
 use crate::domain::group::{Group, InstanceId, Zone};
 use crate::domain::kind::{CapacityUnit, Owner, is_ecs_managed};
 use crate::domain::lease::{self, Lease};
@@ -25,15 +26,15 @@ const EXCLUDE: &str = "exclude the group with regenerate = false in a [[groups]]
 pub enum Hold {
     // Ordinary waiting ends by itself. It is displayed and not recorded.
     #[error("{}", settling(*.expected, *.seen))]
-    Settling { expected: u32, seen: u32 },
+    Settling { expected: Units, seen: Units },
     #[error("AWS reports max size {seen} (expected {expected}); observing again")]
-    MaxSettling { expected: u32, seen: u32 },
+    MaxSettling { expected: Units, seen: Units },
     #[error("AWS reports min size {seen} (expected {expected}); observing again")]
-    MinSettling { expected: u32, seen: u32 },
+    MinSettling { expected: Units, seen: Units },
     #[error(
         "desired capacity changed externally from {before} to {after}; waiting for the scaling activity that names the cause"
     )]
-    CauseUnknown { before: u32, after: u32 },
+    CauseUnknown { before: Units, after: Units },
     #[error("the response to {api} was lost; checking whether the call took effect")]
     IntentOpen { api: String },
     #[error("lease written; checking until {} that no other daemon wrote one too", at(.until))]
@@ -47,11 +48,11 @@ pub enum Hold {
     #[error("{count} draining")]
     Draining { count: u32 },
     #[error("{serving} serving (minimum {floor}); no instance can be retired yet")]
-    Serving { serving: u32, floor: u32 },
+    Serving { serving: Units, floor: Units },
     #[error("EC2 does not report the launch time of {instances} instance{} yet", plural(*.instances))]
     AgeUnknown { instances: u32 },
     #[error("{members} members, desired capacity {desired}: Auto Scaling is {}", activity(*.members, *.desired))]
-    Replacing { members: u32, desired: u32 },
+    Replacing { members: Units, desired: Units },
     #[error("AWS returned {code}; retrying at {}", at(.until))]
     BackingOff { code: String, until: Time },
     #[error("canary baking until {}", at(.until))]
@@ -108,12 +109,12 @@ pub enum Hold {
     #[error("leased by daemon {daemon} for regeneration {regeneration} until {}", at(.until))]
     LeasedByOther { daemon: String, regeneration: String, until: Time },
     #[error("{}", max_size(*.desired, *.max))]
-    MaxSize { desired: u32, max: u32 },
+    MaxSize { desired: Units, max: Units },
     #[error(
         "wanted {wanted}, min size {min}: a scale-in could remove the surplus and terminate any instance; set \
          raise_max_size = true, so that regend can shift both limits with the surplus, or allow max_unavailable"
     )]
-    MinSize { wanted: u32, min: u32 },
+    MinSize { wanted: Units, min: Units },
     #[error("AWS has no capacity ({code}); retrying at {}", at(.until))]
     NoCapacity { code: String, until: Time },
     #[error(
@@ -294,7 +295,7 @@ impl Hold {
     }
 }
 
-fn settling(expected: u32, seen: u32) -> String {
+fn settling(expected: Units, seen: Units) -> String {
     match expected == seen {
         true => "AWS does not list all members yet; observing again".to_owned(),
         false => format!("AWS reports desired capacity {seen} (expected {expected}); observing again"),
@@ -309,7 +310,7 @@ fn in_parentheses(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }
 
-fn activity(members: u32, desired: u32) -> &'static str {
+fn activity(members: Units, desired: Units) -> &'static str {
     match members.cmp(&desired) {
         Ordering::Less => "scaling out",
         Ordering::Equal => "replacing instances",
@@ -317,7 +318,7 @@ fn activity(members: u32, desired: u32) -> &'static str {
     }
 }
 
-fn max_size(desired: u32, max: u32) -> String {
+fn max_size(desired: Units, max: Units) -> String {
     match desired > max {
         true => {
             format!("desired capacity is {desired}; max size can be restored to {max} only when it is at most {max}")

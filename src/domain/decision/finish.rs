@@ -3,23 +3,24 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, Reason};
-use crate::domain::group::{Instance, InstanceId, Lifecycle};
+use crate::domain::capacity::Units;
+use crate::domain::group::{Instance, InstanceId, Lifecycle, units};
 use crate::domain::journal::{Cause, Change, Left, LeftWhy};
 use crate::domain::lease::Lease;
 use crate::domain::regeneration::{Retirement, SETTLE};
 use crate::domain::span::Time;
 
-use super::{Close, Next, View, count};
+use super::{Close, Next, View};
 
 impl<'a> View<'a> {
     /// Returns the surplus when no instance is left to replace, or the regeneration ends early.
     pub(super) fn return_surplus(&mut self) -> Option<Next> {
         let known = self.known;
         let raised = known.raised;
-        if raised == 0 || known.released {
+        if raised == Units::ZERO || known.released {
             return None;
         }
-        let live = count(&self.live);
+        let live = self.live();
         let desired = self.group.desired;
         if live < desired {
             return self.return_missing(live);
@@ -68,11 +69,11 @@ impl<'a> View<'a> {
             return None;
         }
         self.wake(patience + TimeDelta::seconds(1));
-        self.hold(Hold::Serving { serving: count(&self.serving), floor })
+        self.hold(Hold::Serving { serving: self.serving(), floor })
     }
 
     /// Lowers desired capacity by the members that never launched.
-    fn return_missing(&mut self, live: u32) -> Option<Next> {
+    fn return_missing(&mut self, live: Units) -> Option<Next> {
         let (known, desired, raised) = (self.known, self.group.desired, self.known.raised);
         // The surplus never launched. If desired capacity were lowered while Auto Scaling is launching, or while an
         // observation may not show the new instances yet, Auto Scaling would choose an instance to terminate.
@@ -105,7 +106,7 @@ impl<'a> View<'a> {
             return None;
         }
         let is_as_good = |i: &&Instance| self.serves(i) && (i.protected || known.is_fresh(i) == Some(true));
-        if count(&self.live) == group.desired && self.live.iter().all(is_as_good) {
+        if self.live() == group.desired && self.live.iter().all(is_as_good) {
             return Some(Next::Act(Action::Shrink { from: group.desired, to, min, max: Some(max) }));
         }
         // Each newcomer either becomes serving or fails by its deadline.
@@ -118,7 +119,7 @@ impl<'a> View<'a> {
     }
 
     /// How many instances must be serving after the surplus is returned: at most as many as at the opening.
-    pub(super) fn surplus_floor(&self) -> u32 {
+    pub(super) fn surplus_floor(&self) -> Units {
         self.known.opened.serving.map_or(self.floor, |serving| serving.min(self.floor))
     }
 
@@ -132,7 +133,7 @@ impl<'a> View<'a> {
             // The regeneration is complete only when the last replacements are serving and every launch time is known.
             self.wake(known.opened.window_ends + TimeDelta::seconds(1));
             if self.holds.is_empty() {
-                self.holds.push(Hold::Replacing { members: count(&self.live), desired: group.desired });
+                self.holds.push(Hold::Replacing { members: self.live(), desired: group.desired });
             }
             return Some(Next::Wait);
         }
@@ -177,7 +178,7 @@ impl<'a> View<'a> {
         let (known, group) = (self.known, self.group);
         let until = self.policy.drain_timeout.after(known.shrunk_at?) + TimeDelta::seconds(1);
         let drains = |i: &&Instance| i.lifecycle == Lifecycle::Terminating && known.lost.contains(&i.id);
-        let members = count(&self.live) + count(&group.instances.iter().filter(drains).collect::<Vec<_>>());
+        let members = self.live() + units(group.instances.iter().filter(drains));
         if members <= group.desired || until <= group.seen {
             return None;
         }
@@ -231,8 +232,8 @@ impl<'a> View<'a> {
             let message = format!("min size is {} (originally {before})", group.min);
             ("MinSizeNotRestored", message)
         });
-        let surplus = (known.raised > 0).then(|| {
-            let rest = count(&self.serving).saturating_sub(1);
+        let surplus = (known.raised > Units::ZERO).then(|| {
+            let rest = self.serving().saturating_sub(Units::ONE);
             let floor = self.surplus_floor();
             let because = match rest < floor {
                 true => format!("; {rest} serving after removal of one (minimum {floor})"),
@@ -250,7 +251,7 @@ impl<'a> View<'a> {
         let (known, group) = (self.known, self.group);
         let kept = Change {
             min: known.min_to_restore().map(|before| [before, group.min]),
-            desired: (known.raised > 0).then_some([self.wanted, group.desired]),
+            desired: (known.raised > Units::ZERO).then_some([self.wanted, group.desired]),
             max: known.max_to_restore().map(|before| [before, group.max]),
         };
         (kept != Change::default() && !group.deleting).then_some(kept)

@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, plural};
-use crate::domain::group::Instance;
+use crate::domain::capacity::Units;
+use crate::domain::group::{Instance, units};
 use crate::domain::journal::{Aborted, Cause};
 use crate::domain::span::Span;
 
@@ -24,22 +25,22 @@ impl View<'_> {
         if self.known.ending.is_some() || self.due.is_empty() {
             return None;
         }
-        let (group, live) = (self.group, count(&self.live));
+        let (group, live) = (self.group, self.live());
         let direct = !self.shifts && group.no_direct_launch.is_none() && !self.known.refusals.no_direct_launch;
         let size = live.max(group.desired);
         let above = size.saturating_sub(self.wanted);
         // A launch in another zone would leave too few instances in a zone without capacity.
         let awaits_zone = |i: &Instance| direct && self.waits_for_its_zone(i);
         let is_launchable = |i: &&&Instance| i.lifecycle.counts() && !awaits_zone(i);
-        let to_launch = count(&self.due.iter().filter(is_launchable).collect::<Vec<_>>());
+        let to_launch = units(self.due.iter().filter(is_launchable).copied());
         let blocked = self.due.iter().copied().find(|i| awaits_zone(i)).filter(|_| to_launch <= above);
         if let Some(instance) = blocked {
             self.hold_zone(instance);
         }
         // Members that Auto Scaling is about to launch count as well.
         let room = self.surge.saturating_sub(above).min(to_launch.saturating_sub(above));
-        let room = room.min(self.batch_room(group.desired.saturating_sub(live)));
-        if room == 0 {
+        let room = room.min(self.batch_room(group.desired.saturating_sub(live)).into());
+        if room == Units::ZERO {
             return self.cannot_launch(live);
         }
         if let Some(wait) = self.await_surplus_back_off() {
@@ -62,9 +63,9 @@ impl View<'_> {
         self.raise(room, direct, live, above)
     }
 
-    /// Raises the group by `room` instances: by desired capacity, together with limits where they must rise, or by a direct
+    /// Raises the group by `room`: by desired capacity, together with limits where they must rise, or by a direct
     /// launch.
-    fn raise(&mut self, room: u32, direct: bool, live: u32, above: u32) -> Option<Next> {
+    fn raise(&mut self, room: Units, direct: bool, live: Units, above: Units) -> Option<Next> {
         let group = self.group;
         let target = group.desired.saturating_add(room);
         if self.shifts {
@@ -84,7 +85,7 @@ impl View<'_> {
             }));
         }
         let room = room.min(group.max.saturating_sub(group.desired));
-        if room == 0 {
+        if room == Units::ZERO {
             let hold = Hold::MaxSize { desired: group.desired, max: group.max };
             return self.has_no_room(hold, live, above);
         }
@@ -92,7 +93,8 @@ impl View<'_> {
             let to = group.desired + room;
             return Some(Next::Act(Action::Grow { from: group.desired, to, min: None, max: None }));
         }
-        match self.zone(room) {
+        // Groups with weights are raised by desired capacity, so this room is a number of instances.
+        match self.zone(room.get()) {
             Some((zone, count)) => Some(Next::Act(Action::Launch { count, zone, token: self.token() })),
             None => {
                 let dry = self.dry_zones().first().map(|zone| (*zone).clone());
@@ -104,8 +106,8 @@ impl View<'_> {
 
     /// The group's limits leave no room for another launch. A surplus `above` wanted, or allowed unavailability, still
     /// makes progress possible.
-    fn has_no_room(&mut self, hold: Hold, live: u32, above: u32) -> Option<Next> {
-        if above > 0 || self.floor < self.wanted {
+    fn has_no_room(&mut self, hold: Hold, live: Units, above: Units) -> Option<Next> {
+        if above > Units::ZERO || self.floor < self.wanted {
             return self.cannot_launch(live);
         }
         self.wait_or_end(hold)
@@ -128,7 +130,7 @@ impl View<'_> {
 
     /// How many replacements the window and the canary allow to start now, besides the `missing` ones that Auto Scaling
     /// is about to launch.
-    pub(super) fn batch_room(&mut self, missing: u32) -> u32 {
+    pub(super) fn batch_room(&mut self, missing: Units) -> u32 {
         let ends = self.known.opened.window_ends;
         if self.now > ends {
             return 0;
@@ -139,7 +141,7 @@ impl View<'_> {
         match self.known.served.get(last) {
             None => {
                 let started = self.live.iter().filter(|i| self.newcomer(i).is_some_and(|n| !n.failed)).count() as u32;
-                canary.saturating_sub(started).saturating_sub(missing)
+                canary.saturating_sub(started).saturating_sub(self.instances(missing))
             }
             Some(served) => {
                 let until = self.policy.canary_bake.after(*served);
@@ -172,8 +174,8 @@ impl View<'_> {
 
     /// Nothing may be launched: ends the regeneration if the window is over and nothing is in progress, otherwise
     /// waits.
-    pub(super) fn cannot_launch(&mut self, live: u32) -> Option<Next> {
-        let (serving, desired) = (count(&self.serving), self.group.desired);
+    pub(super) fn cannot_launch(&mut self, live: Units) -> Option<Next> {
+        let (serving, desired) = (self.serving(), self.group.desired);
         let under_way = self.is_under_way();
         if self.now > self.known.opened.window_ends && !under_way {
             let (due, floor) = (count(&self.due), self.floor);
@@ -183,7 +185,7 @@ impl View<'_> {
             return Some(Next::End(Aborted { outcome: Outcome::Incomplete, cause: Cause::new("WindowEnded", why) }));
         }
         let has_excess = live > desired && (self.known.is_shifted() || !under_way);
-        if live < desired || self.scaling_in() > 0 || has_excess {
+        if live < desired || self.scaling_in() > Units::ZERO || has_excess {
             self.holds.push(Hold::Replacing { members: live, desired });
         } else if !under_way && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {
             self.holds.push(Hold::Serving { serving, floor: self.floor });
@@ -205,15 +207,15 @@ impl View<'_> {
             return true;
         }
         let patience = policy.launch_timeout.after(ends);
-        let launches = count(&self.live) < self.group.desired && self.now <= patience;
+        let launches = self.live() < self.group.desired && self.now <= patience;
         if launches {
             self.wake(patience + TimeDelta::seconds(1));
         }
         launches
     }
 
-    /// Members that Auto Scaling is about to launch.
-    pub(super) fn missing(&self) -> u32 {
-        self.group.desired.max(self.wanted).saturating_sub(count(&self.live))
+    /// The capacity that Auto Scaling is about to launch.
+    pub(super) fn missing(&self) -> Units {
+        self.group.desired.max(self.wanted).saturating_sub(self.live())
     }
 }

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::domain::action::{Action, Hold, Outcome, RefusalKind};
+use crate::domain::capacity::Units;
 use crate::domain::change_detection::TOKEN_LIFE;
 use crate::domain::group::Zone;
 use crate::domain::journal::{Aborted, Cause};
@@ -10,7 +11,7 @@ use crate::domain::lease::{self, Lease, LeftBehind};
 use crate::domain::regeneration::{SETTLE, back_off};
 use crate::domain::span::{Span, Time};
 
-use super::{Next, View, count};
+use super::{Next, View};
 
 /// Consecutive refusals after which a call is no longer repeated. With the back-off this takes about five minutes.
 const REFUSALS_MAX: u32 = 6;
@@ -201,13 +202,13 @@ impl<'a> View<'a> {
     }
 
     /// Max size without regend's shift, and the highest value that regend may set.
-    fn max_sizes(&self) -> (u32, u32) {
+    fn max_sizes(&self) -> (Units, Units) {
         let known = self.known;
         let (_, max) = known.limits_of_others();
         let highest = match self.policy.raise_max_size {
             true if self.shifts => max.saturating_add(self.surge.max(known.raised)),
             true => self.wanted.saturating_add(self.surge),
-            false => 0,
+            false => Units::ZERO,
         };
         (max, highest.max(known.max))
     }
@@ -236,7 +237,7 @@ impl<'a> View<'a> {
         // absorbed the surplus.
         let (least, most) = known.desired_range;
         if least < lease.wanted || lease.wanted.saturating_add(lease.surge) < most {
-            surplus = 0;
+            surplus = Units::ZERO;
         }
         // What this regeneration has to undo already does not count twice.
         surplus = surplus.saturating_sub(known.raised);
@@ -253,11 +254,12 @@ impl<'a> View<'a> {
         if known.lease.is_none() || known.released {
             return None;
         }
-        if let Some(before) = known.min_to_restore().filter(|before| group.min - before > known.raised) {
+        if let Some(before) = known.min_to_restore().filter(|before| group.min - *before > known.raised) {
             return Some(Next::Act(Action::RestoreMinSize { from: group.min, to: before + known.raised }));
         }
-        let before =
-            known.max_to_restore().filter(|before| self.shifts && known.raised == 0 && group.desired <= *before);
+        let before = known
+            .max_to_restore()
+            .filter(|before| self.shifts && known.raised == Units::ZERO && group.desired <= *before);
         before.map(|before| Next::Act(Action::RestoreMaxSize { from: group.max, to: before }))
     }
 
@@ -265,7 +267,10 @@ impl<'a> View<'a> {
         let replaces = self.known.ending.is_none() && (!self.due.is_empty() || self.failed().is_some());
         let restores = self.known.max_to_restore().is_some_and(|before| self.group.desired <= before);
         let restores = restores || self.known.is_shifted();
-        replaces || (self.known.raised > 0 && !self.known.released) || restores || self.left_behind().is_some()
+        replaces
+            || (self.known.raised > Units::ZERO && !self.known.released)
+            || restores
+            || self.left_behind().is_some()
     }
 
     /// After a refusal: waits, ends the regeneration, or lets another rule find another way.
@@ -332,13 +337,14 @@ impl<'a> View<'a> {
 
     /// Ends the regeneration if Auto Scaling has not launched the surplus within `launch_timeout`.
     pub(super) fn surplus_overdue(&mut self) -> Option<Next> {
-        let since = self.group.short_since.filter(|_| self.known.ending.is_none() && self.known.raised > 0)?;
+        let since =
+            self.group.short_since.filter(|_| self.known.ending.is_none() && self.known.raised > Units::ZERO)?;
         let until = self.policy.launch_timeout.after(since) + TimeDelta::seconds(1);
         if self.group.seen < until {
             self.wake(until);
             return None;
         }
-        let (live, desired, limit) = (count(&self.live), self.group.desired, self.policy.launch_timeout);
+        let (live, desired, limit) = (self.live(), self.group.desired, self.policy.launch_timeout);
         let why = format!(
             "Auto Scaling has not launched the missing instances within {limit}: {live} members, desired capacity {desired}"
         );

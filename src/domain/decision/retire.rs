@@ -1,10 +1,11 @@
 //! Retirement: which instance goes next, and whether Auto Scaling refills its slot.
 
 use crate::domain::action::{Action, Reason, Retire};
-use crate::domain::group::{Instance, Lifecycle};
+use crate::domain::capacity::Units;
+use crate::domain::group::{Instance, Lifecycle, units};
 use crate::domain::span::Span;
 
-use super::{Next, View, count};
+use super::{Next, View};
 
 /// How long a scale-in may take to choose its instances. If all members are protected it never does.
 const SCALE_IN: Span = Span::minutes(5);
@@ -33,7 +34,7 @@ impl<'a> View<'a> {
     /// A failed replacement does not serve, so retiring it costs no capacity.
     pub(super) fn retire_failed(&mut self) -> Option<Next> {
         // After the end of the replacements only the surplus is still regend's to remove.
-        if self.known.ending.is_some() && self.known.raised == 0 {
+        if self.known.ending.is_some() && self.known.raised == Units::ZERO {
             return None;
         }
         let instance = self.failed()?;
@@ -71,14 +72,14 @@ impl<'a> View<'a> {
         let like_first: Vec<_> = self.due.iter().copied().filter(is_like_first).collect();
         // A slot may be refilled only if no scale-in can remove the surplus meanwhile: the limits are shifted, nothing
         // scales the group, or the surplus is not regend's.
-        let is_safe = self.known.is_shifted() || !self.shifts || self.known.raised == 0;
+        let is_safe = self.known.is_shifted() || !self.shifts || self.known.raised == Units::ZERO;
         let candidates = Candidates {
             first,
             refilled: like_first.iter().copied().find(|i| self.leaves_a_share(i)),
             removable: like_first.into_iter().find(|i| self.leaves_balance(i) && self.leaves_a_share(i)),
             is_safe,
         };
-        match count(&self.live) <= self.wanted {
+        match self.live() <= self.wanted {
             true => self.retire_without_surplus(&candidates),
             false => self.retire_with_surplus(&candidates, serving),
         }
@@ -99,13 +100,13 @@ impl<'a> View<'a> {
     }
 
     /// Retires one of those in whose place a surplus serves.
-    fn retire_with_surplus(&mut self, candidates: &Candidates<'a>, serving: u32) -> Option<Next> {
+    fn retire_with_surplus(&mut self, candidates: &Candidates<'a>, serving: Units) -> Option<Next> {
         let Candidates { first, refilled, removable, is_safe } = *candidates;
-        let (live, missing, desired) = (count(&self.live), self.missing(), self.group.desired);
+        let (live, missing, desired) = (self.live(), self.missing(), self.group.desired);
         let is_shifted = self.known.is_shifted();
         // If the limits are shifted, the surplus is kept until it covers all stale instances that are left: Auto Scaling
         // refills each slot, and no scale-in can remove the surplus meanwhile.
-        let slots = count(&self.due.iter().filter(|i| i.lifecycle.counts()).collect::<Vec<_>>());
+        let slots = units(self.due.iter().copied().filter(|i| i.lifecycle.counts()));
         let keeps_surplus = is_shifted && slots > live - self.wanted;
         if keeps_surplus && live > desired {
             // Auto Scaling refills no slot while it is scaling in. If it does not, because all members are protected
@@ -139,7 +140,7 @@ impl<'a> View<'a> {
     /// slot can be refilled in another zone.
     fn make_room_elsewhere(&self) -> Option<Next> {
         let known = self.known;
-        if !self.shifts || known.is_shifted() || known.raised == 0 {
+        if !self.shifts || known.is_shifted() || known.raised == Units::ZERO {
             return None;
         }
         let may_go = |i: &&&Instance| {
@@ -163,7 +164,7 @@ impl<'a> View<'a> {
 
     /// Whether the instance is not serving, or enough are serving even if a scale-in removes the whole surplus.
     fn is_spare(&self, instance: &Instance) -> bool {
-        !self.may_serve(instance) || count(&self.serving) >= self.floor.saturating_add(self.known.raised)
+        !self.may_serve(instance) || self.serving() >= self.floor.saturating_add(self.known.raised)
     }
 
     /// Retires an instance and decrements desired capacity. Min size must not be shifted further than the surplus, so
@@ -172,13 +173,13 @@ impl<'a> View<'a> {
         let retire = self.retire(instance, why, Slot::Removed);
         let decrements = matches!(&retire, Next::Act(Action::Retire(retire)) if retire.decrement);
         let raised = self.known.raised;
-        let exceeds_surplus = |before: &u32| decrements && self.group.min - before >= raised;
+        let exceeds_surplus = |before: &Units| decrements && self.group.min - *before >= raised;
         match self.known.min_to_restore().filter(exceeds_surplus) {
             None => retire,
             Some(before) => {
                 let floor = if why == Reason::Stale { self.floor } else { self.surplus_floor() };
-                let all_serve = count(&self.serving) >= floor.saturating_add(raised);
-                let to = if all_serve { before } else { before + raised - 1 };
+                let all_serve = self.serving() >= floor.saturating_add(raised);
+                let to = if all_serve { before } else { before + raised - Units::ONE };
                 Next::Act(Action::RestoreMinSize { from: self.group.min, to })
             }
         }
@@ -186,7 +187,7 @@ impl<'a> View<'a> {
 
     fn retire(&self, instance: &Instance, why: Reason, slot: Slot) -> Next {
         let counts = instance.lifecycle.counts();
-        let is_surplus = self.known.raised > 0 && count(&self.live) <= self.group.desired;
+        let is_surplus = self.known.raised > Units::ZERO && self.live() <= self.group.desired;
         Next::Act(Action::Retire(Retire {
             instance: instance.id.clone(),
             why,
@@ -203,11 +204,11 @@ impl<'a> View<'a> {
         }))
     }
 
-    /// The number of members that a scale-in in progress is about to terminate: Auto Scaling chooses them.
-    pub(super) fn scaling_in(&self) -> u32 {
+    /// The capacity that a scale-in in progress is about to terminate: Auto Scaling chooses the instances.
+    pub(super) fn scaling_in(&self) -> Units {
         let recent = self.known.scaling_in.filter(|(at, _)| self.now <= SCALE_IN.after(*at));
-        let above = count(&self.live).saturating_sub(self.group.desired);
-        recent.map_or(0, |(_, fell)| fell.min(above))
+        let above = self.live().saturating_sub(self.group.desired);
+        recent.map_or(Units::ZERO, |(_, fell)| fell.min(above))
     }
 
     /// Whether Auto Scaling may still be choosing what it terminates, of a scale-in or from before the opening.
@@ -219,7 +220,7 @@ impl<'a> View<'a> {
     /// Whether a serving fresh instance already replaces this one, which is not serving. Its retirement removes no
     /// serving capacity, and without this rule a group with many unhealthy instances would never recover.
     pub(super) fn is_already_replaced(&self, instance: &Instance) -> bool {
-        let is_spare = instance.lifecycle.counts() && count(&self.live) > self.wanted;
+        let is_spare = instance.lifecycle.counts() && self.live() > self.wanted;
         is_spare && !self.may_serve(instance) && self.successor().is_some()
     }
 

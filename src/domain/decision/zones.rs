@@ -2,6 +2,7 @@
 //! balanced.
 
 use super::{View, count};
+use crate::domain::capacity::Units;
 use crate::domain::group::{Instance, Zone};
 use crate::domain::policy::Treatment;
 use crate::domain::span::Span;
@@ -27,7 +28,7 @@ impl<'a> View<'a> {
     fn populations(&self, without: Option<&Instance>) -> Vec<u32> {
         let remaining = |zone: &Zone| self.population(zone) - u32::from(without.is_some_and(|i| &i.zone == zone));
         let mut populations: Vec<u32> = self.group.zones.iter().map(remaining).collect();
-        for _ in 0..self.missing() {
+        for _ in 0..self.instances(self.missing()) {
             if let Some(emptiest) = populations.iter_mut().min() {
                 *emptiest += 1;
             }
@@ -80,7 +81,7 @@ impl<'a> View<'a> {
 
     /// The number of members of each zone in a balanced group.
     fn share(&self) -> u32 {
-        self.wanted / count(&self.group.zones).max(1)
+        self.instances(self.wanted) / count(&self.group.zones).max(1)
     }
 
     /// Whether the instance is not replaced until its zone has capacity again, because a replacement in another zone
@@ -101,7 +102,7 @@ impl<'a> View<'a> {
         }
         let at_opening = self.known.opened.members.iter().filter(|member| &member.zone == zone).count() as u32;
         let (members, share) = (self.population(zone), self.share().min(at_opening));
-        if members == 1 && self.missing() > 0 && self.may_serve(instance) {
+        if members == 1 && self.missing() > Units::ZERO && self.may_serve(instance) {
             // A missing launch may be missing because its zone has no capacity, which AWS tells only later.
             return false;
         }

@@ -3,6 +3,7 @@
 use super::{Intent, Newcomer, Regeneration, Retirement, SETTLE, Settling};
 use crate::domain::action::{Action, Retire};
 use crate::domain::activity::Accounted;
+use crate::domain::capacity::Units;
 use crate::domain::group::InstanceId;
 use crate::domain::journal::{Entry, Event, LaunchedBy};
 use crate::domain::span::Time;
@@ -48,6 +49,7 @@ impl Regeneration {
                 for id in &accepted.instances {
                     self.newcomers.insert(id.clone(), Newcomer::since(entry.t, true));
                 }
+                let came = Units::from(came);
                 self.expect(intent.desired.saturating_add(came), entry.t, accepted.instances.clone());
                 self.raised = self.raised.saturating_add(came);
                 // A partial launch is a refusal of the rest.
@@ -59,8 +61,9 @@ impl Regeneration {
             Action::Shrink { from, to, min, max } => self.shrunk((*from, *to), *min, *max, entry.t),
             Action::Retire(Retire { instance, why, decrement, successor, .. }) => {
                 if *decrement {
-                    self.expect(intent.desired.saturating_sub(1), entry.t, Vec::new());
-                    self.raised = self.raised.saturating_sub(1);
+                    let weight = self.weight(instance);
+                    self.expect(intent.desired.saturating_sub(weight), entry.t, Vec::new());
+                    self.raised = self.raised.saturating_sub(weight);
                 }
                 let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
                 self.retired.insert(instance.clone(), retirement);
@@ -69,7 +72,7 @@ impl Regeneration {
         }
     }
 
-    fn grown(&mut self, (from, to): (u32, u32), min: Option<u32>, max: Option<u32>, at: Time) {
+    fn grown(&mut self, (from, to): (Units, Units), min: Option<Units>, max: Option<Units>, at: Time) {
         self.accounted.push(Accounted { change: [from, to], requested: true });
         self.expect(to, at, Vec::new());
         self.raised = self.raised.saturating_add(to.saturating_sub(from));
@@ -84,7 +87,7 @@ impl Regeneration {
         }
     }
 
-    fn shrunk(&mut self, (from, to): (u32, u32), min: Option<u32>, max: Option<u32>, at: Time) {
+    fn shrunk(&mut self, (from, to): (Units, Units), min: Option<Units>, max: Option<Units>, at: Time) {
         self.accounted.push(Accounted { change: [from, to], requested: true });
         self.expect(to, at, Vec::new());
         self.raised = self.raised.saturating_sub(from.saturating_sub(to));
@@ -103,7 +106,7 @@ impl Regeneration {
         }
     }
 
-    pub(super) fn expect(&mut self, desired: u32, now: Time, came: Vec<InstanceId>) {
+    pub(super) fn expect(&mut self, desired: Units, now: Time, came: Vec<InstanceId>) {
         if desired != self.desired {
             self.settling.retain(|settling| SETTLE.after(settling.since) >= now);
             self.settling.push(Settling { was: self.desired, since: now, came });
@@ -118,7 +121,11 @@ impl Regeneration {
             Event::InstanceLaunched(launched) => {
                 let ours = launched.launched_by == LaunchedBy::Regend;
                 let claimed = ours || launched.launched_by == LaunchedBy::WarmPool;
-                self.unclaimed = self.unclaimed.saturating_sub(u32::from(claimed));
+                let weight = launched.instance.weight;
+                if weight > Units::ONE {
+                    self.weights.insert(id.clone(), weight);
+                }
+                self.unclaimed = self.unclaimed.saturating_sub(if claimed { weight } else { Units::ZERO });
                 self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
             }
             Event::InstanceInService(_) => {
@@ -149,7 +156,7 @@ impl Regeneration {
                         self.last_gone = Some(now);
                     }
                     None => {
-                        self.scaled_in = self.scaled_in.saturating_sub(1);
+                        self.scaled_in = self.scaled_in.saturating_sub(self.weight(&id));
                         self.lost.insert(id);
                     }
                 }

@@ -2,23 +2,24 @@
 
 use super::{Regeneration, SETTLE, Settling};
 use crate::domain::activity::Accounted;
+use crate::domain::capacity::Units;
 use crate::domain::journal::GroupChanged;
 use crate::domain::span::Time;
 
 impl Regeneration {
     /// What everyone else wants the group's desired capacity to be.
-    pub fn wanted(&self) -> u32 {
+    pub fn wanted(&self) -> Units {
         self.desired.saturating_sub(self.raised)
     }
 
     /// The max size to put back, and never less than the min size that others set: AWS would refuse it.
-    pub fn max_to_restore(&self) -> Option<u32> {
+    pub fn max_to_restore(&self) -> Option<Units> {
         let (min, _) = self.limits_of_others();
         self.max_before.map(|before| before.max(min)).filter(|before| *before < self.max)
     }
 
     /// The min size to put back.
-    pub fn min_to_restore(&self) -> Option<u32> {
+    pub fn min_to_restore(&self) -> Option<Units> {
         self.min_before.filter(|before| *before < self.min)
     }
 
@@ -28,7 +29,7 @@ impl Regeneration {
     }
 
     /// Min and max size as everyone else left them.
-    pub fn limits_of_others(&self) -> (u32, u32) {
+    pub fn limits_of_others(&self) -> (Units, Units) {
         (self.min_before.unwrap_or(self.min), self.max_before.unwrap_or(self.max))
     }
 
@@ -40,7 +41,7 @@ impl Regeneration {
 
     /// Whether desired capacity is what it was before a launch of a moment ago. `LaunchInstances` may leave it so: then
     /// it was not changed.
-    pub fn is_as_before_launch(&self, desired: u32, now: Time) -> bool {
+    pub fn is_as_before_launch(&self, desired: Units, now: Time) -> bool {
         let recent = |settling: &&Settling| now <= SETTLE.after(settling.since) && !settling.came.is_empty();
         self.settling.iter().filter(recent).any(|settling| settling.was == desired)
     }
@@ -79,10 +80,10 @@ impl Regeneration {
             self.desired_range = (least.min(to), most.max(to));
             // What it was, by our doing or theirs, a look that is behind may still show.
             self.expect(to, now, Vec::new());
-            let fell = if is_a_cut { from - to } else { 0 };
+            let fell = if is_a_cut { from - to } else { Units::ZERO };
             self.scaled_in = self.scaled_in.saturating_add(fell);
             // Of several steps at once, only their sum is terminated.
-            let before = self.scaling_in.filter(|(at, _)| *at == now).map_or(0, |(_, fell)| fell);
+            let before = self.scaling_in.filter(|(at, _)| *at == now).map_or(Units::ZERO, |(_, fell)| fell);
             self.scaling_in = Some((now, (before + fell).saturating_sub(to.saturating_sub(from))));
         }
         // Within the limits that others set: no one wants fewer than their min size, nor more than their max size, so

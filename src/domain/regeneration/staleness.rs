@@ -1,6 +1,7 @@
 //! How far an observation can be trusted: whether it may be behind or lack members, and whose verdict does not count.
 
 use super::{Regeneration, SETTLE};
+use crate::domain::capacity::Units;
 use crate::domain::group::{Group, Instance, InstanceId, Lifecycle, TargetGroup, Waived};
 use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::policy::Unverified;
@@ -43,7 +44,7 @@ impl Regeneration {
     /// are; and `Target.NotInUse` everywhere, where the policy accepts it.
     pub fn waived(&self, group: &Group) -> Waived {
         // Where no instance served at the opening, nothing showed whether it was in use.
-        let unknown = self.opened.serving == Some(0);
+        let unknown = self.opened.serving == Some(Units::ZERO);
         let was = |t: &TargetGroup| unknown || self.opened.waived.contains(&t.name);
         let not_in_use = self.opened.policy.target_not_in_use == Unverified::Accept;
         let target_groups = group.unused_target_groups().filter(|t| was(t)).map(|t| t.arn.clone()).collect();

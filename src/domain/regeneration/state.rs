@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::domain::action::{Action, Hold, Reason, RefusalKind};
+use crate::domain::capacity::Units;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::journal::Cause;
 use crate::domain::span::{Span, Time};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settling {
-    pub was: u32,
+    pub was: Units,
     pub since: Time,
     /// The instances that came with the effect: a look that shows them is not stale.
     pub came: Vec<InstanceId>,
@@ -24,7 +25,7 @@ pub struct Intent {
     pub action: Action,
     pub at: Time,
     /// Desired capacity at the look that it rested on.
-    pub desired: u32,
+    pub desired: Units,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

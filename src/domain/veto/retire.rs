@@ -2,6 +2,7 @@
 
 use super::{CLOCKS, Veto, counts, no, population};
 use crate::domain::action::{Reason, Retire};
+use crate::domain::capacity::Units;
 use crate::domain::group::{Instance, Lifecycle, TargetGroup, TargetState};
 use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::policy::{Share, Treatment, Unverified};
@@ -29,13 +30,13 @@ pub(super) fn retires(group: &TrackedGroup, regeneration: &Regeneration, retire:
     let wanted = group.desired.saturating_sub(regeneration.raised);
     let unavailable = match policy.max_unavailable {
         Share::Count(n) => n,
-        Share::Percent(p) => (u64::from(wanted) * u64::from(p) / 100) as u32,
+        Share::Percent(p) => (u64::from(wanted.get()) * u64::from(p) / 100) as u32,
     };
     // An instance that EC2 has not known for minutes no longer exists, even if the group lists it.
     let knows = |i: &Instance| group.tracked(&i.id).unknown_since.is_none_or(|since| CLOCKS.after(since) >= group.seen);
     let counted = |i: &&Instance| counts(i) && !regeneration.retired.contains_key(&i.id);
-    let gone = group.instances.iter().filter(|i| !knows(i)).filter(counted).count() as u32;
-    let floor = wanted.saturating_sub(unavailable).saturating_sub(gone);
+    let gone = group.instances.iter().filter(|i| !knows(i)).filter(counted).map(|i| i.weight).sum();
+    let floor = wanted.saturating_sub(Units::from(unavailable)).saturating_sub(gone);
     let keeps_capacity = match retire.why {
         Reason::Stale => {
             !service.victim_serves && service.is_replaced && population(group, regeneration, Some(&victim.id)) >= wanted
@@ -49,10 +50,10 @@ pub(super) fn retires(group: &TrackedGroup, regeneration: &Regeneration, retire:
         return no(1, format!("{} serving after removal of {} (minimum {floor})", service.serving, victim.id));
     }
     may_retire(group, regeneration, retire.why, victim, keeps_capacity && service.is_replaced)?;
-    if retire.decrement && group.desired <= group.min {
+    if retire.decrement && group.desired < group.min.saturating_add(victim.weight) {
         return no(4, format!("desired capacity would fall below min size {}", group.min));
     }
-    if retire.decrement && regeneration.raised == 0 {
+    if retire.decrement && regeneration.raised < victim.weight {
         return no(4, "desired capacity would fall below wanted".to_owned());
     }
     Ok(())
@@ -61,7 +62,7 @@ pub(super) fn retires(group: &TrackedGroup, regeneration: &Regeneration, retire:
 /// What serves after the retirement.
 struct Service {
     /// Instances besides the victim.
-    serving: u32,
+    serving: Units,
     victim_serves: bool,
     /// The named successor is fresh, serves, and replaces no other instance.
     is_replaced: bool,
@@ -71,7 +72,7 @@ fn service(group: &TrackedGroup, regeneration: &Regeneration, retire: &Retire) -
     let policy = &regeneration.opened.policy;
     let was_unused = |name: &String| {
         let opened = &regeneration.opened;
-        opened.waived.contains(name) || opened.serving == Some(0)
+        opened.waived.contains(name) || opened.serving == Some(Units::ZERO)
     };
     // During its slow start a target group sends an instance less than its share of the load.
     let mut warmup = policy.warmup;
@@ -81,7 +82,7 @@ fn service(group: &TrackedGroup, regeneration: &Regeneration, retire: &Retire) -
             warmup = target_group.slow_start;
         }
     }
-    let mut serving = 0;
+    let mut serving = Units::ZERO;
     let mut victim_serves = false;
     let mut is_replaced = false;
     for instance in &group.instances {
@@ -107,7 +108,7 @@ fn service(group: &TrackedGroup, regeneration: &Regeneration, retire: &Retire) -
             if instance.id == retire.instance {
                 victim_serves = true;
             } else {
-                serving += 1;
+                serving = serving + instance.weight;
             }
             let fresh = ours || instance.born.is_some_and(|born| tolerance.after(born) >= regeneration.opened.cutoff);
             let is_named = retire.successor.as_ref() == Some(&instance.id);
@@ -146,7 +147,9 @@ fn may_retire(
         Reason::Failed if !ours.is_some_and(|n| n.failed) => {
             return no(5, format!("{} is not a failed replacement", victim.id));
         }
-        Reason::Surplus if regeneration.raised == 0 => return no(4, "regend has no surplus to return".to_owned()),
+        Reason::Surplus if regeneration.raised == Units::ZERO => {
+            return no(4, "regend has no surplus to return".to_owned());
+        }
         Reason::Surplus if ours.is_none() && victim.born.is_none_or(|born| born < regeneration.opened.cutoff) => {
             // A surplus inherited from another daemon may be older than the cutoff, but only if no younger member is
             // left.

@@ -4,6 +4,7 @@
 use super::{Active, Reconciler, Stop};
 use crate::domain::action::Hold;
 use crate::domain::activity::{self, Activity, Resize};
+use crate::domain::capacity::Units;
 use crate::domain::change_detection::LOST;
 use crate::domain::group::{Group, InstanceId, is_autoscaled};
 use crate::domain::health_tracker::TrackedGroup;
@@ -91,7 +92,7 @@ pub(super) fn attribute(
     let since = *active.unattributed.get_or_insert(group.seen);
     let known = &active.regeneration;
     let is_as_before = known.is_as_before_launch(after, group.seen);
-    let is_patient = known.raised > 0 && !group.deleting && !is_as_before && group.seen < SETTLE.after(since);
+    let is_patient = known.raised > Units::ZERO && !group.deleting && !is_as_before && group.seen < SETTLE.after(since);
     if is_patient {
         return Some(Hold::CauseUnknown { before, after });
     }

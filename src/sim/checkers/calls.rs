@@ -1,6 +1,6 @@
 //! Judges each call that regend makes: what it rests on, what it takes away, and what it adds.
 
-use super::{Broken, Checker, No, SKEW};
+use super::{Broken, Checker, No, SKEW, floor, surge};
 use crate::domain::action::{Action, Reason, Retire};
 use crate::domain::group::InstanceId;
 use crate::domain::journal::Opened;
@@ -21,17 +21,17 @@ impl Checker {
         match &call.action {
             Action::Retire(retire) => self.retire(retire, call, opened, &mut no),
             Action::Launch { count, .. } if !repeats => self.grow(*count, call, policy, &mut no),
-            Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from), call, policy, &mut no),
+            Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from).get(), call, policy, &mut no),
             Action::Shrink { to, .. } => {
                 let is_fresh = |id: &InstanceId| seen.born.get(id).is_some_and(|b| SKEW.after(*b) >= opened.cutoff);
                 let any_may_go = seen.serving.len() as u32 == seen.members
                     && seen.serving.keys().all(|id| seen.protected.contains(id) || is_fresh(id));
-                if call.effect.is_some() && before.members > *to && seen.members == before.members && !any_may_go {
+                if call.effect.is_some() && before.members > to.get() && seen.members == before.members && !any_may_go {
                     no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
                 }
             }
             Action::RaiseMaxSize { to, .. } | Action::RestoreMaxSize { to, .. } => {
-                if call.effect.is_some() && before.desired > *to && seen.desired == before.desired {
+                if call.effect.is_some() && before.desired > to.get() && seen.desired == before.desired {
                     no(4, None, format!("it takes desired capacity down from {}", before.desired));
                 }
             }
@@ -53,7 +53,7 @@ impl Checker {
         let (seen, policy) = (&call.seen, &opened.policy);
         let victim = &retire.instance;
         let wanted = seen.external_desired;
-        let floor = wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted));
+        let floor = floor(policy, wanted);
         let warm = |(id, since): &(&InstanceId, &Time)| {
             let old = seen.born.get(*id).is_some_and(|born| *born < opened.cutoff);
             old || policy.warmup.after(**since) <= call.looked_at
@@ -72,7 +72,7 @@ impl Checker {
             Reason::Failed => false,
             // No group is owed more than it had.
             Reason::Surplus => {
-                seen.serving.contains_key(victim) && opened.serving.is_none_or(|opening| serving < opening)
+                seen.serving.contains_key(victim) && opened.serving.is_none_or(|opening| serving < opening.get())
             }
         };
         if serving < floor && costs {
@@ -97,7 +97,7 @@ impl Checker {
     fn grow(&self, by: u32, call: &Call, policy: &Policy, no: No<'_>) {
         let (seen, before) = (&call.seen, &call.before);
         let wanted = before.external_desired;
-        let surge = policy.max_surge.rounded_up(wanted);
+        let surge = surge(policy, wanted);
         // Only as many as the look could show, without those that have been retired since.
         let gone = self.retired.iter().filter(|id| seen.born.contains_key(*id) && !seen.terminating.contains(*id));
         let shown = seen.members.saturating_sub(gone.count() as u32);
@@ -113,7 +113,7 @@ impl Checker {
 fn falls(action: &Action) -> u32 {
     match action {
         Action::Retire(retire) => u32::from(retire.decrement),
-        Action::Shrink { from, to, .. } => from.saturating_sub(*to),
+        Action::Shrink { from, to, .. } => from.saturating_sub(*to).get(),
         _ => 0,
     }
 }

@@ -1,7 +1,7 @@
 //! Judges what really happened to a group, apart from what regend's journal says: how many served at every moment, and how
 //! the group was left.
 
-use super::{Broken, Checker, is_of};
+use super::{Broken, Checker, floor, is_of, surge};
 use crate::domain::action::Action;
 use crate::domain::journal::{Entry, Kind};
 use crate::domain::lease::Lease;
@@ -36,8 +36,7 @@ impl Checker {
                 }
                 self.judged.harms += 1;
             }
-            let floor =
-                moment.external_desired.saturating_sub(policy.max_unavailable.rounded_down(moment.external_desired));
+            let floor = floor(policy, moment.external_desired);
             // What the group is created with is no wish for more.
             let rise = if n > 0 { floor.saturating_sub(self.judged.floor) } else { 0 };
             let new = taken + rise;
@@ -71,7 +70,7 @@ impl Checker {
                 }
             }
             self.judged.max = self.judged.max.max(moment.wished_max);
-            let most = self.judged.max + policy.max_surge.rounded_up(self.judged.max);
+            let most = self.judged.max + surge(policy, self.judged.max);
             if moment.desired > most && moment.at > from {
                 let says = format!(
                     "desired capacity is {}, and max size {} with a surge is {most}",
@@ -132,7 +131,7 @@ impl Checker {
         let between = |touch: &&ExternalChange| (call.seen.at..=call.arrived).contains(&touch.at);
         self.external_changes(world)
             .filter(between)
-            .map(|touch| touch.after.desired.saturating_sub(touch.before.desired))
+            .map(|touch| touch.after.desired.saturating_sub(touch.before.desired).get())
             .sum()
     }
 
@@ -155,7 +154,7 @@ impl Checker {
         };
         let exposed =
             self.external_changes(world).filter(|touch| (since..=moment.at).contains(&touch.at)).filter(had_surplus);
-        exposed.map(|touch: &ExternalChange| touch.before.desired.saturating_sub(touch.after.desired)).sum()
+        exposed.map(|touch: &ExternalChange| touch.before.desired.saturating_sub(touch.after.desired).get()).sum()
     }
 
     /// Others' changes of the group's numbers.
@@ -178,7 +177,7 @@ impl Checker {
     fn believed(&self, entries: &[Entry], at: Time) -> Option<u32> {
         let opened = entries.iter().rfind(|e| e.kind() == Kind::RegenerationOpened && is_of(e, &self.key))?;
         let until = entries.iter().filter(|e| e.regeneration == opened.regeneration && e.rt <= at);
-        Some(Regeneration::recover(until).ok()??.wanted())
+        Some(Regeneration::recover(until).ok()??.wanted().get())
     }
 
     /// Whether a second daemon took over from a first.

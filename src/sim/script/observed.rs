@@ -18,9 +18,9 @@ impl Script {
     pub fn observed(group: &Group, policy: Policy) -> Self {
         let unused: BTreeSet<_> = group.unused_target_groups().map(|t| &t.arn).collect();
         let shape = Shape {
-            min: group.min,
-            max: group.max,
-            desired: group.desired,
+            min: group.min.get(),
+            max: group.max.get(),
+            desired: group.desired.get(),
             zones: group.zones.len() as u32,
             target_groups: group.target_groups.iter().map(|t| !unused.contains(&t.arn)).collect(),
             age: Span::ZERO,
@@ -47,8 +47,8 @@ pub(super) fn settle(sim: &mut SimGroup, seen: &Group) {
     if let Some(lease) = Lease::on(seen) {
         // What its owner has raised is not wanted by others.
         let left = lease.left(seen);
-        sim.external_desired = seen.desired.saturating_sub(left.surplus);
-        (sim.wished_min, sim.wished_max) = (left.min.unwrap_or(seen.min), left.max.unwrap_or(seen.max));
+        sim.external_desired = seen.desired.saturating_sub(left.surplus).get();
+        (sim.wished_min, sim.wished_max) = (left.min.unwrap_or(seen.min).get(), left.max.unwrap_or(seen.max).get());
     }
     sim.announced = seen.scaled_by.iter().cloned().collect();
     sim.suspended = seen.suspended.iter().map(|s| (s.process.clone(), s.reason.clone())).collect();

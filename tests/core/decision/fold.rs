@@ -85,7 +85,15 @@ fn journal(lines: &[&str]) -> Vec<Entry> {
             None if kind.as_str().ends_with(".intended") => {
                 intent = Some(id);
                 let (wanted, members, serving, draining) = (desired, desired, desired, 0);
-                let capacity = Capacity { min: 0, desired, max: 10, wanted, members, serving, draining };
+                let capacity = Capacity {
+                    min: 0.into(),
+                    desired: desired.into(),
+                    max: 10.into(),
+                    wanted: wanted.into(),
+                    members,
+                    serving: serving.into(),
+                    draining,
+                };
                 Event::intended(&action(words), capacity, |id| InstanceFacts::of(id.clone()))
             }
             None => event(kind, words, t),
@@ -161,7 +169,13 @@ fn event(kind: Kind, words: &[&str], t: Time) -> Event {
 /// Three old instances; `inherited RAISED MAX` from another host.
 fn opened(words: &[&str], t: Time) -> Opened {
     let born = Some(ago("25h"));
-    let member = |n| Member { instance: InstanceId::new(format!("i-{n}")), zone: Zone::new("a"), born, image: None };
+    let member = |n| Member {
+        instance: InstanceId::new(format!("i-{n}")),
+        zone: Zone::new("a"),
+        weight: 1.into(),
+        born,
+        image: None,
+    };
     let inherited = match words {
         ["inherited", raised, max] => {
             let (raised, max) = (raised.parse().unwrap(), max.parse().ok());

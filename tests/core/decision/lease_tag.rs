@@ -12,11 +12,11 @@ pub(super) fn lease(daemon: &str) -> Lease {
         cutoff: ago("1h"),
         daemon: daemon.to_owned(),
         until: now(),
-        wanted: 3,
+        wanted: 3.into(),
         min: None,
-        surge: 1,
-        max: 10,
-        max_allowed: 10,
+        surge: 1.into(),
+        max: 10.into(),
+        max_allowed: 10.into(),
     }
 }
 
@@ -32,10 +32,10 @@ fn a_lease_fits_into_a_tag_whatever_it_says() {
     let longest = Lease {
         regeneration: Uuid::max(),
         daemon: "d".repeat(300),
-        wanted: u32::MAX,
-        surge: u32::MAX,
-        max: u32::MAX,
-        max_allowed: u32::MAX,
+        wanted: u32::MAX.into(),
+        surge: u32::MAX.into(),
+        max: u32::MAX.into(),
+        max_allowed: u32::MAX.into(),
         ..lease("")
     };
     let value = longest.to_string();

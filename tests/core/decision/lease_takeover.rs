@@ -235,7 +235,7 @@ fn the_surplus_of_a_daemon_that_overwrote_the_lease_is_taken_over() {
 #[test]
 fn a_dead_lease_bounds_what_its_owner_can_have_left() {
     // Wanted 3 and one by surge; max size 4, and 6 at most.
-    let lease = Lease { max: 4, max_allowed: 6, ..lease("there") };
+    let lease = Lease { max: 4.into(), max_allowed: 6.into(), ..lease("there") };
     let left = |table: &str| {
         let left = lease.left(&Scene::read(table).group);
         format!("{table}: {} {:?}\n", left.surplus, left.max)
@@ -261,7 +261,7 @@ fn a_dead_lease_bounds_what_its_owner_can_have_left() {
 #[test]
 fn a_dead_lease_over_shifted_limits_bounds_the_surplus_by_the_shift_and_by_desired_capacity() {
     // Wanted 3 and two by surge; min size 2 and max size 4.
-    let lease = Lease { surge: 2, min: Some(2), max: 4, max_allowed: 6, ..lease("there") };
+    let lease = Lease { surge: 2.into(), min: Some(2.into()), max: 4.into(), max_allowed: 6.into(), ..lease("there") };
     let left = |table: &str| {
         let left = lease.left(&Scene::read(table).group);
         format!("{table}: {} {:?} {:?}\n", left.surplus, left.min, left.max)

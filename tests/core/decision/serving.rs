@@ -367,5 +367,5 @@ fn how_many_serve_is_counted_as_the_decision_does() {
     let Scene { group, known, .. } = Scene::read(
         "i-1..i-3 serving 25h\ni-4 unhealthy 25h\ni-5 healthy-for 29s 5m ours\ni-6 healthy-for 30s 5m ours",
     );
-    assert_eq!(regend::domain::decision::serving(super::table::now(), &group, &known), 4);
+    assert_eq!(regend::domain::decision::serving(super::table::now(), &group, &known), 4.into());
 }

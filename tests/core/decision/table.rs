@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use chrono::{TimeZone, Utc};
 use regend::domain::action::{Action, RefusalKind};
+use regend::domain::capacity::Units;
 use regend::domain::change_detection;
 use regend::domain::decision::{self, Next, Owner};
 use regend::domain::group::{Group, GroupKey, InstanceId, Suspension, TargetGroup, Zone};
@@ -78,6 +79,10 @@ impl<'a> Header<'a> {
         self.word(key).map(parse)
     }
 
+    fn units(&mut self, key: &str) -> Option<Units> {
+        self.number(key).map(Units::from)
+    }
+
     fn policy(&mut self) -> Policy {
         let Ok(serde_json::Value::Object(mut keys)) = serde_json::to_value(Policy::default()) else { unreachable!() };
         for (key, value) in &mut keys {
@@ -114,11 +119,14 @@ impl Scene {
         let lines = lines(text);
         let policy = header.policy();
 
-        let raised = header.number("raised").unwrap_or(0);
-        let members = lines.iter().filter(|l| l.shown() && l.lifecycle.counts() && l.retired.is_none()).count() as u32;
-        let wanted = header.number("wanted").unwrap_or_else(|| members.saturating_sub(raised));
+        let raised = header.units("raised").unwrap_or_default();
+        let members = lines.iter().filter(|l| l.shown() && l.lifecycle.counts() && l.retired.is_none());
+        let members: Units = members.map(|l| l.weight).sum();
+        let wanted = header.units("wanted").unwrap_or_else(|| members.saturating_sub(raised));
         let desired = wanted + raised;
-        let (min, max) = (header.number("min").unwrap_or(0), header.number("max").unwrap_or(10));
+        let (min, max) = (header.units("min").unwrap_or_default(), header.units("max").unwrap_or(10.into()));
+        let of_members = lines.iter().map(|l| l.weight).fold(Units::ONE, Units::max);
+        let heaviest = header.units("heaviest").unwrap_or(of_members);
         let opened_at = ago(header.word("opened").unwrap_or("1h"));
         let cutoff = header.word("cutoff").map_or(opened_at, ago);
         let over = header.take("window").map(|words| words.get(1).copied().unwrap_or("1s"));
@@ -158,9 +166,15 @@ impl Scene {
             members: lines
                 .iter()
                 .filter(|line| is_original(line))
-                .map(|line| Member { instance: line.id.clone(), zone: line.zone.clone(), born: line.born, image: None })
+                .map(|line| Member {
+                    instance: line.id.clone(),
+                    zone: line.zone.clone(),
+                    weight: line.weight,
+                    born: line.born,
+                    image: None,
+                })
                 .collect(),
-            serving: header.number("at-opening"),
+            serving: header.units("at-opening"),
             waived: header.take("waived").unwrap_or_default().into_iter().map(str::to_owned).collect(),
             judged_by: vec![],
             scaled_by: header.take("scaled-by").map(|words| vec![words.join(" ")]).unwrap_or_default(),
@@ -175,16 +189,16 @@ impl Scene {
             known.opened.inherited = Some(Inherited { daemon: "there".to_owned(), min, max, raised });
         }
         (known.min, known.max, known.desired, known.raised) = (min, max, desired, raised);
-        let ours = lines.iter().filter(|line| line.has("ours")).count() as u32;
-        known.unclaimed = header.number("unclaimed").unwrap_or_else(|| raised.saturating_sub(ours));
-        known.max_before = header.number("max-before");
+        let ours = lines.iter().filter(|line| line.has("ours")).map(|line| line.weight).sum();
+        known.unclaimed = header.units("unclaimed").unwrap_or_else(|| raised.saturating_sub(ours));
+        known.max_before = header.units("max-before");
         known.retaken = header.number("retaken").unwrap_or(0);
         known.shrunk_at = header.word("shrunk").map(ago);
-        known.min_before = header.number("min-before");
+        known.min_before = header.units("min-before");
         known.taken = header.take("taken").map(|words| (parse(words[0]), ago(words[1])));
         known.failures = header.number("failures").unwrap_or(0);
         known.launches = header.number("launches").unwrap_or(0);
-        known.scaled_in = header.number("scaled-in").unwrap_or(0);
+        known.scaled_in = header.units("scaled-in").unwrap_or_default();
         known.released = header.flag("released");
         known.claimed = header.word("claimed").map(str::to_owned);
         known.leased_at = header.word("leased").map(ago);
@@ -229,7 +243,7 @@ impl Scene {
             let (least, max) = known.limits_of_others();
             let shifts = known.is_scaled() && known.opened.policy.raise_max_size;
             let min = shifts.then_some(least);
-            Lease { max_allowed: u32::MAX, min, ..lease(ID, DAEMON, ahead(held), (wanted, 1, max)) }
+            Lease { max_allowed: Units::MAX, min, ..lease(ID, DAEMON, ahead(held), (wanted, Units::ONE, max)) }
         });
         for line in &lines {
             remember(&mut known, line, is_newcomer(line));
@@ -241,15 +255,21 @@ impl Scene {
         let tag = header.take("tag").map_or(own, |words| match words[..] {
             ["none"] => None,
             ["garbage", ref rest @ ..] => Some(rest.join(" ")),
-            ["of", "another-host", until] => Some(lease(OTHER_ID, "there", ahead(until), (3, 1, 10)).to_string()),
-            ["of", "its-new-owner", until] => Some(lease(ID, "there", ahead(until), (3, 1, 10)).to_string()),
-            ["of", "our-last", until] => Some(lease(OTHER_ID, DAEMON, ahead(until), (3, 1, 10)).to_string()),
+            ["of", "another-host", until] => {
+                Some(lease(OTHER_ID, "there", ahead(until), (3.into(), Units::ONE, 10.into())).to_string())
+            }
+            ["of", "its-new-owner", until] => {
+                Some(lease(ID, "there", ahead(until), (3.into(), Units::ONE, 10.into())).to_string())
+            }
+            ["of", "our-last", until] => {
+                Some(lease(OTHER_ID, DAEMON, ahead(until), (3.into(), Units::ONE, 10.into())).to_string())
+            }
             _ => panic!("tag {words:?}"),
         });
         let numbered = (0..header.number("tags").unwrap_or(0)).map(|n| (format!("tag-{n}"), String::new()));
         let named = header.take("tagged").map(|words| (words[0].to_owned(), words[1..].join(" ")));
         let tags = numbered.chain(named).collect();
-        let mut sees = |what: &str, usual: u32| {
+        let mut sees = |what: &str, usual: Units| {
             let n = header.0.iter().position(|(key, words)| *key == "sees" && words.first() == Some(&what));
             n.map_or(usual, |n| parse(header.0.remove(n).1[1]))
         };
@@ -261,6 +281,7 @@ impl Scene {
             max,
             desired,
             unit: header.word("unit").map(unit).unwrap_or_default(),
+            heaviest,
             zones,
             instances: shown().map(Line::instance).collect(),
             target_groups,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use regend::domain::capacity::Units;
 use regend::domain::group::{
     Group, GroupKey, Instance, InstanceId, Lifecycle, Suspension, TargetGroup, TargetHealth, TargetState, Zone,
 };
@@ -50,9 +51,9 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regenerat
         window_ends,
         firing: None,
         policy,
-        min: 0,
-        max,
-        desired,
+        min: 0.into(),
+        max: max.into(),
+        desired: desired.into(),
         members: vec![],
         serving: None,
         waived: vec![],
@@ -66,10 +67,10 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regenerat
     let entry =
         Entry { regeneration: Some(Uuid::from_u128(1)), ..Entry::new(event, opened_at, "schedule").about(&group) };
     let mut known = Regeneration::open(&entry).expect("it opens");
-    known.raised = rest.raised;
-    known.unclaimed = rest.raised.saturating_sub(ours);
+    known.raised = rest.raised.into();
+    known.unclaimed = rest.raised.saturating_sub(ours).into();
     known.failures = rest.failures;
-    known.max_before = rest.max_before.then(|| max.saturating_sub(1));
+    known.max_before = rest.max_before.then(|| max.saturating_sub(1).into());
     let until = [Some(Span::hours(9).after(now())), None, Some(Span::minutes(1).after(now())), Some(opened_at)];
     known.lease = until[rest.lease].map(|until| Lease {
         regeneration: known.id,
@@ -78,9 +79,9 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regenerat
         until,
         wanted: known.wanted(),
         min: None,
-        surge: 1,
+        surge: 1.into(),
         max: known.max_before.unwrap_or(known.max),
-        max_allowed: u32::MAX,
+        max_allowed: u32::MAX.into(),
     });
     known.last_effect = Some(Span::minutes(2).before(now()));
     known.last_change = known.last_effect;
@@ -94,10 +95,11 @@ pub(super) fn world(ones: &[One], rest: Rest) -> Option<(TrackedGroup, Regenerat
     let group = Group {
         key: GroupKey { account: "default".into(), region: "here".into(), name: "web".into() },
         seen: now(),
-        min: 0,
-        max,
-        desired,
+        min: 0.into(),
+        max: max.into(),
+        desired: desired.into(),
         unit: CapacityUnit::Instances,
+        heaviest: Units::ONE,
         zones: group_zones,
         instances,
         target_groups: vec![TargetGroup { health, ..TargetGroup::named("arn:tg", "tg") }],
@@ -195,6 +197,7 @@ fn instance(one: One, n: usize, zones: &[Zone]) -> (Instance, TargetHealth, Trac
         id: InstanceId::new(format!("i-{n}")),
         zone: zones.get(n % zones.len()).cloned().expect("a zone"),
         lifecycle,
+        weight: Units::ONE,
         healthy: one != One::OldMarked,
         protected: matches!(one, One::OldProtected | One::Protected),
         born,
@@ -251,12 +254,12 @@ fn intent(which: usize, desired: u32, instances: &[Instance], known: &Regenerati
             why: Reason::Stale,
             decrement: false,
             successor: None,
-            serving: 3,
-            floor: 3,
+            serving: 3.into(),
+            floor: 3.into(),
         }),
         _ => return None,
     };
-    Some(Intent { id: Uuid::from_u128(9), action, at: Span::minutes(1).before(now()), desired })
+    Some(Intent { id: Uuid::from_u128(9), action, at: Span::minutes(1).before(now()), desired: desired.into() })
 }
 
 fn refusals(which: usize) -> Refusals {

@@ -102,7 +102,7 @@ fn after_the_window_of_a_lost_host_its_launches_are_replaced_too() {
     assert_ne!(second.regeneration, first.regeneration);
     let (cutoff, inherited) =
         second.event.opened().map(|o| (o.cutoff, o.inherited.clone())).expect("it says what it starts from");
-    assert_eq!((cutoff, inherited.map(|i| (i.raised, i.max))), (tomorrow, Some((1, Some(4)))));
+    assert_eq!((cutoff, inherited.map(|i| (i.raised, i.max))), (tomorrow, Some((1.into(), Some(4.into())))));
     // Its surplus is there to begin with.
     assert_eq!(scene.launched(), launched + 4, "nothing outlives the day\n{}", scene.trace.lines);
 }

@@ -78,7 +78,7 @@ fn what_regend_could_not_have_seen_is_not_blamed_on_it() {
         }
         for instance in victims {
             let (why, decrement) = (Reason::Stale, true);
-            let retire = Retire { instance, why, decrement, successor: None, serving: 3, floor: 3 };
+            let retire = Retire { instance, why, decrement, successor: None, serving: 3.into(), floor: 3.into() };
             alone.world.perform(&key(), &Action::Retire(retire));
         }
         alone

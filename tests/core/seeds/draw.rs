@@ -230,7 +230,7 @@ fn draw_policy(r: &mut Random, shape: &Shape) -> Policy {
     let max_surge = surge.copied().unwrap_or(Share::Count(1));
     let unavailable = r.pick(&[Share::Count(0), Share::Count(0), Share::Count(1), Share::Percent(40)]);
     let unavailable = unavailable.copied().unwrap_or(Share::Count(0));
-    let nothing = max_surge.is_zero() && unavailable.rounded_down(shape.desired) == 0;
+    let nothing = max_surge.is_zero() && unavailable.rounded_down(shape.desired.into()) == 0.into();
     let mut treatment = || if r.chance(500) { Treatment::Skip } else { Treatment::Replace };
     let (protected, standby) = (treatment(), treatment());
     Policy {

@@ -19,12 +19,11 @@ pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
     }
     let forbidden = !scene.policy.raise_max_size && ["max_size", "min_size", "WindowEnded"].contains(&code.as_str());
     let truth = scene.harness.world.borrow().truth(&scene.key);
+    let unavailable = scene.policy.max_unavailable.rounded_down(truth.external_desired.into()).get();
     // A share of a group that was scaled in may be nothing.
-    let nothing =
-        scene.policy.max_surge.is_zero() && scene.policy.max_unavailable.rounded_down(truth.external_desired) == 0;
+    let nothing = scene.policy.max_surge.is_zero() && unavailable == 0;
     // An unhealthy group is not cured where nothing may be launched for it first.
-    let floor =
-        truth.external_desired.saturating_sub(scene.policy.max_unavailable.rounded_down(truth.external_desired));
+    let floor = truth.external_desired.saturating_sub(unavailable);
     let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
     // Auto Scaling does not balance its zones, or may terminate no instance for it: what a zone without capacity lost
     // is never given back to it.

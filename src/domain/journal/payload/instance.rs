@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::regeneration::Cause;
+use crate::domain::capacity::Units;
 use crate::domain::group::{InstanceId, TargetState, Template, Zone};
 use crate::domain::journal::micros;
 use crate::domain::span::{Span, Time};
@@ -17,6 +18,9 @@ pub struct InstanceFacts {
     pub role: Option<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
+    /// How many units of desired capacity it counts for.
+    #[serde(skip_serializing_if = "Units::is_one", default = "Units::one")]
+    pub weight: Units,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +36,7 @@ pub struct InstanceFacts {
 impl InstanceFacts {
     /// An instance of which only the name is known.
     pub fn of(id: InstanceId) -> Self {
-        Self { id, role: None, zone: None, image: None, template: None, born: None, age_s: None }
+        Self { id, role: None, zone: None, weight: Units::ONE, image: None, template: None, born: None, age_s: None }
     }
 
     /// With its birth, where that is known, and its age at `t`.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::action::{Hold, Outcome};
+use crate::domain::capacity::Units;
 use crate::domain::group::{InstanceId, Zone};
 use crate::domain::journal::micros;
 use crate::domain::policy::Policy;
@@ -27,13 +28,13 @@ pub struct Opened {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub firing: Option<String>,
     pub policy: Policy,
-    pub min: u32,
-    pub max: u32,
-    pub desired: u32,
+    pub min: Units,
+    pub max: Units,
+    pub desired: Units,
     pub members: Vec<Member>,
     /// How many of them served: nothing that is given back may leave fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serving: Option<u32>,
+    pub serving: Option<Units>,
     /// Target groups that no listener uses; their verdict is waived.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waived: Vec<String>,
@@ -50,12 +51,28 @@ pub struct Opened {
     pub inherited: Option<Inherited>,
 }
 
+impl Opened {
+    /// The weight of each member that counts for more than one unit.
+    pub fn weights(&self) -> impl Iterator<Item = (InstanceId, Units)> + '_ {
+        let heavy = self.members.iter().filter(|member| member.weight > Units::ONE);
+        heavy.map(|member| (member.instance.clone(), member.weight))
+    }
+
+    /// The capacity of the members.
+    pub fn units(&self) -> Units {
+        self.members.iter().map(|member| member.weight).sum()
+    }
+}
+
 /// An instance that was in the group when the regeneration opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     pub instance: InstanceId,
     pub zone: Zone,
+    /// How many units of desired capacity it counts for.
+    #[serde(skip_serializing_if = "Units::is_one", default = "Units::one")]
+    pub weight: Units,
     #[serde(with = "micros::option", skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "Option<String>")]
     pub born: Option<Time>,
@@ -70,11 +87,11 @@ pub struct Inherited {
     pub daemon: String,
     /// Min and max size to restore.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<u32>,
+    pub min: Option<Units>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<u32>,
+    pub max: Option<Units>,
     /// How much of desired capacity was the other's surplus.
-    pub raised: u32,
+    pub raised: Units,
 }
 
 /// `lease.claimed`: an operator takes over the live lease of another daemon. The next write of the lease replaces it.
@@ -215,12 +232,12 @@ pub enum LeftWhy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Capacity {
-    pub min: u32,
-    pub desired: u32,
-    pub max: u32,
-    pub wanted: u32,
+    pub min: Units,
+    pub desired: Units,
+    pub max: Units,
+    pub wanted: Units,
     pub members: u32,
-    pub serving: u32,
+    pub serving: Units,
     pub draining: u32,
 }
 
@@ -229,17 +246,17 @@ pub struct Capacity {
 #[serde(deny_unknown_fields)]
 pub struct Change {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<[u32; 2]>,
+    pub min: Option<[Units; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub desired: Option<[u32; 2]>,
+    pub desired: Option<[Units; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<[u32; 2]>,
+    pub max: Option<[Units; 2]>,
 }
 
 impl Change {
     /// From one min and max size to another.
-    pub fn of_limits(before: (u32, u32), after: (u32, u32)) -> Self {
-        let differs = |before: u32, after: u32| (before != after).then_some([before, after]);
+    pub fn of_limits(before: (Units, Units), after: (Units, Units)) -> Self {
+        let differs = |before: Units, after: Units| (before != after).then_some([before, after]);
         Self { min: differs(before.0, after.0), desired: None, max: differs(before.1, after.1) }
     }
 }

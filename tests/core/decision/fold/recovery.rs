@@ -26,7 +26,7 @@ fn an_answer_that_was_lost_leaves_the_intent_open() {
 fn what_another_host_left_behind_is_an_obligation_from_the_start() {
     let entries = journal(&["regeneration.opened inherited 1 8"]);
     let known = Regeneration::open(&entries[0]).unwrap();
-    assert_eq!((known.raised, known.max_before, known.wanted()), (1, Some(8), 2));
+    assert_eq!((known.raised, known.max_before, known.wanted()), (1.into(), Some(8.into()), 2.into()));
 }
 
 #[test]

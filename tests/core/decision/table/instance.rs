@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use regend::domain::capacity::Units;
 use regend::domain::group::{Instance, InstanceId, Lifecycle, TargetHealth, TargetState, Zone};
 use regend::domain::span::{Span, Time};
 
@@ -12,6 +13,7 @@ pub(super) struct Line<'a> {
     pub(super) id: InstanceId,
     pub(super) zone: Zone,
     pub(super) lifecycle: Lifecycle,
+    pub(super) weight: Units,
     pub(super) born: Option<Time>,
     pub(super) words: BTreeSet<&'a str>,
     pub(super) verdicts: Vec<(&'a str, TargetHealth)>,
@@ -37,6 +39,7 @@ impl<'a> Line<'a> {
             id: InstanceId::new(id),
             zone: Zone::new(zone),
             lifecycle: Lifecycle::InService,
+            weight: Units::ONE,
             born: None,
             words: BTreeSet::new(),
             verdicts: Vec::new(),
@@ -67,6 +70,7 @@ impl<'a> Line<'a> {
                     line.words.insert(word);
                 }
                 _ => match word.split(':').collect::<Vec<_>>()[..] {
+                    ["weight", weight] => line.weight = parse(weight),
                     ["retired", span] => line.retired = Some(ago(span)),
                     [state, target_group] => line.verdicts.push((target_group, verdict(state, ""))),
                     [state, target_group, code] => line.verdicts.push((target_group, verdict(state, code))),
@@ -95,6 +99,7 @@ impl<'a> Line<'a> {
             id: self.id.clone(),
             zone: self.zone.clone(),
             lifecycle: self.lifecycle,
+            weight: self.weight,
             healthy: !self.has("unhealthy"),
             protected: self.has("protected"),
             born: self.born,

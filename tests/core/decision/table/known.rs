@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use regend::domain::action::Reason;
+use regend::domain::capacity::Units;
 use regend::domain::group::{Group, Lifecycle};
 use regend::domain::health_tracker::{HealthTracker, TrackedGroup};
 use regend::domain::regeneration::{Newcomer, Regeneration, Retirement};
@@ -14,6 +15,9 @@ use super::{ago, now};
 /// What the journal says of an instance.
 pub(super) fn remember(known: &mut Regeneration, line: &Line<'_>, is_newcomer: bool) {
     let id = || line.id.clone();
+    if is_newcomer && line.weight > Units::ONE {
+        known.weights.insert(id(), line.weight);
+    }
     let policy = &known.opened.policy;
     if is_newcomer {
         let since = line.launched.or(line.born).unwrap_or_else(now);

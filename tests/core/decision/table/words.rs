@@ -1,6 +1,7 @@
 //! The words of a table that stand for an action, an outcome, or a refusal.
 
 use regend::domain::action::{Action, Outcome, Reason, RefusalKind, Retire};
+use regend::domain::capacity::Units;
 use regend::domain::group::{InstanceId, Zone};
 use regend::domain::kind::CapacityUnit;
 use regend::domain::lease::Lease;
@@ -14,7 +15,7 @@ pub(crate) fn action(words: &[&str]) -> Action {
     match *words {
         ["take-lease", until] => {
             let until = ahead(until);
-            Action::TakeLease { value: lease(ID, DAEMON, until, (3, 1, 10)).to_string(), until }
+            Action::TakeLease { value: lease(ID, DAEMON, until, (3.into(), 1.into(), 10.into())).to_string(), until }
         }
         ["take-lease", until, "as", value] => Action::TakeLease { value: value.replace('_', " "), until: ahead(until) },
         ["release-lease"] => Action::ReleaseLease,
@@ -49,8 +50,8 @@ pub(crate) fn action(words: &[&str]) -> Action {
             },
             decrement: rest.contains(&"decrement"),
             successor: rest.iter().skip_while(|word| **word != "for").nth(1).map(|id| InstanceId::new(*id)),
-            serving: 3,
-            floor: 3,
+            serving: 3.into(),
+            floor: 3.into(),
         }),
         _ => panic!("{words:?} is no action"),
     }
@@ -65,17 +66,22 @@ pub(super) fn unit(word: &str) -> CapacityUnit {
     }
 }
 
-pub(super) fn lease(regeneration: Uuid, daemon: &str, until: Time, (wanted, surge, max): (u32, u32, u32)) -> Lease {
+pub(super) fn lease(
+    regeneration: Uuid,
+    daemon: &str,
+    until: Time,
+    (wanted, surge, max): (Units, Units, Units),
+) -> Lease {
     Lease {
         regeneration,
         cutoff: ago("1h"),
         daemon: daemon.to_owned(),
         until,
-        wanted,
-        surge,
+        wanted: wanted.into(),
+        surge: surge.into(),
         min: None,
-        max,
-        max_allowed: max.max(wanted + surge),
+        max: max.into(),
+        max_allowed: max.max(wanted + surge).into(),
     }
 }
 
