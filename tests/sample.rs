@@ -59,6 +59,7 @@ pub(crate) fn event(kind: Kind) -> Event {
         Kind::GroupChanged => Event::GroupChanged(GroupChanged {
             change: Change { desired: Some([3.into(), 4.into()]), ..Change::default() },
             relative: false,
+            decrement: false,
             explanation: None,
         }),
         Kind::DaemonStarted => Event::DaemonStarted(Nothing {}),

@@ -242,7 +242,8 @@ fn seen(draw: &mut Draw<'_>) -> Event {
                 max: draw.maybe(|draw| [draw.size().into(), draw.size().into()]),
             };
             let (relative, explanation) = (draw.one_in(2), draw.maybe(Draw::text));
-            Event::GroupChanged(GroupChanged { change, relative, explanation })
+            let decrement = draw.one_in(8);
+            Event::GroupChanged(GroupChanged { change, relative, decrement, explanation })
         }
     }
 }

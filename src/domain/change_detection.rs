@@ -151,8 +151,9 @@ impl Look<'_> {
         }
         let is_resized = known.desired != group.desired && !known.is_settling(group);
         let change = Change { desired: is_resized.then_some([known.desired, group.desired]), ..limits };
-        (change != Change::default())
-            .then(|| self.entry(Event::GroupChanged(GroupChanged { change, relative: false, explanation: None })))
+        let decrement = is_resized && known.is_decrement_by_one(group.desired);
+        let changed = GroupChanged { change, relative: false, decrement, explanation: None };
+        (changed.change != Change::default()).then(|| self.entry(Event::GroupChanged(changed)))
     }
 
     /// Whether the look may still show the world before an effect of which this was known then.

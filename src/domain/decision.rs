@@ -103,7 +103,8 @@ struct View<'a> {
     wanted: Units,
     floor: Units,
     surge: Units,
-    /// Whether min and max size are shifted with the surplus, because something scales the group.
+    /// Whether min and max size are shifted with the surplus: something scales the group, or its instances have weights.
+    /// With shifted limits Auto Scaling refills the slots, and desired capacity is decremented only at the end.
     shifts: bool,
     holds: Vec<Hold>,
     wake: Option<Time>,
@@ -142,8 +143,8 @@ impl<'a> View<'a> {
             left: Vec::new(),
             wanted,
             floor: wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted)).saturating_sub(forgotten),
-            surge: policy.max_surge.rounded_up(wanted),
-            shifts: known.is_scaled() && policy.raise_max_size,
+            surge: policy.surge(wanted, group.heaviest),
+            shifts: (known.is_scaled() || group.is_weighted()) && policy.raise_max_size,
             holds: Vec::new(),
             wake: None,
         };
@@ -200,6 +201,18 @@ impl<'a> View<'a> {
     /// The capacity that is serving.
     fn serving(&self) -> Units {
         units(self.serving.iter().copied())
+    }
+
+    /// How far the members may exceed desired capacity for good: Auto Scaling launches whole instances, and terminates
+    /// none without which there would be too few.
+    fn overshoot(&self) -> Units {
+        self.group.heaviest - Units::ONE
+    }
+
+    /// Whether Auto Scaling has neither too few members nor too many.
+    fn is_at_desired(&self) -> bool {
+        let (live, desired) = (self.live(), self.group.desired);
+        desired <= live && live <= desired.saturating_add(self.overshoot())
     }
 
     /// The capacity of the members that regend did not retire.

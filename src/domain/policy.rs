@@ -24,9 +24,9 @@ pub struct Policy {
     pub timezone: Timezone,
     /// How long after the schedule fires a batch may start.
     pub window: Span,
-    /// The number of instances above wanted.
+    /// The capacity above wanted.
     pub max_surge: Share,
-    /// The number of serving instances below wanted.
+    /// The serving capacity below wanted.
     pub max_unavailable: Share,
     /// How long an instance must be healthy without interruption to count as serving.
     pub warmup: Span,
@@ -98,6 +98,15 @@ impl Policy {
     #[must_use]
     pub fn calendar<'a>(&'a self, blackouts: &'a [Blackout]) -> Calendar<'a> {
         Calendar { schedule: &self.schedule, timezone: self.timezone, window: self.window, blackouts }
+    }
+
+    /// The largest surplus: `max_surge`, but no less than the heaviest instance, in whose place it must be able to serve.
+    #[must_use]
+    pub fn surge(&self, wanted: Units, heaviest: Units) -> Units {
+        match self.max_surge.rounded_up(wanted) {
+            Units::ZERO => Units::ZERO,
+            surge => surge.max(heaviest),
+        }
     }
 
     /// Values, or combinations of valid values, with which no regeneration could run.
@@ -182,10 +191,11 @@ impl Problem {
     }
 }
 
-/// A share of a group: a number of instances, or a percentage of wanted.
+/// A share of a group's capacity: a number of units, which are instances where there are no weights, or a percentage of
+/// wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Share {
-    /// A number of instances, whatever the size of the group.
+    /// A number of units, whatever the size of the group.
     Count(u32),
     /// Percent of wanted.
     Percent(u32),

@@ -52,8 +52,17 @@ pub struct Regeneration {
     pub settling: Vec<Settling>,
     /// How much of desired capacity is regend's own surplus.
     pub raised: Units,
+    /// Desired capacity before the latest termination with decrement of an instance with a weight. AWS does not document
+    /// whether it falls by the weight, which is expected, or by one.
+    pub decremented: Option<Units>,
+    /// It fell by one, and nothing was done since.
+    pub undecremented: bool,
+    /// A termination with decrement has lowered desired capacity by one, not by a weight.
+    pub decrements_by_one: bool,
     /// Surplus asked for by way of desired capacity whose instances have not come yet.
     pub unclaimed: Units,
+    /// How much more came than was asked for: Auto Scaling launches whole instances.
+    pub overclaimed: Units,
     /// Min and max size as they were before regend shifted them: to put them back is an obligation.
     pub min_before: Option<Units>,
     pub max_before: Option<Units>,
@@ -154,6 +163,10 @@ impl Regeneration {
             accounted: Vec::new(),
             settling: Vec::new(),
             raised: inherited.map_or(Units::ZERO, |i| i.raised),
+            decremented: None,
+            undecremented: false,
+            decrements_by_one: false,
+            overclaimed: Units::ZERO,
             unclaimed: inherited.map_or(Units::ZERO, |i| i.raised.min(opened.desired.saturating_sub(opened.units()))),
             min_before: inherited.and_then(|i| i.min),
             max_before: inherited.and_then(|i| i.max),
@@ -263,6 +276,7 @@ impl Regeneration {
             self.launches += 1;
         }
         let desired = entry.event.capacity().map_or(self.desired, |capacity| capacity.desired);
+        (self.decremented, self.undecremented) = (None, false);
         self.intent = Some(Intent { id: entry.id, action, at: entry.t, desired });
         Ok(())
     }

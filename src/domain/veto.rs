@@ -100,10 +100,14 @@ fn may_act(now: Time, group: &TrackedGroup, regeneration: &Regeneration, action:
 /// Whether another replacement may start, if this starts one.
 fn may_replace(group: &TrackedGroup, regeneration: &Regeneration, action: &Action) -> Result<(), Veto> {
     let starts_a_replacement = match action {
-        Action::Launch { .. } | Action::Grow { .. } | Action::RaiseMaxSize { .. } => true,
+        Action::Launch { .. } | Action::RaiseMaxSize { .. } => true,
+        // Up to the members that are there it launches nothing.
+        Action::Grow { to, .. } => population(group, regeneration, None) < *to,
         // Auto Scaling launches a replacement only if the number of members falls below desired capacity.
         Action::Retire(retire) => {
-            let is_refilled = !retire.decrement && population(group, regeneration, None) <= group.desired;
+            let weight = group.instance(&retire.instance).map_or(Units::ONE, |victim| victim.weight);
+            let needed = group.desired.saturating_add(weight);
+            let is_refilled = !retire.decrement && population(group, regeneration, None) < needed;
             retire.why == Reason::Stale && is_refilled
         }
         Action::TakeLease { .. }
@@ -188,7 +192,7 @@ fn sets_less(
         && regeneration.max_before.is_none_or(|before| max < before)
     {
         no(3, format!("max size {max} is below its original value, or regend has not raised it"))
-    } else if members > to && !may_terminate_any(group, regeneration) {
+    } else if members > to && !may_terminate_any(group, regeneration, members - to) {
         no(
             1,
             format!("{members} members, desired capacity {to}: Auto Scaling would choose which instance to terminate"),
@@ -204,14 +208,39 @@ fn sets_less(
     }
 }
 
-/// Whether Auto Scaling may terminate any member: each one is serving, and fresh or protected from scale-in.
-fn may_terminate_any(group: &TrackedGroup, regeneration: &Regeneration) -> bool {
+/// Whether Auto Scaling may terminate any member for this excess: it is too heavy to go, or protected from scale-in, or
+/// fresh and serving. Without weights none is too heavy. Below the heaviest weight the excess may be what Auto Scaling
+/// itself launched too much: then it is enough that the rest serves.
+fn may_terminate_any(group: &TrackedGroup, regeneration: &Regeneration, excess: Units) -> bool {
     let opened = &regeneration.opened;
+    if group.is_weighted() && excess <= group.heaviest {
+        let live = group.instances.iter().filter(|i| counts(i) && !regeneration.retired.contains_key(&i.id));
+        let mut serving = Units::ZERO;
+        let mut is_any_light = false;
+        for instance in live {
+            is_any_light |= instance.weight <= excess && !instance.protected;
+            if group.healthy_since(instance).is_some() {
+                serving = serving + instance.weight;
+            }
+        }
+        let floor = floor(group, regeneration).min(opened.serving.unwrap_or(Units::MAX));
+        return !is_any_light || serving.saturating_sub(excess) >= floor;
+    }
     group.instances.iter().filter(|i| !regeneration.retired.contains_key(&i.id)).all(|i| {
         let ours = regeneration.newcomers.get(&i.id).is_some_and(|newcomer| newcomer.ours);
         let fresh = ours || i.born.is_some_and(|born| CLOCKS.after(born) >= opened.cutoff);
         !counts(i) || (group.healthy_since(i).is_some() && (fresh || i.protected))
     })
+}
+
+/// How much must serve: wanted less what may be unavailable.
+fn floor(group: &TrackedGroup, regeneration: &Regeneration) -> Units {
+    let wanted = group.desired.saturating_sub(regeneration.raised);
+    let unavailable = match regeneration.opened.policy.max_unavailable {
+        Share::Count(n) => n,
+        Share::Percent(p) => (u64::from(wanted.get()) * u64::from(p) / 100) as u32,
+    };
+    wanted.saturating_sub(Units::from(unavailable))
 }
 
 /// Whether the time to wait for a surplus that cannot be returned is over.
@@ -232,10 +261,15 @@ fn grows(group: &TrackedGroup, regeneration: &Regeneration, by: Units, max: Unit
         Share::Count(n) => n,
         Share::Percent(p) => (u64::from(wanted.get()) * u64::from(p)).div_ceil(100).max(u64::from(p > 0)) as u32,
     };
-    let surge = Units::from(surge);
+    // A smaller surplus than the heaviest instance could not serve in its place, and Auto Scaling launches whole instances.
+    let surge = if surge > 0 { Units::from(surge).max(group.heaviest) } else { Units::ZERO };
+    let whole = group.heaviest - Units::ONE;
     // The instances of a launch whose response was lost may be members already when it is repeated.
     let repeats = regeneration.intent.is_some();
-    let members = population(group, regeneration, None).max(group.desired);
+    let there = population(group, regeneration, None);
+    // Up to the members that are there it launches nothing.
+    let launches = !group.is_weighted() || group.desired.saturating_add(by) > there;
+    let members = if launches { there.saturating_sub(whole).max(group.desired) } else { group.desired };
     if !repeats && members.saturating_add(by) > wanted.saturating_add(surge) {
         return no(4, format!("{members} + {by} members (maximum {wanted} wanted + {surge} surge)"));
     }

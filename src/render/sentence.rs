@@ -348,6 +348,12 @@ fn group_changed(changed: &GroupChanged) -> String {
             change.map(|[before, after]| format!("{name} changed externally from {before} to {after}"))
         })
         .collect();
+    if let (true, Some([before, after])) = (changed.decrement, change.desired) {
+        return format!(
+            "desired capacity is {after} (expected {before}): the termination lowered it by 1, not by the weight of the \
+             instance"
+        );
+    }
     let adopted = match change.desired.filter(|_| changed.relative) {
         Some([before, after]) => {
             format!("the difference of {:+} is adopted", i64::from(after.get()) - i64::from(before.get()))

@@ -34,7 +34,8 @@ impl SimGroup {
     pub(super) fn unbalanced(&self) -> Option<(Zone, Zone)> {
         // So many more than desired, whatever max size says.
         let tenth = (self.max / 10).max(1) as usize;
-        let settled = self.count() == self.desired + self.rebalancing.len() as u32;
+        let beyond = self.units().checked_sub(self.target() - self.tolerated);
+        let settled = beyond.is_some_and(|beyond| beyond < self.heaviest());
         let may = self.behavior.rebalances && self.runs("AZRebalance") && self.runs("Launch");
         if !may || !settled || self.rebalancing.len() >= tenth {
             return None;
@@ -78,20 +79,21 @@ impl SimGroup {
                 continue;
             }
             let is_here = self.members.iter().any(|i| i.id == rebalancing.newcomer && i.phase == Phase::InService);
+            let beyond = self.units().saturating_sub(self.desired);
             let leaver = match &rebalancing.makes_way {
                 MakesWay::In(zone) => self
                     .members
                     .iter()
-                    .filter(|i| &i.zone == zone && i.counts() && !i.protected)
+                    .filter(|i| &i.zone == zone && i.counts() && !i.protected && i.weight <= beyond)
                     .min_by_key(|i| (i.born, &i.id))
                     .map(|i| i.id.clone()),
                 MakesWay::Instance(id) => self.members.iter().find(|i| &i.id == id && i.counts()).map(|i| i.id.clone()),
             };
-            let one_too_many = self.count() > self.desired && self.runs("Terminate");
+            let one_too_many = beyond > 0 && self.runs("Terminate");
             match leaver.filter(|_| is_here && one_too_many) {
                 Some(id) => self.terminate(&id, now, Why::Rebalance { theirs: rebalancing.theirs }),
                 // Whom it was for is gone already, so it is one too many.
-                None if rebalancing.theirs && one_too_many => self.ledger.scaled_in(1),
+                None if rebalancing.theirs && one_too_many => self.ledger.scaled_in(beyond.min(self.heaviest())),
                 None => {}
             }
         }
@@ -99,7 +101,9 @@ impl SimGroup {
 
     /// Whom the group itself terminates when it has too many: balance beats everything, then its termination policy.
     pub(super) fn victim(&self, now: Time) -> Option<InstanceId> {
-        let candidates = || self.members.iter().filter(|i| i.counts() && !i.protected);
+        // None without which it would have too few.
+        let beyond = self.units().saturating_sub(self.target());
+        let candidates = || self.members.iter().filter(|i| i.counts() && !i.protected && i.weight <= beyond);
         let crowded = candidates().map(|i| self.population(&i.zone)).max()?;
         let crowded: Vec<_> = candidates().filter(|i| self.population(&i.zone) == crowded).collect();
         let to_next_hour = |i: &SimInstance| 3600 - Span::between(i.born, now).as_secs() % 3600;

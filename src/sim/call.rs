@@ -110,7 +110,9 @@ impl SimGroup {
 
     pub(super) fn resize(&mut self, now: Time, desired: u32, by: By) {
         self.activities.desired_changed(now, by, self.desired, desired);
-        if desired != self.desired {
+        if desired > self.desired && self.heaviest() > 1 {
+            self.tolerated = self.tolerated.saturating_sub(desired - self.desired);
+        } else if desired != self.desired {
             self.tolerated = 0;
         }
         self.desired = desired;
@@ -131,7 +133,8 @@ impl SimGroup {
         if phase == Phase::Retained {
             // It counts no more: there is nothing to replace.
         } else if decrement {
-            if self.desired <= self.min {
+            let falls = self.decrement(id);
+            if self.desired < self.min + falls {
                 return invalid(format!(
                     "Currently, desiredSize equals minSize ({}). Terminating instance without replacement will \
                      violate group's min size constraint. Either set shouldDecrementDesiredCapacity flag to false or \
@@ -139,9 +142,9 @@ impl SimGroup {
                     self.min
                 ));
             }
-            self.desired -= 1;
+            self.desired -= falls;
         } else if phase.counts() {
-            self.tolerated = self.tolerated.saturating_sub(1);
+            self.tolerated = self.tolerated.saturating_sub(self.weight(id));
         }
         self.terminate(id, now, Why::Request { decrement });
         self.notice(now);

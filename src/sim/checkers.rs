@@ -191,7 +191,7 @@ impl Checker {
         said && released.is_some_and(|call| {
             let wanted = call.before.external_desired;
             let floor = floor(&opened.policy, wanted);
-            (call.before.serving.len() as u32) <= floor
+            call.before.units(call.before.serving.keys()) <= floor
         })
     }
 }
@@ -201,9 +201,10 @@ fn floor(policy: &Policy, wanted: u32) -> u32 {
     wanted.saturating_sub(policy.max_unavailable.rounded_down(wanted.into()).get())
 }
 
-/// How much more there may be than is wanted, in units.
-fn surge(policy: &Policy, wanted: u32) -> u32 {
-    policy.max_surge.rounded_up(wanted.into()).get()
+/// How much more there may be than is wanted, in units: none, or as much as the heaviest instance.
+fn surge(policy: &Policy, wanted: u32, heaviest: u32) -> u32 {
+    let surge = policy.max_surge.rounded_up(wanted.into()).get();
+    if surge > 0 { surge.max(heaviest) } else { 0 }
 }
 
 /// What makes a repeated launch the same launch; empty for everything else.

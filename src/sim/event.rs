@@ -231,11 +231,9 @@ impl SimGroup {
 
     /// `EnterStandby`: out of the load balancers at once.
     fn stand_by(&mut self, now: Time, which: Which, decrement: bool) {
-        if (!decrement || self.desired > self.min)
-            && let Some(id) = self.member(which)
-        {
+        if let Some((id, falls)) = self.leaver(which, decrement) {
             self.with(&id, now, |i, env, _| i.stand_by(env));
-            self.desired -= u32::from(decrement);
+            self.desired -= falls;
         }
     }
 
@@ -251,12 +249,17 @@ impl SimGroup {
     }
 
     fn detach(&mut self, now: Time, which: Which, decrement: bool) {
-        if (!decrement || self.desired > self.min)
-            && let Some(id) = self.member(which)
-        {
+        if let Some((id, falls)) = self.leaver(which, decrement) {
             self.with(&id, now, |i, env, _| i.detach(env));
-            self.desired -= u32::from(decrement);
+            self.desired -= falls;
         }
+    }
+
+    /// Who leaves, and by how much desired capacity falls with it: not below min size.
+    fn leaver(&self, which: Which, decrement: bool) -> Option<(InstanceId, u32)> {
+        let id = self.member(which)?;
+        let falls = if decrement { self.decrement(&id) } else { 0 };
+        (falls == 0 || self.desired >= self.min + falls).then_some((id, falls))
     }
 
     fn suspend(&mut self, process: &str, reason: &str) {
@@ -279,9 +282,10 @@ impl SimGroup {
     fn exit_standby(&mut self, now: Time) {
         let standing_by = self.members.iter().filter(|i| i.phase == Phase::Standby).map(|i| i.id.clone());
         for id in standing_by.collect::<Vec<_>>() {
-            if self.desired < self.max && self.runs("Launch") {
+            let rises = self.decrement(&id);
+            if self.desired + rises <= self.max && self.runs("Launch") {
                 self.with(&id, now, |i, env, _| i.return_to_service(env));
-                self.desired += 1;
+                self.desired += rises;
             }
         }
     }
@@ -293,10 +297,11 @@ impl SimGroup {
         {
             let mut instance = self.boot(now, zone, Origin::Attached);
             (instance.born, instance.image_health) = (born, Image::Good);
+            instance.weight = instance.weight.min(self.max - self.desired);
             let id = instance.id.clone();
             self.members.push(instance);
             self.with(&id, now, |i, env, _| i.return_to_service(env));
-            self.desired += 1;
+            self.desired += self.decrement(&id);
         }
     }
 

@@ -11,7 +11,6 @@ use super::random::Random;
 use super::scaling_policy::Scaling;
 use crate::domain::action::Receipt;
 use crate::domain::activity::Activity;
-use crate::domain::capacity::Units;
 use crate::domain::group::{Group, GroupKey, InstanceId, Numbers, Suspension, TargetGroup, Zone};
 use crate::domain::kind::CapacityUnit;
 use crate::domain::lease;
@@ -53,7 +52,7 @@ pub struct SimGroup {
     /// And min and max size.
     pub wished_min: u32,
     pub wished_max: u32,
-    /// Members above desired that the group tolerates.
+    /// Capacity above desired that the group tolerates: after `LaunchInstances`, or what whole instances were too much.
     pub tolerated: u32,
     /// What each token of `LaunchInstances` brought.
     pub(super) tokens: BTreeMap<String, Launched>,
@@ -164,12 +163,14 @@ impl SimGroup {
             random,
             key,
         };
-        for n in 0..shape.desired {
+        while group.units() < shape.desired {
+            let n = group.count();
             let Some(zone) = group.roomiest() else { break };
             let id = group.launch(now, zone, Origin::Original);
             let born = Span::seconds(n * 61).before(shape.age.before(now));
             group.with(&id, now, |instance, env, _| *instance = instance.clone().settled(born, env));
         }
+        group.tolerate_overshoot();
         while group.pool_differs() {
             group.fill_pool(shape.age.before(now));
         }
@@ -202,6 +203,13 @@ impl SimGroup {
         self.notice(now);
     }
 
+    /// It launches whole instances, and keeps what is too much of them until less is desired.
+    fn tolerate_overshoot(&mut self) {
+        if self.heaviest() > 1 {
+            self.tolerated = self.units().saturating_sub(self.desired);
+        }
+    }
+
     /// Makes sure that the group comes to see to what is not as it should be.
     pub fn notice(&mut self, now: Time) {
         if self.react_at.is_none() && self.deviates(now) {
@@ -220,13 +228,34 @@ impl SimGroup {
         Numbers { min: self.min.into(), desired: self.desired.into(), max: self.max.into() }
     }
 
+    /// How many members count towards desired capacity.
     pub fn count(&self) -> u32 {
         self.members.iter().filter(|i| i.counts()).count() as u32
     }
 
-    /// How many members it means to have now.
-    fn target(&self) -> u32 {
-        self.desired + self.tolerated + self.rebalancing.len() as u32
+    /// For how many units they count: as many as they are, without weights.
+    pub fn units(&self) -> u32 {
+        self.members.iter().filter(|i| i.counts()).map(|i| i.weight).sum()
+    }
+
+    /// The weight of the heaviest instance that it has or may launch.
+    pub(super) fn heaviest(&self) -> u32 {
+        self.members.iter().map(|i| i.weight).fold(self.behavior.heaviest(), u32::max)
+    }
+
+    pub(super) fn weight(&self, id: &InstanceId) -> u32 {
+        self.members.iter().find(|i| &i.id == id).map_or(1, |i| i.weight)
+    }
+
+    /// By how much desired capacity falls when this instance is terminated with decrement.
+    pub(super) fn decrement(&self, id: &InstanceId) -> u32 {
+        if self.behavior.decrements_weight { self.weight(id) } else { 1 }
+    }
+
+    /// How many units it means to have now, at least.
+    pub(super) fn target(&self) -> u32 {
+        let newcomers: u32 = self.rebalancing.iter().map(|rebalancing| self.weight(&rebalancing.newcomer)).sum();
+        self.desired + self.tolerated + newcomers
     }
 
     pub(super) fn runs(&self, process: &str) -> bool {
@@ -234,9 +263,9 @@ impl SimGroup {
     }
 
     fn deviates(&self, now: Time) -> bool {
-        let count = self.count();
-        (self.runs("Launch") && count < self.desired)
-            || (self.runs("Terminate") && count > self.target() && self.victim(now).is_some())
+        let units = self.units();
+        (self.runs("Launch") && units < self.desired)
+            || (self.runs("Terminate") && units > self.target() && self.victim(now).is_some())
             || self.to_be_replaced().is_some()
             || self.rebalancing_ends()
             || self.refresh_is_due()
@@ -250,7 +279,7 @@ impl SimGroup {
 
     /// The next unhealthy member to go. At most a tenth of the group is missing at a time, or one.
     fn to_be_replaced(&self) -> Option<&SimInstance> {
-        let missing = self.desired.saturating_sub(self.count());
+        let missing = self.desired.saturating_sub(self.units());
         if !self.runs("Terminate") || !self.runs("ReplaceUnhealthy") || missing >= (self.desired / 10).max(1) {
             return None;
         }
@@ -265,9 +294,9 @@ impl SimGroup {
             return;
         }
         self.finish_rebalancing(now);
-        let count = self.count();
-        if count < self.desired && self.runs("Launch") {
-            for _ in count..self.desired {
+        let units = self.units();
+        if units < self.desired && self.runs("Launch") {
+            while self.units() < self.desired {
                 let Some(zone) = self.roomiest() else {
                     if let Some(zone) = self.zones.last() {
                         self.activities.not_launched(now, self.count(), zone);
@@ -277,9 +306,10 @@ impl SimGroup {
                 };
                 self.launch(now, zone, Origin::Group);
             }
-        } else if count > self.target() && self.runs("Terminate") {
+            self.tolerate_overshoot();
+        } else if units > self.target() && self.runs("Terminate") {
             if let Some(id) = self.victim(now) {
-                let theirs = self.ledger.takes_scale_in();
+                let theirs = self.ledger.takes_scale_in(self.weight(&id));
                 self.terminate(&id, now, Why::TooMany { theirs });
             }
         } else if self.refresh_is_due() {
@@ -360,6 +390,7 @@ impl SimGroup {
             _ if behavior.warm_pool => Some("it has a warm pool"),
             Direct::Unavailable => Some("not offered here"),
             Direct::Mixed => Some("the group mixes On-Demand and Spot"),
+            _ if self.heaviest() > 1 => Some("its instances have weights"),
             Direct::RaisesDesired | Direct::KeepsDesired | Direct::Refused | Direct::Forbidden => None,
         };
         let internal_error = self.unavailable_until.is_some_and(|until| now < until);
@@ -376,7 +407,7 @@ impl SimGroup {
             max: self.max.into(),
             desired: self.desired.into(),
             unit: self.unit.clone(),
-            heaviest: Units::ONE,
+            heaviest: self.heaviest().into(),
             zones: self.zones.clone(),
             instances: self.members.iter().map(|i| i.shown(now, behavior.unknown_to_ec2)).collect(),
             target_groups,

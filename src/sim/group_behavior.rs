@@ -27,6 +27,11 @@ pub struct GroupBehavior {
     /// How far behind a look may be, at most.
     pub stale: u32,
     pub direct: Direct,
+    /// For how many units of desired capacity an instance counts: chance takes one of these. None: each is one unit.
+    pub weights: Vec<u32>,
+    /// A termination with decrement lowers desired capacity by the weight of the instance, rather than by one. AWS
+    /// documents neither.
+    pub decrements_weight: bool,
     /// Whether AZRebalance acts when zones differ by more than one.
     pub rebalances: bool,
     /// Whether an instance that a target group calls unhealthy is replaced by the group itself, and after which grace.
@@ -102,6 +107,13 @@ pub enum Termination {
     ClosestToNextInstanceHour,
 }
 
+impl GroupBehavior {
+    /// The weight of the heaviest instance that is launched.
+    pub fn heaviest(&self) -> u32 {
+        self.weights.iter().copied().max().unwrap_or(1)
+    }
+}
+
 impl Default for GroupBehavior {
     /// About what AWS shows with default settings, and always the same.
     fn default() -> Self {
@@ -116,6 +128,8 @@ impl Default for GroupBehavior {
             unknown_to_ec2: 0,
             stale: 0,
             direct: Direct::RaisesDesired,
+            weights: Vec::new(),
+            decrements_weight: true,
             rebalances: true,
             elb_checks: None,
             warm_pool: false,

@@ -33,11 +33,12 @@ impl SimGroup {
             let shifted = !instance.targets.is_empty() && shifted.as_ref() == Some(&instance.zone);
             let serves = instance.serves() && !shifted;
             let others = instance.ended.is_none_or(Why::is_others);
-            harms += u32::from(instance.served && !serves && doing == Doing::Others && others);
+            let is_harm = instance.served && !serves && doing == Doing::Others && others;
+            harms += if is_harm { instance.weight } else { 0 };
             instance.served = serves;
         }
         let (slant, desired) = (self.slant(), self.desired);
-        let settled = self.count() <= self.desired;
+        let settled = self.units() < self.desired + self.heaviest();
         let ledger = &mut self.ledger;
         ledger.harms += harms;
         ledger.lacked_capacity |= !self.capacity.is_empty();

@@ -43,6 +43,7 @@ pub struct History {
 pub struct Harm {
     pub at: Time,
     pub group: GroupKey,
+    /// Their capacity.
     pub count: u32,
     /// The group's moment, by its place, that first shows it.
     pub moment: usize,
@@ -87,8 +88,12 @@ pub struct Truth {
     pub min: u32,
     pub desired: u32,
     pub max: u32,
-    /// Pending and in service.
+    /// Pending and in service, in units.
     pub members: u32,
+    /// The weight of each member that counts for more than one unit.
+    pub weights: BTreeMap<InstanceId, u32>,
+    /// The weight of the heaviest instance that it has or may launch.
+    pub heaviest: u32,
     /// In service and healthy everywhere, with since when.
     pub serving: BTreeMap<InstanceId, Time>,
     /// When each member was born.
@@ -109,6 +114,7 @@ pub struct Moment {
     pub members: u32,
     /// And terminating: all that is billed and not in standby.
     pub running: u32,
+    /// In units, like all that follows.
     pub serving: u32,
     pub desired: u32,
     pub max: u32,
@@ -116,6 +122,8 @@ pub struct Moment {
     pub wished_max: u32,
     /// Members of the fullest zone less those of the emptiest.
     pub slant: u32,
+    /// The weight of the heaviest instance that the group has or may launch.
+    pub heaviest: u32,
 }
 
 impl Moment {
@@ -124,28 +132,42 @@ impl Moment {
             at,
             members: group.count(),
             running: group.members.iter().filter(|i| i.phase != Phase::Standby).count() as u32,
-            serving: group.serving().count() as u32,
+            serving: group.serving().map(|i| i.weight).sum(),
             desired: group.desired,
             max: group.max,
             external_desired: group.external_desired,
             wished_max: group.wished_max,
             slant: group.slant(),
+            heaviest: group.heaviest(),
         }
     }
 }
 
 impl Truth {
+    /// For how many units of desired capacity a member counts.
+    pub fn weight(&self, id: &InstanceId) -> u32 {
+        self.weights.get(id).copied().unwrap_or(1)
+    }
+
+    /// The capacity of these members.
+    pub fn units<'a>(&self, ids: impl IntoIterator<Item = &'a InstanceId>) -> u32 {
+        ids.into_iter().map(|id| self.weight(id)).sum()
+    }
+
     pub(super) fn of(group: &SimGroup, now: Time) -> Self {
         let born = group.members.iter().map(|i| (i.id.clone(), i.born)).collect();
         let ids = |is: fn(&SimInstance) -> bool| {
             group.members.iter().filter(|i| is(i)).map(|i| i.id.clone()).collect::<BTreeSet<_>>()
         };
+        let heavy = group.members.iter().filter(|i| i.weight > 1);
         Self {
             at: now,
             min: group.min,
             desired: group.desired,
             max: group.max,
-            members: group.count(),
+            members: group.units(),
+            weights: heavy.map(|i| (i.id.clone(), i.weight)).collect(),
+            heaviest: group.heaviest(),
             serving: group.serving().map(|i| (i.id.clone(), i.first_served.unwrap_or(now))).collect(),
             born,
             protected: ids(|i| i.protected),

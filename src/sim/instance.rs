@@ -4,7 +4,6 @@ use super::group_behavior::{GroupBehavior, Image};
 use super::phase::Phase;
 use super::random::Random;
 use super::target::{self, Target};
-use crate::domain::capacity::Units;
 use crate::domain::group::{Instance, InstanceId, TargetHealth, Template, Zone};
 use crate::domain::span::{Span, Time};
 
@@ -18,6 +17,8 @@ pub struct SimInstance {
     pub joined: Time,
     pub image: String,
     pub template: Template,
+    /// For how many units of desired capacity it counts.
+    pub weight: u32,
     pub origin: Origin,
     pub protected: bool,
     /// Auto Scaling's `HealthStatus`.
@@ -114,6 +115,8 @@ impl SimInstance {
             Image::NeverInService => Time::MAX_UTC,
             Image::Good | Image::NeverHealthy | Image::Dies(_) => later(env.now, r.within(env.behavior.boot)),
         };
+        let weight = if env.behavior.weights.len() > 1 { r.pick(&env.behavior.weights).copied() } else { None };
+        let weight = weight.unwrap_or_else(|| env.behavior.heaviest());
         Self {
             id,
             zone,
@@ -121,6 +124,7 @@ impl SimInstance {
             joined: env.now,
             image: format!("ami-{version:08x}"),
             template: Template { id: "lt-0123456789abcdef0".to_owned(), version: version.to_string() },
+            weight,
             origin,
             protected: env.behavior.protects,
             healthy: true,
@@ -292,7 +296,7 @@ impl SimInstance {
             id: self.id.clone(),
             zone: self.zone.clone(),
             lifecycle: self.phase.lifecycle(),
-            weight: Units::ONE,
+            weight: self.weight.into(),
             healthy: self.healthy,
             protected: self.protected,
             born: known.then_some(self.born),

@@ -8,7 +8,7 @@ pub(super) struct Ledger {
     pub(super) harms: u32,
     /// Who acted: policies, schedules, AZRebalance.
     actors: Vec<&'static str>,
-    /// Members that Auto Scaling may choose and terminate because others want fewer.
+    /// Capacity that Auto Scaling may choose and terminate because others want less.
     pub(super) scale_in: u32,
     /// Members of the fullest zone less those of the emptiest, when that was last looked at.
     pub(super) slant: u32,
@@ -31,9 +31,9 @@ impl Ledger {
     }
 
     /// Whether others' scale-in explains one more termination by Auto Scaling.
-    pub(super) fn takes_scale_in(&mut self) -> bool {
+    pub(super) fn takes_scale_in(&mut self, weight: u32) -> bool {
         let explained = self.scale_in > 0;
-        self.scale_in = self.scale_in.saturating_sub(1);
+        self.scale_in = self.scale_in.saturating_sub(weight);
         explained
     }
 

@@ -40,7 +40,7 @@ struct Seen {
     needed: u32,
     out_alarm: bool,
     in_alarm: bool,
-    /// Members that came into service too recently to count, and those that have not come into service.
+    /// The capacity that came into service too recently to count, and that has not come into service.
     warming: u32,
     /// Some of those will still warm up, or do.
     blocks_scale_in: bool,
@@ -75,7 +75,7 @@ impl SimGroup {
             Kind::ClusterAutoscaler => (needed > self.desired, needed < self.desired),
             Kind::TargetTracking | Kind::Step | Kind::Simple => {
                 let measured = |i: &&SimInstance| i.phase == Phase::InService && !policy.is_warming(i, now);
-                let capacity = self.members.iter().filter(measured).count() as u64;
+                let capacity = self.members.iter().filter(measured).map(|i| u64::from(i.weight)).sum::<u64>();
                 // The scale-in alarm of AWS stands a tenth below the target.
                 (u64::from(needed) > capacity, u64::from(needed) * 10 < capacity * 9)
             }
@@ -107,8 +107,10 @@ impl SimGroup {
 
     fn observe(&mut self, n: usize, policy: &ScalingPolicy, now: Time) -> Seen {
         let (above, below) = self.breaches(policy, now);
-        let warming = self.members.iter().filter(|i| policy.is_warming(i, now)).count() as u32;
-        let pending = self.members.iter().filter(|i| i.phase.is_pending()).count() as u32;
+        let units =
+            |is: &dyn Fn(&SimInstance) -> bool| self.members.iter().filter(|i| is(i)).map(|i| i.weight).sum::<u32>();
+        let warming = units(&|i| policy.is_warming(i, now));
+        let pending = units(&|i| i.phase.is_pending());
         let mut seen = Seen {
             needed: policy.needed(Span::between(self.scaling.begins, now).as_secs()),
             out_alarm: false,

@@ -346,7 +346,7 @@ impl World {
         let (Some(group), Some(zone)) = (self.groups.get(key), zone) else { return };
         // Of what others began to want since the look, nothing was known.
         let seen = self.last_look.get(&(self.caller, key.clone())).map_or(0, |(_, seen)| seen.external_desired);
-        let (zones, desired) = (group.zones.len() as u32, group.external_desired.min(seen));
+        let (zones, desired) = (group.zones.len() as u32, group.external_desired.min(seen) / group.heaviest());
         let enough = desired >= if *decrement { zones } else { 2 * zones };
         if group.population(zone) == 0 && !group.has_capacity(zone) && enough {
             self.history.emptied.push((self.now, key.clone(), zone.clone()));

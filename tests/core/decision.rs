@@ -44,6 +44,7 @@ mod table;
 mod traffic;
 mod unsupported;
 mod veto;
+mod weights;
 mod zones;
 
 #[track_caller]

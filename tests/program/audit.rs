@@ -160,7 +160,7 @@ impl History {
         h.open(85_980, schedule, &[(FRESH, launched, "ami-2")]);
         let change =
             Change { desired: Some([1.into(), 2.into()]), max: Some([5.into(), 6.into()]), ..Change::default() };
-        let changed = GroupChanged { change, relative: false, explanation: None };
+        let changed = GroupChanged { change, relative: false, decrement: false, explanation: None };
         h.add(5, "schedule", Event::GroupChanged(changed));
         let refusal = Refusal {
             code: "Throttling".to_owned(),

@@ -147,6 +147,8 @@ fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
         unknown_to_ec2,
         stale,
         direct,
+        weights,
+        decrements_weight,
         rebalances,
         elb_checks,
         warm_pool,
@@ -180,6 +182,9 @@ fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
         ("mixed", Direct::Mixed),
     ];
     section.read("launch_instances", direct, |value| one_of(value, &directs));
+    section.read("weights", weights, read_weights);
+    let falls = [("by weight", true), ("by one", false)];
+    section.read("decrement", decrements_weight, |value| one_of(value, &falls));
     section.read("rebalances", rebalances, flag);
     section.read("elb_checks", elb_checks, |value| seconds(value).map(Some));
     section.read("warm_pool", warm_pool, flag);
@@ -200,6 +205,14 @@ fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
     section.read("protects", protects, flag);
     section.read("capacity_rebalances", capacity_rebalances, flag);
     section.close();
+}
+
+/// The weights of the instance types, as AWS accepts them.
+fn read_weights(value: &DeValue<'_>) -> Result<Vec<u32>, Invalid> {
+    let wrong = || Invalid::new("these are no weights", "write a list of numbers from 1 to 999, such as [1, 2, 4]");
+    let DeValue::Array(values) = value else { return Err(wrong()) };
+    let weights: Vec<u32> = values.iter().map(|value| count(value.get_ref())).collect::<Result<_, _>>()?;
+    if weights.iter().all(|weight| (1..=999).contains(weight)) { Ok(weights) } else { Err(wrong()) }
 }
 
 /// A lifecycle hook; absent without a heartbeat.

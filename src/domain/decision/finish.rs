@@ -31,6 +31,8 @@ impl<'a> View<'a> {
         // Instances that another daemon launched are known only by their age.
         let is_new = |i: &&Instance| self.newcomer(i).is_some() || known.is_fresh(i) == Some(true);
         let mut ours: Vec<_> = self.live.iter().copied().filter(is_new).collect();
+        let has_newcomers = !ours.is_empty();
+        ours.retain(|i| self.is_above_wanted_without(i));
         ours.sort_by_key(|i| {
             let is_ours = self.newcomer(i).is_some_and(|n| n.ours);
             (
@@ -49,6 +51,7 @@ impl<'a> View<'a> {
             Some(first) => Some(*first).filter(is_dispensable),
             // An inherited surplus may be older than the cutoff. It is then among the stale instances, or among those
             // that are younger than min_age.
+            None if has_newcomers => None,
             None => {
                 let is_left = |i: &Instance| self.left.iter().any(|l| l.instance == i.id && l.why == LeftWhy::Young);
                 let mut young: Vec<_> = self.live.iter().copied().filter(|i| is_left(i)).collect();
@@ -56,11 +59,25 @@ impl<'a> View<'a> {
                 self.due.iter().copied().chain(young).find(is_dispensable)
             }
         };
-        if let Some(instance) = candidate {
-            return Some(self.return_capacity(instance, Reason::Surplus));
+        // Where a decrement takes only one unit, Auto Scaling may refill the rest before it is lowered. Desired capacity
+        // alone returns it, once no newcomer is starting.
+        let is_by_name = |i: &&Instance| i.weight <= raised || !known.decrements_by_one;
+        let by_name = candidate.filter(is_by_name);
+        if let Some(next) = by_name.and_then(|instance| self.return_capacity(instance, Reason::Surplus)) {
+            return Some(next);
         }
-        if let Some(unhealthy) = self.due.iter().copied().find(|i| self.is_already_replaced(i)) {
-            return Some(self.return_capacity(unhealthy, Reason::Stale));
+        if (ours.is_empty() || by_name.is_none())
+            && let Some(next) = self.return_remainder(floor)
+        {
+            return Some(next);
+        }
+        let last_resort = candidate.filter(|_| !self.live.iter().any(|i| self.is_starting(i)));
+        if let Some(next) = last_resort.and_then(|instance| self.return_capacity(instance, Reason::Surplus)) {
+            return Some(next);
+        }
+        let unhealthy = self.due.iter().copied().find(|i| self.is_already_replaced(i));
+        if let Some(next) = unhealthy.and_then(|instance| self.return_capacity(instance, Reason::Stale)) {
+            return Some(next);
         }
         // Excess capacity is safer than too little. The journal records what was not restored.
         let patience = self.policy.health_timeout.after(known.opened.window_ends);
@@ -70,6 +87,19 @@ impl<'a> View<'a> {
         }
         self.wake(patience + TimeDelta::seconds(1));
         self.hold(Hold::Serving { serving: self.serving(), floor })
+    }
+
+    /// Lowers desired capacity to wanted where every newcomer is heavier than the surplus. Auto Scaling terminates no
+    /// instance without which there would be too few; if that leaves it any, enough serve whichever it takes.
+    fn return_remainder(&self, floor: Units) -> Option<Next> {
+        let (group, excess) = (self.group, self.live() - self.wanted);
+        let may_take = |i: &&&Instance| !i.protected && i.weight <= excess;
+        let is_safe = !self.live.iter().any(|i| may_take(&i)) || self.serving().saturating_sub(excess) >= floor;
+        if !group.is_weighted() || excess > group.heaviest || !is_safe {
+            return None;
+        }
+        let min = self.known.min_to_restore().filter(|_| self.wanted < group.min).map(|before| before.min(self.wanted));
+        Some(Next::Act(Action::Shrink { from: group.desired, to: self.wanted, min, max: None }))
     }
 
     /// Lowers desired capacity by the members that never launched.
@@ -83,7 +113,9 @@ impl<'a> View<'a> {
         let patience = self.policy.launch_timeout.after(known.opened.window_ends);
         let is_short = self.group.short_since.is_some_and(|since| SETTLE.after(since) <= self.group.seen);
         let is_short = is_short || patience < self.now;
-        if !is_short || settled.is_some_and(|at| self.group.seen < at) {
+        // A decrement took less than the weight of its instance. Until Auto Scaling launches the rest, it is nobody's.
+        let is_rest = known.undecremented && !self.live.iter().any(|i| i.lifecycle == Lifecycle::Pending);
+        if !is_rest && (!is_short || settled.is_some_and(|at| self.group.seen < at)) {
             settled.into_iter().chain([patience + TimeDelta::seconds(1)]).for_each(|at| self.wake(at));
             return self.hold(Hold::Replacing { members: live, desired });
         }
@@ -106,7 +138,7 @@ impl<'a> View<'a> {
             return None;
         }
         let is_as_good = |i: &&Instance| self.serves(i) && (i.protected || known.is_fresh(i) == Some(true));
-        if self.live() == group.desired && self.live.iter().all(is_as_good) {
+        if self.is_at_desired() && self.live.iter().all(is_as_good) {
             return Some(Next::Act(Action::Shrink { from: group.desired, to, min, max: Some(max) }));
         }
         // Each newcomer either becomes serving or fails by its deadline.
@@ -179,7 +211,7 @@ impl<'a> View<'a> {
         let until = self.policy.drain_timeout.after(known.shrunk_at?) + TimeDelta::seconds(1);
         let drains = |i: &&Instance| i.lifecycle == Lifecycle::Terminating && known.lost.contains(&i.id);
         let members = self.live() + units(group.instances.iter().filter(drains));
-        if members <= group.desired || until <= group.seen {
+        if members <= group.desired.saturating_add(self.overshoot()) || until <= group.seen {
             return None;
         }
         self.wake(until);
@@ -233,7 +265,8 @@ impl<'a> View<'a> {
             ("MinSizeNotRestored", message)
         });
         let surplus = (known.raised > Units::ZERO).then(|| {
-            let rest = self.serving().saturating_sub(Units::ONE);
+            let lightest = self.serving.iter().map(|i| i.weight).min().unwrap_or(Units::ONE);
+            let rest = self.serving().saturating_sub(lightest);
             let floor = self.surplus_floor();
             let because = match rest < floor {
                 true => format!("; {rest} serving after removal of one (minimum {floor})"),

@@ -27,7 +27,7 @@ impl View<'_> {
         }
         let (group, live) = (self.group, self.live());
         let direct = !self.shifts && group.no_direct_launch.is_none() && !self.known.refusals.no_direct_launch;
-        let size = live.max(group.desired);
+        let size = live.saturating_sub(self.overshoot()).max(group.desired);
         let above = size.saturating_sub(self.wanted);
         // A launch in another zone would leave too few instances in a zone without capacity.
         let awaits_zone = |i: &Instance| direct && self.waits_for_its_zone(i);
@@ -37,7 +37,7 @@ impl View<'_> {
         if let Some(instance) = blocked {
             self.hold_zone(instance);
         }
-        // Members that Auto Scaling is about to launch count as well.
+        // Members that Auto Scaling is about to launch count as well. So many units are at most so many instances.
         let room = self.surge.saturating_sub(above).min(to_launch.saturating_sub(above));
         let room = room.min(self.batch_room(group.desired.saturating_sub(live)).into());
         if room == Units::ZERO {
@@ -55,7 +55,7 @@ impl View<'_> {
         // While Auto Scaling is about to launch, the zone of that launch is not known yet.
         let is_recent = group.short_since.is_none_or(|since| group.seen < LAUNCH_DELAY.after(since));
         let is_about_to = live < group.desired && group.zones.len() > 1 && is_recent;
-        if is_about_to || (!direct && live != group.desired) {
+        if is_about_to || (!direct && !self.is_at_desired()) {
             // If desired capacity were set while Auto Scaling replaces instances, regend could not tell which of the
             // new instances are its own.
             return self.hold(Hold::Replacing { members: live, desired: group.desired });
@@ -84,7 +84,9 @@ impl View<'_> {
                 true => Action::Grow { from: group.desired, to: target, min: None, max: Some(to) },
             }));
         }
-        let room = room.min(group.max.saturating_sub(group.desired));
+        // Without room for its weight an instance could not be returned.
+        let fits = !group.is_weighted() || self.wanted.saturating_add(group.heaviest) <= group.max;
+        let room = if fits { room.min(group.max.saturating_sub(group.desired)) } else { Units::ZERO };
         if room == Units::ZERO {
             let hold = Hold::MaxSize { desired: group.desired, max: group.max };
             return self.has_no_room(hold, live, above);
@@ -184,7 +186,7 @@ impl View<'_> {
                 format!("the window ended with {due} instance{s} not replaced: {serving} serving (minimum {floor})");
             return Some(Next::End(Aborted { outcome: Outcome::Incomplete, cause: Cause::new("WindowEnded", why) }));
         }
-        let has_excess = live > desired && (self.known.is_shifted() || !under_way);
+        let has_excess = live > desired.saturating_add(self.overshoot()) && (self.known.is_shifted() || !under_way);
         if live < desired || self.scaling_in() > Units::ZERO || has_excess {
             self.holds.push(Hold::Replacing { members: live, desired });
         } else if !under_way && !self.holds.iter().any(|hold| matches!(hold, Hold::CanaryBake { .. })) {

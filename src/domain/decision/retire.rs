@@ -43,7 +43,7 @@ impl<'a> View<'a> {
         if retries && self.batch_room(self.missing()) > 0 {
             return Some(self.retire(instance, Reason::Failed, Slot::Refilled));
         }
-        Some(self.return_capacity(instance, Reason::Failed))
+        self.return_capacity(instance, Reason::Failed)
     }
 
     /// A failed replacement to remove. One that has recovered counts as serving again, even while it is warming up.
@@ -56,19 +56,20 @@ impl<'a> View<'a> {
         if self.known.ending.is_some() {
             return None;
         }
-        let first = *self.due.first()?;
-        let serving = self.serving_without(first).saturating_sub(self.scaling_in());
-        if serving < self.floor && !self.is_already_replaced(first) {
-            return None;
-        }
+        let oldest = *self.due.first()?;
+        let scaling_in = self.scaling_in();
+        let serving_without = |i: &Instance| self.serving_without(i).saturating_sub(scaling_in);
+        let is_enough = |i: &Instance| serving_without(i) >= self.floor || self.is_already_replaced(i);
+        // A lighter instance may go where the oldest one is too heavy.
+        let may_be_first = |i: &&Instance| (i.id == oldest.id || i.weight < oldest.weight) && is_enough(i);
+        let first = self.due.iter().copied().find(may_be_first)?;
+        let serving = serving_without(first);
         if first.lifecycle == Lifecycle::Standby {
             return Some(self.retire(first, Reason::Stale, Slot::Removed));
         }
         // Instances that are not serving are retired first, whatever their zone.
-        let is_like_first = |i: &&Instance| {
-            let is_enough = serving >= self.floor || self.is_already_replaced(i);
-            i.lifecycle.counts() && self.serves(i) == self.serves(first) && is_enough
-        };
+        let is_like_first =
+            |i: &&Instance| i.lifecycle.counts() && self.serves(i) == self.serves(first) && is_enough(i);
         let like_first: Vec<_> = self.due.iter().copied().filter(is_like_first).collect();
         // A slot may be refilled only if no scale-in can remove the surplus meanwhile: the limits are shifted, nothing
         // scales the group, or the surplus is not regend's.
@@ -111,18 +112,24 @@ impl<'a> View<'a> {
         if keeps_surplus && live > desired {
             // Auto Scaling refills no slot while it is scaling in. If it does not, because all members are protected
             // from that, what is above desired capacity takes the slot.
-            let is_taken = !self.may_be_scaling_in() && serving >= self.floor.saturating_add(live - desired);
+            let enough = self.floor.saturating_add(live - desired);
+            let spared = |i: &Instance| self.serving_without(i).saturating_sub(self.scaling_in()) >= enough;
+            let is_spared = serving >= enough && refilled.is_none_or(spared);
+            let is_taken = match self.is_at_desired() {
+                true => is_spared || !self.may_be_scaling_in(),
+                false => is_spared && !self.may_be_scaling_in(),
+            };
             return if is_taken { self.refill(refilled, first) } else { None };
         }
         if keeps_surplus && self.batch_room(missing) > 0 {
             return self.refill(refilled, first);
         }
         let stuck = if is_shifted { self.first_stuck() } else { None };
-        let may_refill = (stuck.is_some() || removable.is_none()) && is_safe && live == desired;
+        let may_refill = (stuck.is_some() || removable.is_none()) && is_safe && self.is_at_desired();
         let may_refill = may_refill && self.batch_room(missing) > 0;
         match removable.filter(|_| stuck.is_none() || !may_refill) {
             Some(instance) if is_shifted && !self.is_spare(instance) => None,
-            Some(instance) => Some(self.return_capacity(instance, Reason::Stale)),
+            Some(instance) => self.return_capacity(instance, Reason::Stale),
             // Removing an instance would leave the zones unbalanced, so its slot is refilled first: one more launch.
             None if may_refill => {
                 let stuck = stuck.filter(|i| self.leaves_a_share(i) && self.serves(i) == self.serves(first));
@@ -130,7 +137,7 @@ impl<'a> View<'a> {
             }
             // After the window nothing is launched, so an instance that is not serving is retired whatever the balance.
             None if !self.serves(first) && self.now > self.known.opened.window_ends => {
-                Some(self.return_capacity(first, Reason::Stale))
+                self.return_capacity(first, Reason::Stale)
             }
             None => self.make_room_elsewhere(),
         }
@@ -147,7 +154,7 @@ impl<'a> View<'a> {
             let is_dispensable = self.serving_without(i) >= self.floor;
             is_dispensable && known.is_fresh(i) == Some(true) && self.leaves_balance(i)
         };
-        Some(self.return_capacity(self.serving.iter().find(may_go).copied()?, Reason::Surplus))
+        self.return_capacity(self.serving.iter().find(may_go).copied()?, Reason::Surplus)
     }
 
     /// Retires an instance whose slot Auto Scaling refills, if there is one whose zone has its share; without one, adds
@@ -169,25 +176,53 @@ impl<'a> View<'a> {
 
     /// Retires an instance and decrements desired capacity. Min size must not be shifted further than the surplus, so
     /// it is restored first: completely if the whole surplus is serving, otherwise by one.
-    pub(super) fn return_capacity(&self, instance: &Instance, why: Reason) -> Next {
+    pub(super) fn return_capacity(&self, instance: &Instance, why: Reason) -> Option<Next> {
+        if let Some(instead) = self.return_more_than_the_surplus(instance, why) {
+            return instead;
+        }
         let retire = self.retire(instance, why, Slot::Removed);
         let decrements = matches!(&retire, Next::Act(Action::Retire(retire)) if retire.decrement);
         let raised = self.known.raised;
-        let exceeds_surplus = |before: &Units| decrements && self.group.min - *before >= raised;
+        let exceeds_surplus = |before: &Units| decrements && self.group.min - *before > raised - instance.weight;
         match self.known.min_to_restore().filter(exceeds_surplus) {
-            None => retire,
+            None => Some(retire),
             Some(before) => {
                 let floor = if why == Reason::Stale { self.floor } else { self.surplus_floor() };
                 let all_serve = self.serving() >= floor.saturating_add(raised);
-                let to = if all_serve { before } else { before + raised - Units::ONE };
-                Next::Act(Action::RestoreMinSize { from: self.group.min, to })
+                let to = if all_serve { before } else { before + raised - instance.weight };
+                Some(Next::Act(Action::RestoreMinSize { from: self.group.min, to }))
             }
         }
     }
 
+    /// What comes instead where the instance is heavier than the surplus, so that a decrement would take desired capacity
+    /// below wanted. The group may still have the capacity without it, because Auto Scaling launched heavier instances
+    /// than were asked for: then desired capacity is first raised to what is there, which launches nothing.
+    fn return_more_than_the_surplus(&self, instance: &Instance, why: Reason) -> Option<Option<Next>> {
+        let (group, raised, weight) = (self.group, self.known.raised, instance.weight);
+        if raised == Units::ZERO || weight <= raised || !instance.lifecycle.counts() {
+            return None;
+        }
+        let to = self.wanted.saturating_add(weight);
+        let has_room = to <= group.max || self.policy.raise_max_size;
+        if self.is_above_wanted_without(instance) && weight <= self.surge && has_room {
+            let max = Some(to).filter(|max| *max > group.max);
+            return Some(Some(Next::Act(Action::Grow { from: group.desired, to, min: None, max })));
+        }
+        // Without the decrement Auto Scaling launches another.
+        let may_be_refilled = why == Reason::Stale || (why == Reason::Failed && self.known.ending.is_none());
+        if may_be_refilled { None } else { Some(None) }
+    }
+
+    /// Whether the group has at least the wanted capacity without the instance.
+    pub(super) fn is_above_wanted_without(&self, instance: &Instance) -> bool {
+        self.live().saturating_sub(instance.weight) >= self.wanted
+    }
+
     fn retire(&self, instance: &Instance, why: Reason, slot: Slot) -> Next {
         let counts = instance.lifecycle.counts();
-        let is_surplus = self.known.raised > Units::ZERO && self.live() <= self.group.desired;
+        let most = self.group.desired.saturating_add(self.overshoot());
+        let is_surplus = self.known.raised >= instance.weight && self.live() <= most;
         Next::Act(Action::Retire(Retire {
             instance: instance.id.clone(),
             why,
@@ -208,7 +243,7 @@ impl<'a> View<'a> {
     pub(super) fn scaling_in(&self) -> Units {
         let recent = self.known.scaling_in.filter(|(at, _)| self.now <= SCALE_IN.after(*at));
         let above = self.live().saturating_sub(self.group.desired);
-        recent.map_or(Units::ZERO, |(_, fell)| fell.min(above))
+        recent.map_or(Units::ZERO, |(_, fell)| fell.saturating_add(self.overshoot()).min(above))
     }
 
     /// Whether Auto Scaling may still be choosing what it terminates, of a scale-in or from before the opening.
@@ -220,7 +255,7 @@ impl<'a> View<'a> {
     /// Whether a serving fresh instance already replaces this one, which is not serving. Its retirement removes no
     /// serving capacity, and without this rule a group with many unhealthy instances would never recover.
     pub(super) fn is_already_replaced(&self, instance: &Instance) -> bool {
-        let is_spare = instance.lifecycle.counts() && self.live() > self.wanted;
+        let is_spare = instance.lifecycle.counts() && self.is_above_wanted_without(instance);
         is_spare && !self.may_serve(instance) && self.successor().is_some()
     }
 

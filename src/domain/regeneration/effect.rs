@@ -62,6 +62,7 @@ impl Regeneration {
             Action::Retire(Retire { instance, why, decrement, successor, .. }) => {
                 if *decrement {
                     let weight = self.weight(instance);
+                    self.decremented = Some(intent.desired).filter(|_| weight > Units::ONE);
                     self.expect(intent.desired.saturating_sub(weight), entry.t, Vec::new());
                     self.raised = self.raised.saturating_sub(weight);
                 }
@@ -76,7 +77,10 @@ impl Regeneration {
         self.accounted.push(Accounted { change: [from, to], requested: true });
         self.expect(to, at, Vec::new());
         self.raised = self.raised.saturating_add(to.saturating_sub(from));
-        self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(from));
+        // What has come already is not launched again.
+        let here = self.overclaimed.min(to.saturating_sub(from));
+        self.overclaimed = self.overclaimed - here;
+        self.unclaimed = self.unclaimed.saturating_add(to.saturating_sub(from) - here);
         if let Some(max) = max {
             self.max_before.get_or_insert(self.max);
             self.max = max;
@@ -125,7 +129,11 @@ impl Regeneration {
                 if weight > Units::ONE {
                     self.weights.insert(id.clone(), weight);
                 }
-                self.unclaimed = self.unclaimed.saturating_sub(if claimed { weight } else { Units::ZERO });
+                if claimed {
+                    self.overclaimed =
+                        self.overclaimed.saturating_add(weight.saturating_sub(self.unclaimed.max(Units::ONE)));
+                    self.unclaimed = self.unclaimed.saturating_sub(weight);
+                }
                 self.newcomers.entry(id).or_insert_with(|| Newcomer::since(now, ours));
             }
             Event::InstanceInService(_) => {

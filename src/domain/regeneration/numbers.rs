@@ -46,6 +46,11 @@ impl Regeneration {
         self.settling.iter().filter(recent).any(|settling| settling.was == desired)
     }
 
+    /// Whether desired capacity shows that the latest termination with decrement took only one unit.
+    pub fn is_decrement_by_one(&self, desired: Units) -> bool {
+        self.decremented.is_some_and(|before| before == desired.saturating_add(Units::ONE))
+    }
+
     /// The group's numbers changed, and regend did not do it.
     pub(super) fn changed(&mut self, changed: &GroupChanged, now: Time) {
         let change = &changed.change;
@@ -61,6 +66,12 @@ impl Regeneration {
             self.min_before = None;
             // A min size above the former max size can only be set on top of the raised one: that is theirs now.
             self.max_before = self.max_to_restore();
+        }
+        if let (true, Some([_, to])) = (changed.decrement, change.desired) {
+            self.raised = to.saturating_sub(self.wanted());
+            self.expect(to, now, Vec::new());
+            (self.decremented, self.undecremented, self.decrements_by_one) = (None, true, true);
+            return;
         }
         let before = self.wanted();
         let raised = self.raised;

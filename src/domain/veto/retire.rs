@@ -1,11 +1,11 @@
 //! The second check of a retirement: what serves without the instance, and whether it may go at all.
 
-use super::{CLOCKS, Veto, counts, no, population};
+use super::{CLOCKS, Veto, counts, floor, no, population};
 use crate::domain::action::{Reason, Retire};
 use crate::domain::capacity::Units;
 use crate::domain::group::{Instance, Lifecycle, TargetGroup, TargetState};
 use crate::domain::health_tracker::TrackedGroup;
-use crate::domain::policy::{Share, Treatment, Unverified};
+use crate::domain::policy::{Treatment, Unverified};
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Span;
 
@@ -19,7 +19,6 @@ fn is_in_use(group: &TrackedGroup, target_group: &TargetGroup) -> bool {
 }
 
 pub(super) fn retires(group: &TrackedGroup, regeneration: &Regeneration, retire: &Retire) -> Result<(), Veto> {
-    let policy = &regeneration.opened.policy;
     let Some(victim) = group.instances.iter().find(|i| i.id == retire.instance) else {
         return no(1, format!("{} is not in the group", retire.instance));
     };
@@ -28,15 +27,11 @@ pub(super) fn retires(group: &TrackedGroup, regeneration: &Regeneration, retire:
     }
     let service = service(group, regeneration, retire);
     let wanted = group.desired.saturating_sub(regeneration.raised);
-    let unavailable = match policy.max_unavailable {
-        Share::Count(n) => n,
-        Share::Percent(p) => (u64::from(wanted.get()) * u64::from(p) / 100) as u32,
-    };
     // An instance that EC2 has not known for minutes no longer exists, even if the group lists it.
     let knows = |i: &Instance| group.tracked(&i.id).unknown_since.is_none_or(|since| CLOCKS.after(since) >= group.seen);
     let counted = |i: &&Instance| counts(i) && !regeneration.retired.contains_key(&i.id);
     let gone = group.instances.iter().filter(|i| !knows(i)).filter(counted).map(|i| i.weight).sum();
-    let floor = wanted.saturating_sub(Units::from(unavailable)).saturating_sub(gone);
+    let floor = floor(group, regeneration).saturating_sub(gone);
     let keeps_capacity = match retire.why {
         Reason::Stale => {
             !service.victim_serves && service.is_replaced && population(group, regeneration, Some(&victim.id)) >= wanted

@@ -91,7 +91,7 @@ pub(super) fn attribute(
     }
     let since = *active.unattributed.get_or_insert(group.seen);
     let known = &active.regeneration;
-    let is_as_before = known.is_as_before_launch(after, group.seen);
+    let is_as_before = known.is_as_before_launch(after, group.seen) || known.is_decrement_by_one(after);
     let is_patient = known.raised > Units::ZERO && !group.deleting && !is_as_before && group.seen < SETTLE.after(since);
     if is_patient {
         return Some(Hold::CauseUnknown { before, after });
@@ -105,7 +105,7 @@ pub(super) fn attribute(
 /// that say nothing of them.
 fn steps(known: &Regeneration, group: &Group, resizes: Vec<Resize>, changed: &Entry) -> Vec<Entry> {
     let entry = |change, relative, explanation| {
-        let event = Event::GroupChanged(GroupChanged { change, relative, explanation });
+        let event = Event::GroupChanged(GroupChanged { change, relative, decrement: false, explanation });
         Entry { event, ..changed.clone() }
     };
     let (mut limits, observed) = ((known.min, known.max), (group.min, group.max));

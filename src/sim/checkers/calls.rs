@@ -2,12 +2,13 @@
 
 use super::{Broken, Checker, No, SKEW, floor, surge};
 use crate::domain::action::{Action, Reason, Retire};
+use crate::domain::capacity::Units;
 use crate::domain::group::InstanceId;
 use crate::domain::journal::Opened;
 use crate::domain::policy::{Policy, Treatment};
 use crate::domain::span::Time;
 use crate::sim::ambiguity::Ambiguity;
-use crate::sim::world::Call;
+use crate::sim::world::{Call, Truth};
 
 impl Checker {
     pub(super) fn call(&self, call: &Call, opened: &Opened, repeats: bool, broken: &mut Vec<Broken>) {
@@ -24,9 +25,21 @@ impl Checker {
             Action::Grow { from, to, .. } => self.grow(to.saturating_sub(*from).get(), call, policy, &mut no),
             Action::Shrink { to, .. } => {
                 let is_fresh = |id: &InstanceId| seen.born.get(id).is_some_and(|b| SKEW.after(*b) >= opened.cutoff);
-                let any_may_go = seen.serving.len() as u32 == seen.members
+                // None goes that is too heavy; and of what Auto Scaling launched too much, another may go.
+                let excess = before.members.saturating_sub(to.get());
+                let serving = seen.units(seen.serving.keys());
+                let floor = floor(policy, before.external_desired).min(opened.serving.map_or(u32::MAX, Units::get));
+                let is_small = seen.heaviest > 1 && excess <= seen.heaviest;
+                let is_spare =
+                    is_small && (serving.saturating_sub(excess) >= floor || fits(seen, excess).next().is_none());
+                let any_may_go = serving == seen.members
                     && seen.serving.keys().all(|id| seen.protected.contains(id) || is_fresh(id));
-                if call.effect.is_some() && before.members > to.get() && seen.members == before.members && !any_may_go {
+                if call.effect.is_some()
+                    && before.members > to.get()
+                    && seen.members == before.members
+                    && !any_may_go
+                    && !is_spare
+                {
                     no(1, None, format!("{} members: Auto Scaling chooses a victim", before.members));
                 }
             }
@@ -38,7 +51,7 @@ impl Checker {
             Action::TakeLease { .. } | Action::ReleaseLease | Action::Launch { .. } | Action::RestoreMinSize { .. } => {
             }
         }
-        let falls = falls(&call.action);
+        let falls = falls(&call.action, before);
         if falls > 0 && call.effect.is_some() && before.desired < before.external_desired + falls {
             let says = format!(
                 "desired capacity falls from {} below {}, which is wanted",
@@ -60,7 +73,7 @@ impl Checker {
         };
         let others = seen.serving.iter().filter(|(id, _)| *id != victim && !self.retired.contains(*id));
         let others: Vec<_> = others.filter(warm).map(|(id, _)| id).collect();
-        let serving = others.len() as u32;
+        let serving = seen.units(others.iter().copied());
         let stands_in = |id: &InstanceId| {
             let is_fresh = seen.born.get(id).is_some_and(|born| SKEW.after(*born) >= opened.cutoff);
             is_fresh && !self.stood_in.contains(id) && others.contains(&id)
@@ -68,7 +81,9 @@ impl Checker {
         let costs = match retire.why {
             _ if seen.serving.contains_key(victim) && retire.why != Reason::Surplus => true,
             // An ill one may go as soon as a verified one stands in for it, and as many stay as are wanted.
-            Reason::Stale => !retire.successor.as_ref().is_some_and(stands_in) || seen.members <= wanted,
+            Reason::Stale => {
+                !retire.successor.as_ref().is_some_and(stands_in) || seen.members < wanted + seen.weight(victim)
+            }
             Reason::Failed => false,
             // No group is owed more than it had.
             Reason::Surplus => {
@@ -97,11 +112,14 @@ impl Checker {
     fn grow(&self, by: u32, call: &Call, policy: &Policy, no: No<'_>) {
         let (seen, before) = (&call.seen, &call.before);
         let wanted = before.external_desired;
-        let surge = surge(policy, wanted);
+        let surge = surge(policy, wanted, before.heaviest);
         // Only as many as the look could show, without those that have been retired since.
         let gone = self.retired.iter().filter(|id| seen.born.contains_key(*id) && !seen.terminating.contains(*id));
-        let shown = seen.members.saturating_sub(gone.count() as u32);
-        let size = before.members.min(shown).max(before.desired);
+        let shown = seen.members.saturating_sub(seen.units(gone));
+        // Auto Scaling launches whole instances, and more than desired by up to the heaviest.
+        let size = before.members.min(shown).saturating_sub(before.heaviest - 1).max(before.desired);
+        // Up to the members that are there it launches nothing.
+        let size = if before.heaviest > 1 && before.desired + by <= before.members { before.desired } else { size };
         if call.effect.is_some() && size + by > wanted + surge {
             let excuse = Some(Ambiguity::TakenForMore);
             no(4, excuse, format!("{size} + {by} members for {wanted} wanted and a surge of {surge}"));
@@ -109,10 +127,16 @@ impl Checker {
     }
 }
 
-/// How much the call takes from desired capacity.
-fn falls(action: &Action) -> u32 {
+/// The members that Auto Scaling may terminate for this excess.
+fn fits(seen: &Truth, excess: u32) -> impl Iterator<Item = &InstanceId> {
+    let may_go = move |id: &&InstanceId| !seen.terminating.contains(*id) && !seen.standby.contains(*id);
+    seen.born.keys().filter(may_go).filter(move |id| seen.weight(id) <= excess && !seen.protected.contains(*id))
+}
+
+/// How much the call takes from desired capacity, at most.
+fn falls(action: &Action, before: &Truth) -> u32 {
     match action {
-        Action::Retire(retire) => u32::from(retire.decrement),
+        Action::Retire(retire) if retire.decrement => before.weight(&retire.instance),
         Action::Shrink { from, to, .. } => from.saturating_sub(*to).get(),
         _ => 0,
     }

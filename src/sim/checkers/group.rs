@@ -70,7 +70,7 @@ impl Checker {
                 }
             }
             self.judged.max = self.judged.max.max(moment.wished_max);
-            let most = self.judged.max + surge(policy, self.judged.max);
+            let most = self.judged.max + surge(policy, self.judged.max, moment.heaviest);
             if moment.desired > most && moment.at > from {
                 let says = format!(
                     "desired capacity is {}, and max size {} with a surge is {most}",
@@ -206,7 +206,13 @@ impl Checker {
             no(world.now(), Some(Ambiguity::TakenForMore), says);
         }
         let slant = group.slant();
-        if slant > self.judged.slant.max(1) && group.is_unbalanced_by_regend() && is_free_to_balance(group) {
+        // Which weight comes in which zone is Auto Scaling's choice, and which one can be returned depends on it.
+        let is_uneven = group.members.iter().any(|i| group.members.iter().any(|other| other.weight != i.weight));
+        if !is_uneven
+            && slant > self.judged.slant.max(1)
+            && group.is_unbalanced_by_regend()
+            && is_free_to_balance(group)
+        {
             let says = format!("the zones differ by {slant} instances, and by {} before", self.judged.slant);
             no(world.now(), None, says);
         }
@@ -223,7 +229,7 @@ impl Checker {
 fn is_free_to_balance(group: &SimGroup) -> bool {
     let standby = group.members.iter().any(|i| i.phase == Phase::Standby || i.phase.is_standby());
     let runs = |process: &&str| !group.suspended.contains_key(*process);
-    group.count() == group.desired
+    (group.desired..group.desired + group.heaviest()).contains(&group.units())
         && group.capacity.is_empty()
         && !group.deleting
         && !standby

@@ -32,6 +32,8 @@ impl Script {
         if group.no_direct_launch.is_some() {
             script.behavior.direct = Direct::Unavailable;
         }
+        script.behavior.weights =
+            group.instances.iter().map(|i| i.weight.get()).filter(|_| group.is_weighted()).collect();
         script.observed = Some(group.clone());
         script
     }
@@ -80,6 +82,7 @@ fn member(mould: SimInstance, real: &Instance, in_use: &[bool], seen: &Group) ->
         zone: real.zone.clone(),
         born,
         joined: born,
+        weight: real.weight.get(),
         image: real.image.clone().unwrap_or_else(|| mould.image.clone()),
         template: real.template.clone().unwrap_or_else(|| mould.template.clone()),
         protected: real.protected,

@@ -86,7 +86,7 @@ impl World {
         if member && n < shown.instances.len() {
             let lacked = shown.instances.remove(n);
             // No caller can know it.
-            truth.members -= u32::from(lacked.lifecycle.counts()).min(truth.members);
+            truth.members -= if lacked.lifecycle.counts() { lacked.weight.get().min(truth.members) } else { 0 };
         } else if self.random.chance(500) {
             return None;
         } else if let Some(instance) = shown.instances.get_mut(n) {

@@ -195,6 +195,7 @@ impl Scene {
         known.retaken = header.number("retaken").unwrap_or(0);
         known.shrunk_at = header.word("shrunk").map(ago);
         known.min_before = header.units("min-before");
+        known.decremented = header.units("decremented");
         known.taken = header.take("taken").map(|words| (parse(words[0]), ago(words[1])));
         known.failures = header.number("failures").unwrap_or(0);
         known.launches = header.number("launches").unwrap_or(0);
@@ -241,7 +242,7 @@ impl Scene {
         let held = header.word("lease").unwrap_or("365d");
         known.lease = (held != "none").then(|| {
             let (least, max) = known.limits_of_others();
-            let shifts = known.is_scaled() && known.opened.policy.raise_max_size;
+            let shifts = (known.is_scaled() || heaviest > Units::ONE) && known.opened.policy.raise_max_size;
             let min = shifts.then_some(least);
             Lease { max_allowed: Units::MAX, min, ..lease(ID, DAEMON, ahead(held), (wanted, Units::ONE, max)) }
         });

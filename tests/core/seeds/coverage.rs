@@ -40,7 +40,7 @@ fn is_drawn(of: &str, what: &str) -> bool {
 }
 
 /// What must not be at zero, beside all kinds of entries and all faults.
-const EXPECTED: [(&str, &[&str]); 13] = [
+const EXPECTED: [(&str, &[&str]); 14] = [
     (
         "action",
         &[
@@ -192,6 +192,21 @@ const EXPECTED: [(&str, &[&str]); 13] = [
         ],
     ),
     ("order", &["pause", "resume", "abort"]),
+    (
+        "weighted",
+        &[
+            "Grow",
+            "Grow with max size",
+            "Grow with limits",
+            "Shrink",
+            "Retire stale",
+            "Retire stale, decrement",
+            "Retire failed",
+            "Retire failed, decrement",
+            "Retire surplus, decrement",
+            "decrement by one",
+        ],
+    ),
     ("look", &["behind", "partial", "throttled"]),
     ("process", &["killed", "host lost", "a second regend", "in the middle of a step", "another day"]),
     ("host", &["clock wrong", "clock set forward", "clock set back", "disk full", "disk torn", "disk kept", "blind"]),
@@ -230,7 +245,8 @@ impl Coverage {
                 let cause = lost.iter().find(|cause| says.contains(**cause)).unwrap_or(&"unexplained");
                 self.count("lost", *cause, 1);
             }
-            if let Event::GroupChanged(GroupChanged { change, .. }) = &entry.event {
+            if let Event::GroupChanged(GroupChanged { change, decrement, .. }) = &entry.event {
+                self.count("weighted", "decrement by one", (*decrement).into());
                 self.count("change", "min", change.min.is_some().into());
                 self.count("change", "desired", change.desired.is_some().into());
                 self.count("change", "max", change.max.is_some().into());
@@ -243,6 +259,8 @@ impl Coverage {
         let history = &world.history;
         for call in &history.calls {
             self.count("action", action(&call.action), call.effect.is_some().into());
+            let is_weighted = call.before.heaviest > 1;
+            self.count("weighted", action(&call.action), (is_weighted && call.effect.is_some()).into());
             let answer = match &call.answer {
                 Answer::Done(receipt) if receipt.shortfall.is_some() => "partly".into(),
                 Answer::Done(_) => "done".into(),

@@ -27,6 +27,8 @@ pub(super) mod often {
     pub(in super::super) const PREPARES: u32 = 400;
     /// What is retired goes back to the warm pool.
     pub(in super::super) const REUSES: u32 = 300;
+    /// Instances have weights, and the group's numbers count units.
+    pub(in super::super) const WEIGHTED: u32 = 120;
     pub(in super::super) const PARTIAL_LOOKS: u32 = 150;
     /// A look that lacks a member.
     pub(in super::super) const LACKING_LOOKS: u32 = 100;
@@ -115,6 +117,11 @@ impl Drawn {
             faults.late = 0;
             events.retain(|(_, event)| *event != Event::Untag);
         }
+        // A stream of its own: what else is drawn does not depend on it.
+        let mut weights = r.clone().fork();
+        if weights.chance_of(often::WEIGHTED) {
+            weigh(&mut weights, &mut shape, &mut behavior);
+        }
         if r.chance_of(often::POLICIES) {
             scaling::draw(&mut r.fork(), &mut shape, &mut behavior, &mut events);
         }
@@ -184,6 +191,8 @@ fn draw_nature(r: &mut Random) -> GroupBehavior {
         unknown_to_ec2: *r.pick(&[0, 0, 0, 10, 60]).unwrap_or(&0),
         stale: *r.pick(&[0, 0, 0, 2, 8]).unwrap_or(&0),
         direct: if r.chance(700) { Direct::RaisesDesired } else { r.pick(&direct).copied().unwrap_or(Direct::Refused) },
+        weights: Vec::new(),
+        decrements_weight: true,
         rebalances: r.chance(often::REBALANCES),
         elb_checks: r.chance(300).then(|| r.within((0, 120))),
         warm_pool,
@@ -203,6 +212,21 @@ fn draw_nature(r: &mut Random) -> GroupBehavior {
         capacity_rebalances: r.chance(300),
         policies: Vec::new(),
     }
+}
+
+/// The same group with instances that count for several units each. Groups with weights have no warm pools.
+fn weigh(r: &mut Random, shape: &mut Shape, behavior: &mut GroupBehavior) {
+    let weights: [&[u32]; 7] = [&[1, 2, 4], &[1, 1, 2], &[2], &[4], &[2, 3], &[3, 5], &[1, 8]];
+    behavior.weights = r.pick(&weights).map(|weights| weights.to_vec()).unwrap_or_default();
+    behavior.decrements_weight = r.chance(500);
+    (behavior.warm_pool, behavior.prepares, behavior.reuses) = (false, false, false);
+    let average = behavior.weights.iter().sum::<u32>().div_ceil(behavior.weights.len() as u32);
+    // What is wanted need not be a sum of weights.
+    let more = r.within((0, average - 1));
+    let (above, is_min) = ((shape.max - shape.desired) * average, shape.min == shape.desired);
+    shape.desired = if shape.desired > 0 { shape.desired * average + more } else { 0 };
+    shape.max = shape.desired + above;
+    shape.min = if is_min { shape.desired } else { shape.min * average };
 }
 
 fn draw_hook(r: &mut Random) -> Hook {

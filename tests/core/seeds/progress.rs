@@ -23,8 +23,11 @@ pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
     // A share of a group that was scaled in may be nothing.
     let nothing = scene.policy.max_surge.is_zero() && unavailable == 0;
     // An unhealthy group is not cured where nothing may be launched for it first.
+    let serving = truth.units(truth.serving.keys());
     let floor = truth.external_desired.saturating_sub(unavailable);
-    let nothing = nothing || (scene.policy.max_surge.is_zero() && (truth.serving.len() as u32) < floor);
+    let nothing = nothing || (scene.policy.max_surge.is_zero() && serving < floor);
+    // Without a surplus no instance goes that is heavier than what may be missing.
+    let nothing = nothing || (scene.policy.max_surge.is_zero() && unavailable < truth.heaviest);
     // Auto Scaling does not balance its zones, or may terminate no instance for it: what a zone without capacity lost
     // is never given back to it.
     let balances = scene
@@ -35,11 +38,11 @@ pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
         .is_some_and(|group| group.behavior.rebalances && !group.behavior.protects);
     let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
     // Auto Scaling refills no slot while it has more than it should, and may terminate none.
-    let nothing = nothing || truth.members > truth.desired;
+    let nothing = nothing || truth.members >= truth.desired + truth.heaviest;
     // One that was ill while it was too young to be replaced took the surge that others needed.
     let nothing = nothing || scene.policy.min_age > Span::ZERO;
     // One that is ill and must not be touched keeps all others from going.
-    let ill = (truth.serving.len() as u32) < truth.members;
+    let ill = serving < truth.members;
     let stalls = WINDOW.after(scene.start) < at && !ill && !forbidden && !nothing && truth.desired <= truth.wished_max;
     stalls.then(|| {
         let says = format!("nothing external was in the way, and it ends: {code}: {message}");

@@ -270,6 +270,9 @@ pub struct GroupChanged {
     /// Otherwise it was set to what is wanted from now on.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub relative: bool,
+    /// Nobody changed desired capacity: a termination lowered it by one, and not by the weight of the instance.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub decrement: bool,
     /// Who changed desired capacity, in AWS's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
