@@ -126,6 +126,7 @@ pub(crate) fn capacity() -> Capacity {
         max: 10.into(),
         wanted: 3.into(),
         members: 3,
+        units: None,
         serving: 3.into(),
         draining: 0,
     }

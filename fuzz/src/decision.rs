@@ -174,6 +174,7 @@ fn opening(draw: &mut Draw<'_>) -> Entry {
 
 fn capacity(draw: &mut Draw<'_>) -> Capacity {
     Capacity {
+        units: draw.maybe(Draw::number).map(Into::into),
         min: draw.number().into(),
         desired: draw.number().into(),
         max: draw.number().into(),

@@ -137,8 +137,14 @@ pub(super) async fn look(aws: &Aws, chosen: &[Chosen], known: &Known) -> Vec<Pre
 
 fn describe(plan: &Plan, ruled: bool) -> String {
     let mut text = format!(
-        "{} ({}, {}): desired {} (min {}, max {})\n",
-        plan.group.name, plan.group.account, plan.group.region, plan.desired, plan.min, plan.max
+        "{} ({}, {}): desired {}{} (min {}, max {})\n",
+        plan.group.name,
+        plan.group.account,
+        plan.group.region,
+        plan.desired,
+        if plan.heaviest.is_some() { " units" } else { "" },
+        plan.min,
+        plan.max
     );
     let mut line = |indent: &str, said: String| text.push_str(&format!("{indent}{said}\n"));
     if let Some(hold) = plan.holds.first().filter(|hold| hold.is_lasting()) {
@@ -160,8 +166,9 @@ fn describe(plan: &Plan, ruled: bool) -> String {
             |s| render::rough(Span::seconds(u32::try_from(s).unwrap_or(u32::MAX))),
         );
         let note = if planned.serving { "" } else { "  not serving" };
+        let weight = if plan.heaviest.is_some() { format!("  weight {}", planned.weight) } else { String::new() };
         let image = planned.image.as_deref().unwrap_or("image unknown");
-        line("  ", format!("{:>3}  {}  {}  age {age}  {image}{note}", n + 1, planned.instance, planned.zone));
+        line("  ", format!("{:>3}  {}  {}  age {age}  {image}{weight}{note}", n + 1, planned.instance, planned.zone));
     }
     if plan.replace.len() > LISTED_MAX {
         line("       ", format!("… and {} more", plan.replace.len() - LISTED_MAX));

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::domain::action::Outcome;
+use crate::domain::capacity::Units;
 use crate::domain::group::GroupKey;
 use crate::domain::journal::{Closed, Left};
 use crate::domain::regeneration::{Newcomer, Regeneration};
@@ -240,20 +241,26 @@ pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(Stri
         command("update-auto-scaling-group", format!("--auto-scaling-group-name {name} --min-size {before}"));
     }
     let raised = regeneration.raised;
-    if raised > 0 {
+    if raised > Units::ZERO {
         facts.push(format!("desired capacity is {} (wanted {})", regeneration.desired, regeneration.wanted()));
         // Auto Scaling could terminate a stale instance, so the newest instances are terminated by id.
         let is_surplus = |n: &Newcomer| (n.ours || regeneration.is_shifted()) && !n.gone;
         let newest = regeneration.newcomers.iter().filter(|(id, n)| is_surplus(n) && !regeneration.is_retired(id));
         let mut ours: Vec<_> = newest.collect();
         ours.sort_by_key(|(_, newcomer)| std::cmp::Reverse(newcomer.since));
-        for (id, _) in ours.iter().take(raised as usize) {
+        let mut rest = raised;
+        for (id, _) in ours {
+            let weight = regeneration.weight(id);
+            if weight > rest {
+                continue;
+            }
+            rest = rest - weight;
             command(
                 "terminate-instance-in-auto-scaling-group",
                 format!("--instance-id {id} --should-decrement-desired-capacity"),
             );
         }
-        if ours.len() < raised as usize {
+        if rest > Units::ZERO {
             let wanted = regeneration.wanted();
             command("set-desired-capacity", format!("--auto-scaling-group-name {name} --desired-capacity {wanted}"));
         }

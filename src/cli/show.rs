@@ -123,7 +123,8 @@ impl Show {
             + regeneration.draining().filter(|(id, _)| regeneration.originals.contains(*id)).count();
         let replaced = regeneration.replaced();
         let waits: Vec<_> = holds.iter().map(ToString::to_string).collect();
-        let message = format!("{serving} of {} serving; {}", regeneration.wanted(), shortened(&waits));
+        let units = if group.is_weighted() { " units" } else { "" };
+        let message = format!("{serving} of {}{units} serving; {}", regeneration.wanted(), shortened(&waits));
         if let Some(live) = &self.live {
             let bar = self.bars.entry(key.clone()).or_insert_with(|| {
                 let style =

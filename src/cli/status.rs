@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::adapters::journal;
 use crate::domain::action::Hold;
-use crate::domain::group::{Group, GroupKey};
+use crate::domain::capacity::Units;
+use crate::domain::group::{Group, GroupKey, units};
 use crate::domain::journal::Cause;
 use crate::domain::lease::Lease;
 use crate::domain::opening;
@@ -48,10 +49,14 @@ struct Line {
     account: String,
     region: String,
     group: String,
+    /// In units, like `healthy`: instances, where they have no weights.
     #[serde(skip_serializing_if = "Option::is_none")]
-    desired: Option<u32>,
+    desired: Option<Units>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    healthy: Option<u32>,
+    healthy: Option<Units>,
+    /// Whether these two are units, because instances have weights.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    in_units: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest_age_s: Option<i64>,
     /// Whether the oldest instance exceeds the policy's `max_age`.
@@ -169,7 +174,7 @@ impl Past {
 
     fn line(&self, now: Time, one: &Chosen, found: &Result<Group, CloudError>) -> Line {
         let waived = |group: &Group| opening::waived(group, &one.policy);
-        let healthy = |group: &Group| group.members().filter(|i| group.is_healthy(i, &waived(group))).count();
+        let healthy = |group: &Group| units(group.members().filter(|i| group.is_healthy(i, &waived(group))));
         let group = found.as_ref().ok();
         let born = group.and_then(|group| group.members().filter_map(|i| i.born).min());
         let oldest = born.map(|born| Span::between(born, now));
@@ -185,7 +190,8 @@ impl Past {
             region: one.key.region.clone(),
             group: one.key.name.clone(),
             desired: group.map(|group| group.desired),
-            healthy: group.map(|group| u32::try_from(healthy(group)).unwrap_or(u32::MAX)),
+            healthy: group.map(healthy),
+            in_units: group.is_some_and(Group::is_weighted),
             oldest_age_s: oldest.map(Span::as_secs),
             overdue: oldest.is_some_and(|age| age > one.policy.max_age),
             state: self.state(now, &one.key, group, hold.as_ref()),
@@ -242,7 +248,9 @@ fn table(lines: &[Line]) -> String {
             line.account.clone(),
             line.region.clone(),
             match (line.healthy, line.desired) {
-                (Some(healthy), Some(desired)) => format!("{healthy}/{desired}"),
+                (Some(healthy), Some(desired)) => {
+                    format!("{healthy}/{desired}{}", if line.in_units { " units" } else { "" })
+                }
                 _ => "-".to_owned(),
             },
             age.map_or_else(|| "-".to_owned(), |age| format!("{age}{overdue}")),

@@ -64,13 +64,14 @@ pub struct Retire {
 }
 
 impl Retire {
-    /// The numbers that allow the retirement, as a phrase.
-    pub fn arithmetic(&self) -> String {
+    /// The numbers that allow the retirement, as a phrase: in units, where instances have weights.
+    pub fn arithmetic(&self, is_weighted: bool) -> String {
         let (serving, floor) = (self.serving, self.floor);
+        let units = if is_weighted { " units" } else { "" };
         let remain = if serving == Units::ONE { "remains" } else { "remain" };
         match serving < floor {
-            true => format!("not serving; {serving} {remain} in service"),
-            false => format!("{serving} serving after removal (minimum {floor})"),
+            true => format!("not serving; {serving}{units} {remain} in service"),
+            false => format!("{serving}{units} serving after removal (minimum {floor})"),
         }
     }
 }
@@ -284,7 +285,7 @@ impl fmt::Display for Action {
                 max.map_or(Ok(()), |max| write!(f, ", max size to {max}"))
             }
             Self::Retire(retire) => {
-                write!(f, "retire {} ({}): {}", retire.instance, retire.why.word(), retire.arithmetic())
+                write!(f, "retire {} ({}): {}", retire.instance, retire.why.word(), retire.arithmetic(false))
             }
         }
     }

@@ -24,6 +24,9 @@ pub struct Plan {
     pub min: Units,
     pub desired: Units,
     pub max: Units,
+    /// The weight of the heaviest instance, where instances have weights: then all capacity is in units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heaviest: Option<Units>,
     pub replace: Vec<Planned>,
     pub left: Vec<Left>,
     /// The number of instances that are replaced at the same time.
@@ -42,6 +45,9 @@ pub struct Plan {
 pub struct Planned {
     pub instance: InstanceId,
     pub zone: Zone,
+    /// How many units of desired capacity it counts for.
+    #[serde(skip_serializing_if = "Units::is_one")]
+    pub weight: Units,
     /// Absent while EC2 does not report the launch time.
     pub age_s: Option<i64>,
     pub image: Option<String>,
@@ -79,14 +85,15 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
     let pace = if pace.measured { pace } else { Pace { launch: pace.launch + slow_start, ..pace } };
     let count = replace.len() as u32;
     let concurrency = concurrency.min(count.max(1));
-    let surge = policy.max_surge.rounded_up(group.desired).min(Units::from(count));
+    let surge = policy.surge(group.desired, group.heaviest).min(replace.iter().map(|planned| planned.weight).sum());
     let peak = group.desired.saturating_add(surge);
     let estimate = estimate(policy, pace, count, concurrency);
-    let shifts = !group.scaled_by.is_empty() && policy.raise_max_size;
+    let shifts = (!group.scaled_by.is_empty() || group.is_weighted()) && policy.raise_max_size;
     let raises = peak > group.max && policy.raise_max_size && !shifts;
     let mut holds = opening::holds(now, group, policy, "");
     let mut notes = Vec::new();
     notes.extend(scaling_note(group, policy, count, surge));
+    notes.extend(weights_note(group, policy, surge));
     if peak > group.max && !policy.raise_max_size && group.desired == group.max {
         if policy.max_unavailable.rounded_down(group.desired) == Units::ZERO {
             holds.push(Hold::MaxSize { desired: group.desired, max: group.max });
@@ -116,6 +123,7 @@ pub fn plan(now: Time, group: &Group, policy: &Policy, pace: Pace) -> Plan {
         min: group.min,
         desired: group.desired,
         max: group.max,
+        heaviest: group.is_weighted().then_some(group.heaviest),
         replace,
         left,
         concurrency,
@@ -166,6 +174,7 @@ fn replacements(now: Time, group: &Group, policy: &Policy) -> (Vec<Planned>, Vec
     let planned = remaining.due.iter().map(|(instance, serving)| Planned {
         instance: instance.id.clone(),
         zone: instance.zone.clone(),
+        weight: instance.weight,
         age_s: instance.born.map(|born| Span::between(born, now).as_secs()),
         image: instance.image.clone(),
         serving: *serving,
@@ -180,6 +189,22 @@ fn estimate(policy: &Policy, pace: Pace, count: u32, concurrency: u32) -> Span {
     }
     let canary = if policy.canary > 0 { policy.canary_bake + pace.launch } else { Span::ZERO };
     pace.launch * count.div_ceil(concurrency.max(1)) + pace.drain + policy.bake + canary
+}
+
+/// What weights mean for the surplus, where nothing scales the group.
+fn weights_note(group: &Group, policy: &Policy, surge: Units) -> Option<String> {
+    let (heaviest, unavailable) = (group.heaviest, policy.max_unavailable.rounded_down(group.desired));
+    if !group.is_weighted() {
+        return None;
+    }
+    Some(match policy.max_surge.is_zero() {
+        true if unavailable < heaviest => format!(
+            "no instance heavier than max_unavailable ({unavailable} units) can be replaced: the heaviest counts for \
+             {heaviest}; set max_surge to 1 or more"
+        ),
+        true => return None,
+        false => format!("the surplus is {surge} units: at least the heaviest instance, which counts for {heaviest}"),
+    })
 }
 
 /// What scales the group, and what a surplus means there.

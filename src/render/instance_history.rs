@@ -225,7 +225,7 @@ impl<'a> Life<'a> {
         let mut texts = vec![format!("to be retired: {}", self.reason(entry, retire.why))];
         texts.extend(self.wanted_by(entry));
         texts.extend(successor.iter().map(|facts| format!("verified: {} serves in its place", named(facts))));
-        texts.push(format!("verified: {}{}", retire.arithmetic(), arithmetic(*capacity)));
+        texts.push(format!("verified: {}{}", retire.arithmetic(capacity.units.is_some()), arithmetic(*capacity)));
         texts
     }
 
@@ -327,8 +327,9 @@ fn named(facts: &InstanceFacts) -> String {
 }
 
 fn arithmetic(capacity: Capacity) -> String {
-    let Capacity { members, serving, draining, wanted, desired, .. } = capacity;
-    format!(" ({members} members, {serving} serving, {draining} draining, {wanted} wanted, {desired} desired)")
+    let Capacity { members, units, serving, draining, wanted, desired, .. } = capacity;
+    let units = units.map_or_else(String::new, |units| format!(" that count for {units} units"));
+    format!(" ({members} members{units}, {serving} serving, {draining} draining, {wanted} wanted, {desired} desired)")
 }
 
 fn request(entry: &Entry) -> Option<String> {

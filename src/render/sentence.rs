@@ -7,9 +7,9 @@ use crate::domain::action::{Action, RefusalKind, Retire};
 use crate::domain::capacity::Units;
 use crate::domain::group::TargetState;
 use crate::domain::journal::{
-    Cause, Claimed, Closed, Entry, Event, Explanation, GroupChanged, Inherited, InstanceFacts, InstanceJudged,
-    InstanceLost, LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused, RetireIntended, Tripped,
-    Unknown, Verdict,
+    Capacity, Cause, Claimed, Closed, Entry, Event, Explanation, GroupChanged, Inherited, InstanceFacts,
+    InstanceJudged, InstanceLost, LaunchAccepted, LaunchedBy, LeftWhy, Member, NotOpened, Opened, Refused,
+    RetireIntended, Tripped, Unknown, Verdict,
 };
 
 /// A sentence with more names than this is not read.
@@ -173,6 +173,9 @@ fn opening(entry: &Entry, opened: &Opened) -> String {
     let are = if stale == 1 { "is" } else { "are" };
     let by = format!("opened by {}{}", entry.actor, because(entry));
     let mut text = format!("{by}: {stale} of {members} members {are} stale, born before {}", at(opened.cutoff));
+    if opened.weights().next().is_some() {
+        let _ = write!(text, "; they count for {} units, {} desired", opened.units(), opened.desired);
+    }
     if count(None) > 0 {
         let _ = write!(text, "; EC2 does not tell the age of {} yet", count(None));
     }
@@ -223,7 +226,7 @@ fn closing(closed: &Closed) -> String {
         let _ = write!(text, ": {}", why(cause));
     }
     if let Some(capacity) = closed.capacity {
-        let _ = write!(text, "; {} serving, {} wanted", capacity.serving, capacity.wanted);
+        let _ = write!(text, "; {}", served(capacity));
     }
     if !closed.left.is_empty() {
         let left: Vec<_> = closed.left.iter().map(|l| format!("{}, {}", l.instance, left_words(l.why))).collect();
@@ -259,9 +262,15 @@ fn missed_run(missed: &NotOpened) -> String {
 
 fn launching(event: &Event) -> String {
     match event.capacity() {
-        Some(c) => format!("{}: {} serving, {} wanted", intended(event), c.serving, c.wanted),
+        Some(capacity) => format!("{}: {}", intended(event), served(capacity)),
         None => intended(event),
     }
+}
+
+/// What serves, and what is wanted.
+fn served(capacity: Capacity) -> String {
+    let units = if capacity.units.is_some() { " units" } else { "" };
+    format!("{}{units} serving, {} wanted", capacity.serving, capacity.wanted)
 }
 
 fn launch_refused(refused: &Refused) -> String {
@@ -293,7 +302,7 @@ fn launched(accepted: &LaunchAccepted, aside: &str) -> String {
 }
 
 fn retiring(intended: &RetireIntended) -> String {
-    let RetireIntended { retire, instance, successor, .. } = intended;
+    let RetireIntended { retire, instance, successor, capacity } = intended;
     let Retire { why, .. } = retire;
     let age = instance.age_s.map(|age| rough(seconds(age)));
     let facts = [Some(why.word().to_owned()), age, instance.image.clone()];
@@ -303,7 +312,7 @@ fn retiring(intended: &RetireIntended) -> String {
         let image = successor.image.as_ref().map_or_else(String::new, |image| format!(" ({image})"));
         let _ = write!(text, "{}{image} serves in its place; ", successor.id);
     }
-    text.push_str(&retire.arithmetic());
+    text.push_str(&retire.arithmetic(capacity.units.is_some()));
     text
 }
 

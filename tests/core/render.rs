@@ -112,6 +112,7 @@ fn life(name: &str, first: u128) -> Vec<Entry> {
     };
     let receipt = || Receipt { instances: vec![id(name)], request: Some(format!("of-{name}")), ..Receipt::default() };
     let capacity = Capacity {
+        units: None,
         min: 0.into(),
         desired: 4.into(),
         max: 10.into(),

@@ -102,6 +102,7 @@ impl History {
         };
         let unused = Verdict { state: TargetState::Unused, waived: true, ..healthy("old-tg") };
         let capacity = Capacity {
+            units: None,
             min: 1.into(),
             desired: 2.into(),
             max: 5.into(),

@@ -6,7 +6,7 @@ use super::{Active, Reconciler, Stop};
 use crate::domain::action::{Action, Hold, Outcome, Refusal, RefusalKind};
 use crate::domain::change_detection::instance_facts;
 use crate::domain::decision::{self, Close};
-use crate::domain::group::{InstanceId, Lifecycle};
+use crate::domain::group::{InstanceId, Lifecycle, units};
 use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Capacity, Cause, Closed, Entry, Event, Held, InstanceFacts, Nothing};
 use crate::domain::regeneration::Regeneration;
@@ -93,12 +93,14 @@ fn took_ms(regeneration: &Regeneration, now: Time) -> u64 {
 
 fn capacity(now: Time, group: &TrackedGroup, regeneration: &Regeneration) -> Capacity {
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let live = || group.members().filter(|i| !regeneration.is_retired(&i.id));
     Capacity {
         min: group.min,
         desired: group.desired,
         max: group.max,
         wanted: regeneration.wanted(),
-        members: count(group.members().filter(|i| !regeneration.is_retired(&i.id)).count()),
+        members: count(live().count()),
+        units: group.is_weighted().then(|| units(live())),
         serving: decision::serving(now, group, regeneration),
         draining: count(
             group

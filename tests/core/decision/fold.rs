@@ -86,6 +86,7 @@ fn journal(lines: &[&str]) -> Vec<Entry> {
                 intent = Some(id);
                 let (wanted, members, serving, draining) = (desired, desired, desired, 0);
                 let capacity = Capacity {
+                    units: None,
                     min: 0.into(),
                     desired: desired.into(),
                     max: 10.into(),

@@ -237,6 +237,10 @@ pub struct Capacity {
     pub max: Units,
     pub wanted: Units,
     pub members: u32,
+    /// How many units the members count for, where instances have weights; then all but `members` and `draining` is in
+    /// units.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub units: Option<Units>,
     pub serving: Units,
     pub draining: u32,
 }
