@@ -142,6 +142,7 @@ pub fn refused(group: &Group, pace: Pace, holds: Vec<Hold>) -> Plan {
         min: group.min,
         desired: group.desired,
         max: group.max,
+        heaviest: group.is_weighted().then_some(group.heaviest),
         replace: Vec::new(),
         left: Vec::new(),
         concurrency: 0,

@@ -10,7 +10,6 @@ use super::{check, turn};
 
 /// Each kind, and its code.
 const KINDS: [(&str, &str); 9] = [
-    ("unit weights", "capacity_unit"),
     ("unit vcpus", "capacity_unit"),
     ("unit memory", "capacity_unit"),
     ("unit cores", "capacity_unit"),
@@ -32,7 +31,7 @@ fn neither_a_person_nor_a_schedule_opens_a_group_of_these_kinds() {
         out += &manual;
     }
     expect![[r#"
-        capacity_unit: capacity is counted in weights, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
+        capacity_unit: capacity is counted in vCPUs, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
         capacity_unit: capacity is counted in vCPUs, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
         capacity_unit: capacity is counted in MiB of memory, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
         capacity_unit: capacity is counted in cores, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule

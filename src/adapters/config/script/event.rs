@@ -67,12 +67,8 @@ const HANDS: [(&str, ProcessEvent); 5] = [
     ("taken over on another host", ProcessEvent::TakenOver),
 ];
 
-const UNITS: [(&str, CapacityUnit); 4] = [
-    ("instances", CapacityUnit::Instances),
-    ("weights", CapacityUnit::Weights),
-    ("vCPUs", CapacityUnit::Vcpus),
-    ("memory", CapacityUnit::MemoryMib),
-];
+const UNITS: [(&str, CapacityUnit); 3] =
+    [("instances", CapacityUnit::Instances), ("vCPUs", CapacityUnit::Vcpus), ("memory", CapacityUnit::MemoryMib)];
 
 /// The modifiers of an event.
 struct Modifiers {

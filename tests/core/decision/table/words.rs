@@ -59,7 +59,6 @@ pub(crate) fn action(words: &[&str]) -> Action {
 
 pub(super) fn unit(word: &str) -> CapacityUnit {
     match word {
-        "weights" => CapacityUnit::Weights,
         "vcpus" => CapacityUnit::Vcpus,
         "memory" => CapacityUnit::MemoryMib,
         other => CapacityUnit::Other(other.to_owned()),
