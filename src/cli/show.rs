@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::Utc;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::domain::action::{Hold, RefusalKind};
+use crate::domain::action::{Hold, LEASED_BY_OTHER, RefusalKind};
 use crate::domain::decision;
 use crate::domain::group::GroupKey;
 use crate::domain::health_tracker::TrackedGroup;
@@ -153,7 +153,7 @@ impl Show {
 /// How to continue at once, where a hold with this code is the live lease of another daemon.
 pub(super) fn take_over_hint(key: &GroupKey, code: &str) -> String {
     match code {
-        "leased_by_other" => format!("; if that daemon is lost, `regend run {key} --take-over` continues at once"),
+        LEASED_BY_OTHER => format!("; if that daemon is lost, `regend run {key} --take-over` continues at once"),
         _ => String::new(),
     }
 }

@@ -9,7 +9,7 @@ use super::capacity::Units;
 use super::group::{InstanceId, Zone};
 use super::span::Time;
 
-pub use hold::Hold;
+pub use hold::{Hold, LEASED_BY_OTHER};
 
 mod hold;
 

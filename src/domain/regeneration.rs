@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::action::{Action, Outcome, Reason};
+use super::action::{Action, LEASED_BY_OTHER, Outcome, Reason};
 use super::activity::Accounted;
 use super::capacity::Units;
 use super::group::{GroupKey, Instance, InstanceId};
@@ -208,6 +208,15 @@ impl Regeneration {
         Entry { regeneration: Some(self.id), ..Entry::new(event, t, self.actor.clone()).about(&self.group) }
     }
 
+    /// Another daemon has the lease, and with it the obligation to restore the group. If it does not live to do so, its
+    /// lease states what is left.
+    fn lose_lease(&mut self) {
+        (self.lease, self.leased_at, self.claimed) = (None, None, None);
+        (self.raised, self.unclaimed, self.min_before, self.max_before) = (0, 0, None, None);
+        self.opened.inherited = None;
+        self.desired_range = (self.desired, self.desired);
+    }
+
     /// Whether this live lease of another daemon may be overwritten.
     pub fn may_overwrite(&self, lease: &Lease) -> bool {
         self.lease.is_none() && self.claimed.as_ref() == Some(&lease.daemon)
@@ -246,7 +255,12 @@ impl Regeneration {
         match &entry.event {
             Event::RegenerationOpened(_) => return Err(illegal("the regeneration is already open")),
             Event::RegenerationClosed(closed) => self.closed = Some(closed.outcome),
-            Event::RegenerationHeld(held) => self.held = held.holds.iter().map(|hold| hold.code.clone()).collect(),
+            Event::RegenerationHeld(held) => {
+                self.held = held.holds.iter().map(|hold| hold.code.clone()).collect();
+                if self.held.contains(LEASED_BY_OTHER) {
+                    self.lose_lease();
+                }
+            }
             Event::RegenerationReleased(_) => self.held.clear(),
             Event::RegenerationRecovered(_) => self.recovered(entry.t),
             Event::RegenerationPaused(_) | Event::RegenerationResumed(_) => self.paused = entry.pause(),
@@ -255,9 +269,9 @@ impl Regeneration {
                 // What was refused so far says nothing of the calls that tidy up.
                 self.refusals.end();
             }
-            // What this regeneration held before is lost already.
             Event::LeaseClaimed(claim) => {
-                (self.lease, self.leased_at, self.claimed) = (None, None, Some(claim.inherited.daemon.clone()));
+                self.lose_lease();
+                self.claimed = Some(claim.inherited.daemon.clone());
             }
             Event::GroupChanged(changed) => self.changed(changed, entry.t),
             Event::RegenerationQueued(_) | Event::RegenerationSkipped(_) | Event::RegenerationMissed(_) => {

@@ -20,6 +20,9 @@ const TAGS_MAX: usize = 50;
 /// How an operator makes regend ignore a group.
 const EXCLUDE: &str = "exclude the group with regenerate = false in a [[groups]] rule";
 
+/// The code of [`Hold::LeasedByOther`]: with the lease the obligation to restore the group passes to the other daemon.
+pub const LEASED_BY_OTHER: &str = "leased_by_other";
+
 /// A reason for not acting now, with the numbers that justify it. Not an error: the derive only gives each its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -280,7 +283,7 @@ impl Hold {
             Self::TargetNotInUse { .. } => "target_not_in_use",
             Self::Unverified { .. } => "unverified",
             Self::TagsFull { .. } => "tags_full",
-            Self::LeasedByOther { .. } => "leased_by_other",
+            Self::LeasedByOther { .. } => LEASED_BY_OTHER,
             Self::MaxSize { .. } => "max_size",
             Self::MinSize { .. } => "min_size",
             Self::NoCapacity { .. } => "no_capacity",

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use regend::domain::action::{Action, Reason};
-use regend::domain::journal::{Kind, Role};
+use regend::domain::journal::{Entry, Kind, Role};
 use regend::domain::lease::{LONGEST, Lease, TAG};
 use regend::domain::regeneration::Regeneration;
 use regend::domain::span::{Span, Time};
 use regend::harness::{IoPoint, Progress};
-use regend::sim::ambiguity::{Ambiguities, Ambiguity};
+use regend::sim::ambiguity::Ambiguities;
 use regend::sim::checkers::Broken;
 use regend::sim::world::Call;
 use uuid::Uuid;
@@ -35,8 +35,8 @@ pub(super) struct Timeline {
     /// What its last process touched.
     pub(super) external_changes: Vec<IoPoint>,
     last_start: Time,
-    /// What could not be told apart, by journals that are lost.
-    races: Ambiguities,
+    /// The entries of journals that are lost.
+    lost: Vec<Entry>,
     /// Of each regeneration, whichever journal it is in.
     cutoffs: BTreeMap<Uuid, Time>,
 }
@@ -130,13 +130,8 @@ impl Timeline {
         }
         scene.trigger = regend::domain::journal::Trigger::Schedule;
         let last_start = scene.now();
-        let mut story = Self {
-            scene,
-            external_changes: Vec::new(),
-            last_start,
-            races: Ambiguities::default(),
-            cutoffs: BTreeMap::new(),
-        };
+        let mut story =
+            Self { scene, external_changes: Vec::new(), last_start, lost: Vec::new(), cutoffs: BTreeMap::new() };
         story.scene.wish();
         story
     }
@@ -188,20 +183,18 @@ impl Timeline {
                 self.complain(format!("regeneration {id} has another cutoff: {}", opened.cutoff));
             }
         }
-        let ambiguity =
-            Ambiguities::of(&self.scene.key, &self.scene.harness.world.borrow(), &self.scene.harness.journal.entries());
-        self.races.lower |= ambiguity.lower;
-        self.races.higher |= ambiguity.higher;
+        self.lost.extend(self.scene.harness.journal.entries().iter().cloned());
     }
 
-    /// What was mistaken once stays so for those who come after.
+    /// What one host had to mistake, another cannot know better.
     fn excuse(&mut self) {
-        let Ambiguities { lower, higher } = self.races;
-        self.scene.broken.retain(|broken| match broken.excuse {
-            Some(Ambiguity::TakenForLess) => !lower,
-            Some(Ambiguity::TakenForMore) => !lower && !higher,
-            None => true,
-        });
+        if self.scene.broken.is_empty() {
+            return;
+        }
+        let mut entries = self.lost.clone();
+        entries.extend(self.scene.harness.journal.entries().iter().cloned());
+        let ambiguity = Ambiguities::of(&self.scene.key, &self.scene.harness.world.borrow(), &entries);
+        self.scene.broken.retain(|broken| !ambiguity.excuses(broken.excuse));
     }
 
     fn complain(&mut self, says: String) {

@@ -9,7 +9,7 @@ use super::table::Scene;
 use super::{check, turn};
 
 /// Each kind, and its code.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 8] = [
     ("unit vcpus", "capacity_unit"),
     ("unit memory", "capacity_unit"),
     ("unit cores", "capacity_unit"),

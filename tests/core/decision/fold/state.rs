@@ -168,6 +168,53 @@ fn refusals_are_counted_until_something_succeeds() {
 }
 
 #[test]
+fn with_the_lease_the_obligation_to_restore_the_group_passes_to_the_other_daemon() {
+    let begins = "regeneration.opened
+         lease.intended take-lease 1h
+         lease.taken
+         max_size.intended raise-max 10 12
+         max_size.raised
+         launch.intended launch 1 a
+         launch.accepted i-4";
+    check(
+        &format!("{begins}\nregeneration.held leased_by_other"),
+        expect![[r#"
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
+        max_size.intended: intent (raise max size from 10 to 12)
+        max_size.raised: change 11:04, effect 11:04, intent none, max 12, max-before Some(10)
+        launch.intended: intent (launch 1 in a), launches 1
+        launch.accepted: change 11:06, desired 4, effect 11:06, intent none, newcomers [i-4:ours], raised 1, settling [3]
+        regeneration.held: held [leased_by_other], lease none, max-before None, raised 0, wanted 4
+    "#]],
+    );
+    check(
+        &format!("{begins}\nregeneration.held suspended"),
+        expect![[r#"
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
+        max_size.intended: intent (raise max size from 10 to 12)
+        max_size.raised: change 11:04, effect 11:04, intent none, max 12, max-before Some(10)
+        launch.intended: intent (launch 1 in a), launches 1
+        launch.accepted: change 11:06, desired 4, effect 11:06, intent none, newcomers [i-4:ours], raised 1, settling [3]
+        regeneration.held: held [suspended]
+    "#]],
+    );
+    check(
+        &format!("{begins}\nlease.claimed"),
+        expect![[r#"
+        lease.intended: intent (take the lease until 13:00:00Z)
+        lease.taken: change 11:02, effect 11:02, intent none, lease since 11:02
+        max_size.intended: intent (raise max size from 10 to 12)
+        max_size.raised: change 11:04, effect 11:04, intent none, max 12, max-before Some(10)
+        launch.intended: intent (launch 1 in a), launches 1
+        launch.accepted: change 11:06, desired 4, effect 11:06, intent none, newcomers [i-4:ours], raised 1, settling [3]
+        lease.claimed: lease none, max-before None, raised 0, wanted 4
+    "#]],
+    );
+}
+
+#[test]
 fn a_renewal_of_the_lease_is_no_answer_to_a_call_that_was_refused() {
     check(
         "regeneration.opened
