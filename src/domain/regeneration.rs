@@ -212,7 +212,7 @@ impl Regeneration {
     /// lease states what is left.
     fn lose_lease(&mut self) {
         (self.lease, self.leased_at, self.claimed) = (None, None, None);
-        (self.raised, self.unclaimed, self.min_before, self.max_before) = (0, 0, None, None);
+        (self.raised, self.unclaimed, self.min_before, self.max_before) = (Units::ZERO, Units::ZERO, None, None);
         self.opened.inherited = None;
         self.desired_range = (self.desired, self.desired);
     }

@@ -124,7 +124,7 @@ impl<'a> Past<'a> {
     /// a change back, and what is wanted is kept within them.
     fn limits_seen_late(&self) -> Ambiguities {
         let changes: Vec<_> = self.entries.iter().filter_map(|e| Some((e.rt, &group_changed(e)?.change))).collect();
-        let reverses = |one: Option<[u32; 2]>, other: Option<[u32; 2]>| matches!((one, other), (Some([a, b]), Some([c, d])) if a == d && b == c);
+        let reverses = |one: Option<[Units; 2]>, other: Option<[Units; 2]>| matches!((one, other), (Some([a, b]), Some([c, d])) if a == d && b == c);
         let is_back = |pair: &[(Time, &Change)]| match pair {
             [(at, one), (later, other)] => {
                 *later <= BEHIND.after(*at) && (reverses(one.min, other.min) || reverses(one.max, other.max))
