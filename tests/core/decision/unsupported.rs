@@ -32,7 +32,6 @@ fn neither_a_person_nor_a_schedule_opens_a_group_of_these_kinds() {
     }
     expect![[r#"
         capacity_unit: capacity is counted in vCPUs, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
-        capacity_unit: capacity is counted in vCPUs, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
         capacity_unit: capacity is counted in MiB of memory, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
         capacity_unit: capacity is counted in cores, and regend counts instances; exclude the group with regenerate = false in a [[groups]] rule
         managed: managed by Amazon EKS (tag eks:nodegroup-name = "workers"), and only that service should replace its instances; exclude the group with regenerate = false in a [[groups]] rule
