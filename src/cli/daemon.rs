@@ -12,8 +12,8 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall, unless_stopped};
 use crate::engine::fleet::{Fleet, Watch};
 use crate::engine::ports::{Cloud, History, Journal};
-use crate::engine::reconcile::Stop;
 use crate::engine::scheduler::Scheduler;
+use crate::engine::stop::Stop;
 use crate::render;
 
 use super::select::{connect, fleet, select};

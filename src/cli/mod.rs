@@ -8,7 +8,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::adapters::config::{Config, ConfigError};
 use crate::engine::ports::JournalError;
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 
 pub mod audit;
 #[cfg(feature = "aws")]

@@ -13,7 +13,7 @@ use crate::engine::command::{Command, Obeyed, Order};
 use crate::engine::fleet::{Ended, reset_breaker};
 use crate::engine::lookup;
 use crate::engine::ports::{History, Journal, JournalError};
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 use crate::render;
 
 use super::results::Report;

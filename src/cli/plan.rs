@@ -19,7 +19,7 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::lookup;
 use crate::engine::ports::{Ask, Cloud, History, JournalError};
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 use crate::render;
 use crate::render::left_words;
 

@@ -124,7 +124,7 @@ async fn show_other_regenerations(
     show: &Show,
 ) -> Result<(), Failure> {
     for entries in journal.unfinished().await? {
-        let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? else {
+        let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::stop::Stop::from)? else {
             continue;
         };
         if !is_included(&other.group) {

@@ -157,7 +157,7 @@ impl Past {
         };
         let mut past = Self::default();
         for entries in journal.unfinished().await? {
-            if let Some(regeneration) = Regeneration::recover(&entries).map_err(crate::engine::reconcile::Stop::from)? {
+            if let Some(regeneration) = Regeneration::recover(&entries).map_err(crate::engine::stop::Stop::from)? {
                 past.open.insert(regeneration.group.clone(), regeneration);
             }
         }

@@ -16,6 +16,7 @@ mod finish;
 mod launch;
 mod preconditions;
 mod retire;
+mod weights;
 mod zones;
 
 /// What to do after an observation. At most one action: the next one needs an observation that began after the outcome
@@ -203,31 +204,9 @@ impl<'a> View<'a> {
         units(self.serving.iter().copied())
     }
 
-    /// How far the members may exceed desired capacity for good: Auto Scaling launches whole instances, and terminates
-    /// none without which there would be too few.
-    fn overshoot(&self) -> Units {
-        self.group.heaviest - Units::ONE
-    }
-
-    /// Whether Auto Scaling has neither too few members nor too many.
-    fn is_at_desired(&self) -> bool {
-        let (live, desired) = (self.live(), self.group.desired);
-        desired <= live && live <= desired.saturating_add(self.overshoot())
-    }
-
     /// The capacity of the members that regend did not retire.
     fn live(&self) -> Units {
         units(self.live.iter().copied())
-    }
-
-    /// About how many instances make up this capacity, by the average weight of the members; as many as units, without
-    /// weights.
-    fn instances(&self, capacity: Units) -> u32 {
-        let (members, live) = (u64::from(count(&self.live)), u64::from(self.live().get()));
-        if live == 0 {
-            return capacity.get();
-        }
-        u32::try_from((u64::from(capacity.get()) * members).div_ceil(live)).unwrap_or(u32::MAX)
     }
 
     fn newcomer(&self, instance: &Instance) -> Option<&Newcomer> {

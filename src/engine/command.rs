@@ -11,7 +11,7 @@ use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::lookup;
 use crate::engine::ports::Journal;
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Orders {
         Self(Some(receiver))
     }
 
-    /// The next command; never, where nobody can give one any more.
+    /// The next command; never, where none can be given any more.
     pub(super) async fn next(&mut self) -> Message {
         let next = match &mut self.0 {
             Some(receiver) => receiver.recv().await,

@@ -18,12 +18,12 @@ use crate::engine::clock::{Clock, Runtime, Steady};
 use crate::engine::command::{Message, Orders};
 use crate::engine::observer::Observer;
 use crate::engine::ports::{Cloud, CloudError, Journal, Place};
-use crate::engine::reconcile::{Active, Stop};
+use crate::engine::reconcile::Active;
 use crate::engine::snapshot::GroupSnapshot;
+use crate::engine::stop::Stop;
 
 pub use breaker::reset_breaker;
-use queue::PendingRequest;
-use task::Begin;
+use queue::{Begin, PendingRequest};
 
 mod breaker;
 mod orders;

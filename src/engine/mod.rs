@@ -9,3 +9,4 @@ pub mod ports;
 pub mod reconcile;
 pub mod scheduler;
 pub mod snapshot;
+pub mod stop;

@@ -11,8 +11,9 @@ use crate::domain::span::Span;
 use crate::domain::veto::veto;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Cloud, Journal};
+use crate::engine::stop::Stop;
 
-pub use active::{Active, Step, Stop};
+pub use active::{Active, Step};
 pub(super) use recorder::group_gone;
 
 mod active;

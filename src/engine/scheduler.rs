@@ -13,7 +13,7 @@ use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Runtime};
 use crate::engine::fleet::{Ended, Event, Fleet, RunRequest};
 use crate::engine::ports::{Cloud, Journal};
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 
 /// When to try again to open a regeneration of a group that could not be observed. The firing still counts.
 pub const OPEN_RETRY: Span = Span::minutes(1);

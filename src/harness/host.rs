@@ -12,7 +12,7 @@ use super::{Harness, MemoryJournal, Progress};
 use crate::domain::group::Group;
 use crate::domain::span::Time;
 use crate::engine::fleet::Watch;
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 
 /// What the next write meets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::domain::span::Time;
 use crate::engine::clock::Clock;
 use crate::engine::fleet::{Fleet, Settings, Watch};
 use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, History, Listing, Observations};
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 use crate::sim::random::Random;
 use crate::sim::world::World;
 

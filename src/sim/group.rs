@@ -203,13 +203,6 @@ impl SimGroup {
         self.notice(now);
     }
 
-    /// It launches whole instances, and keeps what is too much of them until less is desired.
-    fn tolerate_overshoot(&mut self) {
-        if self.heaviest() > 1 {
-            self.tolerated = self.units().saturating_sub(self.desired);
-        }
-    }
-
     /// Makes sure that the group comes to see to what is not as it should be.
     pub fn notice(&mut self, now: Time) {
         if self.react_at.is_none() && self.deviates(now) {
@@ -231,25 +224,6 @@ impl SimGroup {
     /// How many members count towards desired capacity.
     pub fn count(&self) -> u32 {
         self.members.iter().filter(|i| i.counts()).count() as u32
-    }
-
-    /// For how many units they count: as many as they are, without weights.
-    pub fn units(&self) -> u32 {
-        self.members.iter().filter(|i| i.counts()).map(|i| i.weight).sum()
-    }
-
-    /// The weight of the heaviest instance that it has or may launch.
-    pub(super) fn heaviest(&self) -> u32 {
-        self.members.iter().map(|i| i.weight).fold(self.behavior.heaviest(), u32::max)
-    }
-
-    pub(super) fn weight(&self, id: &InstanceId) -> u32 {
-        self.members.iter().find(|i| &i.id == id).map_or(1, |i| i.weight)
-    }
-
-    /// By how much desired capacity falls when this instance is terminated with decrement.
-    pub(super) fn decrement(&self, id: &InstanceId) -> u32 {
-        if self.behavior.decrements_weight { self.weight(id) } else { 1 }
     }
 
     /// How many units it means to have now, at least.

@@ -24,4 +24,5 @@ pub mod scaling;
 pub mod scaling_policy;
 pub mod script;
 pub mod target;
+mod weights;
 pub mod world;

@@ -15,7 +15,7 @@ use regend::engine::clock::Clock;
 use regend::engine::command::{Command, Order};
 use regend::engine::fleet::{Ended, RunRequest, Settings};
 use regend::engine::ports::JournalError;
-use regend::engine::reconcile::Stop;
+use regend::engine::stop::Stop;
 use regend::harness::{Harness, Progress};
 use regend::sim::checkers::{Broken, Checker};
 use regend::sim::event::Event;

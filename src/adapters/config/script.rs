@@ -174,17 +174,9 @@ fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
     section.read("notice", notice, range);
     section.read("unknown_to_ec2", unknown_to_ec2, seconds);
     section.read("stale", stale, seconds);
-    let directs = [
-        ("raises desired", Direct::RaisesDesired),
-        ("keeps desired", Direct::KeepsDesired),
-        ("unavailable", Direct::Unavailable),
-        ("refused", Direct::Refused),
-        ("mixed", Direct::Mixed),
-    ];
-    section.read("launch_instances", direct, |value| one_of(value, &directs));
+    section.read("launch_instances", direct, |value| one_of(value, &DIRECTS));
     section.read("weights", weights, read_weights);
-    let falls = [("by weight", true), ("by one", false)];
-    section.read("decrement", decrements_weight, |value| one_of(value, &falls));
+    section.read("decrement", decrements_weight, |value| one_of(value, &DECREMENTS));
     section.read("rebalances", rebalances, flag);
     section.read("elb_checks", elb_checks, |value| seconds(value).map(Some));
     section.read("warm_pool", warm_pool, flag);
@@ -206,6 +198,18 @@ fn behavior(mut section: Section<'_, '_>, behavior: &mut GroupBehavior) {
     section.read("capacity_rebalances", capacity_rebalances, flag);
     section.close();
 }
+
+/// What `LaunchInstances` does.
+const DIRECTS: [(&str, Direct); 5] = [
+    ("raises desired", Direct::RaisesDesired),
+    ("keeps desired", Direct::KeepsDesired),
+    ("unavailable", Direct::Unavailable),
+    ("refused", Direct::Refused),
+    ("mixed", Direct::Mixed),
+];
+
+/// Whether a termination with decrement lowers desired capacity by the weight of the instance.
+const DECREMENTS: [(&str, bool); 2] = [("by weight", true), ("by one", false)];
 
 /// The weights of the instance types, as AWS accepts them.
 fn read_weights(value: &DeValue<'_>) -> Result<Vec<u32>, Invalid> {

@@ -59,20 +59,7 @@ impl<'a> View<'a> {
                 self.due.iter().copied().chain(young).find(is_dispensable)
             }
         };
-        // Where a decrement takes only one unit, Auto Scaling may refill the rest before it is lowered. Desired capacity
-        // alone returns it, once no newcomer is starting.
-        let is_by_name = |i: &&Instance| i.weight <= raised || !known.decrements_by_one;
-        let by_name = candidate.filter(is_by_name);
-        if let Some(next) = by_name.and_then(|instance| self.return_capacity(instance, Reason::Surplus)) {
-            return Some(next);
-        }
-        if (ours.is_empty() || by_name.is_none())
-            && let Some(next) = self.return_remainder(floor)
-        {
-            return Some(next);
-        }
-        let last_resort = candidate.filter(|_| !self.live.iter().any(|i| self.is_starting(i)));
-        if let Some(next) = last_resort.and_then(|instance| self.return_capacity(instance, Reason::Surplus)) {
+        if let Some(next) = self.return_instance(candidate, floor) {
             return Some(next);
         }
         let unhealthy = self.due.iter().copied().find(|i| self.is_already_replaced(i));
@@ -87,19 +74,6 @@ impl<'a> View<'a> {
         }
         self.wake(patience + TimeDelta::seconds(1));
         self.hold(Hold::Serving { serving: self.serving(), floor })
-    }
-
-    /// Lowers desired capacity to wanted where every newcomer is heavier than the surplus. Auto Scaling terminates no
-    /// instance without which there would be too few; if that leaves it any, enough serve whichever it takes.
-    fn return_remainder(&self, floor: Units) -> Option<Next> {
-        let (group, excess) = (self.group, self.live() - self.wanted);
-        let may_take = |i: &&&Instance| !i.protected && i.weight <= excess;
-        let is_safe = !self.live.iter().any(|i| may_take(&i)) || self.serving().saturating_sub(excess) >= floor;
-        if !group.is_weighted() || excess > group.heaviest || !is_safe {
-            return None;
-        }
-        let min = self.known.min_to_restore().filter(|_| self.wanted < group.min).map(|before| before.min(self.wanted));
-        Some(Next::Act(Action::Shrink { from: group.desired, to: self.wanted, min, max: None }))
     }
 
     /// Lowers desired capacity by the members that never launched.
@@ -146,7 +120,7 @@ impl<'a> View<'a> {
     }
 
     /// Whether it is a newcomer that is not serving yet and has not failed.
-    fn is_starting(&self, instance: &Instance) -> bool {
+    pub(super) fn is_starting(&self, instance: &Instance) -> bool {
         self.newcomer(instance).is_some_and(|n| !n.failed) && !self.serves(instance)
     }
 

@@ -195,30 +195,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What comes instead where the instance is heavier than the surplus, so that a decrement would take desired capacity
-    /// below wanted. The group may still have the capacity without it, because Auto Scaling launched heavier instances
-    /// than were asked for: then desired capacity is first raised to what is there, which launches nothing.
-    fn return_more_than_the_surplus(&self, instance: &Instance, why: Reason) -> Option<Option<Next>> {
-        let (group, raised, weight) = (self.group, self.known.raised, instance.weight);
-        if raised == Units::ZERO || weight <= raised || !instance.lifecycle.counts() {
-            return None;
-        }
-        let to = self.wanted.saturating_add(weight);
-        let has_room = to <= group.max || self.policy.raise_max_size;
-        if self.is_above_wanted_without(instance) && weight <= self.surge && has_room {
-            let max = Some(to).filter(|max| *max > group.max);
-            return Some(Some(Next::Act(Action::Grow { from: group.desired, to, min: None, max })));
-        }
-        // Without the decrement Auto Scaling launches another.
-        let may_be_refilled = why == Reason::Stale || (why == Reason::Failed && self.known.ending.is_none());
-        if may_be_refilled { None } else { Some(None) }
-    }
-
-    /// Whether the group has at least the wanted capacity without the instance.
-    pub(super) fn is_above_wanted_without(&self, instance: &Instance) -> bool {
-        self.live().saturating_sub(instance.weight) >= self.wanted
-    }
-
     fn retire(&self, instance: &Instance, why: Reason, slot: Slot) -> Next {
         let counts = instance.lifecycle.counts();
         let most = self.group.desired.saturating_add(self.overshoot());

@@ -11,7 +11,7 @@ use crate::domain::span::Time;
 use crate::engine::clock::{Clock, Runtime};
 use crate::engine::lookup;
 use crate::engine::ports::{Cloud, Filter, History, Journal, JournalError};
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 
 /// The groups whose latest regeneration failed or was aborted, and whether that stopped the fleet.
 #[derive(Debug, Default)]

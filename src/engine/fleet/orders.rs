@@ -10,7 +10,7 @@ use crate::engine::clock::{Clock, Runtime};
 use crate::engine::command::{Command, Message, Obeyed};
 use crate::engine::observer::{self, Observer};
 use crate::engine::ports::{Cloud, Journal};
-use crate::engine::reconcile::Stop;
+use crate::engine::stop::Stop;
 
 impl<C: Cloud + 'static, J: Journal + 'static, K: Runtime> Fleet<C, J, K> {
     /// Carries out a command, and returns when it is recorded.

@@ -3,7 +3,6 @@
 
 use std::rc::Rc;
 
-use super::task::Begin;
 use super::{Ended, Event, Fleet, RunRequest};
 use crate::domain::action::Hold;
 use crate::domain::group::Group;
@@ -15,7 +14,8 @@ use crate::engine::clock::{Clock, Runtime};
 use crate::engine::command::{Command, Order};
 use crate::engine::lookup;
 use crate::engine::ports::{Ask, Cloud, Journal};
-use crate::engine::reconcile::{Active, Stop};
+use crate::engine::reconcile::Active;
+use crate::engine::stop::Stop;
 
 /// How often a group is observed while another daemon has the lease, which may be released long before it expires.
 const LEASE_RETRY: Span = Span::minutes(1);
@@ -27,6 +27,12 @@ pub(super) struct PendingRequest {
     pub(super) requested_at: Time,
     /// When the group is observed again, after the journal recorded that another daemon has the lease.
     pub(super) retry_at: Option<Time>,
+}
+
+/// What a task starts from.
+pub(super) enum Begin {
+    Open(Box<PendingRequest>),
+    Resume(Box<Regeneration>),
 }
 
 /// What became of a request whose turn it was.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::queue::{Opening, PendingRequest};
+use super::queue::{Begin, Opening};
 use super::{Ended, Event, Fleet};
 use crate::domain::action::Outcome;
 use crate::domain::group::{Group, GroupKey};
@@ -13,7 +13,8 @@ use crate::engine::clock::{Clock, Runtime, Steady};
 use crate::engine::command::{Command, Obeyed, Orders};
 use crate::engine::observer::Found;
 use crate::engine::ports::{Ask, Cloud, CloudError, Journal};
-use crate::engine::reconcile::{Active, Reconciler, Step, Stop, group_gone};
+use crate::engine::reconcile::{Active, Reconciler, Step, group_gone};
+use crate::engine::stop::Stop;
 
 /// The longest wait between two attempts to observe a group.
 const OBSERVATION_RETRY_MAX: Span = Span::minutes(2);
@@ -24,12 +25,6 @@ const PATIENCE: Span = Span::minutes(15);
 /// The same when AWS refuses the observation. A new permission takes effect within seconds, and new credentials need an
 /// operator, so a longer wait does not help.
 const PATIENCE_REFUSED: Span = Span::minutes(2);
-
-/// What a task starts from.
-pub(super) enum Begin {
-    Open(Box<PendingRequest>),
-    Resume(Box<Regeneration>),
-}
 
 /// Regenerates one group.
 pub(super) async fn regenerate<C: Cloud + 'static, J: Journal + 'static, K: Runtime>(

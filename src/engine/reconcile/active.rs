@@ -4,10 +4,9 @@ use std::rc::Rc;
 
 use crate::domain::action::{Hold, Outcome};
 use crate::domain::health_tracker::{HealthTracker, TrackedGroup};
-use crate::domain::regeneration::{Illegal, Regeneration};
+use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::command::Orders;
-use crate::engine::ports::JournalError;
 
 /// A regeneration under way, with what only its own process remembers.
 pub struct Active {
@@ -61,15 +60,4 @@ pub enum Step {
     /// Look again at this time, or earlier.
     Wait(Option<Time>),
     Closed(Outcome),
-}
-
-/// Why the loop cannot go on. AWS is not touched after this.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Stop {
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("the journal contradicts itself: {0}. This is a bug or a damaged journal; nothing more is done")]
-    Illegal(#[from] Illegal),
-    #[error("change detection did not converge for {0}. This is a bug; nothing more is done")]
-    DetectionDiverged(String),
 }

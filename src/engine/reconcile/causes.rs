@@ -1,7 +1,7 @@
 //! What Auto Scaling is asked for an explanation of: who changed desired capacity, why an instance went, why none
 //! comes.
 
-use super::{Active, Reconciler, Stop};
+use super::{Active, Reconciler};
 use crate::domain::action::Hold;
 use crate::domain::activity::{self, Activity, Resize};
 use crate::domain::capacity::Units;
@@ -13,6 +13,7 @@ use crate::domain::regeneration::{Regeneration, SETTLE, SKEW};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, unless_stopped};
 use crate::engine::ports::{Cloud, Journal};
+use crate::engine::stop::Stop;
 
 /// How far this host's clock may be ahead of AWS's: NTP keeps them within seconds.
 const CLOCKS: Span = Span::minutes(1);

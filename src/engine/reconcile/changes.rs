@@ -1,12 +1,13 @@
 //! What an observation shows and the journal does not say yet is recorded before anything is decided.
 
-use super::{Active, Reconciler, Stop, causes};
+use super::{Active, Reconciler, causes};
 use crate::domain::action::Hold;
 use crate::domain::change_detection;
 use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Event, LaunchedBy};
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Cloud, Journal};
+use crate::engine::stop::Stop;
 
 /// More rounds than this from one observation mean that an entry does not change what made it necessary.
 const DETECTION_ROUNDS_MAX: usize = 16;

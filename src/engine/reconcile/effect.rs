@@ -1,12 +1,13 @@
 //! One effect on AWS: the intent is durable before the call, its outcome after it.
 
-use super::{Active, Reconciler, Stop};
+use super::{Active, Reconciler};
 use crate::domain::action::{Action, Answer, Refusal};
 use crate::domain::health_tracker::TrackedGroup;
 use crate::domain::journal::{Call, Event};
 use crate::domain::span::Span;
 use crate::engine::clock::{Clock, unless_stopped};
 use crate::engine::ports::{Cloud, Journal};
+use crate::engine::stop::Stop;
 
 /// How long a call in flight may still take when the program is asked to stop. Most are answered by then; and the one who
 /// stops it is to wait no longer than five seconds, with what there is to write down and to say.

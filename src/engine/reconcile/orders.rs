@@ -2,10 +2,11 @@
 
 use std::pin::pin;
 
-use super::{Active, Reconciler, Stop};
+use super::{Active, Reconciler};
 use crate::engine::clock::Clock;
 use crate::engine::command::{Command, Message, Obeyed};
 use crate::engine::ports::{Cloud, Journal};
+use crate::engine::stop::Stop;
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// The output of a call to AWS, during which commands are carried out.

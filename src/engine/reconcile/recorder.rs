@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Active, Reconciler, Stop};
+use super::{Active, Reconciler};
 use crate::domain::action::{Action, Hold, Outcome, Refusal, RefusalKind};
 use crate::domain::change_detection::instance_facts;
 use crate::domain::decision::{self, Close};
@@ -13,6 +13,7 @@ use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::clock::Clock;
 use crate::engine::ports::{Cloud, Journal};
+use crate::engine::stop::Stop;
 
 impl<C: Cloud, J: Journal, K: Clock> Reconciler<'_, C, J, K> {
     /// Writes an entry, takes it into the state, and tells those who watch.

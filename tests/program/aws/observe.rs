@@ -39,7 +39,7 @@ fn world(form: &Form) -> Reply {
                 let kind = format!("<DesiredCapacityType>{name}</DesiredCapacityType>");
                 group(name, &[], &kind)
             };
-            let weights = |name: &str, weight: &str| {
+            let weighted = |name: &str, weight: &str| {
                 let launch = format!(
                     "<MixedInstancesPolicy><LaunchTemplate><Overrides><member><InstanceType>c5.large</InstanceType>\
                      <WeightedCapacity>{weight}</WeightedCapacity></member></Overrides></LaunchTemplate>\
@@ -47,6 +47,12 @@ fn world(form: &Form) -> Reply {
                 );
                 group(name, &[], &launch)
             };
+            let weights = group(
+                "weights",
+                &[("i-1", "InService")],
+                "<MixedInstancesPolicy><LaunchTemplate><Overrides><member><InstanceType>m5.large</InstanceType>\
+                 <WeightedCapacity>4</WeightedCapacity></member></Overrides></LaunchTemplate></MixedInstancesPolicy>",
+            );
             let broken =
                 group("broken", &[], &format!("<TargetGroupARNs><member>{ARN}/gone/3</member></TargetGroupARNs>"));
             let mix = |base: u32, above: u32| {
@@ -62,8 +68,9 @@ fn world(form: &Form) -> Reply {
                 counted("memory-mib"),
                 counted("units"),
                 counted("cores"),
-                weights("weighted", "2"),
-                weights("evenly-weighted", "1"),
+                weighted("weighted", "2"),
+                weighted("evenly-weighted", "1"),
+                weights.replace("<LifecycleState>", "<WeightedCapacity>2</WeightedCapacity><LifecycleState>"),
                 broken,
                 group("on-demand", &[], &mix(0, 100)),
                 group("spot", &[], &mix(0, 0)),
@@ -184,6 +191,7 @@ fn a_look_maps_all_that_a_decision_needs() {
             "cores",
             "weighted",
             "evenly-weighted",
+            "weights",
             "broken",
             "on-demand",
             "spot",
@@ -238,6 +246,10 @@ fn a_look_maps_all_that_a_decision_needs() {
         {
             assert_eq!(group(name).no_direct_launch.is_none(), direct, "{name}");
         }
+        let weights = group("weights");
+        assert_eq!((weights.heaviest, weights.instances[0].weight), (4.into(), 2.into()));
+        assert_eq!(weights.no_direct_launch.as_deref(), Some("its instances have weights"));
+        assert!(!web.is_weighted() && web.instances[0].weight == 1.into());
         let classic = group("classic");
         assert_eq!(classic.target_groups[0].arn, "classic/lb-1");
         assert_eq!((classic.unverified.len(), group("web").unverified.len()), (0, 0));

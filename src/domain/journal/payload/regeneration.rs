@@ -274,7 +274,7 @@ pub struct GroupChanged {
     /// Otherwise it was set to what is wanted from now on.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub relative: bool,
-    /// Nobody changed desired capacity: a termination lowered it by one, and not by the weight of the instance.
+    /// A termination lowered desired capacity by one, and not by the weight of the instance: the change is not external.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub decrement: bool,
     /// Who changed desired capacity, in AWS's words.

@@ -1,0 +1,32 @@
+//! Members of a simulated group that count for several units of desired capacity.
+
+use super::group::SimGroup;
+use crate::domain::group::InstanceId;
+
+impl SimGroup {
+    /// For how many units they count: as many as they are, without weights.
+    pub fn units(&self) -> u32 {
+        self.members.iter().filter(|i| i.counts()).map(|i| i.weight).sum()
+    }
+
+    /// The weight of the heaviest instance that it has or may launch.
+    pub(super) fn heaviest(&self) -> u32 {
+        self.members.iter().map(|i| i.weight).fold(self.behavior.heaviest(), u32::max)
+    }
+
+    pub(super) fn weight(&self, id: &InstanceId) -> u32 {
+        self.members.iter().find(|i| &i.id == id).map_or(1, |i| i.weight)
+    }
+
+    /// By how much desired capacity falls when this instance is terminated with decrement.
+    pub(super) fn decrement(&self, id: &InstanceId) -> u32 {
+        if self.behavior.decrements_weight { self.weight(id) } else { 1 }
+    }
+
+    /// It launches whole instances, and keeps what is too much of them until less is desired.
+    pub(super) fn tolerate_overshoot(&mut self) {
+        if self.heaviest() > 1 {
+            self.tolerated = self.units().saturating_sub(self.desired);
+        }
+    }
+}
