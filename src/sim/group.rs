@@ -226,12 +226,6 @@ impl SimGroup {
         self.members.iter().filter(|i| i.counts()).count() as u32
     }
 
-    /// How many units it means to have now, at least.
-    pub(super) fn target(&self) -> u32 {
-        let newcomers: u32 = self.rebalancing.iter().map(|rebalancing| self.weight(&rebalancing.newcomer)).sum();
-        self.desired + self.tolerated + newcomers
-    }
-
     pub(super) fn runs(&self, process: &str) -> bool {
         !self.suspended.contains_key(process)
     }

@@ -9,6 +9,12 @@ impl SimGroup {
         self.members.iter().filter(|i| i.counts()).map(|i| i.weight).sum()
     }
 
+    /// How many units it means to have now, at least.
+    pub(super) fn target(&self) -> u32 {
+        let newcomers: u32 = self.rebalancing.iter().map(|rebalancing| self.weight(&rebalancing.newcomer)).sum();
+        self.desired + self.tolerated + newcomers
+    }
+
     /// The weight of the heaviest instance that it has or may launch.
     pub(super) fn heaviest(&self) -> u32 {
         self.members.iter().map(|i| i.weight).fold(self.behavior.heaviest(), u32::max)

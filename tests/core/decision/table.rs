@@ -124,7 +124,7 @@ impl Scene {
         let members: Units = members.map(|l| l.weight).sum();
         let wanted = header.units("wanted").unwrap_or_else(|| members.saturating_sub(raised));
         let desired = wanted + raised;
-        let (min, max) = (header.units("min").unwrap_or_default(), header.units("max").unwrap_or(10.into()));
+        let (min, max) = (header.units("min").unwrap_or_default(), header.units("max").unwrap_or_else(|| 10.into()));
         let of_members = lines.iter().map(|l| l.weight).fold(Units::ONE, Units::max);
         let heaviest = header.units("heaviest").unwrap_or(of_members);
         let opened_at = ago(header.word("opened").unwrap_or("1h"));

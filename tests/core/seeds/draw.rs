@@ -1,17 +1,17 @@
 //! What a seed draws: the group and its nature, the policy, other people's hands, and what goes wrong.
 
 use regend::domain::journal::Trigger;
-use regend::domain::kind::CapacityUnit;
 use regend::domain::policy::{Policy, Share, Treatment};
 use regend::domain::span::Span;
 use regend::harness::Disk;
 use regend::sim::bucket::Bucket;
-use regend::sim::event::{Event, Which};
+use regend::sim::event::Event;
 use regend::sim::fault::Faults;
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::{Direct, GroupBehavior, Hook, Image, Termination};
 use regend::sim::random::Random;
 
+mod events;
 mod scaling;
 
 /// Ample for the largest group drawn, one by one, with every bake and back-off.
@@ -97,7 +97,7 @@ impl Drawn {
         let policy = draw_policy(r, &shape);
         let impatient = r.chance(20);
         let mut faults = draw_faults(r);
-        let mut events = draw_events(r);
+        let mut events = events::draw(r);
         let times = *r.pick(&[0, 0, 0, 1, 1, 2, 4]).unwrap_or(&0);
         let kills: Vec<u64> = (0..times).map(|_| r.within((0, 60)).into()).collect();
         let stays_dry = r.chance(120);
@@ -274,82 +274,6 @@ fn draw_policy(r: &mut Random, shape: &Shape) -> Policy {
         min_age: if r.chance(100) { Span::hours(10) } else { Span::ZERO },
         raise_max_size: r.chance(800),
         ..Policy::default()
-    }
-}
-
-/// Other people's hands. Wishes for desired capacity keep apart, so that each is seen before the next.
-fn draw_events(r: &mut Random) -> Vec<(u32, Event)> {
-    let mut at = 0;
-    (0..*r.pick(&[0, 0, 1, 2, 3, 5]).unwrap_or(&0))
-        .map(|_| {
-            at += r.within((if at == 0 { 0 } else { 180 }, 500));
-            (at, draw_event(r))
-        })
-        .collect()
-}
-
-fn draw_event(r: &mut Random) -> Event {
-    let nth = r.below(8) as usize;
-    let which = *r.pick(&[Which::Oldest, Which::Newest, Which::Nth(nth)]).unwrap_or(&Which::Oldest);
-    let processes = [
-        "Launch",
-        "Terminate",
-        "AddToLoadBalancer",
-        "HealthCheck",
-        "ReplaceUnhealthy",
-        "AZRebalance",
-        "ScheduledActions",
-        "AlarmNotification",
-        "InstanceRefresh",
-    ];
-    match r.below(40) {
-        0..=4 => Event::Kill(which),
-        5..=7 => Event::Scale(r.within((0, 4)) as i32 - 2),
-        8 | 9 => Event::SetDesired(r.within((0, 9))),
-        10 => Event::SetMin(r.within((0, 4))),
-        11 => Event::SetMax(r.within((1, 12))),
-        12 => {
-            let min = r.within((0, 3));
-            let max = min + r.within((1, 6));
-            Event::Scheduled(min, max, r.within((min, max)))
-        }
-        13 | 14 => Event::Sicken(which),
-        15 => Event::Recover,
-        16 => Event::Unavailable(r.within((10, often::UNAVAILABLE_S))),
-        17 => Event::Interrupt(which),
-        18 => Event::Protect(which),
-        19 => Event::Unprotect,
-        20 => Event::StandBy(which),
-        21 => Event::StandByReplaced(which),
-        22 => Event::ExitStandby,
-        23 => Event::Detach(which, r.chance(500)),
-        24 if r.chance(500) => Event::Attach(r.within((0, often::ATTACHED_H))),
-        24 | 25 => Event::ReplaceRootVolume(which),
-        26 | 27 => Event::Terminate(which, r.chance(500)),
-        28 | 29 => Event::Suspend(r.pick(&processes).copied().unwrap_or("Launch")),
-        30 if r.chance(400) => match r.chance(500) {
-            true => Event::Unit(CapacityUnit::Vcpus),
-            false => Event::Managed,
-        },
-        30 => Event::SuspendByAws("Launch"),
-        31 => Event::Resume,
-        32 => Event::StartRefresh,
-        33 => Event::EndRefresh,
-        34 => match r.chance(500) {
-            true => Event::Shift,
-            false => Event::EndShift,
-        },
-        35 => Event::Image(draw_image(r)),
-        36 => Event::DryUp(nth),
-        37 => Event::Scarce(nth, r.within((1, 3))),
-        38 => match r.chance(500) {
-            true => Event::Wet,
-            false => Event::Untag,
-        },
-        _ => match r.chance(200) {
-            true => Event::Delete,
-            false => Event::Image(Image::Good),
-        },
     }
 }
 

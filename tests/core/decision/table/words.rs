@@ -76,11 +76,11 @@ pub(super) fn lease(
         cutoff: ago("1h"),
         daemon: daemon.to_owned(),
         until,
-        wanted: wanted.into(),
-        surge: surge.into(),
+        wanted,
+        surge,
         min: None,
-        max: max.into(),
-        max_allowed: max.max(wanted + surge).into(),
+        max,
+        max_allowed: max.max(wanted + surge),
     }
 }
 
