@@ -40,7 +40,9 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     let journal = crate::adapters::journal::open(&state_dir)?;
     let aws = connect(&config).await?;
     let clock = Wall::default();
-    super::stop_on_signals(&clock, exit::DONE, "open regenerations stay open; the next start resumes them");
+    super::stop_on_signals(&clock, exit::DONE, || {
+        "open regenerations stay open; the next start resumes them".to_owned()
+    });
     let log = Rc::new(RefCell::new(Log::default()));
     let (events, now) = (Rc::clone(&log), clock.clone());
     let watch: Watch = Rc::new(move |event| events.borrow_mut().event(&event, now.now()));

@@ -50,7 +50,7 @@ pub(super) async fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     let state_dir = temporary()?;
     let journal = journal::open(&state_dir)?;
     let clock = Fast::new(args.speed);
-    super::stop_on_signals(&clock.wall, exit::HELD, "nothing was changed");
+    super::stop_on_signals(&clock.wall, exit::HELD, || "nothing was changed".to_owned());
     let key = GroupKey { account: "demo".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
     let world = std::rc::Rc::new(std::cell::RefCell::new(world(&key, clock.now())));
     let settings = Settings { poll: Span::seconds(5), ..Settings::default() };

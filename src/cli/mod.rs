@@ -140,6 +140,7 @@ struct Failure {
 pub fn main() -> u8 {
     let cli = Cli::try_parse().unwrap_or_else(|error| suggest_command(error).exit());
     init_log(&cli);
+    PROGRAM.get_or_init(|| cli.global.program());
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -246,6 +247,14 @@ fn init_log(cli: &Cli) {
 }
 
 impl Global {
+    /// The program and the global options that were given.
+    fn program(&self) -> String {
+        let option = |name: &str, path: &Option<PathBuf>| {
+            path.as_ref().map_or_else(String::new, |path| format!(" {name} {}", path.display()))
+        };
+        format!("regend{}{}", option("--config", &self.config), option("--state-dir", &self.state_dir))
+    }
+
     /// The named configuration, otherwise the one at the default path, otherwise the defaults.
     fn config(&self) -> Result<Config, Failure> {
         let (path, named) = match &self.config {
@@ -330,23 +339,33 @@ fn actor() -> String {
     format!("user:{}", name.unwrap_or_else(|| uid.as_raw().to_string()))
 }
 
-/// The first SIGINT or SIGTERM asks the control loop to stop after the call in flight; an open regeneration stays
-/// resumable. The second one ends the program at once with `code`, and with a message that ends in `words`. Only the
-/// response of the call in flight is lost, and the next start determines its effect by observation.
-fn stop_on_signals(clock: &crate::engine::clock::Wall, code: u8, words: &'static str) {
+/// The first SIGINT, SIGTERM or SIGHUP (the terminal was closed) asks the control loop to stop after the call in flight;
+/// an open regeneration stays resumable. The second one ends the program at once with `code`, and with what `words` says
+/// is left behind. Only the response of the call in flight is lost, and the next start determines its effect by
+/// observation.
+fn stop_on_signals(clock: &crate::engine::clock::Wall, code: u8, words: impl Fn() -> String + 'static) {
     use tokio::signal::unix::{SignalKind, signal};
     let clock = clock.clone();
-    tokio::spawn(async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    tokio::task::spawn_local(async move {
+        let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else { return };
+        let mut next = async || {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, _ = hangup.recv() => {} }
         };
-        let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
         next().await;
         say("regend: stopping after the call in flight; a second signal stops at once");
         clock.stop();
         next().await;
-        say(&format!("regend: stopped at once; {words}"));
+        say(&format!("regend: stopped at once; {}", words()));
         std::process::exit(i32::from(code));
     });
+}
+
+/// How this program was called, up to the command: what a message tells the user to run must find the same
+/// configuration and journal.
+static PROGRAM: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// See [`PROGRAM`].
+fn program() -> &'static str {
+    PROGRAM.get().map_or("regend", String::as_str)
 }

@@ -18,7 +18,7 @@ use crate::render;
 
 use super::results::Report;
 use super::select::{connect, fleet, list, select};
-use super::{Failure, Global, Output, actor, exit, say};
+use super::{Failure, Global, Output, actor, exit, program, say};
 
 #[derive(Debug, Args)]
 pub(super) struct OrderArgs {
@@ -59,7 +59,7 @@ pub(super) async fn pause(global: &Global, args: &OrderArgs) -> Result<u8, Failu
     for group in &groups {
         match command(Order::Pause, args).record(&journal, group, Wall::default().now()).await? {
             Obeyed::Done(entry) => {
-                say(&format!("{group}: {}; `regend resume {group}` continues it", render::sentence(&entry)));
+                say(&format!("{group}: {}; `{} resume {group}` continues it", render::sentence(&entry), program()));
             }
             Obeyed::AlreadySo | Obeyed::NothingOpen => say(&format!("{group}: is paused already")),
         }
@@ -80,7 +80,7 @@ pub(super) async fn resume(global: &Global, args: &OrderArgs) -> Result<u8, Fail
             Obeyed::Done(entry) => {
                 done += 1;
                 let next = match is_open(&journal, group).await? {
-                    true => format!("; `regend run {group}` or the daemon continues its regeneration"),
+                    true => format!("; `{} run {group}` or the daemon continues its regeneration", program()),
                     false => String::new(),
                 };
                 say(&format!("{group}: {}{next}", render::sentence(&entry)));
@@ -123,7 +123,8 @@ pub(super) async fn abort(global: &Global, args: &OrderArgs) -> Result<u8, Failu
     let clock = Wall::default();
     let report = Report::new(journal.writer());
     let fleet = fleet(&config, aws, journal, clock.clone(), false, report.watch());
-    super::stop_on_signals(&clock, exit::HELD, "what is left to restore stays open: run the same command again");
+    let left = report.clone();
+    super::stop_on_signals(&clock, exit::HELD, move || left.records.borrow().last_words());
     fleet.resume(|group| open.contains(group)).await?;
     for group in &open {
         fleet.command(group, command(Order::Abort, args)).await?;

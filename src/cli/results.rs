@@ -15,8 +15,9 @@ use crate::domain::regeneration::{Newcomer, Regeneration};
 use crate::engine::fleet::{Ended, Event, Watch};
 use crate::render::left_words;
 
+use super::plan::Preview;
 use super::show::{Show, take_over_hint};
-use super::{Failure, Output, exit, print};
+use super::{Failure, Output, exit, print, program};
 
 /// The result of one group.
 #[derive(Debug, Serialize)]
@@ -74,6 +75,9 @@ impl Report {
     }
 }
 
+/// The outcome of a run that was stopped, and whose regeneration stays open.
+const STOPPED: &str = "stopped";
+
 /// What is needed to report the result of each group at the end.
 #[derive(Default)]
 pub(super) struct Records {
@@ -91,6 +95,18 @@ impl Records {
     /// Takes in which groups could not be observed before the run.
     pub(super) fn note_unobserved(&mut self, previews: Vec<Preview>) {
         self.unobserved = previews.into_iter().filter_map(|preview| Some((preview.key, preview.plan.err()?))).collect();
+    }
+
+    /// What a program that ends at once leaves behind, and how to resume it.
+    pub(super) fn last_words(&self) -> String {
+        let open = self.regenerations.iter().filter(|(key, _)| !self.closed.contains_key(*key));
+        let lines: Vec<_> = open
+            .map(|(key, regeneration)| {
+                let remains = remains(regeneration, &self.writer).map_or_else(String::new, |(facts, _)| facts + "; ");
+                format!("{key}: {remains}`{} run {key}` resumes it", program())
+            })
+            .collect();
+        if lines.is_empty() { "nothing was changed".to_owned() } else { lines.join("\n") }
     }
 
     fn note(&mut self, event: &Event<'_>) {
@@ -158,7 +174,8 @@ impl Records {
             Some(Ended::GaveUp(error, lasts)) => {
                 let why = format!(
                     "gave up after {lasts} without an observation: {error}; the regeneration stays open: \
-                     `regend run {key}` resumes it"
+                     `{} run {key}` resumes it",
+                    program()
                 );
                 ("unreachable", None, Some(why), exit::UNREACHABLE)
             }
@@ -168,15 +185,13 @@ impl Records {
                 (outcome, None, Some(failure.to_string()), failure.code)
             }
             None if regeneration.is_some() => {
-                ("stopped", None, Some(format!("`regend run {key}` resumes it")), exit::HELD)
+                (STOPPED, None, Some(format!("`{} run {key}` resumes it", program())), exit::HELD)
             }
-            None => ("not_begun", None, Some(format!("`regend run {key}` starts it")), exit::HELD),
+            None => ("not_begun", None, Some(format!("`{} run {key}` starts it", program())), exit::HELD),
         };
-        // A stopped run is resumed by the user who stopped it. What was not restored is listed only for runs that
-        // ended.
         let remains = match ended {
-            Some(Ended::Closed(_) | Ended::GaveUp(..)) => regeneration.and_then(|r| remains(r, &self.writer)),
-            _ => None,
+            Some(Ended::Closed(_) | Ended::GaveUp(..)) | None => regeneration.and_then(|r| remains(r, &self.writer)),
+            Some(Ended::Skipped(_) | Ended::Unreachable(_) | Ended::NoSuchGroup) => None,
         };
         let (remains, undo) = remains.unzip();
         let result = Result_ {
@@ -224,7 +239,11 @@ impl Result_ {
             text.push_str(&format!("\n  not replaced: {}, {}", left.instance, left_words(left.why)));
         }
         if let Some(remains) = &self.remains {
-            text.push_str(&format!("\n  {remains}\n  {}", how_to_undo(&self.group, &self.undo)));
+            text.push_str(&format!("\n  {remains}"));
+            // A stopped run is resumed, and that restores the group.
+            if self.outcome != STOPPED {
+                text.push_str(&format!("\n  {}", how_to_undo(&self.group, &self.undo)));
+            }
         }
         text
     }
@@ -281,5 +300,9 @@ pub(super) fn remains(regeneration: &Regeneration, writer: &str) -> Option<(Stri
 
 /// How to restore a group: by regend, or manually.
 pub(super) fn how_to_undo(group: &str, undo: &[String]) -> String {
-    format!("to restore it, run `regend run {group}`, or these commands in this order:\n    {}", undo.join("\n    "))
+    format!(
+        "to restore it, run `{} run {group}`, or these commands in this order:\n    {}",
+        program(),
+        undo.join("\n    ")
+    )
 }

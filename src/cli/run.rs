@@ -89,7 +89,8 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     // What could not be shown was not confirmed either.
     fresh.retain(|one| !report.records.borrow().unobserved.contains_key(&one.key));
     // Before this point a signal ends the program at once, because nothing was changed.
-    super::stop_on_signals(&clock, exit::HELD, "open regenerations stay open: run the same command to resume");
+    let left = report.clone();
+    super::stop_on_signals(&clock, exit::HELD, move || left.records.borrow().last_words());
     let actor = actor();
     for Preview { key, claimed, .. } in leased {
         if let Some(claimed) = claimed {
@@ -129,8 +130,11 @@ async fn show_other_regenerations(
         };
         if !is_included(&other.group) {
             show.line(&format!(
-                "regeneration {} of {} is also open: `regend run {}` resumes it",
-                other.id, other.group, other.group
+                "regeneration {} of {} is also open: `{} run {}` resumes it",
+                other.id,
+                other.group,
+                super::program(),
+                other.group
             ));
         }
     }

@@ -153,7 +153,9 @@ impl Show {
 /// How to continue at once, where a hold with this code is the live lease of another daemon.
 pub(super) fn take_over_hint(key: &GroupKey, code: &str) -> String {
     match code {
-        LEASED_BY_OTHER => format!("; if that daemon is lost, `regend run {key} --take-over` continues at once"),
+        LEASED_BY_OTHER => {
+            format!("; if that daemon is lost, `{} run {key} --take-over` continues at once", super::program())
+        }
         _ => String::new(),
     }
 }

@@ -81,7 +81,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     let aws = connect(&config).await?;
     let state_dir = global.state_dir(&config);
     let clock = Wall::default();
-    super::stop_on_signals(&clock, exit::HELD, "nothing was changed");
+    super::stop_on_signals(&clock, exit::HELD, || "nothing was changed".to_owned());
     loop {
         let listing = list(&aws).await?;
         let chosen = select(&listing, &config, &args.groups)?;

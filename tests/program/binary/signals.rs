@@ -40,13 +40,21 @@ fn a_second_process_is_told_which_one_holds_the_lock() {
     let done = first.ends_within(Duration::from_secs(5));
     println!("ended {:?} after SIGTERM", began.elapsed());
     assert_eq!(done.code, 3, "{done}");
-    assert!(done.out.contains("web: stopped, 0 replaced: `regend run web` resumes it"), "{done}");
+    assert!(
+        done.out.contains("web: stopped, 0 replaced: `regend ") && done.out.contains("run web` resumes it"),
+        "{done}"
+    );
+    assert!(done.out.contains("not restored: ") && done.out.contains("the lease of daemon "), "{done}");
 }
 
 #[test]
 fn a_signal_lets_the_call_in_flight_finish_and_the_next_start_resumes() {
     let endpoint = Endpoint::stock();
-    for (signal, action) in [(Signal::TERM, "LaunchInstances"), (Signal::INT, "TerminateInstanceInAutoScalingGroup")] {
+    for (signal, action) in [
+        (Signal::TERM, "LaunchInstances"),
+        (Signal::INT, "TerminateInstanceInAutoScalingGroup"),
+        (Signal::HUP, "CreateOrUpdateTags"),
+    ] {
         let group = action.to_lowercase();
         let made = endpoint.seed(&["--group", &group, "--size", "3"]);
         let originals = ids(&made["groups"][0]["instances"]);
@@ -99,9 +107,12 @@ fn a_signal_ends_it_in_time_though_aws_does_not_answer() {
         assert_eq!(done.code, code, "{done}");
         assert!(!regend.audit(&["--kind", "launch.accepted"]).is_empty());
         if code == 3 {
-            for words in
-                ["next: stopped, 0 replaced: `regend run next` resumes", "web: not begun: `regend run web` starts"]
-            {
+            for words in [
+                "next: stopped, 0 replaced: `regend ",
+                "run next` resumes",
+                "web: not begun: `regend ",
+                "run web` starts",
+            ] {
                 assert!(done.out.contains(words), "{words:?} is missing in {done}");
             }
         }
