@@ -39,7 +39,7 @@ doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(DEMO) --no-deps --document-private-items
 
 bench:
-	$(CARGO) bench --locked --no-default-features --features daemon --bench calls --bench journal
+	$(CARGO) bench --locked --no-default-features --features daemon --bench calls --bench fleet --bench journal
 
 # A minute for each parser of outside input and for the decision. What is new is kept in fuzz/target, what fails in
 # fuzz/artifacts; what is worth keeping goes to fuzz/corpus, which `make test` replays. No nightly compiler is needed.
