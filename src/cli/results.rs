@@ -15,7 +15,6 @@ use crate::domain::regeneration::{Newcomer, Regeneration};
 use crate::engine::fleet::{Ended, Event, Watch};
 use crate::render::left_words;
 
-use super::plan::Preview;
 use super::show::{Show, take_over_hint};
 use super::{Failure, Output, exit, print, program};
 
@@ -92,11 +91,6 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Takes in which groups could not be observed before the run.
-    pub(super) fn note_unobserved(&mut self, previews: Vec<Preview>) {
-        self.unobserved = previews.into_iter().filter_map(|preview| Some((preview.key, preview.plan.err()?))).collect();
-    }
-
     /// What a program that ends at once leaves behind, and how to resume it.
     pub(super) fn last_words(&self) -> String {
         let open = self.regenerations.iter().filter(|(key, _)| !self.closed.contains_key(*key));

@@ -85,7 +85,8 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let leased = if args.take_over { plan::look(&fleet.cloud, &open, &known).await } else { Vec::new() };
     let leases = if args.take_over { show_leases(&mut previews, &leased, &report.show.borrow()) } else { 0 };
     show_and_confirm(&previews, leases, args.yes, &report.show.borrow())?;
-    report.records.borrow_mut().note_unobserved(previews);
+    let unobserved = previews.into_iter().filter_map(|preview| Some((preview.key, preview.plan.err()?)));
+    report.records.borrow_mut().unobserved = unobserved.collect();
     // What could not be shown was not confirmed either.
     fresh.retain(|one| !report.records.borrow().unobserved.contains_key(&one.key));
     // Before this point a signal ends the program at once, because nothing was changed.

@@ -122,7 +122,7 @@ fn launch() -> Action {
 
 fn retire() -> Action {
     let (instance, why, decrement) = (InstanceId::new("i-1"), Reason::Stale, true);
-    Action::Retire(Retire { instance, why, decrement, successor: None, serving: 3, floor: 3 })
+    Action::Retire(Retire { instance, why, decrement, successor: None, serving: 3.into(), floor: 3.into() })
 }
 
 const ARN: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup";

@@ -79,7 +79,7 @@ fn odd(form: &Form) -> Reply {
 #[test]
 fn what_an_answer_lacks_is_never_made_up() {
     wired("answers::what_an_answer_lacks_is_never_made_up", odd, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         for (name, says) in [
             ("no-protection", "group no-protection has no ProtectedFromScaleIn for instance i-1"),
             ("no-health", "group no-health has an instance i-1 without a health status"),
@@ -128,7 +128,7 @@ fn short_pages(form: &Form) -> Reply {
 fn a_group_on_a_second_page_is_not_gone_and_one_without_a_name_is_none() {
     const NAME: &str = "answers::a_group_on_a_second_page_is_not_gone_and_one_without_a_name_is_none";
     wired(NAME, short_pages, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let found: Vec<_> = aws.look(&[ask("a", false), ask("b", false)]).await.into_iter().collect();
         assert!(found.len() == 2 && found.iter().all(|(_, group)| group.is_ok()), "{found:?}");
         let listed: Vec<_> = aws.list().await.groups.into_keys().map(|key| key.name).collect();
@@ -152,7 +152,7 @@ fn a_listing_takes_all_pages_of_all_places() {
     wired("answers::a_listing_takes_all_pages_of_all_places", three_pages, &[("AWS_REGION", "")], async || {
         let regions = vec!["eu-west-1".to_owned(), "us-east-1".to_owned(), "eu-west-1".to_owned()];
         let prod = Account { name: "prod".to_owned(), regions, role_arn: None, external_id: None };
-        let mut aws = Aws::connect(&[prod]).await.unwrap();
+        let aws = Aws::connect(&[prod]).await.unwrap();
         let listing = aws.list().await;
         assert_eq!((listing.groups.len(), listing.reached.len(), listing.failed.len()), (6, 2, 0));
         assert!(listing.groups.keys().all(|key| key.account == "prod"));
@@ -173,7 +173,7 @@ fn too_many_names(form: &Form) -> Reply {
 fn groups_are_asked_for_by_the_hundred_or_by_fifty_if_that_is_too_many() {
     const NAME: &str = "answers::groups_are_asked_for_by_the_hundred_or_by_fifty_if_that_is_too_many";
     wired(NAME, too_many_names, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let asks: Vec<_> = (0..120).map(|n| ask(&format!("g{n}"), false)).collect();
         for calls in [4, 7] {
             assert_eq!(aws.look(&asks).await.values().filter(|found| found.is_ok()).count(), 120);
@@ -200,7 +200,7 @@ fn refused_twice(form: &Form) -> Reply {
 #[test]
 fn a_read_is_tried_again_where_that_can_help() {
     wired("answers::a_read_is_tried_again_where_that_can_help", refused_twice, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         assert_eq!(aws.list().await.groups.len(), 1);
         let listing = aws.list().await;
         let Some(CloudError::Forbidden { action, .. }) = listing.failed.values().next() else { panic!("{listing:?}") };
@@ -212,8 +212,8 @@ fn a_read_is_tried_again_where_that_can_help() {
 #[test]
 fn a_groups_numbers_are_asked_for_alone() {
     wired("answers::a_groups_numbers_are_asked_for_alone", odd, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
-        let numbers = Numbers { min: 1, desired: 3, max: 9 };
+        let aws = Aws::connect(&[]).await.unwrap();
+        let numbers = Numbers { min: 1.into(), desired: 3.into(), max: 9.into() };
         assert_eq!(aws.numbers(&key("whole")).await, Ok(Some(numbers)));
         let incomplete = aws.numbers(&key("no-desired&")).await.unwrap_err().to_string();
         assert!(incomplete.contains("group no-desired& has no DesiredCapacity"), "{incomplete}");

@@ -47,7 +47,7 @@ fn many_groups(form: &Form) -> Reply {
 #[test]
 fn the_health_of_forty_groups_is_read_in_one_round_trip() {
     wired("concurrency::the_health_of_forty_groups_is_read_in_one_round_trip", many_groups, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let asks: Vec<Ask> = (0..GROUPS).map(|n| ask(&name(n), false)).collect();
         let found = aws.look(&asks).await;
         assert_eq!(found.len(), GROUPS);
@@ -65,7 +65,7 @@ fn no_region_waits_for_another_one() {
     wired("concurrency::no_region_waits_for_another_one", many_regions, &[], async || {
         let regions = (0..REGIONS).map(|n| format!("eu-west-{n}")).collect();
         let account = Account { name: "prod".to_owned(), regions, role_arn: None, external_id: None };
-        let mut aws = Aws::connect(&[account]).await.unwrap();
+        let aws = Aws::connect(&[account]).await.unwrap();
         let listing = aws.list().await;
         assert_eq!(listing.failed, Default::default());
         assert_eq!(listing.reached.len(), REGIONS);

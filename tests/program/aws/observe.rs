@@ -157,7 +157,7 @@ fn world(form: &Form) -> Reply {
 #[test]
 fn what_a_group_did_is_told_in_its_own_words() {
     wired("observe::what_a_group_did_is_told_in_its_own_words", world, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
         let since = at("2026-11-22T03:00:00Z");
         let activity = |id: &str, time, description: &str, cause: &str, failure: Option<&str>| Activity {
@@ -182,7 +182,7 @@ fn what_a_group_did_is_told_in_its_own_words() {
 #[test]
 fn a_look_maps_all_that_a_decision_needs() {
     wired("observe::a_look_maps_all_that_a_decision_needs", world, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let names = [
             "web",
             "vcpu",
@@ -210,7 +210,7 @@ fn a_look_maps_all_that_a_decision_needs() {
 
         let web = group("web");
         let names: Vec<_> = web.target_groups.iter().map(|t| t.name.as_str()).collect();
-        assert_eq!((web.min, web.desired, web.max, names), (1, 3, 9, vec!["web", "api"]));
+        assert_eq!((web.min, web.desired, web.max, names), (1.into(), 3.into(), 9.into(), vec!["web", "api"]));
         assert_eq!((web.zones.len(), web.lease.as_deref(), web.refresh.clone()), (2, Some("v=1"), None));
         assert_eq!((web.suspended[0].process.as_str(), web.suspended[0].reason.as_str()), ("Launch", "why"));
         let found: Vec<_> = web

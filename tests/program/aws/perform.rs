@@ -54,7 +54,7 @@ fn answers(form: &Form) -> Reply {
 #[test]
 fn each_answer_is_taken_for_what_it_says_of_the_effect() {
     wired("perform::each_answer_is_taken_for_what_it_says_of_the_effect", answers, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let shown = |answer: Answer| match answer {
             Answer::Done(receipt) => {
                 let ids: Vec<_> = receipt.instances.iter().map(ToString::to_string).collect();
@@ -93,9 +93,11 @@ fn each_answer_is_taken_for_what_it_says_of_the_effect() {
 
         assert_eq!(shown(aws.perform(&key("ok"), &retire()).await), "done request-1 activity-1");
         let lease = Action::TakeLease { value: "v=1".to_owned(), until: "2026-01-01T00:00:00Z".parse().unwrap() };
-        let (grow, max) =
-            (Action::Grow { from: 1, to: 2, min: None, max: None }, Action::RaiseMaxSize { from: 1, to: 2 });
-        let both = Action::Grow { from: 1, to: 2, min: Some(1), max: Some(3) };
+        let (grow, max) = (
+            Action::Grow { from: 1.into(), to: 2.into(), min: None, max: None },
+            Action::RaiseMaxSize { from: 1.into(), to: 2.into() },
+        );
+        let both = Action::Grow { from: 1.into(), to: 2.into(), min: Some(1.into()), max: Some(3.into()) };
         for action in [&lease, &Action::ReleaseLease, &grow, &max, &both] {
             assert_eq!(shown(aws.perform(&key("ok"), action).await), "done request-1", "{action}");
             // Not for a launch, so there is no other way to go.
@@ -121,7 +123,7 @@ fn cancelled(_: &Form) -> Reply {
 #[test]
 fn a_retirement_whose_activity_is_cancelled_already_is_not_done() {
     wired("perform::a_retirement_whose_activity_is_cancelled_already_is_not_done", cancelled, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let Answer::Unknown { error } = aws.perform(&key("web"), &retire()).await else { panic!("done?") };
         assert_eq!(error, "the scaling activity is already Cancelled: on second thoughts");
     });
@@ -131,7 +133,7 @@ fn a_retirement_whose_activity_is_cancelled_already_is_not_done() {
 fn a_call_that_never_left_this_host_has_no_effect() {
     let nobody = [("AWS_ENDPOINT_URL", "http://127.0.0.1:1")];
     wired("perform::a_call_that_never_left_this_host_has_no_effect", answers, &nobody, async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NotConnected"), "{}", refusal.message);
         let listing = aws.list().await;
@@ -148,7 +150,7 @@ fn a_call_that_never_left_this_host_has_no_effect() {
 fn without_credentials_nothing_is_sent() {
     let nobody = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     wired("perform::without_credentials_nothing_is_sent", answers, &nobody, async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NoCredentials"), "{}", refusal.message);
         let listing = aws.list().await;

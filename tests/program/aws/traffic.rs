@@ -130,7 +130,7 @@ const CLASSIC: [(&str, &str, &str, &str); 5] = [
 #[test]
 fn a_classic_load_balancer_speaks_as_target_groups_do() {
     wired("traffic::a_classic_load_balancer_speaks_as_target_groups_do", traffic, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let web = aws.look(&[ask("web", false)]).await.remove(&key("web")).unwrap().unwrap();
         let names: Vec<_> = web.target_groups.iter().map(|t| (t.arn.as_str(), t.name.as_str())).collect();
         assert_eq!(names[1], ("classic/lb-1", "lb-1"));
@@ -145,7 +145,7 @@ fn a_classic_load_balancer_speaks_as_target_groups_do() {
 #[test]
 fn health_is_judged_at_the_port_that_the_target_group_registers() {
     wired("traffic::health_is_judged_at_the_port_that_the_target_group_registers", traffic, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let mut sweep = aws.look(&[ask("web", false), ask("gone", false)]).await;
         sweep.extend(aws.look(&[ask("closed", false)]).await);
         let mut states = |group: &str| {
@@ -163,7 +163,7 @@ fn health_is_judged_at_the_port_that_the_target_group_registers() {
 fn what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely() {
     const NAME: &str = "traffic::what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely";
     wired(NAME, traffic, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         let mut look = async |ask: Ask| aws.look(&[ask]).await.into_values().next().unwrap().unwrap();
         let web = look(ask("web", false)).await;
         assert!(web.scaled_by.is_empty() && web.target_groups[0].slow_start == Span::ZERO, "not asked for");
@@ -199,7 +199,7 @@ fn what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely() 
 #[test]
 fn a_gateway_load_balancer_without_rebalance_drops_flows() {
     wired("traffic::a_gateway_load_balancer_without_rebalance_drops_flows", traffic, &[], async || {
-        let mut aws = Aws::connect(&[]).await.unwrap();
+        let aws = Aws::connect(&[]).await.unwrap();
         for (name, drops) in [("firewall", true), ("rebalanced", false), ("web", false), ("closed", false)] {
             let group = aws.look(&[ask(name, true)]).await.remove(&key(name)).unwrap().unwrap();
             assert_eq!(group.target_groups[0].drops_flows, drops, "{name}");
