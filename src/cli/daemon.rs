@@ -5,27 +5,22 @@ use std::rc::Rc;
 
 use crate::adapters::aws::Aws;
 use crate::adapters::config::Config;
-use crate::domain::group::GroupKey;
 use crate::domain::journal::{self, Entry, Nothing};
 use crate::domain::regeneration::Regeneration;
-use crate::domain::span::{Span, Time};
-use crate::engine::clock::{Clock, Wall, unless_stopped};
+use crate::domain::span::Time;
+use crate::engine::clock::{Clock, Wall};
+use crate::engine::discovery::{self, LIST_EVERY};
 use crate::engine::fleet::{Fleet, Watch};
-use crate::engine::ports::{Cloud, History, Journal};
-use crate::engine::scheduler::Scheduler;
+use crate::engine::ports::{CloudError, Groups, History, Journal, Listing, Place};
 use crate::engine::stop::Stop;
+use crate::engine::scheduler::{Scheduled, Scheduler};
 use crate::render;
 
-use super::select::{connect, fleet, select};
+use super::select::{Chosen, connect, fleet, select};
 use super::{Failure, Global, actor, exit, say};
 use log::Log;
 
 mod log;
-
-/// How often all groups are listed.
-const LIST_EVERY: Span = Span::minutes(10);
-/// When to list again after a failure, for example while the host's network is still starting.
-const LIST_RETRY: Span = Span::minutes(1);
 
 type Daemon<J> = Rc<Fleet<Aws, J, Wall>>;
 
@@ -54,16 +49,20 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     mark(&fleet, journal::Event::DaemonStarted(Nothing {})).await?;
     fleet.resume(|_| true).await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let mut discovery = Discovery { config: &config, list_at: clock.now() };
     let mut scheduler = Scheduler::new(config.blackouts.clone(), first_start);
+    let mut listings = discovery::watch(&fleet);
+    let mut wake = LIST_EVERY.after(clock.now());
     while !clock.stopping() {
-        discovery.list_if_due(&fleet, &mut scheduler, &log).await?;
-        let wake = scheduler.request_due(&fleet, discovery.list_at).await?;
-        notify(&fleet, &scheduler, wake);
         tokio::select! {
+            Some((place, groups)) = listings.recv() => {
+                log.borrow_mut().listed(&place, groups.as_ref().err(), clock.now());
+                scheduler.set_groups(&place, selected(&config, &place, groups)?);
+            }
             () = fleet.clock.sleep_until(wake) => {}
             changed = fleet.changed() => changed?,
         }
+        wake = scheduler.request_due(&fleet, LIST_EVERY.after(clock.now())).await?;
+        notify(&fleet, &scheduler, wake);
     }
     fleet.run().await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -79,39 +78,20 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// Lists all groups from time to time, and hands those with a rule to the scheduler.
-struct Discovery<'a> {
-    config: &'a Config,
-    list_at: Time,
-}
-
-impl Discovery<'_> {
-    async fn list_if_due(
-        &mut self,
-        fleet: &Daemon<impl Journal + 'static>,
-        scheduler: &mut Scheduler,
-        log: &RefCell<Log>,
-    ) -> Result<(), Failure> {
-        let now = fleet.clock.now();
-        if now < self.list_at {
-            return Ok(());
-        }
-        let listing = unless_stopped(&*fleet.clock, Span::ZERO, fleet.cloud.list()).await;
-        let Some(listing) = listing else { return Ok(()) };
-        let again = if listing.failed.is_empty() { LIST_EVERY } else { LIST_RETRY };
-        self.list_at = again.after(now);
-        for ((account, region), error) in &listing.failed {
-            let text = || format!("cannot list the groups of {account} in {region}, retrying every {again}: {error}");
-            log.borrow_mut().failing(&format!("{account} in {region}"), now, text);
-        }
-        for (account, region) in &listing.reached {
-            log.borrow_mut().recovered(&format!("{account} in {region}"), now, "groups listed again");
-        }
-        let chosen = select(&listing, self.config, &[])?;
-        let is_unlisted = |key: &GroupKey| listing.failed.contains_key(&(key.account.clone(), key.region.clone()));
-        scheduler.set_groups(chosen.into_iter().map(|chosen| (chosen.key, chosen.policy)).collect(), is_unlisted);
-        Ok(())
-    }
+/// The groups of one place that have a rule; an error where the place could not be listed.
+fn selected(
+    config: &Config,
+    place: &Place,
+    groups: Result<Groups, CloudError>,
+) -> Result<Result<Vec<Scheduled>, CloudError>, Failure> {
+    let groups = match groups {
+        Ok(groups) => groups,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut listing = Listing::default();
+    listing.add(place.clone(), Ok(groups));
+    let scheduled = |Chosen { key, policy, created, .. }| Scheduled { key, policy, created };
+    Ok(Ok(select(&listing, config, &[])?.into_iter().map(scheduled).collect()))
 }
 
 async fn mark(fleet: &Daemon<impl Journal + 'static>, event: journal::Event) -> Result<(), Failure> {

@@ -8,9 +8,11 @@ use crate::adapters::config::Config;
 use crate::domain::action::Hold;
 use crate::domain::group::GroupKey;
 use crate::domain::policy::Policy;
+use crate::domain::span::Time;
 use crate::engine::clock::Wall;
+use crate::engine::discovery;
 use crate::engine::fleet::{Fleet, Settings, Watch};
-use crate::engine::ports::{Cloud, CloudError, Journal, Listing};
+use crate::engine::ports::{CloudError, Journal, Listing};
 
 use super::{Failure, exit, say};
 
@@ -18,6 +20,8 @@ use super::{Failure, exit, say};
 pub(super) struct Chosen {
     pub(super) key: GroupKey,
     pub(super) policy: Policy,
+    /// When the group was created, if AWS says so.
+    pub(super) created: Option<Time>,
     /// Whether a rule of the configuration matches the group; otherwise the defaults in `[policy]` apply.
     pub(super) ruled: bool,
     /// Present if that rule excludes the group.
@@ -29,7 +33,7 @@ const NEAR_MAX: usize = 3;
 
 /// Lists all groups, and prints which accounts and regions could not be listed.
 pub(super) async fn list(aws: &Aws) -> Result<Listing, Failure> {
-    let listing = aws.list().await;
+    let listing = discovery::list(aws).await;
     // Missing credentials of an account cause the same error in each region, so it is printed once.
     let mut failed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for ((account, region), error) in &listing.failed {
@@ -91,13 +95,14 @@ pub(super) fn unreachable(error: &CloudError) -> Failure {
 /// exclude.
 pub(super) fn select(listing: &Listing, config: &Config, patterns: &[String]) -> Result<Vec<Chosen>, Failure> {
     let mut chosen = Vec::new();
-    for (key, tags) in &listing.groups {
-        let rule = config.rule_for(&key.account, &key.name, tags);
+    for (key, listed) in &listing.groups {
+        let rule = config.rule_for(&key.account, &key.name, &listed.tags);
         let excluded = rule.filter(|rule| !rule.regenerate).map(|rule| Hold::Excluded { line: rule.line });
         let named = patterns.iter().any(|pattern| matches(pattern, &key.name));
         if named || (patterns.is_empty() && rule.is_some() && excluded.is_none()) {
             let policy = rule.map_or(&config.policy, |rule| &rule.policy).clone();
-            chosen.push(Chosen { key: key.clone(), policy, ruled: rule.is_some(), excluded });
+            let created = listed.created;
+            chosen.push(Chosen { key: key.clone(), policy, created, ruled: rule.is_some(), excluded });
         }
     }
     let unknown: Vec<_> = patterns.iter().filter(|p| !chosen.iter().any(|c| matches(p, &c.key.name))).collect();

@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod command;
+pub mod concurrent;
+pub mod discovery;
 pub mod fleet;
 pub mod lookup;
 mod observer;

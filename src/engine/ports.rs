@@ -14,8 +14,14 @@ mod journal;
 /// AWS as the loop needs it. Reading may be repeated; performing makes exactly one call.
 #[expect(async_fn_in_trait, reason = "both implementations live here, and neither is shared between threads")]
 pub trait Cloud {
-    /// Every group of every configured account and region that is reachable, with its tags.
-    async fn list(&self) -> Listing;
+    /// Every configured account and region.
+    fn places(&self) -> Vec<Place>;
+
+    /// Every group of one account and region.
+    ///
+    /// # Errors
+    /// AWS cannot be asked, or does not permit it.
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError>;
 
     /// One sweep over the groups asked for: batched, each target group once.
     async fn look(&self, asks: &[Ask]) -> Observations;
@@ -69,10 +75,21 @@ pub struct Ask {
 /// What each group looked like. A group that was asked for and is not in here does not exist.
 pub type Observations = BTreeMap<GroupKey, Result<Group, CloudError>>;
 
+/// What a listing shows of a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listed {
+    pub tags: BTreeMap<String, String>,
+    /// When the group was created, if AWS says so.
+    pub created: Option<Time>,
+}
+
+/// The groups of an account and region.
+pub type Groups = BTreeMap<GroupKey, Listed>;
+
 /// All groups that could be listed, and the places that could not be.
 #[derive(Debug, Default)]
 pub struct Listing {
-    pub groups: BTreeMap<GroupKey, BTreeMap<String, String>>,
+    pub groups: Groups,
     pub failed: BTreeMap<Place, CloudError>,
     /// Places that answered: a group that is missing there does not exist.
     pub reached: BTreeSet<Place>,

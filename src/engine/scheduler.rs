@@ -1,6 +1,6 @@
 //! Requests regenerations as the schedules of their groups fire.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::domain::action::Hold;
@@ -12,7 +12,7 @@ use crate::domain::schedule::{Blackout, Closed, Firing};
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Runtime};
 use crate::engine::fleet::{Ended, Event, Fleet, RunRequest};
-use crate::engine::ports::{Cloud, Journal};
+use crate::engine::ports::{Cloud, CloudError, Journal, Place};
 use crate::engine::stop::Stop;
 
 /// When to try again to open a regeneration of a group that could not be observed. The firing still counts.
@@ -20,10 +20,19 @@ pub const OPEN_RETRY: Span = Span::minutes(1);
 /// When to retry an overdue "@every" schedule whose regeneration was skipped.
 const SKIPPED_RETRY: Span = Span::hours(1);
 
+/// A group that is regenerated on a schedule.
+#[derive(Debug, Clone)]
+pub struct Scheduled {
+    pub key: GroupKey,
+    pub policy: Policy,
+    /// When the group was created, if AWS says so.
+    pub created: Option<Time>,
+}
+
 /// The groups that have a schedule, and what became of their latest requests.
 pub struct Scheduler {
     blackouts: Vec<Blackout>,
-    groups: Vec<(GroupKey, Policy)>,
+    groups: Vec<Scheduled>,
     /// When each group was last requested, and the end of the blackout that was in effect.
     tried: BTreeMap<GroupKey, (Time, Option<Time>)>,
     /// When a daemon first ran with this journal: earlier firings do not count as missed.
@@ -40,11 +49,12 @@ impl Scheduler {
         self.groups.len()
     }
 
-    /// Replaces the groups by those that were listed. Those that could not be listed this time are kept.
-    pub fn set_groups(&mut self, listed: Vec<(GroupKey, Policy)>, is_unlisted: impl Fn(&GroupKey) -> bool) {
-        let known: BTreeSet<_> = listed.iter().map(|(key, _)| key.clone()).collect();
-        let kept = std::mem::replace(&mut self.groups, listed);
-        self.groups.extend(kept.into_iter().filter(|(key, _)| is_unlisted(key) && !known.contains(key)));
+    /// Replaces the groups of a place by those that were listed. If the place could not be listed, they are kept.
+    pub fn set_groups(&mut self, place: &Place, listed: Result<Vec<Scheduled>, CloudError>) {
+        if let Ok(listed) = listed {
+            self.groups.retain(|group| !is_in(place, &group.key));
+            self.groups.extend(listed);
+        }
     }
 
     /// Requests the regenerations whose schedules fire now. Returns when the next one fires, `latest` at the latest.
@@ -59,7 +69,7 @@ impl Scheduler {
         let now = fleet.clock.now();
         let (mut wake, mut requests) = (latest, Vec::new());
         let ended = fleet.ended();
-        for (key, policy) in &self.groups {
+        for Scheduled { key, policy, .. } in &self.groups {
             let last = fleet.journal.last_opened(key).await?;
             if fleet.is_busy_with(key) {
                 continue;
@@ -146,4 +156,8 @@ impl Scheduler {
         let hold = closed.map(Hold::from);
         Ok((Some(RunRequest { key: key.clone(), policy: policy.clone(), opener, hold }), until))
     }
+}
+
+fn is_in((account, region): &Place, key: &GroupKey) -> bool {
+    (account, region) == (&key.account, &key.region)
 }

@@ -1,7 +1,7 @@
 //! The production fleet on a simulated world: the engine's `Cloud`, `Journal` and `Runtime` over virtual time.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::rc::Rc;
@@ -13,8 +13,9 @@ use crate::domain::group::{Group, GroupKey, InstanceId, Numbers};
 use crate::domain::span::Time;
 use crate::engine::clock::Clock;
 use crate::engine::fleet::{Fleet, Settings, Watch};
-use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, History, Listing, Observations};
+use crate::engine::ports::{ACTIVITIES, Ask, Cloud, CloudError, Groups, History, Listed, Observations, Place};
 use crate::engine::stop::Stop;
+use crate::sim::group::SimGroup;
 use crate::sim::random::Random;
 use crate::sim::world::World;
 
@@ -312,15 +313,23 @@ impl<K: Clock> SimCloud<K> {
 }
 
 impl<K: Clock> Cloud for SimCloud<K> {
-    async fn list(&self) -> Listing {
+    fn places(&self) -> Vec<Place> {
+        let places: BTreeSet<_> =
+            self.world.borrow().keys().map(|key| (key.account.clone(), key.region.clone())).collect();
+        places.into_iter().collect()
+    }
+
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError> {
         self.touch(IoPoint::Look).await;
-        let world = self.world.borrow();
-        let tags = |key: &GroupKey| world.group(key).map(|group| group.tags.clone()).unwrap_or_default();
-        Listing {
-            groups: world.keys().map(|key| (key.clone(), tags(key))).collect(),
-            reached: world.keys().map(|key| (key.account.clone(), key.region.clone())).collect(),
-            ..Listing::default()
+        let mut world = self.world.borrow_mut();
+        world.count("DescribeAutoScalingGroups", 1);
+        if world.is_blind() {
+            return Err(CloudError::Throttled { action: "autoscaling:DescribeAutoScalingGroups".to_owned() });
         }
+        let here = |key: &&GroupKey| (&key.account, &key.region) == (&place.0, &place.1);
+        let groups = world.keys().filter(here).filter_map(|key| world.group(key));
+        let listed = |group: &SimGroup| Listed { tags: group.tags.clone(), created: Some(group.created) };
+        Ok(groups.map(|group| (group.key.clone(), listed(group))).collect())
     }
 
     async fn look(&self, asks: &[Ask]) -> Observations {

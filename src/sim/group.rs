@@ -23,6 +23,7 @@ const RETRY: Span = Span::minutes(1);
 #[derive(Debug, Clone)]
 pub struct SimGroup {
     pub key: GroupKey,
+    pub created: Time,
     pub behavior: GroupBehavior,
     pub min: u32,
     pub max: u32,
@@ -130,6 +131,7 @@ impl SimGroup {
             TargetGroup { slow_start, deregistration_delay: drain, ..TargetGroup::named(arn, name) }
         };
         let mut group = Self {
+            created: Span::hours(7 * 24).before(shape.age.before(now)),
             behavior,
             min: shape.min,
             max: shape.max,

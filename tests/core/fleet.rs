@@ -11,7 +11,7 @@ use regend::domain::opening::Opener;
 use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::fleet::{Ended, RunRequest, Settings};
-use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
+use regend::engine::ports::{Ask, Cloud, CloudError, Groups, Observations, Place};
 use regend::harness::{Harness, MemoryJournal, Process, Progress, Shared, SimCloud, VirtualClock};
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::{GroupBehavior, Image};
@@ -169,8 +169,12 @@ impl Wire {
 }
 
 impl Cloud for Wire {
-    async fn list(&self) -> Listing {
-        self.aws.list().await
+    fn places(&self) -> Vec<Place> {
+        self.aws.places()
+    }
+
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError> {
+        self.aws.list(place).await
     }
 
     async fn look(&self, asks: &[Ask]) -> Observations {

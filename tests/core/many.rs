@@ -14,7 +14,7 @@ use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
 use regend::engine::command::{Command, Obeyed, Order};
 use regend::engine::fleet::{Ended, RunRequest, Settings};
-use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
+use regend::engine::ports::{Ask, Cloud, CloudError, Groups, Observations, Place};
 use regend::harness::{Harness, MemoryJournal, Process, Progress, Shared, SimCloud, VirtualClock};
 use regend::sim::checkers::Checker;
 use regend::sim::group::Shape;
@@ -120,8 +120,12 @@ struct Hanging {
 }
 
 impl Cloud for Hanging {
-    async fn list(&self) -> Listing {
-        self.aws.list().await
+    fn places(&self) -> Vec<Place> {
+        self.aws.places()
+    }
+
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError> {
+        self.aws.list(place).await
     }
 
     async fn look(&self, asks: &[Ask]) -> Observations {

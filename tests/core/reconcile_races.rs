@@ -14,7 +14,7 @@ use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
 use regend::engine::fleet::{Ended, Event, RunRequest, Settings, Watch};
 use regend::engine::ports::Journal;
-use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
+use regend::engine::ports::{Ask, Cloud, CloudError, Groups, Observations, Place};
 use regend::engine::reconcile::{Active, Reconciler, Step};
 use regend::harness::{MemoryJournal, Process, Progress, Shared, SimCloud, VirtualClock};
 use regend::sim::event::Event as Happening;
@@ -32,8 +32,12 @@ struct FaultyCloud<F> {
 }
 
 impl<F: Fn(&mut Observations)> Cloud for FaultyCloud<F> {
-    async fn list(&self) -> Listing {
-        self.cloud.list().await
+    fn places(&self) -> Vec<Place> {
+        self.cloud.places()
+    }
+
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError> {
+        self.cloud.list(place).await
     }
 
     async fn look(&self, asks: &[Ask]) -> Observations {

@@ -7,10 +7,11 @@ use aws_sdk_autoscaling::types::{AutoScalingGroup, Instance as Member};
 
 use super::call::{AT_ONCE, all, read};
 use super::client::RegionClient;
+use super::instance_metadata;
 use super::response_completeness::Lacking;
 use crate::domain::capacity::Units;
-use crate::domain::group::{GroupKey, Lifecycle, Numbers};
-use crate::engine::ports::CloudError;
+use crate::domain::group::{Lifecycle, Numbers};
+use crate::engine::ports::{CloudError, Groups, Listed};
 
 const DESCRIBE_GROUPS: &str = "autoscaling:DescribeAutoScalingGroups";
 
@@ -30,12 +31,13 @@ pub(super) async fn numbers(place: &RegionClient, group: &str) -> Result<Option<
     found.iter().find(|found| name(found) == group).map(|found| sizes(found, &lacking)).transpose()
 }
 
-/// The name and tags of every group.
-pub(super) async fn list(place: &RegionClient) -> Result<BTreeMap<GroupKey, BTreeMap<String, String>>, CloudError> {
+/// Every group.
+pub(super) async fn list(place: &RegionClient) -> Result<Groups, CloudError> {
     let all = place.autoscaling.describe_auto_scaling_groups().include_instances(false);
     let groups = pages(place, &all, &Lacking::default()).await?;
     let named = groups.iter().filter(|group| !name(group).is_empty());
-    Ok(named.map(|group| (place.key(name(group)), tags(group))).collect())
+    let listed = |group| Listed { tags: tags(group), created: group.created_time().and_then(instance_metadata::time) };
+    Ok(named.map(|group| (place.key(name(group)), listed(group))).collect())
 }
 
 /// The groups of all pages.

@@ -10,8 +10,7 @@ use crate::domain::action::{Action, Answer, Refusal, RefusalKind};
 use crate::domain::activity::Activity;
 use crate::domain::group::{GroupKey, Numbers};
 use crate::domain::span::Time;
-use crate::engine::ports::Account;
-use crate::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
+use crate::engine::ports::{Account, Ask, Cloud, CloudError, Groups, Observations, Place};
 
 mod activities;
 mod attributes;
@@ -85,23 +84,16 @@ impl Aws {
 }
 
 impl Cloud for Aws {
-    async fn list(&self) -> Listing {
-        let mut listing = Listing::default();
-        for (place, listed) in
-            self.places.iter().zip(call::all(self.places.len(), self.places.iter().map(groups::list)).await)
-        {
-            let name = (place.whose.account.clone(), place.whose.region.clone());
-            match listed {
-                Ok(groups) => {
-                    listing.groups.extend(groups);
-                    listing.reached.insert(name);
-                }
-                Err(error) => {
-                    listing.failed.insert(name, error);
-                }
-            }
+    fn places(&self) -> Vec<Place> {
+        self.places.iter().map(|place| (place.whose.account.clone(), place.whose.region.clone())).collect()
+    }
+
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError> {
+        let (account, region) = place;
+        match self.place(account, region) {
+            Some(place) => groups::list(place).await,
+            None => Err(CloudError::Unusable(format!("account {account} has no region {region} in the configuration"))),
         }
-        listing
     }
 
     async fn look(&self, asks: &[Ask]) -> Observations {

@@ -6,7 +6,9 @@ use crate::cli::{results, say};
 use crate::domain::group::GroupKey;
 use crate::domain::journal::Kind;
 use crate::domain::span::{Span, Time};
+use crate::engine::discovery::LIST_RETRY;
 use crate::engine::fleet::{Ended, Event};
+use crate::engine::ports::{CloudError, Place};
 use crate::engine::scheduler::OPEN_RETRY;
 use crate::render;
 
@@ -22,7 +24,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn failing(&mut self, what: &str, now: Time, text: impl FnOnce() -> String) {
+    fn failing(&mut self, what: &str, now: Time, text: impl FnOnce() -> String) {
         let (since, logged) = self.failures.get(what).copied().unwrap_or((now, Time::MIN_UTC));
         if now >= LOG_AGAIN.after(logged) {
             let lasts = if since == now { String::new() } else { format!(" (for {})", Span::between(since, now)) };
@@ -31,9 +33,21 @@ impl Log {
         }
     }
 
-    pub(super) fn recovered(&mut self, what: &str, now: Time, text: &str) {
+    fn recovered(&mut self, what: &str, now: Time, text: &str) {
         if let Some((since, _)) = self.failures.remove(what) {
             say(&format!("{what}: {text}, after {}", Span::between(since, now)));
+        }
+    }
+
+    /// The groups of a place were listed, or could not be.
+    pub(super) fn listed(&mut self, (account, region): &Place, error: Option<&CloudError>, now: Time) {
+        let what = format!("{account} in {region}");
+        match error {
+            Some(error) => {
+                let text = || format!("cannot list the groups of {what}, retrying every {LIST_RETRY}: {error}");
+                self.failing(&what, now, text);
+            }
+            None => self.recovered(&what, now, "groups listed again"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use regend::adapters::aws::Aws;
 use regend::domain::group::Numbers;
+use regend::engine::discovery::list;
 use regend::engine::ports::{Account, Cloud, CloudError};
 
 use super::observe::NEWER;
@@ -131,7 +132,7 @@ fn a_group_on_a_second_page_is_not_gone_and_one_without_a_name_is_none() {
         let aws = Aws::connect(&[]).await.unwrap();
         let found: Vec<_> = aws.look(&[ask("a", false), ask("b", false)]).await.into_iter().collect();
         assert!(found.len() == 2 && found.iter().all(|(_, group)| group.is_ok()), "{found:?}");
-        let listed: Vec<_> = aws.list().await.groups.into_keys().map(|key| key.name).collect();
+        let listed: Vec<_> = list(&aws).await.groups.into_keys().map(|key| key.name).collect();
         assert_eq!(listed, ["a", "b"]);
         assert_eq!(aws.calls()["autoscaling:DescribeAutoScalingGroups"], 6, "an empty token is none");
     });
@@ -153,7 +154,7 @@ fn a_listing_takes_all_pages_of_all_places() {
         let regions = vec!["eu-west-1".to_owned(), "us-east-1".to_owned(), "eu-west-1".to_owned()];
         let prod = Account { name: "prod".to_owned(), regions, role_arn: None, external_id: None };
         let aws = Aws::connect(&[prod]).await.unwrap();
-        let listing = aws.list().await;
+        let listing = list(&aws).await;
         assert_eq!((listing.groups.len(), listing.reached.len(), listing.failed.len()), (6, 2, 0));
         assert!(listing.groups.keys().all(|key| key.account == "prod"));
         assert_eq!(aws.calls()["autoscaling:DescribeAutoScalingGroups"], 6);
@@ -201,8 +202,8 @@ fn refused_twice(form: &Form) -> Reply {
 fn a_read_is_tried_again_where_that_can_help() {
     wired("answers::a_read_is_tried_again_where_that_can_help", refused_twice, &[], async || {
         let aws = Aws::connect(&[]).await.unwrap();
-        assert_eq!(aws.list().await.groups.len(), 1);
-        let listing = aws.list().await;
+        assert_eq!(list(&aws).await.groups.len(), 1);
+        let listing = list(&aws).await;
         let Some(CloudError::Forbidden { action, .. }) = listing.failed.values().next() else { panic!("{listing:?}") };
         assert_eq!(action, "autoscaling:DescribeAutoScalingGroups");
         assert_eq!(aws.calls()["autoscaling:DescribeAutoScalingGroups"], 5);

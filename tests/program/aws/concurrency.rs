@@ -4,6 +4,7 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use regend::adapters::aws::Aws;
+use regend::engine::discovery::list;
 use regend::engine::ports::{Account, Ask, Cloud};
 
 use super::{ARN, Form, Reply, ask, error, group, wired, xml};
@@ -66,7 +67,7 @@ fn no_region_waits_for_another_one() {
         let regions = (0..REGIONS).map(|n| format!("eu-west-{n}")).collect();
         let account = Account { name: "prod".to_owned(), regions, role_arn: None, external_id: None };
         let aws = Aws::connect(&[account]).await.unwrap();
-        let listing = aws.list().await;
+        let listing = list(&aws).await;
         assert_eq!(listing.failed, Default::default());
         assert_eq!(listing.reached.len(), REGIONS);
     });

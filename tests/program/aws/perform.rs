@@ -3,6 +3,7 @@
 use regend::adapters::aws::Aws;
 use regend::domain::action::{Action, Answer, RefusalKind};
 use regend::domain::group::GroupKey;
+use regend::engine::discovery::list;
 use regend::engine::ports::{Account, Cloud, CloudError};
 
 use super::{Form, Reply, error, html, key, launch, retire, wired, xml};
@@ -136,7 +137,7 @@ fn a_call_that_never_left_this_host_has_no_effect() {
         let aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NotConnected"), "{}", refusal.message);
-        let listing = aws.list().await;
+        let listing = list(&aws).await;
         let Some(CloudError::Unreachable { action, message }) = listing.failed.values().next() else {
             panic!("{listing:?}")
         };
@@ -153,7 +154,7 @@ fn without_credentials_nothing_is_sent() {
         let aws = Aws::connect(&[]).await.unwrap();
         let Answer::Refused(refusal) = aws.perform(&key("ok"), &retire()).await else { panic!("sent?") };
         assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Busy, "NoCredentials"), "{}", refusal.message);
-        let listing = aws.list().await;
+        let listing = list(&aws).await;
         let Some(CloudError::NoCredentials(message)) = listing.failed.values().next() else { panic!("{listing:?}") };
         assert!(message.contains("AWS_PROFILE"), "{message}");
     });
