@@ -204,7 +204,6 @@ pub(crate) fn the_scheduler_learns_when_a_group_was_regenerated<S: Store>() {
     let journal = store.open();
     let (prod, other) = (key("prod", "web"), key("other", "web"));
     let id = id(&journal);
-    assert_eq!(wait(journal.first_daemon_start()).unwrap(), None);
     assert_eq!(wait(lookup::pace(&journal, &prod)).unwrap(), None);
     assert_eq!(wait(journal.last_closed(&prod)).unwrap(), None);
     let written = write(
@@ -219,7 +218,6 @@ pub(crate) fn the_scheduler_learns_when_a_group_was_regenerated<S: Store>() {
             Entry { t: minutes(10), ..closed(id) },
         ],
     );
-    assert_eq!(wait(journal.first_daemon_start()).unwrap(), Some(minutes(0)));
     assert_eq!(wait(journal.last_opened(&prod)).unwrap(), Some(minutes(0)));
     assert_eq!(wait(journal.last_closed(&prod)).unwrap().as_ref(), written.last());
     assert_eq!(wait(journal.last_opened(&other)).unwrap(), None);

@@ -84,7 +84,6 @@ fn question(journal: &Sqlite) {
     }
     sound(wait(journal.around(&InstanceId::new("i-1"))));
     sound(wait(lookup::near_group(journal, "wep")));
-    sound(wait(journal.first_daemon_start()));
     let group = GroupKey { account: "default".to_owned(), region: "eu-west-1".to_owned(), name: "web".to_owned() };
     sound(wait(journal.last_opened(&group)));
     sound(wait(journal.last_closed(&group)));

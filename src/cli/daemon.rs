@@ -10,10 +10,11 @@ use crate::domain::regeneration::Regeneration;
 use crate::domain::span::Time;
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::discovery::{self, LIST_EVERY};
+use crate::engine::firings::Scheduled;
 use crate::engine::fleet::{Fleet, Watch};
 use crate::engine::ports::{CloudError, Groups, History, Journal, Listing, Place};
 use crate::engine::stop::Stop;
-use crate::engine::scheduler::{Scheduled, Scheduler};
+use crate::engine::scheduler::Scheduler;
 use crate::render;
 
 use super::select::{Chosen, connect, fleet, select};
@@ -45,23 +46,22 @@ pub(super) async fn daemon(global: &Global) -> Result<u8, Failure> {
     for warning in &config.warnings {
         say(&warning.to_string());
     }
-    let first_start = fleet.journal.first_daemon_start().await?;
     mark(&fleet, journal::Event::DaemonStarted(Nothing {})).await?;
     fleet.resume(|_| true).await?;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    let mut scheduler = Scheduler::new(config.blackouts.clone(), first_start);
+    let mut scheduler = Scheduler::new(config.blackouts.clone(), &fleet).await?;
     let mut listings = discovery::watch(&fleet);
-    let mut wake = LIST_EVERY.after(clock.now());
+    let mut wake = LIST_EVERY.after(fleet.clock.now());
     while !clock.stopping() {
         tokio::select! {
             Some((place, groups)) = listings.recv() => {
-                log.borrow_mut().listed(&place, groups.as_ref().err(), clock.now());
-                scheduler.set_groups(&place, selected(&config, &place, groups)?);
+                log.borrow_mut().listed(&place, groups.as_ref().err(), fleet.clock.now());
+                scheduler.set_groups(&place, fleet.clock.now(), selected(&config, &place, groups)?);
             }
             () = fleet.clock.sleep_until(wake) => {}
             changed = fleet.changed() => changed?,
         }
-        wake = scheduler.request_due(&fleet, LIST_EVERY.after(clock.now())).await?;
+        wake = scheduler.request_due(&fleet, LIST_EVERY.after(fleet.clock.now())).await?;
         notify(&fleet, &scheduler, wake);
     }
     fleet.run().await?;
@@ -90,8 +90,7 @@ fn selected(
     };
     let mut listing = Listing::default();
     listing.add(place.clone(), Ok(groups));
-    let scheduled = |Chosen { key, policy, created, .. }| Scheduled { key, policy, created };
-    Ok(Ok(select(&listing, config, &[])?.into_iter().map(scheduled).collect()))
+    Ok(Ok(select(&listing, config, &[])?.iter().map(Chosen::scheduled).collect()))
 }
 
 async fn mark(fleet: &Daemon<impl Journal + 'static>, event: journal::Event) -> Result<(), Failure> {

@@ -11,6 +11,7 @@ use crate::domain::policy::Policy;
 use crate::domain::span::Time;
 use crate::engine::clock::Wall;
 use crate::engine::discovery;
+use crate::engine::firings::Scheduled;
 use crate::engine::fleet::{Fleet, Settings, Watch};
 use crate::engine::ports::{CloudError, Journal, Listing};
 
@@ -26,6 +27,13 @@ pub(super) struct Chosen {
     pub(super) ruled: bool,
     /// Present if that rule excludes the group.
     pub(super) excluded: Option<Hold>,
+}
+
+impl Chosen {
+    /// The group as a daemon schedules it.
+    pub(super) fn scheduled(&self) -> Scheduled {
+        Scheduled { key: self.key.clone(), policy: self.policy.clone(), created: self.created }
+    }
 }
 
 /// The number of similar names that are suggested for an unknown one.

@@ -19,6 +19,8 @@ use crate::domain::opening;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
+use crate::engine::daemon_times::DaemonTimes;
+use crate::engine::firings::Firings;
 use crate::engine::ports::{Ask, Cloud, CloudError, History, JournalError};
 use crate::render;
 
@@ -74,6 +76,9 @@ struct Line {
     last: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<Time>,
+    /// Whether `next` is now.
+    #[serde(skip)]
+    is_due: bool,
 }
 
 pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Failure> {
@@ -85,7 +90,7 @@ pub(super) async fn status(global: &Global, args: &StatusArgs) -> Result<u8, Fai
     loop {
         let listing = list(&aws).await?;
         let chosen = select(&listing, &config, &args.groups)?;
-        let (lines, found) = lines(&aws, &chosen, &state_dir).await?;
+        let (lines, found) = lines(&aws, &chosen, &state_dir, &config.hash()).await?;
         let text = match args.output {
             Output::Text => table(&lines) + "\n",
             Output::Json => {
@@ -115,12 +120,13 @@ async fn lines(
     aws: &crate::adapters::aws::Aws,
     chosen: &[Chosen],
     state_dir: &Path,
+    config: &str,
 ) -> Result<(Vec<Line>, u8), Failure> {
     let asks: Vec<_> =
         chosen.iter().map(|c| Ask { key: c.key.clone(), include_refresh: false, scalers: false }).collect();
     let mut sweep = aws.look(&asks).await;
-    let past = Past::read(state_dir, chosen).await?;
     let now = Wall::default().now();
+    let past = Past::read(state_dir, chosen, config, now).await?;
     let mut lines = Vec::new();
     let mut code = if past.hidden { exit::UNREACHABLE } else { exit::DONE };
     for one in chosen {
@@ -136,16 +142,16 @@ async fn lines(
 #[derive(Default)]
 struct Past {
     open: BTreeMap<GroupKey, Regeneration>,
-    /// When a regeneration of each group was last opened.
-    opened: BTreeMap<GroupKey, Time>,
-    /// When it was last closed, and with which outcome.
+    /// When a daemon opens the next regeneration of each group.
+    next: BTreeMap<GroupKey, Time>,
+    /// When a regeneration of each group was last closed, and with which outcome.
     closed: BTreeMap<GroupKey, (Time, &'static str)>,
     /// Whether the journal exists, or may exist, and cannot be read.
     hidden: bool,
 }
 
 impl Past {
-    async fn read(state_dir: &Path, chosen: &[Chosen]) -> Result<Self, Failure> {
+    async fn read(state_dir: &Path, chosen: &[Chosen], config: &str, now: Time) -> Result<Self, Failure> {
         let journal = match journal::read(state_dir) {
             Ok(journal) => journal,
             Err(error) if is_new(state_dir, &error) => return Ok(Self::default()),
@@ -161,9 +167,12 @@ impl Past {
                 past.open.insert(regeneration.group.clone(), regeneration);
             }
         }
-        for Chosen { key, .. } in chosen {
-            if let Ok(Some(at)) = journal.last_opened(key).await {
-                past.opened.insert(key.clone(), at);
+        let daemons = DaemonTimes::read(&journal, now).await?;
+        let firings = Firings { history: &journal, daemons: &daemons, config: Some(config) };
+        for one in chosen {
+            let key = &one.key;
+            if let Ok(Some(at)) = firings.next(&one.scheduled(), now).await {
+                past.next.insert(key.clone(), at);
             }
             if let Ok(Some(entry)) = journal.last_closed(key).await {
                 past.closed.insert(key.clone(), (entry.t, entry.event.outcome().unwrap_or_default()));
@@ -183,8 +192,8 @@ impl Past {
             Hold::unsupported(group).or_else(|| Hold::all_protected(group, &one.policy))
         });
         let last = self.closed.get(&one.key);
-        let opened = self.opened.get(&one.key).copied();
-        let next = one.policy.schedule.next_after(one.policy.timezone, now, opened).map(|firing| firing.at);
+        let unread = || one.policy.schedule.next_after(one.policy.timezone, now, None).map(|firing| firing.at);
+        let next = self.next.get(&one.key).copied().or_else(unread);
         Line {
             account: one.key.account.clone(),
             region: one.key.region.clone(),
@@ -199,6 +208,7 @@ impl Past {
             error: found.as_ref().err().map(ToString::to_string),
             regeneration: self.open.get(&one.key).map(|r| r.id),
             last: last.map(|(at, outcome)| format!("{} {}", at.format("%m-%d %H:%MZ"), outcome)),
+            is_due: next == Some(now),
             next: next.filter(|_| one.ruled && hold.is_none()),
         }
     }
@@ -257,6 +267,7 @@ fn table(lines: &[Line]) -> String {
             line.state.clone(),
             line.last.clone().unwrap_or_else(|| if line.state == "unknown" { "unknown" } else { "never" }.to_owned()),
             match line.next {
+                Some(_) if line.is_due => "now".to_owned(),
                 Some(at) => at.format("%m-%d %H:%MZ").to_string(),
                 None => if line.hold.is_some() { "never" } else { "no rule" }.to_owned(),
             },

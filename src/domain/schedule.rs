@@ -159,6 +159,12 @@ impl Schedule {
         }
     }
 
+    /// Whether it fires a duration after the last regeneration opened, and not at certain times.
+    #[must_use]
+    pub fn is_interval(&self) -> bool {
+        matches!(self.rule, Rule::Every(_))
+    }
+
     /// The longest time between two firings in the course of a year.
     #[must_use]
     pub fn longest_gap(&self, timezone: Timezone) -> Option<Span> {

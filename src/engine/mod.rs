@@ -3,7 +3,9 @@
 pub mod clock;
 pub mod command;
 pub mod concurrent;
+pub mod daemon_times;
 pub mod discovery;
+pub mod firings;
 pub mod fleet;
 pub mod lookup;
 mod observer;

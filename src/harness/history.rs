@@ -125,11 +125,6 @@ impl History for MemoryJournal {
     async fn has_fired(&self, group: &GroupKey, local: &str) -> Result<bool, JournalError> {
         Ok(self.entries().iter().any(|entry| is_of(entry, group) && entry.event.firing() == Some(local)))
     }
-
-    async fn first_daemon_start(&self) -> Result<Option<Time>, JournalError> {
-        let entries = self.entries();
-        Ok(entries.iter().filter(|entry| entry.kind() == Kind::DaemonStarted).map(|entry| entry.t).min())
-    }
 }
 
 impl MemoryJournal {

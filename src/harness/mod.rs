@@ -91,6 +91,15 @@ impl<C: Cloud + 'static> Process<C> {
         if self.fleet.is_idle() {
             return Ok(Progress::Idle);
         }
+        self.pass(deadline)
+    }
+
+    /// Lets time pass as [`Self::step`] does, also while nothing is open or waiting.
+    ///
+    /// # Errors
+    /// The fleet says that it cannot go on.
+    pub fn pass(&self, deadline: Option<Time>) -> Result<Progress, Stop> {
+        self.executor.run();
         let next = self.executor.next_timer().into_iter().chain(deadline).min();
         if let Some(next) = next {
             self.clock.pass(next);

@@ -21,5 +21,6 @@ mod scaling;
 mod scenarios;
 mod scene;
 mod schedule;
+mod scheduler;
 mod seeds;
 mod store;

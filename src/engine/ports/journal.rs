@@ -82,9 +82,6 @@ pub trait History {
 
     /// Whether a scheduled time of the group was already acted upon, whatever came of it.
     async fn has_fired(&self, group: &GroupKey, local: &str) -> Result<bool, JournalError>;
-
-    /// When a daemon first ran with this journal.
-    async fn first_daemon_start(&self) -> Result<Option<Time>, JournalError>;
 }
 
 /// One entry as it is stored.

@@ -150,10 +150,6 @@ impl History for Sqlite {
             conn.prepare_cached(sql)?.query_row(params, |row| row.get(0))
         })
     }
-
-    async fn first_daemon_start(&self) -> Result<Option<Time>, JournalError> {
-        self.time("SELECT min(t) FROM entry WHERE kind = 'daemon.started'", [])
-    }
 }
 
 impl Sqlite {
