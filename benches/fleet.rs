@@ -16,7 +16,7 @@ use regend::domain::policy::{Policy, Share};
 use regend::domain::span::{Span, Time};
 use regend::engine::clock::Clock;
 use regend::engine::fleet::{Ended, RunRequest, Settings};
-use regend::engine::ports::{Ask, Cloud, CloudError, Listing, Observations};
+use regend::engine::ports::{Ask, Cloud, CloudError, Groups, Observations, Place};
 use regend::harness::{MemoryJournal, Process, Progress, SimCloud, VirtualClock};
 use regend::sim::group::Shape;
 use regend::sim::group_behavior::GroupBehavior;
@@ -46,8 +46,12 @@ impl Slow {
 }
 
 impl Cloud for Slow {
-    async fn list(&self) -> Listing {
-        self.aws.list().await
+    fn places(&self) -> Vec<Place> {
+        self.aws.places()
+    }
+
+    async fn list(&self, place: &Place) -> Result<Groups, CloudError> {
+        self.aws.list(place).await
     }
 
     async fn look(&self, asks: &[Ask]) -> Observations {

@@ -13,8 +13,8 @@ use crate::engine::discovery::{self, LIST_EVERY};
 use crate::engine::firings::Scheduled;
 use crate::engine::fleet::{Fleet, Watch};
 use crate::engine::ports::{CloudError, Groups, History, Journal, Listing, Place};
-use crate::engine::stop::Stop;
 use crate::engine::scheduler::Scheduler;
+use crate::engine::stop::Stop;
 use crate::render;
 
 use super::select::{Chosen, connect, fleet, select};

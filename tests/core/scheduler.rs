@@ -209,8 +209,9 @@ impl Site {
         let mut out = String::new();
         for entry in self.journal.entries().iter() {
             let place = entry.region.as_deref().unwrap_or_default();
-            let firing =
-                |firing: Option<&str>| firing.map_or("no firing".to_owned(), |firing| firing[8..16].replace('T', " "));
+            let firing = |firing: Option<&str>| {
+                firing.map_or_else(|| "no firing".to_owned(), |firing| firing[8..16].replace('T', " "))
+            };
             let line = match &entry.event {
                 Event::RegenerationOpened(opened) => format!("opened for {}", firing(opened.firing.as_deref())),
                 Event::RegenerationClosed(closed) => format!("closed: {}", closed.outcome.word()),

@@ -98,7 +98,7 @@ fn what_an_answer_lacks_is_never_made_up() {
             let Some(Err(error)) = sweep.get(&key(name)) else { panic!("{name}: {sweep:?}") };
             assert!(error.to_string().contains(says), "{name}: {error}");
         }
-        let mut look = async |name| aws.look(&[ask(name, true)]).await.remove(&key(name)).unwrap().unwrap();
+        let look = async |name| aws.look(&[ask(name, true)]).await.remove(&key(name)).unwrap().unwrap();
         let whole = look("whole").await;
         assert!(!whole.deleting && whole.refresh.is_none());
         let born: Vec<_> = whole.instances.iter().map(|i| i.born.unwrap().to_rfc3339()).collect();

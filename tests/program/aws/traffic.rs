@@ -164,7 +164,7 @@ fn what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely() 
     const NAME: &str = "traffic::what_scales_a_group_and_how_its_target_groups_are_set_is_asked_for_closely";
     wired(NAME, traffic, &[], async || {
         let aws = Aws::connect(&[]).await.unwrap();
-        let mut look = async |ask: Ask| aws.look(&[ask]).await.into_values().next().unwrap().unwrap();
+        let look = async |ask: Ask| aws.look(&[ask]).await.into_values().next().unwrap().unwrap();
         let web = look(ask("web", false)).await;
         assert!(web.scaled_by.is_empty() && web.target_groups[0].slow_start == Span::ZERO, "not asked for");
         let web = look(ask("web", true)).await;
