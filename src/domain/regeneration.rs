@@ -55,7 +55,7 @@ pub struct Regeneration {
     /// Desired capacity before the latest termination with decrement of an instance with a weight. AWS does not document
     /// whether it falls by the weight, which is expected, or by one.
     pub decremented: Option<Units>,
-    /// It fell by one, and nothing was done since.
+    /// The latest termination lowered desired capacity by less than the weight of the instance.
     pub undecremented: bool,
     /// A termination with decrement has lowered desired capacity by one, not by a weight.
     pub decrements_by_one: bool,

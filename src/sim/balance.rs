@@ -52,7 +52,13 @@ impl SimGroup {
     pub(super) fn rebalance(&mut self, now: Time, crowded: Zone, empty: Zone) {
         self.ledger.acted("rebalancing");
         let theirs = !self.is_unbalanced_by_regend();
+        // The capacity that leaves is replaced.
+        let in_crowded = |i: &&SimInstance| i.zone == crowded && i.counts() && !i.protected;
+        let leaver = self.members.iter().filter(in_crowded).min_by_key(|i| (i.born, &i.id)).map(|i| i.weight);
         let newcomer = self.launch(now, empty, Origin::Rebalance);
+        if let (Some(weight), Some(member)) = (leaver, self.members.iter_mut().find(|i| i.id == newcomer)) {
+            member.weight = weight;
+        }
         self.rebalancing.push(Rebalancing { newcomer, theirs, makes_way: MakesWay::In(crowded) });
     }
 
@@ -62,7 +68,9 @@ impl SimGroup {
             return;
         }
         if let Some(zone) = self.roomiest() {
+            let weight = self.weight(&id);
             let newcomer = self.launch(now, zone, Origin::Rebalance);
+            self.members.iter_mut().filter(|i| i.id == newcomer).for_each(|i| i.weight = weight);
             self.rebalancing.push(Rebalancing { newcomer, theirs: true, makes_way: MakesWay::Instance(id) });
         }
     }

@@ -110,8 +110,9 @@ impl SimGroup {
 
     pub(super) fn resize(&mut self, now: Time, desired: u32, by: By) {
         self.activities.desired_changed(now, by, self.desired, desired);
-        if desired > self.desired && self.heaviest() > 1 {
-            self.tolerated = self.tolerated.saturating_sub(desired - self.desired);
+        if self.heaviest() > 1 {
+            // What whole instances were too much fills the rise, and stays where less is desired.
+            self.tolerated = self.tolerated.saturating_sub(desired.saturating_sub(self.desired));
         } else if desired != self.desired {
             self.tolerated = 0;
         }

@@ -286,6 +286,7 @@ impl SimGroup {
             if self.desired + rises <= self.max && self.runs("Launch") {
                 self.with(&id, now, |i, env, _| i.return_to_service(env));
                 self.desired += rises;
+                self.tolerate_overshoot();
             }
         }
     }
@@ -301,7 +302,7 @@ impl SimGroup {
             let id = instance.id.clone();
             self.members.push(instance);
             self.with(&id, now, |i, env, _| i.return_to_service(env));
-            self.desired += self.decrement(&id);
+            self.desired += self.weight(&id);
         }
     }
 

@@ -38,6 +38,7 @@ impl SimGroup {
             instance.served = serves;
         }
         let (slant, desired) = (self.slant(), self.desired);
+        let is_uneven = self.is_uneven();
         let settled = self.units() < self.desired + self.heaviest();
         let ledger = &mut self.ledger;
         ledger.harms += harms;
@@ -47,8 +48,9 @@ impl SimGroup {
         }
         if slant > ledger.slant && slant > 1 {
             // Where both had a hand in it, it is not only regend's; nor where a warm pool says in which zone is launched,
-            // or a zone's traffic is shifted away and its instances are ill for that.
-            let is_free = !ledger.lacked_capacity && !self.behavior.warm_pool && shifted.is_none();
+            // where instances have different weights, or where a zone's traffic is shifted away and its instances are ill
+            // for that.
+            let is_free = !ledger.lacked_capacity && !self.behavior.warm_pool && !is_uneven && shifted.is_none();
             let alone = doing == Doing::Regend && is_free;
             ledger.unbalanced_by_regend = alone && (ledger.slant <= 1 || ledger.unbalanced_by_regend);
         } else if slant <= 1 || (doing == Doing::Others && desired < ledger.desired) {

@@ -4,6 +4,12 @@ use super::group::SimGroup;
 use crate::domain::group::InstanceId;
 
 impl SimGroup {
+    /// Whether its instances have different weights. Which comes in which zone is Auto Scaling's choice, and which one can
+    /// be returned depends on it.
+    pub(super) fn is_uneven(&self) -> bool {
+        self.behavior.weights.iter().any(|weight| *weight != self.behavior.heaviest())
+    }
+
     /// For how many units they count: as many as they are, without weights.
     pub fn units(&self) -> u32 {
         self.members.iter().filter(|i| i.counts()).map(|i| i.weight).sum()
@@ -29,7 +35,7 @@ impl SimGroup {
         if self.behavior.decrements_weight { self.weight(id) } else { 1 }
     }
 
-    /// It launches whole instances, and keeps what is too much of them until less is desired.
+    /// It launches whole instances, and keeps what is too much of them.
     pub(super) fn tolerate_overshoot(&mut self) {
         if self.heaviest() > 1 {
             self.tolerated = self.units().saturating_sub(self.desired);

@@ -119,14 +119,15 @@ impl<'a> View<'a> {
                 true => is_spared || !self.may_be_scaling_in(),
                 false => is_spared && !self.may_be_scaling_in(),
             };
-            return if is_taken { self.refill(refilled, first) } else { None };
+            let taken = refilled.filter(|i| !self.group.is_weighted() || self.is_refilled(i)).or(removable);
+            return if is_taken { self.refill(taken, first) } else { None };
         }
         if keeps_surplus && self.batch_room(missing) > 0 {
             return self.refill(refilled, first);
         }
         let stuck = if is_shifted { self.first_stuck() } else { None };
         let may_refill = (stuck.is_some() || removable.is_none()) && is_safe && self.is_at_desired();
-        let may_refill = may_refill && self.batch_room(missing) > 0;
+        let may_refill = may_refill && refilled.is_none_or(|i| self.is_refilled(i)) && self.batch_room(missing) > 0;
         match removable.filter(|_| stuck.is_none() || !may_refill) {
             Some(instance) if is_shifted && !self.is_spare(instance) => None,
             Some(instance) => self.return_capacity(instance, Reason::Stale),

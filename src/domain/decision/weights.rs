@@ -43,9 +43,13 @@ impl View<'_> {
             let max = Some(to).filter(|max| *max > group.max);
             return Some(Some(Next::Act(Action::Grow { from: group.desired, to, min: None, max })));
         }
-        // Without the decrement Auto Scaling launches another.
-        let may_be_refilled = why == Reason::Stale || (why == Reason::Failed && self.known.ending.is_none());
-        if may_be_refilled { None } else { Some(None) }
+        // Without the decrement Auto Scaling launches another, unless desired capacity is lowered before.
+        if why == Reason::Surplus { Some(None) } else { None }
+    }
+
+    /// Whether Auto Scaling launches another when the instance goes, because the others are not enough.
+    pub(super) fn is_refilled(&self, instance: &Instance) -> bool {
+        self.live().saturating_sub(instance.weight) < self.group.desired
     }
 
     /// Whether the group has at least the wanted capacity without the instance.

@@ -1,7 +1,7 @@
 //! What an effect of regend's changes in what is remembered, and what becomes of each instance.
 
 use super::{Intent, Newcomer, Regeneration, Retirement, SETTLE, Settling};
-use crate::domain::action::{Action, Retire};
+use crate::domain::action::{Action, Reason, Retire};
 use crate::domain::activity::Accounted;
 use crate::domain::capacity::Units;
 use crate::domain::group::InstanceId;
@@ -66,6 +66,9 @@ impl Regeneration {
                     self.expect(intent.desired.saturating_sub(weight), entry.t, Vec::new());
                     self.raised = self.raised.saturating_sub(weight);
                 }
+                // At the end the failed instance is not to be launched again: the surplus is what is missing now.
+                let is_rest = *why == Reason::Failed && !decrement && self.ending.is_some();
+                self.undecremented = is_rest && self.weight(instance) > Units::ONE;
                 let retirement = Retirement { since: entry.t, why: *why, draining: false, gone: false };
                 self.retired.insert(instance.clone(), retirement);
                 self.successors.extend(successor.clone());

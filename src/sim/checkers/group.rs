@@ -206,13 +206,7 @@ impl Checker {
             no(world.now(), Some(Ambiguity::TakenForMore), says);
         }
         let slant = group.slant();
-        // Which weight comes in which zone is Auto Scaling's choice, and which one can be returned depends on it.
-        let is_uneven = group.members.iter().any(|i| group.members.iter().any(|other| other.weight != i.weight));
-        if !is_uneven
-            && slant > self.judged.slant.max(1)
-            && group.is_unbalanced_by_regend()
-            && is_free_to_balance(group)
-        {
+        if slant > self.judged.slant.max(1) && group.is_unbalanced_by_regend() && is_free_to_balance(group) {
             let says = format!("the zones differ by {slant} instances, and by {} before", self.judged.slant);
             no(world.now(), None, says);
         }

@@ -188,10 +188,8 @@ fn a_heavier_instance_than_the_surplus_is_returned_after_desired_capacity_covers
         "no-direct-launch, wanted 8, raised 1, max 10, raise_max_size false, ending failed, at-opening 8\n\
          i-1..i-2 serving weight:4 25h\ni-3 unhealthy:tg weight:4 30m ours failed",
         expect![[r#"
-            wait
+            retire i-3 (failed): 8 serving after removal (minimum 8)
             hold: i-3 is unhealthy in target group tg
-            hold: 8 serving (minimum 8); no instance can be retired yet
-            again in 3h10m1s
         "#]],
     );
 }

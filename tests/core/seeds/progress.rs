@@ -4,6 +4,7 @@ use regend::domain::journal::{Cause, Kind};
 use regend::domain::span::Span;
 use regend::sim::ambiguity::Ambiguity;
 use regend::sim::checkers::Broken;
+use regend::sim::group::SimGroup;
 
 use super::draw::WINDOW;
 use crate::scene::Scene;
@@ -39,6 +40,11 @@ pub(super) fn stalls(scene: &Scene) -> Option<Broken> {
     let nothing = nothing || (!balances && scene.trace.holds_shown.contains("zone_without_capacity"));
     // Auto Scaling refills no slot while it has more than it should, and may terminate none.
     let nothing = nothing || truth.members >= truth.desired + truth.heaviest;
+    // Where a decrement takes one unit only, Auto Scaling may launch the rest again before regend lowers it, and each
+    // of them may fail.
+    let takes_one = |group: &SimGroup| !group.behavior.decrements_weight && truth.heaviest > 1;
+    let takes_one = scene.harness.world.borrow().group(&scene.key).is_some_and(takes_one);
+    let nothing = nothing || (takes_one && code == "SurplusNotReturned");
     // One that was ill while it was too young to be replaced took the surge that others needed.
     let nothing = nothing || scene.policy.min_age > Span::ZERO;
     // One that is ill and must not be touched keeps all others from going.
