@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CapacityUnit {
-    /// Instances, or their weights where a mixed instances policy has any.
     #[default]
     Instances,
+    /// The weights of a mixed instances policy: one instance may count as several.
+    Weights,
     /// `DesiredCapacityType` is `vcpu`.
     Vcpus,
     /// `DesiredCapacityType` is `memory-mib`.
@@ -24,6 +25,7 @@ impl fmt::Display for CapacityUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Instances => "instances",
+            Self::Weights => "weights",
             Self::Vcpus => "vCPUs",
             Self::MemoryMib => "MiB of memory",
             Self::Other(unit) => unit,

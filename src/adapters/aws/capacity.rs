@@ -17,6 +17,8 @@ pub(super) fn mixes(policy: &MixedInstancesPolicy) -> bool {
 /// What desired capacity counts.
 pub(super) fn unit(group: &AutoScalingGroup) -> CapacityUnit {
     match group.desired_capacity_type().unwrap_or("units") {
+        // The decision can regenerate groups with weights, but not yet without a broken promise in any simulated world.
+        "units" if heaviest(group) > Units::ONE => CapacityUnit::Weights,
         "units" => CapacityUnit::Instances,
         "vcpu" => CapacityUnit::Vcpus,
         "memory-mib" => CapacityUnit::MemoryMib,

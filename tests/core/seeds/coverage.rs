@@ -34,6 +34,7 @@ fn is_drawn(of: &str, what: &str) -> bool {
         ("actor", "rebalancing") => often::REBALANCES != 0,
         ("actor", "one step of a policy" | "scheduled action") => true,
         ("actor", _) => often::POLICIES != 0,
+        ("weighted", _) => often::WEIGHTED != 0,
         ("process", "in the middle of a step") => often::IN_THE_MIDDLE != 0,
         _ => true,
     }

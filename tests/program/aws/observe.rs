@@ -263,7 +263,7 @@ fn a_look_maps_all_that_a_decision_needs() {
             ("web", CapacityUnit::Instances),
             ("units", CapacityUnit::Instances),
             ("evenly-weighted", CapacityUnit::Instances),
-            ("weighted", CapacityUnit::Instances),
+            ("weighted", CapacityUnit::Weights),
             ("vcpu", CapacityUnit::Vcpus),
             ("memory-mib", CapacityUnit::MemoryMib),
             ("cores", CapacityUnit::Other("cores".to_owned())),
