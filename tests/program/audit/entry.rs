@@ -120,6 +120,8 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         regeneration.held      held: AWS said no
         regeneration.released  released: no hold any more
         regeneration.recovered recovered after a restart
+        regeneration.paused    paused by user:anna
+        regeneration.resumed   resumed by user:anna
         regeneration.aborted   ending early as failed: AWS said no (Code)
         regeneration.closed    completed after 0s
         regeneration.skipped   not opened: AWS said no (Code)
@@ -160,6 +162,8 @@ fn every_kind_has_a_sentence_that_reads_without_its_numbers() {
         instance.terminated    i-1 is terminated
         instance.lost          i-1 is lost: terminated outside regend
         group.changed          desired capacity changed externally from 3 to 4; adopted
+        breaker.tripped        no further regeneration opens, because groups failed (max_failed_groups 1): web; repair them, then run `regend resume --all`
+        breaker.reset          the breaker is reset by user:anna: regenerations open again
         daemon.started         regend 0.1.0 started on host-1 by user:anna
         daemon.stopped         regend 0.1.0 stopped
     "#]].assert_eq(&Kind::ALL.iter().map(bare).collect::<String>());

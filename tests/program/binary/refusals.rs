@@ -157,7 +157,7 @@ fn a_group_with_an_external_operation_is_skipped_with_the_reason() {
     endpoint.forget();
     let regend = Regend::configured(endpoint.port, RULE);
     for (group, words) in [
-        ("leased", &["other-host", id, "`regend run leased --take-over` continues at once"][..]),
+        ("leased", &["other-host", id, "run leased --take-over` continues at once"][..]),
         ("refreshed", &["instance refresh ir-1 is in progress"]),
         ("frozen", &["Terminate is suspended"]),
     ] {
