@@ -10,7 +10,7 @@ use crate::engine::ports::{Filter, History, JournalError};
 /// How far back firings are looked at.
 pub(super) const LOOK_BACK: Span = Span::hours(31 * 24);
 
-/// The starts and stops of daemons since [`LOOK_BACK`], newest first, and the last start before.
+/// The starts and stops of daemons of the last 31 days, newest first, and the last start before.
 #[derive(Debug, Clone, Default)]
 pub struct DaemonTimes(Vec<Entry>);
 
