@@ -13,14 +13,17 @@ use crate::adapters::journal;
 use crate::domain::action::Hold;
 use crate::domain::capacity::Units;
 use crate::domain::group::{Group, GroupKey, units};
-use crate::domain::journal::Cause;
+use crate::domain::journal::{Cause, Entry};
 use crate::domain::lease::Lease;
 use crate::domain::opening;
+use crate::domain::pause::Pause;
 use crate::domain::regeneration::Regeneration;
 use crate::domain::span::{Span, Time};
 use crate::engine::clock::{Clock, Wall};
 use crate::engine::daemon_times::DaemonTimes;
 use crate::engine::firings::Firings;
+use crate::engine::fleet::tripped;
+use crate::engine::lookup;
 use crate::engine::ports::{Ask, Cloud, CloudError, History, JournalError};
 use crate::render;
 
@@ -129,6 +132,10 @@ async fn lines(
     let past = Past::read(state_dir, chosen, config, now).await?;
     let mut lines = Vec::new();
     let mut code = if past.hidden { exit::UNREACHABLE } else { exit::DONE };
+    if let Some(tripped) = &past.tripped {
+        say(&format!("regend: {}", render::sentence(tripped)));
+        code = exit::HELD;
+    }
     for one in chosen {
         let Some(found) = sweep.remove(&one.key) else { continue };
         let line = past.line(now, one, &found);
@@ -146,6 +153,9 @@ struct Past {
     next: BTreeMap<GroupKey, Time>,
     /// When a regeneration of each group was last closed, and with which outcome.
     closed: BTreeMap<GroupKey, (Time, &'static str)>,
+    paused: BTreeMap<GroupKey, Pause>,
+    /// The entry that says that no further regeneration opens, because too many groups failed.
+    tripped: Option<Entry>,
     /// Whether the journal exists, or may exist, and cannot be read.
     hidden: bool,
 }
@@ -167,12 +177,16 @@ impl Past {
                 past.open.insert(regeneration.group.clone(), regeneration);
             }
         }
+        past.tripped = tripped(&journal).await?;
         let daemons = DaemonTimes::read(&journal, now).await?;
         let firings = Firings { history: &journal, daemons: &daemons, config: Some(config) };
         for one in chosen {
             let key = &one.key;
             if let Ok(Some(at)) = firings.next(&one.scheduled(), now).await {
                 past.next.insert(key.clone(), at);
+            }
+            if let Some(pause) = lookup::pause_of(&journal, key).await? {
+                past.paused.insert(key.clone(), pause);
             }
             if let Ok(Some(entry)) = journal.last_closed(key).await {
                 past.closed.insert(key.clone(), (entry.t, entry.event.outcome().unwrap_or_default()));
@@ -214,6 +228,11 @@ impl Past {
     }
 
     fn state(&self, now: Time, key: &GroupKey, group: Option<&Group>, hold: Option<&Hold>) -> String {
+        let paused = |pause: &Pause| format!("; paused by {} since {}", pause.by, pause.since.format("%m-%d %H:%MZ"));
+        self.activity(now, key, group, hold) + &self.paused.get(key).map_or_else(String::new, paused)
+    }
+
+    fn activity(&self, now: Time, key: &GroupKey, group: Option<&Group>, hold: Option<&Hold>) -> String {
         if let Some(regeneration) = self.open.get(key) {
             let total = regeneration.opened.members.len();
             let since = regeneration.opened_at.format("%m-%d %H:%MZ");

@@ -22,7 +22,7 @@ use crate::engine::reconcile::Active;
 use crate::engine::snapshot::GroupSnapshot;
 use crate::engine::stop::Stop;
 
-pub use breaker::reset_breaker;
+pub use breaker::{reset_breaker, tripped};
 use queue::{Begin, PendingRequest};
 
 mod breaker;

@@ -9,6 +9,7 @@ use crate::endpoint::{Done, Endpoint};
 mod command_line;
 mod groups;
 mod journal;
+mod orders;
 mod refusals;
 mod signals;
 

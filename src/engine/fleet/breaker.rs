@@ -82,12 +82,19 @@ pub async fn reset_breaker(
     actor: &str,
     reason: Option<String>,
 ) -> Result<Option<Entry>, JournalError> {
-    let is_tripped = latest(journal).await?.is_some_and(|entry| entry.kind() == Kind::BreakerTripped);
-    if !is_tripped {
+    if tripped(journal).await?.is_none() {
         return Ok(None);
     }
     let entry = Entry { reason, ..Entry::new(journal::Event::BreakerReset(Nothing {}), now, actor) };
     Ok(Some(journal.append(entry).await?))
+}
+
+/// The entry that says that no further regeneration opens, if the breaker has tripped.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn tripped(history: &impl History) -> Result<Option<Entry>, JournalError> {
+    Ok(latest(history).await?.filter(|entry| entry.kind() == Kind::BreakerTripped))
 }
 
 /// The latest entry about the breaker.
