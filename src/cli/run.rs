@@ -79,7 +79,7 @@ pub(super) async fn run(global: &Global, args: &RunArgs) -> Result<u8, Failure> 
     let fleet = fleet(&config, aws, journal, clock.clone(), false, report.watch());
     let named = |key: &GroupKey| chosen.iter().any(|c| &c.key == key);
     fleet.resume(named).await?;
-    show_other_regenerations(&fleet.journal, named, &report.show.borrow()).await?;
+    show_other_regenerations(&fleet.journal, named, &report).await?;
     let (open, mut fresh): (Vec<_>, Vec<_>) = chosen.into_iter().partition(|c| fleet.is_busy_with(&c.key));
     let mut previews = plan::look(&fleet.cloud, &fresh, &known).await;
     let leased = if args.take_over { plan::look(&fleet.cloud, &open, &known).await } else { Vec::new() };
@@ -123,14 +123,14 @@ fn require_groups_or_all(args: &RunArgs) -> Result<(), Failure> {
 async fn show_other_regenerations(
     journal: &impl History,
     is_included: impl Fn(&GroupKey) -> bool,
-    show: &Show,
+    report: &Report,
 ) -> Result<(), Failure> {
     for entries in journal.unfinished().await? {
         let Some(other) = Regeneration::recover(&entries).map_err(crate::engine::stop::Stop::from)? else {
             continue;
         };
         if !is_included(&other.group) {
-            show.line(&format!(
+            report.show.borrow().line(&format!(
                 "regeneration {} of {} is also open: `{} run {}` resumes it",
                 other.id,
                 other.group,
