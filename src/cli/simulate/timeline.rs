@@ -48,7 +48,16 @@ enum By {
 const HOLDS_AFTER: Span = Span::minutes(10);
 
 impl Timeline {
+    /// Plays on a thread of its own: on a thread of tokio a task must yield after some steps, and the simulator would wait
+    /// forever for the runtime to continue it.
     pub(super) fn of(script: &Script, seed: u64) -> Self {
+        std::thread::scope(|scope| {
+            let played = scope.spawn(|| Self::play(script, seed)).join();
+            played.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    fn play(script: &Script, seed: u64) -> Self {
         let collector = Rc::new(RefCell::new(Collector {
             lines: Vec::new(),
             names: Names::new(script),
